@@ -13,6 +13,14 @@
 
 enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };
 
+/* Why a plan function refused (checks.def). */
+typedef enum {
+  DQNN_CHECK_none = 0,
+#define DQNN_CHECK(name, status, text) DQNN_CHECK_##name,
+#include "checks.def"
+  DQNN_CHECK_COUNT
+} dqnn_check;
+
 typedef struct {
   const void *params;                                /* the family's struct in schema.h, 4-byte aligned; NULL if it has none */
   const dqnn_tensor_def *in_def[DQNN_MAX_INPUTS];
