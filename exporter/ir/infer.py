@@ -1,0 +1,327 @@
+"""The type of an operator's output from the types of its inputs.
+
+The same rules serve the front ends, which learn from an `InferError` that a layer cannot be built, and the validator. Operators that
+only move elements (pooling a maximum, views, reshapes, padding with a representable value) keep the format; `Quantize` and `Ternary` set
+it; kernel-ready operators carry it; everything else computes real numbers, that is f32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .types import F32, S1, S8, Format, Shape, TensorType
+
+
+class InferError(ValueError):
+    """The operator cannot take these inputs; the text says what was found and what is accepted."""
+
+
+def infer_type(op: ops.Op, inputs: Sequence[TensorType]) -> TensorType:
+    """Type of `op`'s output. Raises `InferError` when the inputs do not fit."""
+    rule = _RULES.get(type(op))
+    if rule is None:
+        raise InferError(f"{type(op).__name__} is not an operator of the IR")
+    if not isinstance(op, _SEVERAL_INPUTS):
+        _require(len(inputs) == 1, f"{type(op).__name__} takes one input, got {len(inputs)}")
+    result = rule(op, tuple(inputs))
+    _check_shape(result.shape, type(op).__name__)
+    return result
+
+
+def as_map(shape: Shape) -> tuple[int, int, int]:
+    """(H, W, C) as convolutions and pools read a shape of rank 1 to 4: leading ones are put in front, rank 4 merges its first two."""
+    if len(shape) == 4:
+        return (shape[0] * shape[1], shape[2], shape[3])
+    h, w, c = (1,) * (3 - len(shape)) + tuple(shape)
+    return (h, w, c)
+
+
+def stored_value(value: float, fmt: Format) -> float | None:
+    """The code (s8), +1/-1 (s1) or number (f32) that stores the real `value` exactly, None if the format has none."""
+    if isinstance(fmt, S1):
+        return value if value in (-1.0, 1.0) else None
+    if isinstance(fmt, S8):
+        code = value / fmt.scale + fmt.zero_point
+        nearest = round(code)
+        exact = abs(code - nearest) <= 1e-9 * max(1.0, abs(code))
+        return float(nearest) if exact and -128 <= nearest <= 127 else None
+    return float(np.float32(value))
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InferError(message)
+
+
+def _check_shape(shape: Shape, what: str) -> None:
+    _require(1 <= len(shape) <= 4, f"{what} would give a tensor of rank {len(shape)} {shape}; ranks 1 to 4 are supported")
+    _require(all(n > 0 for n in shape), f"{what} would give an empty tensor {shape}")
+
+
+def _like(shape: Shape, map_shape: tuple[int, int, int], what: str) -> Shape:
+    """`map_shape` with the rank of the input `shape`."""
+    h, w, c = map_shape
+    if len(shape) == 4:
+        _require(h == shape[0] * shape[1], f"{what} on rank 4 must not change the first two axes")
+        return (shape[0], shape[1], w, c)
+    full = (h, w, c)
+    _require(all(n == 1 for n in full[: 3 - len(shape)]), f"{what} on a tensor of rank {len(shape)} would give {full}")
+    return full[3 - len(shape):]
+
+
+def _window(n: int, k: int, stride: int, dilation: int, pad: ops.Pair, up: int, what: str) -> int:
+    covered = (k - 1) * dilation + 1
+    room = (n - 1) * up + 1 + pad[0] + pad[1] - covered
+    _require(min(k, stride, dilation, up) >= 1, f"{what}: sizes, strides and dilations must be at least 1")
+    _require(room >= 0, f"{what}: a window of {covered} cells does not fit into {n} cells with padding {pad}")
+    return room // stride + 1
+
+
+def _spatial(
+    shape: Shape, size: ops.Pair, stride: ops.Pair, dilation: ops.Pair, padding: ops.Padding, up: ops.Pair, what: str
+) -> ops.Pair:
+    h, w, _ = as_map(shape)
+    if len(shape) == 4:
+        _require(
+            size[0] == 1 and stride[0] == 1 and up[0] == 1 and padding[0] == (0, 0),
+            f"{what} on rank 4 must not reach across the second axis",
+        )
+    return (
+        _window(h, size[0], stride[0], dilation[0], padding[0], up[0], what),
+        _window(w, size[1], stride[1], dilation[1], padding[1], up[1], what),
+    )
+
+
+def _per_channel(values: Any, channels: int, what: str) -> None:
+    size = np.size(values)
+    _require(size in (1, channels), f"{what} has {size} values for {channels} channels")
+
+
+def _check_weights(weights: ops.Weights, rank: int, channels: int, what: str) -> None:
+    _require(weights.codes.ndim == rank, f"{what}: weights of rank {weights.codes.ndim}, expected {rank}")
+    _per_channel(weights.scale, channels, f"{what}: weight scale")
+
+
+def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(isinstance(op.fmt, S1 | S8), f"Quantize gives s1 or s8, not {op.fmt}")
+    if isinstance(op.fmt, S8):
+        _require(op.fmt.scale > 0 and np.isfinite(op.fmt.scale), f"s8 scale must be positive and finite, got {op.fmt.scale}")
+        _require(-128 <= op.fmt.zero_point <= 127, f"s8 zero point must be in -128..127, got {op.fmt.zero_point}")
+        _require(-128 <= op.qmin <= op.qmax <= 127, f"s8 range must lie in -128..127, got {op.qmin}..{op.qmax}")
+    return TensorType(inputs[0].shape, op.fmt)
+
+
+def _ternary(op: ops.Ternary, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(op.threshold > 0, f"Ternary needs a positive threshold, got {op.threshold}")
+    return TensorType(inputs[0].shape, S8(1.0, 0))
+
+
+def _real(op: ops.Op, inputs: tuple[TensorType, ...]) -> TensorType:
+    return TensorType(inputs[0].shape, F32())
+
+
+def _conv2d(op: ops.Conv2D, inputs: tuple[TensorType, ...]) -> TensorType:
+    out, kh, kw, cg = _conv_weights(op.weights, op.groups, inputs[0].shape, op.bias, "Conv2D")
+    h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "Conv2D")
+    return TensorType(_like(inputs[0].shape, (h, w, out), "Conv2D"), F32())
+
+
+def _conv_weights(
+    weights: ops.Weights, groups: int, shape: Shape, bias: ops.F64 | None, what: str
+) -> tuple[int, int, int, int]:
+    _require(weights.codes.ndim == 4, f"{what}: weights of rank {weights.codes.ndim}, expected 4 (output, height, width, input)")
+    out, kh, kw, cg = weights.codes.shape
+    _check_weights(weights, 4, out, what)
+    _require(groups >= 1 and out % groups == 0, f"{what}: {out} outputs do not divide into {groups} groups")
+    _require(cg * groups == shape[-1], f"{what}: weights take {cg * groups} channels, the input has {shape[-1]}")
+    _require(bias is None or bias.shape == (out,), f"{what}: bias must have shape ({out},)")
+    return out, kh, kw, cg
+
+
+def _depthwise(op: ops.DepthwiseConv2D, inputs: tuple[TensorType, ...]) -> TensorType:
+    kh, kw, out = _depthwise_weights(op.weights, inputs[0].shape, op.bias)
+    h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, (1, 1), "DepthwiseConv2D")
+    return TensorType(_like(inputs[0].shape, (h, w, out), "DepthwiseConv2D"), F32())
+
+
+def _depthwise_weights(weights: ops.Weights, shape: Shape, bias: ops.F64 | None) -> tuple[int, int, int]:
+    what = "DepthwiseConv2D"
+    _require(weights.codes.ndim == 4, f"{what}: weights of rank {weights.codes.ndim}, expected 4")
+    kh, kw, channels, multiplier = weights.codes.shape
+    _check_weights(weights, 4, channels * multiplier, what)
+    _require(channels == shape[-1], f"{what}: weights take {channels} channels, the input has {shape[-1]}")
+    _require(bias is None or bias.shape == (channels * multiplier,), f"{what}: bias must have shape ({channels * multiplier},)")
+    return kh, kw, channels * multiplier
+
+
+def _dense(op: ops.Dense, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(op.weights.codes.ndim == 2, f"Dense: weights of rank {op.weights.codes.ndim}, expected 2 (output, input)")
+    out, features = op.weights.codes.shape
+    _check_weights(op.weights, 2, out, "Dense")
+    shape = inputs[0].shape
+    _require(features == shape[-1], f"Dense: weights take {features} features, the input has {shape[-1]}")
+    _require(op.bias is None or op.bias.shape == (out,), f"Dense: bias must have shape ({out},)")
+    return TensorType((*shape[:-1], out), F32())
+
+
+def _batch_norm(op: ops.BatchNorm, inputs: tuple[TensorType, ...]) -> TensorType:
+    channels = inputs[0].shape[-1]
+    for name in ("gamma", "beta", "mean", "variance"):
+        values = getattr(op, name)
+        _require(values.shape == (channels,), f"BatchNorm: {name} has shape {values.shape}, expected ({channels},)")
+    return _real(op, inputs)
+
+
+def _prelu(op: ops.PRelu, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = inputs[0].shape
+    accepted = ((shape[-1],), shape)
+    _require(op.alpha.shape in accepted, f"PRelu: alpha has shape {op.alpha.shape}, expected {accepted[0]} or {accepted[1]}")
+    return _real(op, inputs)
+
+
+def _max_pool(op: ops.MaxPool, inputs: tuple[TensorType, ...]) -> TensorType:
+    return TensorType(_pooled(op, inputs[0].shape), inputs[0].fmt)
+
+
+def _avg_pool(op: ops.AvgPool, inputs: tuple[TensorType, ...]) -> TensorType:
+    return TensorType(_pooled(op, inputs[0].shape), F32())
+
+
+def _pooled(op: ops.MaxPool | ops.AvgPool, shape: Shape) -> Shape:
+    what = type(op).__name__
+    for (before, after), size in zip(op.padding, op.size, strict=True):
+        _require(0 <= before < size and 0 <= after < size, f"{what}: padding {op.padding} must be smaller than the window {op.size}")
+    h, w = _spatial(shape, op.size, op.stride, (1, 1), op.padding, (1, 1), what)
+    return _like(shape, (h, w, shape[-1]), what)
+
+
+def broadcast(inputs: Sequence[TensorType]) -> Shape:
+    """Shape of a two-input operator: equal ranks, each dimension equal or 1."""
+    _require(len(inputs) == 2, f"Binary takes two inputs, got {len(inputs)}")
+    a, b = inputs[0].shape, inputs[1].shape
+    fits = len(a) == len(b) and all(x == y or 1 in (x, y) for x, y in zip(a, b, strict=True))
+    _require(fits, f"Binary: shapes {a} and {b} do not broadcast (equal ranks, each dimension equal or 1)")
+    return tuple(max(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _binary(op: ops.Binary, inputs: tuple[TensorType, ...]) -> TensorType:
+    return TensorType(broadcast(inputs), F32())
+
+
+def _concat(op: ops.Concat, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(len(inputs) >= 2, f"Concat takes at least two inputs, got {len(inputs)}")
+    first = inputs[0].shape
+    _require(0 <= op.axis < len(first), f"Concat: axis {op.axis} of rank {len(first)}")
+    for other in inputs[1:]:
+        rest = [i for i in range(len(first)) if i != op.axis]
+        fits = len(other.shape) == len(first) and all(other.shape[i] == first[i] for i in rest)
+        _require(fits, f"Concat on axis {op.axis}: shapes {first} and {other.shape} do not fit")
+    total = sum(t.shape[op.axis] for t in inputs)
+    same = all(t.fmt == inputs[0].fmt for t in inputs)
+    return TensorType((*first[: op.axis], total, *first[op.axis + 1:]), inputs[0].fmt if same else F32())
+
+
+def _pad(op: ops.Pad, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = inputs[0].shape
+    _require(len(op.before) == len(op.after) == len(shape), f"Pad: {len(op.before)} axes given for rank {len(shape)}")
+    _require(min(op.before + op.after) >= 0, "Pad: cells to add cannot be negative (use a View to crop)")
+    fmt = inputs[0].fmt if stored_value(op.value, inputs[0].fmt) is not None else F32()
+    return TensorType(tuple(b + n + a for b, n, a in zip(op.before, shape, op.after, strict=True)), fmt)
+
+
+def _view(op: ops.View, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = inputs[0].shape
+    rank = len(shape)
+    lengths = {len(op.shape), len(op.axis), len(op.start), len(op.step), len(op.repeat)}
+    _require(lengths == {rank}, f"View: every field needs {rank} entries")
+    _require(sorted(op.axis) == list(range(rank)), f"View: axes {op.axis} are no permutation")
+    for n, axis, start, step, repeat in zip(op.shape, op.axis, op.start, op.step, op.repeat, strict=True):
+        _require(n >= 1 and repeat >= 1 and start >= 0 and step >= 0, f"View: bad entry for input axis {axis}")
+        last = start + ((n - 1) // repeat) * step
+        _require(last < shape[axis], f"View: reads element {last} of input axis {axis}, which has {shape[axis]}")
+    return TensorType(op.shape, inputs[0].fmt)
+
+
+def _reshape(op: ops.Reshape, inputs: tuple[TensorType, ...]) -> TensorType:
+    result = TensorType(op.shape, inputs[0].fmt)
+    _require(
+        result.elements == inputs[0].elements,
+        f"Reshape: {inputs[0].shape} has {inputs[0].elements} elements, {op.shape} has {result.elements}",
+    )
+    return result
+
+
+def _epilogue(epilogue: ops.Epilogue, out: Format, channels: int, what: str) -> None:
+    allowed: tuple[type, ...] = {S1: (ops.Threshold,), S8: (ops.Affine, ops.FixedPoint, ops.PowerOfTwo), F32: (ops.Affine,)}[type(out)]
+    _require(isinstance(epilogue, allowed), f"{what}: a {type(epilogue).__name__} epilogue cannot give {out}")
+    for name in ("t", "flip", "scale", "offset", "bias", "multiplier", "shift"):
+        if hasattr(epilogue, name):
+            _per_channel(getattr(epilogue, name), channels, f"{what}: {name}")
+
+
+def _conv_kernel(op: ops.ConvKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = inputs[0].shape
+    if op.depthwise:
+        kh, kw, out = _depthwise_weights(op.weights, shape, None)
+    else:
+        out, kh, kw, _ = _conv_weights(op.weights, op.groups, shape, None, "ConvKernel")
+    _epilogue(op.epilogue, op.out, out, "ConvKernel")
+    h, w = _spatial(shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "ConvKernel")
+    pooled = (h // op.pool[0], w // op.pool[1], out)
+    _require(pooled[0] >= 1 and pooled[1] >= 1, f"ConvKernel: a pool of {op.pool} does not fit into {h}x{w}")
+    return TensorType(_like(shape, pooled, "ConvKernel"), op.out)
+
+
+def _channel_kernel(op: ops.ChannelKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    _epilogue(op.epilogue, op.out, inputs[0].shape[-1], "ChannelKernel")
+    return TensorType(inputs[0].shape, op.out)
+
+
+def _lut_kernel(op: ops.LutKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(isinstance(inputs[0].fmt, S8) and isinstance(op.out, S8), "LutKernel maps s8 to s8")
+    _require(op.table.shape == (256,), f"LutKernel: a table of {op.table.shape}, expected 256 values")
+    return TensorType(inputs[0].shape, op.out)
+
+
+def _binary_kernel(op: ops.BinaryKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = broadcast(inputs)
+    _epilogue(op.epilogue, op.out, shape[-1], "BinaryKernel")
+    return TensorType(shape, op.out)
+
+
+def _avg_pool_kernel(op: ops.AvgPoolKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(isinstance(op.out, S8 | F32), "AvgPoolKernel gives s8 or f32")
+    return TensorType(_pooled(op.pool, inputs[0].shape), op.out)
+
+
+_SEVERAL_INPUTS = (ops.Binary, ops.Concat, ops.BinaryKernel)
+
+_RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
+    ops.Quantize: _quantize,
+    ops.Ternary: _ternary,
+    ops.Dequantize: _real,
+    ops.Conv2D: _conv2d,
+    ops.DepthwiseConv2D: _depthwise,
+    ops.Dense: _dense,
+    ops.BatchNorm: _batch_norm,
+    ops.PRelu: _prelu,
+    ops.Clip: _real,
+    ops.Scale: _real,
+    ops.Unary: _real,
+    ops.Softmax: _real,
+    ops.MaxPool: _max_pool,
+    ops.AvgPool: _avg_pool,
+    ops.Binary: _binary,
+    ops.Concat: _concat,
+    ops.Pad: _pad,
+    ops.View: _view,
+    ops.Reshape: _reshape,
+    ops.ConvKernel: _conv_kernel,
+    ops.ChannelKernel: _channel_kernel,
+    ops.LutKernel: _lut_kernel,
+    ops.BinaryKernel: _binary_kernel,
+    ops.AvgPoolKernel: _avg_pool_kernel,
+}
