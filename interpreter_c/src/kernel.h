@@ -1,10 +1,12 @@
-/* What a kernel is: a plan function, shared by all variants, that checks everything once, and run functions that cannot fail.
+/* What a kernel is: a plan function, shared by all variants, that checks everything once, and run functions that cannot
+ * fail.
  *
- * plan(): sees the call with shapes, parameters and constants, activation pointers NULL. It must check every property that run()
- * relies on: dtypes, shapes, parameter ranges, exact constant sizes, values in constants that are used as an index, sums that could
- * overflow. It writes the scratch the fastest variant wants and whether the output may overlap the input.
- * run(): the same call with all pointers set. Activations and scratch are 16-byte aligned and disjoint (output may share its first
- * bytes with input 0 as far as plan allowed). Variants other than ref run only if the planned scratch is there. */
+ * plan(): sees the call with shapes, parameters and constants, activation pointers NULL. It must check every property
+ * that run() relies on: dtypes, shapes, parameter ranges, exact constant sizes, values in constants that are used as an
+ * index, sums that could overflow. It writes the scratch the fastest variant wants and whether the output may overlap
+ * the input. run(): the same call with all pointers set. Activations and scratch are 16-byte aligned and disjoint
+ * (output may share its first bytes with input 0 as far as plan allowed). Variants other than ref run only if the
+ * planned scratch is there. */
 #ifndef DQNN_KERNEL_H
 #define DQNN_KERNEL_H
 
@@ -22,35 +24,79 @@ typedef enum {
 } dqnn_check;
 
 typedef struct {
-  const void *params;                                /* the family's struct in schema.h, 4-byte aligned; NULL if it has none */
+  const void *params; /* the family's struct in schema.h, 4-byte aligned; NULL if it has none */
   const dqnn_tensor_def *in_def[DQNN_MAX_INPUTS];
   const dqnn_tensor_def *out_def;
-  const void *in[DQNN_MAX_INPUTS];                   /* NULL while planning */
+  const void *in[DQNN_MAX_INPUTS]; /* NULL while planning */
   void *out;
-  const void *constants[DQNN_MAX_CONSTANTS];         /* 16-byte aligned */
+  const void *constants[DQNN_MAX_CONSTANTS]; /* 16-byte aligned */
   uint32_t constant_bytes[DQNN_MAX_CONSTANTS];
   void *scratch;
   uint32_t scratch_bytes;
-  uint16_t kernel;                                   /* id: tells plan the dtypes it must see */
+  uint16_t kernel; /* id: tells plan the dtypes it must see */
   uint8_t inputs, constant_count;
 } dqnn_call;
 
 typedef struct {
-  uint32_t scratch_bytes;    /* for the fastest variant; ref never needs any */
-  uint32_t overlap_bytes;    /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in place) */
-  uint16_t check;            /* on failure: which check (dqnn_check), for the fault report */
+  uint32_t scratch_bytes; /* for the fastest variant; ref never needs any */
+  uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in
+                             place) */
+  uint16_t check;         /* on failure: which check (dqnn_check), for the fault report */
 } dqnn_plan;
 
 typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
 typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
-/* One row of kernels.def; a kernel set is an array of pointers to these. */
-struct dqnn_variant {
-  uint16_t kernel;
-  uint8_t isa;
-  uint8_t family;
+/* Families: X(name, params, min_inputs, max_inputs). params names the field of the Node table that must be present,
+ * alone. The numbers of inputs are checked before plan() is called (dqnn_plan_call), everything else by plan(). */
+#define DQNN_FAMILIES(X)                \
+  X(conv_bitsliced, conv, 1, 1)         \
+  X(conv, conv, 1, 1)                   \
+  X(depthwise, conv, 1, 1)              \
+  X(affine, channel, 1, 1)              \
+  X(lut, none, 1, 1)                    \
+  X(unary, unary, 1, 1)                 \
+  X(prelu, none, 1, 1)                  \
+  X(softmax, none, 1, 1)                \
+  X(binary, binary, 2, 2)               \
+  X(maxpool, pool, 1, 1)                \
+  X(avgpool, pool, 1, 1)                \
+  X(concat, concat, 2, DQNN_MAX_INPUTS) \
+  X(pad, pad, 1, 1)                     \
+  X(view, view, 1, 1)                   \
+  X(reshape, none, 1, 1)
+
+#define DQNN_FAMILY_ENUMERATOR(name, params, min_inputs, max_inputs) DQNN_FAMILY_##name,
+enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };
+#undef DQNN_FAMILY_ENUMERATOR
+
+#define DQNN_FAMILY_PLAN(name, params, min_inputs, max_inputs) \
+  dqnn_status dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
+DQNN_FAMILIES(DQNN_FAMILY_PLAN)
+#undef DQNN_FAMILY_PLAN
+
+#define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
+#include "kernels.def"
+
+/* A DQNN_KERNEL line of kernels.def ... */
+typedef struct {
   dqnn_plan_fn plan;
+  uint16_t id;
+  uint8_t family;
+} dqnn_kernel;
+
+/* ... and a DQNN_VARIANT line. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
+ * dropped. */
+struct dqnn_variant {
+  const dqnn_kernel *kernel;
   dqnn_run_fn run;
+  uint8_t isa;
 };
+
+/* Bytes of a tensor, or 0 with the check that failed (DQNN_CHECK_tensor_*) if it is no valid definition. */
+uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *check);
+
+/* Checks the number of inputs and constants against the family, then plans. The definitions in call must be valid. */
+dqnn_status dqnn_plan_call(const dqnn_kernel *kernel, const dqnn_call *call, dqnn_plan *plan);
 
 #endif

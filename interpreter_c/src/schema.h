@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 };
+#include "dqnn/dqnn.h" /* dqnn_dtype */
+
 enum { DQNN_REQUANT_AFFINE = 0, DQNN_REQUANT_FIXED_POINT = 1, DQNN_REQUANT_POWER_OF_TWO = 2 };
 
 typedef struct {

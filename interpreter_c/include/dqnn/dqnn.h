@@ -1,10 +1,19 @@
-/* Public API of the dqnn interpreter. */
+/* Public API of the dqnn interpreter.
+ *
+ * A .dqnn file is used where it lies (flash, mmap) and is never copied or written. The caller gives one block of memory
+ * for activations and state. dqnn_init checks everything once; after it succeeds dqnn_invoke cannot fail and touches
+ * nothing but that block. There are no globals: any number of interpreters may run at once, on any threads, also on the
+ * same file. One interpreter must not be used by two threads at the same time. All sizes are in bytes unless said
+ * otherwise. */
 #ifndef DQNN_H
 #define DQNN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "dqnn/dqnn_checks.h"
+#include "dqnn/dqnn_config.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,26 +25,169 @@ extern "C" {
 #define DQNN_FORMAT_VERSION 1u  /* newest file format this runtime reads */
 #define DQNN_RUNTIME_VERSION 1u /* compared with a file's lowest runtime version */
 
+#define DQNN_ALIGNMENT 16u    /* of the file and of the memory block */
+#define DQNN_NONE 0xFFFFu     /* "no such node, kernel or tensor" in reports */
+#define DQNN_PREFIX_BYTES 64u /* what firmware can read of a file without this library, see schema/SPEC.md section 1 \
+                               */
+
 /* Grouped: 0x1. the caller, 0x2. the file, 0x3. this firmware. */
 typedef enum {
   DQNN_OK = 0,
-  DQNN_ERROR_ARGUMENT = 0x10,      /* NULL, or an index out of range */
-  DQNN_ERROR_ALIGNMENT = 0x11,     /* file or memory not 16-byte aligned */
-  DQNN_ERROR_MEMORY = 0x12,        /* memory smaller than dqnn_requirements.memory_bytes */
-  DQNN_ERROR_TRUNCATED = 0x20,     /* fewer bytes than the prefix says, or than a prefix */
-  DQNN_ERROR_MAGIC = 0x21,         /* not a .dqnn file */
+  DQNN_ERROR_ARGUMENT = 0x10,  /* NULL, or an index out of range */
+  DQNN_ERROR_ALIGNMENT = 0x11, /* file or memory not 16-byte aligned */
+  DQNN_ERROR_MEMORY = 0x12,    /* memory smaller than dqnn_requirements.memory_bytes */
+  DQNN_ERROR_TRUNCATED = 0x20, /* fewer bytes than the prefix says, or than a prefix */
+  DQNN_ERROR_MAGIC = 0x21,     /* not a .dqnn file */
   DQNN_ERROR_CHECKSUM = 0x22,
-  DQNN_ERROR_STRUCTURE = 0x23,     /* FlatBuffer offsets or sizes out of bounds */
-  DQNN_ERROR_TENSOR = 0x24,        /* a tensor's type, shape, quantization or place in the arena */
-  DQNN_ERROR_GRAPH = 0x25,         /* order of nodes, indices, overlap of live memory */
-  DQNN_ERROR_KERNEL_SHAPE = 0x26,  /* a kernel's plan refused shapes or types */
-  DQNN_ERROR_KERNEL_PARAM = 0x27,  /* ... parameters */
+  DQNN_ERROR_STRUCTURE = 0x23,       /* prefix or FlatBuffer offsets or sizes out of bounds */
+  DQNN_ERROR_TENSOR = 0x24,          /* a tensor's type, shape, quantization or place in the arena */
+  DQNN_ERROR_GRAPH = 0x25,           /* order of nodes, indices, overlap of live memory */
+  DQNN_ERROR_KERNEL_SHAPE = 0x26,    /* a kernel's plan refused shapes or types */
+  DQNN_ERROR_KERNEL_PARAM = 0x27,    /* ... parameters */
   DQNN_ERROR_KERNEL_CONSTANT = 0x28, /* ... size or content of constants */
-  DQNN_ERROR_SIGNATURE = 0x29,     /* the signature hook refused the file */
-  DQNN_ERROR_FORMAT_VERSION = 0x30, /* file format newer than this firmware */
-  DQNN_ERROR_RUNTIME_VERSION = 0x31,
-  DQNN_ERROR_KERNEL_MISSING = 0x32 /* a kernel the file needs is not in the kernel set */
+  DQNN_ERROR_SIGNATURE = 0x29,       /* the signature hook refused the file */
+  DQNN_ERROR_FORMAT_VERSION = 0x30,  /* file format newer than this firmware */
+  DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
+  DQNN_ERROR_KERNEL_MISSING = 0x32   /* a kernel the file needs is not in the kernel set */
 } dqnn_status;
+
+typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
+
+/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask. */
+#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5)
+#define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
+typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
+#undef DQNN_ISA_ENUMERATOR
+
+/* One implementation of one kernel; dqnn_kernels.h declares them all. */
+typedef struct dqnn_variant dqnn_variant;
+
+/* Opaque; lives in the caller's memory, needs no destruction. */
+typedef struct dqnn_interpreter dqnn_interpreter;
+
+/* Called before and after each node. `kernel` is the id in kernels.def. Must not call back into this interpreter except
+ * for dqnn_node and dqnn_tensor_at. */
+typedef void (*dqnn_profile_fn)(void *context, uint32_t node, uint16_t kernel, bool begin);
+
+/* Called once per load after both checksums held and before anything of the payload is interpreted. `file` is the whole
+ * signed part, `signature` (NULL and 0 for an unsigned file) what follows it. Returns true to accept. */
+typedef bool (*dqnn_signature_fn)(void *context, const void *file, size_t file_bytes, const void *signature,
+                                  size_t signature_bytes);
+
+enum {
+  /* For files whose payload a boot loader has already checked: skips the payload's CRC (not the prefix's). All other
+   * checks are made, so that memory stays safe even if the payload is corrupt. */
+  DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM = 1
+};
+
+/* Fields that are 0 or NULL take their default. Only read during the call, but for profile and its context. */
+typedef struct {
+  const dqnn_variant *const *kernels; /* required: the kernel set, e.g. dqnn_all_kernels */
+  uint32_t kernel_count;              /* number of pointers in it */
+  uint32_t isa_mask;           /* instruction sets that may be used; 0: all of the set. `ref` is always allowed */
+  uint32_t flags;              /* DQNN_FLAG_* */
+  dqnn_profile_fn profile;     /* NULL: none */
+  void *profile_context;       /* passed to profile */
+  dqnn_signature_fn signature; /* NULL: signatures are ignored */
+  void *signature_context;     /* passed to signature */
+} dqnn_options;
+
+/* What was wrong, filled on every failure of dqnn_verify and dqnn_init. DQNN_NONE where it does not apply. */
+typedef struct {
+  uint16_t node;   /* index in execution order */
+  uint16_t kernel; /* id of that node's kernel */
+  uint16_t tensor; /* index of a tensor (of a constant or port for the checks named so) */
+  uint16_t check;  /* dqnn_check */
+} dqnn_fault;
+
+typedef struct {
+  uint32_t memory_bytes; /* what dqnn_init needs: arena_bytes + state_bytes */
+  uint32_t arena_bytes;  /* activations, inputs, outputs and scratch */
+  uint32_t state_bytes;  /* the interpreter itself */
+  uint32_t nodes, tensors, inputs, outputs;
+} dqnn_requirements;
+
+/* An activation: a model input, a model output or an inner tensor. */
+typedef struct {
+  void *data;         /* in the arena, 16-byte aligned; valid as long as the interpreter's memory */
+  uint32_t bytes;     /* size of data; for s1 whole 32-bit words per row, see schema/SPEC.md section 2 */
+  uint32_t dims[4];   /* elements, outermost first, no batch dimension; dims beyond rank are 1 */
+  float scale;        /* s8: real value = scale * (stored - zero_point); else 1 */
+  int32_t zero_point; /* s8 only, else 0 */
+  uint8_t dtype;      /* dqnn_dtype */
+  uint8_t rank;       /* 1..4 */
+  const char *name;   /* in the file; "" if it has none */
+} dqnn_tensor;
+
+typedef struct {
+  const char *layer;      /* source layers, comma separated, in the file; "" if unnamed */
+  const uint16_t *inputs; /* tensor indices, in the file */
+  uint32_t input_count;
+  uint32_t output;         /* tensor index */
+  uint32_t scratch_offset; /* into the arena */
+  uint32_t scratch_bytes;
+  uint16_t kernel; /* id in kernels.def */
+  uint8_t isa;     /* dqnn_isa of the variant that was chosen */
+} dqnn_node_info;
+
+typedef struct {
+  const char *name, *producer; /* in the file; "" if it has none */
+  uint8_t *arena;              /* 16-byte aligned, the first arena_bytes of the memory block */
+  uint32_t arena_bytes;
+  uint32_t state_bytes; /* directly behind the arena */
+  uint32_t file_bytes;
+  uint32_t model_id; /* as chosen at export */
+  uint16_t model_version;
+  uint32_t nodes, tensors, inputs, outputs;
+} dqnn_model_info;
+
+/* Size of memory that `blob` needs.
+ * blob: the file, 16-byte aligned; size: bytes available there, at least the file's length (more is ignored).
+ * Checks length, versions, both checksums and the FlatBuffer structure, so that the answer can be trusted, but not the
+ * graph: dqnn_init may still refuse the file. Needs no memory.
+ * Returns DQNN_OK or ARGUMENT, ALIGNMENT, TRUNCATED, MAGIC, CHECKSUM, STRUCTURE, FORMAT_VERSION, RUNTIME_VERSION. */
+dqnn_status dqnn_requirements_of(const void *blob, size_t size, dqnn_requirements *out);
+
+/* Makes all checks of dqnn_init without needing memory: DQNN_OK means that dqnn_init with the same options and enough
+ * memory succeeds. fault may be NULL. Returns as dqnn_init, but never MEMORY. */
+dqnn_status dqnn_verify(const void *blob, size_t size, const dqnn_options *options, dqnn_fault *fault);
+
+/* Checks the file completely and makes an interpreter for it.
+ * it: receives the handle, NULL on failure. It is valid as long as mem and blob are left alone.
+ * mem, bytes: 16-byte aligned, at least dqnn_requirements.memory_bytes; contents need not be initialised and are
+ *   unspecified after a failure. The arena is zeroed on success.
+ * blob, size: as for dqnn_requirements_of; must stay readable and unchanged while the interpreter is in use.
+ * options: required, for its kernel set. fault: NULL, or receives what was wrong.
+ * Returns DQNN_OK or any error status. */
+dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
+                      const dqnn_options *options, dqnn_fault *fault);
+
+/* Input or output number i, in the order of the model. Write inputs before every dqnn_invoke: their memory is reused
+ * during it. Outputs hold until the next write to an input or the next dqnn_invoke.
+ * Returns DQNN_OK or ARGUMENT (NULL, or i out of range). */
+dqnn_status dqnn_input(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
+dqnn_status dqnn_output(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
+
+/* Runs the model once. Any input bytes are safe; s1 inputs with non-zero tail bits and NaNs give unspecified results.
+ * Returns DQNN_OK, or ARGUMENT if it is NULL. */
+dqnn_status dqnn_invoke(dqnn_interpreter *it);
+
+/* For tools. The model as a whole; node i in execution order; tensor i by index, nameless, whose data is meaningful
+ * only between the node that writes it and the next that reuses the memory (the profile hook runs at such moments).
+ * Return DQNN_OK or ARGUMENT. */
+dqnn_status dqnn_model(const dqnn_interpreter *it, dqnn_model_info *out);
+dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out);
+dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
+
+/* Names, for messages: the strings are linked only if one of these is called. Never NULL; "unknown" for other values.
+ * dqnn_status_str gives a sentence, dqnn_status_name and the others an identifier as in the enums, e.g. "kernel_shape",
+ * "input_dtype", "dsp", "conv_s1_s1_s8"; dqnn_check_str says what must hold. */
+const char *dqnn_status_str(dqnn_status status);
+const char *dqnn_status_name(dqnn_status status);
+const char *dqnn_check_str(uint32_t check);
+const char *dqnn_check_name(uint32_t check);
+const char *dqnn_isa_name(uint32_t isa);
+const char *dqnn_kernel_name(uint32_t kernel);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,32 @@
+/* Kernel sets: which kernels a firmware contains. dqnn_options.kernels is an array of pointers to variants, best first
+ * for each kernel. `dqnn_all_kernels` names every variant that was compiled; a firmware that runs known models lists
+ * its own
+ *
+ *     static const dqnn_variant *const kernels[] = {&dqnn_variant_conv_f32_s1_s1_ref, &dqnn_variant_softmax_f32_ref};
+ *
+ * and the linker drops the rest (--gc-sections). `dqnn inspect` prints the list that a file needs. */
+#ifndef DQNN_KERNELS_H
+#define DQNN_KERNELS_H
+
+#include "dqnn/dqnn.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const dqnn_variant *const dqnn_all_kernels[];
+extern const uint32_t dqnn_all_kernel_count;
+
+#define DQNN_VARIANT(name, isa) extern const dqnn_variant dqnn_variant_##name##_##isa;
+#include "../../src/kernels.def"
+
+#define DQNN_KERNEL(id, name, family, input, weights, output) DQNN_KERNEL_##name = (id),
+enum {
+#include "../../src/kernels.def"
+  DQNN_KERNEL_ANY = 0xFFFF
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,18 @@
+/* The kernel table made real: expands kernels.def into one constant object per kernel and per variant, and into the set
+ * of all of them. Nothing else names a kernel. Built with -fdata-sections, so that a firmware which passes a set of its
+ * own links only the objects, plans and run functions that the set names. */
+#include "dqnn/dqnn_kernels.h"
+#include "kernel.h"
+
+#define DQNN_KERNEL(id, name, family, input, weights, output) \
+  static const dqnn_kernel kernel_##name = {dqnn_plan_##family, (id), DQNN_FAMILY_##family};
+#define DQNN_VARIANT(name, isa) \
+  const dqnn_variant dqnn_variant_##name##_##isa = {&kernel_##name, dqnn_run_##name##_##isa, DQNN_ISA_##isa};
+#include "kernels.def"
+
+const dqnn_variant *const dqnn_all_kernels[] = {
+#define DQNN_VARIANT(name, isa) &dqnn_variant_##name##_##isa,
+#include "kernels.def"
+};
+
+const uint32_t dqnn_all_kernel_count = sizeof dqnn_all_kernels / sizeof dqnn_all_kernels[0];
