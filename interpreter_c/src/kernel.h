@@ -15,9 +15,10 @@
 
 enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };
 
-/* Why a plan function refused (checks.def). */
+/* Why a file was refused (checks.def): by the loader, or by a plan function. */
 typedef enum {
   DQNN_CHECK_none = 0,
+#define DQNN_LOAD_CHECK(name, status, text) DQNN_CHECK_##name,
 #define DQNN_CHECK(name, status, text) DQNN_CHECK_##name,
 #include "checks.def"
   DQNN_CHECK_COUNT
@@ -47,31 +48,18 @@ typedef struct {
 typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
 typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
-/* Families: X(name, params, min_inputs, max_inputs). params names the field of the Node table that must be present,
- * alone. The numbers of inputs are checked before plan() is called (dqnn_plan_call), everything else by plan(). */
-#define DQNN_FAMILIES(X)                \
-  X(conv_bitsliced, conv, 1, 1)         \
-  X(conv, conv, 1, 1)                   \
-  X(depthwise, conv, 1, 1)              \
-  X(affine, channel, 1, 1)              \
-  X(lut, none, 1, 1)                    \
-  X(unary, unary, 1, 1)                 \
-  X(prelu, none, 1, 1)                  \
-  X(softmax, none, 1, 1)                \
-  X(binary, binary, 2, 2)               \
-  X(maxpool, pool, 1, 1)                \
-  X(avgpool, pool, 1, 1)                \
-  X(concat, concat, 2, DQNN_MAX_INPUTS) \
-  X(pad, pad, 1, 1)                     \
-  X(view, view, 1, 1)                   \
-  X(reshape, none, 1, 1)
+/* Families: X(name, params). The plan function is dqnn_plan_<name>; params names the field of the Node table that must
+ * be present, alone. Everything else about a call is checked by plan(). */
+#define DQNN_FAMILIES(X)                                                                                           \
+  X(conv_bitsliced, conv)                                                                                          \
+  X(conv, conv) X(depthwise, conv) X(affine, channel) X(lut, none) X(unary, unary) X(prelu, none) X(softmax, none) \
+      X(binary, binary) X(maxpool, pool) X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none)
 
-#define DQNN_FAMILY_ENUMERATOR(name, params, min_inputs, max_inputs) DQNN_FAMILY_##name,
+#define DQNN_FAMILY_ENUMERATOR(name, params) DQNN_FAMILY_##name,
 enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };
 #undef DQNN_FAMILY_ENUMERATOR
 
-#define DQNN_FAMILY_PLAN(name, params, min_inputs, max_inputs) \
-  dqnn_status dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
+#define DQNN_FAMILY_PLAN(name, params) dqnn_status dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
 DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #undef DQNN_FAMILY_PLAN
 
@@ -95,8 +83,5 @@ struct dqnn_variant {
 
 /* Bytes of a tensor, or 0 with the check that failed (DQNN_CHECK_tensor_*) if it is no valid definition. */
 uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *check);
-
-/* Checks the number of inputs and constants against the family, then plans. The definitions in call must be valid. */
-dqnn_status dqnn_plan_call(const dqnn_kernel *kernel, const dqnn_call *call, dqnn_plan *plan);
 
 #endif

@@ -1,5 +1,5 @@
 /* Names of the enums, for messages. A file of its own, so that firmware which prints none links no string. */
-#include "dqnn/dqnn.h"
+#include "kernel.h"
 
 #define NUMBER_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -28,8 +28,12 @@ static const entry status_entries[] = {
     {DQNN_ERROR_KERNEL_MISSING, "kernel_missing", "a kernel the file needs is not in the kernel set"},
 };
 
-#define CHECK_ENTRY(name, text) {DQNN_CHECK_##name, #name, text},
-static const entry check_entries[] = {DQNN_CHECKS(CHECK_ENTRY)};
+static const entry check_entries[] = {
+    {DQNN_CHECK_none, "none", "no particular check"},
+#define DQNN_LOAD_CHECK(name, status, text) {DQNN_CHECK_##name, #name, text},
+#define DQNN_CHECK(name, status, text) {DQNN_CHECK_##name, #name, text},
+#include "checks.def"
+};
 
 #define ISA_ENTRY(name, number) {number, #name, #name},
 static const entry isa_entries[] = {DQNN_ISAS(ISA_ENTRY)};

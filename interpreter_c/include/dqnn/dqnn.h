@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dqnn/dqnn_checks.h"
 #include "dqnn/dqnn_config.h"
 
 #ifdef __cplusplus
@@ -25,10 +24,11 @@ extern "C" {
 #define DQNN_FORMAT_VERSION 1u  /* newest file format this runtime reads */
 #define DQNN_RUNTIME_VERSION 1u /* compared with a file's lowest runtime version */
 
-#define DQNN_ALIGNMENT 16u    /* of the file and of the memory block */
-#define DQNN_NONE 0xFFFFu     /* "no such node, kernel or tensor" in reports */
-#define DQNN_PREFIX_BYTES 64u /* what firmware can read of a file without this library, see schema/SPEC.md section 1 \
-                               */
+#define DQNN_ALIGNMENT 16u /* of the file and of the memory block */
+#define DQNN_NONE 0xFFFFu  /* "no such node, kernel or tensor" in reports */
+#define DQNN_PREFIX_BYTES                                                                    \
+  64u /* what firmware can read of a file without this library, see schema/SPEC.md section 1 \
+       */
 
 /* Grouped: 0x1. the caller, 0x2. the file, 0x3. this firmware. */
 typedef enum {
@@ -97,7 +97,7 @@ typedef struct {
   uint16_t node;   /* index in execution order */
   uint16_t kernel; /* id of that node's kernel */
   uint16_t tensor; /* index of a tensor (of a constant or port for the checks named so) */
-  uint16_t check;  /* dqnn_check */
+  uint16_t check;  /* which check failed, see dqnn_check_name; 0: the status says it all */
 } dqnn_fault;
 
 typedef struct {
