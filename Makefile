@@ -1,0 +1,68 @@
+# Two commands for newcomers: `make demo` and `make test`. Both set up what they need (see tools/setup.sh) and can be repeated.
+# Results of set-up are remembered in .venv*/ and build/; `make clean` forgets the builds, `make distclean` also the environments.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+JOBS ?= 2
+FUZZ_SECONDS ?= 20
+export PYTHON JOBS FUZZ_SECONDS
+# TensorFlow is chatty; Larq and QKeras need Keras 2.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+TEST_PYTHON := .venv-test/bin/python
+
+# What the compiled extension and the installed package are made of.
+NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
+PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
+
+.PHONY: help demo test venv lint format fuzz ctest bench clean distclean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: .venv/.installed ## export two models, run them on the host and on an emulated Cortex-M4
+	@.venv/bin/python tools/demo.py
+
+test: .venv-test/.installed ## everything: lint, types, C tests under sanitizers, fuzzing, pytest with QEMU
+	@tools/check.sh all
+
+venv: .venv-test/.installed ## the environment for working on dqnn (.venv-test, editable install)
+	@echo "ready: source .venv-test/bin/activate"
+
+lint: .venv-test/.installed ## ruff, mypy, clang-format, clang-tidy
+	@tools/check.sh lint
+
+format: .venv-test/.installed ## rewrite Python and C sources in the project's format
+	@tools/check.sh format
+
+ctest: .venv-test/.installed ## C tests under AddressSanitizer and UndefinedBehaviorSanitizer, with gcc and clang
+	@tools/check.sh ctest
+
+fuzz: .venv-test/.installed ## libFuzzer on the loader; FUZZ_SECONDS=600 make fuzz for longer
+	@tools/check.sh fuzz
+
+bench: .venv-test/.installed ## instructions, estimated cycles and memory of the example models on a Cortex-M4
+	@tools/check.sh bench
+
+# The demo's environment holds the package as a user would install it: no TensorFlow.
+.venv/.installed: $(PACKAGE) | build/.system-demo
+	@tools/setup.sh venv .venv .
+	@touch $@
+
+.venv-test/.installed: $(NATIVE) | build/.system-test
+	@tools/setup.sh venv .venv-test -e '.[keras,dev]'
+	@touch $@
+
+build/.system-%: tools/setup.sh
+	@mkdir -p build
+	@tools/setup.sh system $*
+	@touch $@
+
+clean: ## remove build results
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+distclean: clean ## also remove the Python environments
+	rm -rf .venv .venv-test
