@@ -1,0 +1,405 @@
+"""Places activations and scratch in the arena.
+
+A buffer is live from the step that writes it to the last step that reads it; step 0 loads the model inputs, step i+1 runs node i, the last
+step reads the model outputs. Scratch lives for its node alone. Two buffers that are live at the same step must not share memory, with one
+exception: a node's output may start where its first input starts, if that input dies there and the kernel's plan allows it.
+
+`plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some priority are put at the
+lowest offset that fits. Greedy by size is always among them, so the result is never worse. A seeded local search then swaps
+priorities until the lower bound is met or its budget, counted in placements, is spent: same input, same plan. `check` is written
+apart from the planner and knows nothing of how the plan came about."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+ALIGNMENT = 16
+BEAM = 12
+SEARCH_WORK = 400_000  # local search budget: placements * buffers^2
+SEARCH_ROUNDS = 300
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node: buffers by index. `overlap` is the number of bytes of the first input that the output may share."""
+
+    inputs: tuple[int, ...]
+    output: int
+    scratch: int = 0
+    overlap: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`sizes` in bytes by buffer. Every buffer but `inputs` is written by exactly one step."""
+
+    sizes: tuple[int, ...]
+    steps: tuple[Step, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """`order` lists node indices; offsets are by buffer and by node (scratch; 0 if it has none)."""
+
+    order: tuple[int, ...]
+    offsets: tuple[int, ...]
+    scratch: tuple[int, ...]
+    arena: int
+    lower_bound: int  # largest live set of this order
+    greedy_by_size: int  # what greedy by size in the model's own order needs
+    strategy: str
+
+
+class MemoryPlanError(Exception):
+    """A plan that would corrupt memory."""
+
+
+def align(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+# --- lifetimes --------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something to place: a buffer, or the scratch of a node. `host` may be overlaid (same start) by this item."""
+
+    size: int
+    first: int
+    last: int
+    host: int = -1
+
+
+def _lifetimes(problem: Problem, order: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, last) step of each buffer."""
+    end = len(order) + 1
+    first = [0] * len(problem.sizes)
+    last = [0] * len(problem.sizes)
+    for time, node in enumerate(order, start=1):
+        step = problem.steps[node]
+        first[step.output] = last[step.output] = time
+        for buffer in step.inputs:
+            last[buffer] = time
+    for buffer in problem.outputs:
+        last[buffer] = end
+    return list(zip(first, last, strict=True))
+
+
+def _items(problem: Problem, order: Sequence[int]) -> list[_Item]:
+    """Buffers, then the scratch of each node in execution order."""
+    lives = _lifetimes(problem, order)
+    items = [_Item(align(size), *life) for size, life in zip(problem.sizes, lives, strict=True)]
+    for time, node in enumerate(order, start=1):
+        step = problem.steps[node]
+        if _may_overlay(problem, step, lives, time):
+            items[step.output] = replace(items[step.output], host=step.inputs[0])
+    items += [_Item(align(problem.steps[node].scratch), time, time) for time, node in enumerate(order, start=1)]
+    return items
+
+
+def _may_overlay(problem: Problem, step: Step, lives: Sequence[tuple[int, int]], time: int) -> bool:
+    if not step.inputs or step.inputs.count(step.inputs[0]) > 1:
+        return False
+    host = step.inputs[0]
+    shared = min(problem.sizes[host], problem.sizes[step.output])
+    return lives[host][1] == time and shared <= step.overlap
+
+
+def lower_bound(problem: Problem, order: Sequence[int]) -> int:
+    """Largest sum of what is live at one step, an overlaid pair counted once: no placement of this order can need less."""
+    items = _items(problem, order)
+    live = [0] * (len(order) + 2)
+    for item in items:
+        for time in range(item.first, item.last + 1):
+            live[time] += item.size
+        if item.host >= 0:
+            live[item.first] -= min(item.size, items[item.host].size)
+    return max(live)
+
+
+# --- placement --------------------------------------------------------------------------------------------------------------------
+
+
+class _Placer:
+    """Greedy placement of the items of one order, for many priorities."""
+
+    def __init__(self, problem: Problem, order: Sequence[int]) -> None:
+        self.items = [item for item in _items(problem, order)]
+        self.movable = [i for i, item in enumerate(self.items) if item.size]
+        self.bound = lower_bound(problem, order)
+        self.conflicts: list[list[int]] = [[] for _ in self.items]
+        for i in self.movable:
+            a = self.items[i]
+            for j in self.movable:
+                b = self.items[j]
+                if i != j and a.first <= b.last and b.first <= a.last:
+                    self.conflicts[i].append(j)
+
+    def overlaid(self, i: int, j: int) -> bool:
+        return self.items[i].host == j or self.items[j].host == i
+
+    def place(self, priority: Sequence[int]) -> tuple[list[int], int]:
+        """Offsets by item and the arena they need, items placed in this order at the lowest offset that fits."""
+        offsets = [-1] * len(self.items)
+        arena = 0
+        for i in priority:
+            offsets[i] = self._lowest(i, offsets)
+            arena = max(arena, offsets[i] + self.items[i].size)
+        return offsets, arena
+
+    def _lowest(self, i: int, offsets: Sequence[int]) -> int:
+        size = self.items[i].size
+        taken = sorted((offsets[j], offsets[j] + self.items[j].size, j) for j in self.conflicts[i] if offsets[j] >= 0)
+        partners = [offsets[j] for _, _, j in taken if self.overlaid(i, j)]
+        for at in sorted({0, *(end for _, end, _ in taken), *partners}):
+            if all(
+                at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken
+            ):
+                return at
+        raise AssertionError("the end of the last item always fits")
+
+    def priorities(self) -> dict[str, list[int]]:
+        """Named priorities; ties go to the earlier item."""
+        items = self.items
+
+        def ranked(key: Callable[[int], tuple[int, ...]]) -> list[int]:
+            return sorted(self.movable, key=lambda i: (*key(i), i))
+
+        return {
+            "size": ranked(lambda i: (-items[i].size,)),
+            "lifetime": ranked(lambda i: (items[i].first - items[i].last, -items[i].size)),
+            "area": ranked(lambda i: (items[i].size * (items[i].first - items[i].last - 1),)),
+            "conflict": ranked(lambda i: (-sum(items[j].size for j in self.conflicts[i]),)),
+            "execution": ranked(lambda i: (items[i].first, -items[i].size)),
+            "reverse": ranked(lambda i: (-items[i].last, -items[i].size)),
+        }
+
+
+@dataclass
+class _Best:
+    arena: int
+    offsets: list[int]
+    priority: list[int]
+    name: str
+
+
+def _best_placement(placer: _Placer) -> _Best:
+    best: _Best | None = None
+    for name, priority in placer.priorities().items():
+        offsets, arena = placer.place(priority)
+        if best is None or arena < best.arena:
+            best = _Best(arena, offsets, priority, name)
+    assert best is not None
+    return _search(placer, best)
+
+
+def _search(placer: _Placer, best: _Best) -> _Best:
+    """Moves single items forward in the priority while that does not make the arena larger."""
+    count = len(best.priority)
+    rounds = min(SEARCH_ROUNDS, SEARCH_WORK // max(1, count * count))
+    generator = random.Random(1)
+    current = best
+    for _ in range(rounds):
+        if best.arena == placer.bound:
+            break
+        priority = list(current.priority)
+        source, target = generator.randrange(count), generator.randrange(count)
+        priority.insert(target, priority.pop(source))
+        offsets, arena = placer.place(priority)
+        if arena <= current.arena:
+            current = _Best(arena, offsets, priority, f"{best.name.removesuffix('+search')}+search")
+        if current.arena < best.arena:
+            best = current
+    return best
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """A prefix of an execution order in the beam search."""
+
+    order: tuple[int, ...]
+    live: frozenset[int]
+    peak: int
+    live_bytes: int
+
+
+def _beam_orders(problem: Problem, width: int) -> list[tuple[int, ...]]:
+    """Topological orders with small live sets, best first."""
+    readers: list[set[int]] = [set() for _ in problem.sizes]
+    producer = {step.output: node for node, step in enumerate(problem.steps)}
+    for node, step in enumerate(problem.steps):
+        for buffer in step.inputs:
+            readers[buffer].add(node)
+    kept = frozenset(problem.outputs)
+    start = frozenset(problem.inputs)
+    loaded = sum(align(problem.sizes[b]) for b in start)
+    beam = [_Partial((), start, loaded, loaded)]
+    for _ in problem.steps:
+        grown: dict[frozenset[int], _Partial] = {}
+        for partial in beam:
+            for following in _extend(problem, partial, readers, producer, kept):
+                done = frozenset(following.order)
+                if done not in grown or _rank(following) < _rank(grown[done]):
+                    grown[done] = following
+        beam = sorted(grown.values(), key=_rank)[:width]
+    return [partial.order for partial in beam]
+
+
+def _rank(partial: _Partial) -> tuple[int, int, tuple[int, ...]]:
+    return partial.peak, partial.live_bytes, partial.order
+
+
+def _extend(
+    problem: Problem,
+    partial: _Partial,
+    readers: Sequence[set[int]],
+    producer: dict[int, int],
+    kept: frozenset[int],
+) -> list[_Partial]:
+    """The prefix followed by each node that is ready."""
+    done = set(partial.order)
+    result = []
+    for node, step in enumerate(problem.steps):
+        if node in done or any(producer.get(b, node) not in done for b in step.inputs if b in producer):
+            continue
+        after = done | {node}
+        dead = {b for b in step.inputs if b not in kept and readers[b] <= after}
+        during = partial.live_bytes + align(problem.sizes[step.output]) + align(step.scratch)
+        host = step.inputs[0] if step.inputs else -1
+        if host in dead and min(problem.sizes[host], problem.sizes[step.output]) <= step.overlap:
+            during -= min(align(problem.sizes[host]), align(problem.sizes[step.output]))
+        live = (partial.live | {step.output}) - dead
+        live_bytes = sum(align(problem.sizes[b]) for b in live)
+        result.append(_Partial((*partial.order, node), live, max(partial.peak, during), live_bytes))
+    return result
+
+
+def _is_chain(problem: Problem) -> bool:
+    """Each node needs the previous one: there is one order only."""
+    return all(
+        before.output in after.inputs for before, after in zip(problem.steps, problem.steps[1:], strict=False)
+    )
+
+
+def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
+    given = tuple(range(len(problem.steps)))
+    if _is_chain(problem):
+        return {"given": given}
+    found = {"given": given, "greedy": _beam_orders(problem, 1)[0]}
+    for number, order in enumerate(_beam_orders(problem, BEAM)[:2]):
+        found[f"beam{number}"] = order
+    unique: dict[tuple[int, ...], str] = {}
+    for name, order in found.items():
+        unique.setdefault(order, name)
+    return {name: order for order, name in unique.items()}
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------------------
+
+
+def plan_memory(problem: Problem) -> MemoryPlan:
+    """The smallest plan found; checked before it is returned."""
+    best: MemoryPlan | None = None
+    greedy_by_size = 0
+    for order_name, order in _orders(problem).items():
+        placer = _Placer(problem, order)
+        if order_name == "given":
+            greedy_by_size = placer.place(placer.priorities()["size"])[1]
+        placed = _best_placement(placer)
+        if best is None or placed.arena < best.arena:
+            best = _to_plan(problem, order, placer, placed, f"{order_name} order, by {placed.name}")
+        if best.arena == placer.bound and order_name != "given":
+            break
+    assert best is not None
+    best = replace(best, greedy_by_size=greedy_by_size)
+    check(problem, best)
+    return best
+
+
+def _to_plan(problem: Problem, order: Sequence[int], placer: _Placer, placed: _Best, name: str) -> MemoryPlan:
+    offsets = [max(0, at) for at in placed.offsets]
+    buffers = len(problem.sizes)
+    scratch = [0] * len(problem.steps)
+    for position, node in enumerate(order):
+        scratch[node] = offsets[buffers + position]
+    return MemoryPlan(tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name)
+
+
+# --- the checker ------------------------------------------------------------------------------------------------------------------
+
+
+def check(problem: Problem, plan: MemoryPlan) -> None:
+    """Runs the plan on bytes that remember who wrote them: raises MemoryPlanError unless every read finds what was written.
+
+    Independent of lifetimes: it follows the nodes one by one. An output may replace bytes of its first input only where the step's
+    `overlap` allows it and both start at the same place."""
+    if sorted(plan.order) != list(range(len(problem.steps))):
+        raise MemoryPlanError("the order is not a permutation of the nodes")
+    memory = _Memory(problem, plan)
+    for buffer in problem.inputs:
+        memory.write(buffer)
+    for node in plan.order:
+        step = problem.steps[node]
+        for buffer in step.inputs:
+            memory.read(buffer, f"node {node}")
+        memory.occupy(plan.scratch[node], step.scratch, f"scratch of node {node}", step.inputs)
+        memory.check_overlay(node, step)
+        memory.write(step.output)
+    for buffer in problem.outputs:
+        memory.read(buffer, "the model's outputs")
+
+
+class _Memory:
+    """The arena as a list of owners, one per 16-byte block."""
+
+    def __init__(self, problem: Problem, plan: MemoryPlan) -> None:
+        self.problem, self.plan = problem, plan
+        if plan.arena % ALIGNMENT:
+            raise MemoryPlanError("the arena is not aligned")
+        self.owner: list[int] = [-1] * (plan.arena // ALIGNMENT)
+
+    def _blocks(self, offset: int, size: int, what: str) -> range:
+        if offset % ALIGNMENT or offset < 0 or offset + size > self.plan.arena:
+            raise MemoryPlanError(f"{what} is not aligned inside the arena")
+        return range(offset // ALIGNMENT, -(-(offset + size) // ALIGNMENT))
+
+    def _of(self, buffer: int) -> range:
+        return self._blocks(self.plan.offsets[buffer], self.problem.sizes[buffer], f"buffer {buffer}")
+
+    def write(self, buffer: int) -> None:
+        for block in self._of(buffer):
+            self.owner[block] = buffer
+
+    def read(self, buffer: int, reader: str) -> None:
+        if any(self.owner[block] != buffer for block in self._of(buffer)):
+            raise MemoryPlanError(f"buffer {buffer} is overwritten before {reader} reads it")
+
+    def occupy(self, offset: int, size: int, what: str, inputs: Sequence[int]) -> None:
+        """Scratch destroys what was there, and may not touch what its node reads."""
+        blocks = self._blocks(offset, size, what)
+        for buffer in inputs:
+            if size and not set(blocks).isdisjoint(self._of(buffer)):
+                raise MemoryPlanError(f"{what} overlaps its input {buffer}")
+        for block in blocks if size else ():
+            self.owner[block] = -1
+
+    def check_overlay(self, node: int, step: Step) -> None:
+        output = set(self._of(step.output))
+        scratch = self._blocks(self.plan.scratch[node], step.scratch, "scratch")
+        if step.scratch and not output.isdisjoint(scratch):
+            raise MemoryPlanError(f"scratch of node {node} overlaps its output")
+        for position, buffer in enumerate(step.inputs):
+            if output.isdisjoint(self._of(buffer)):
+                continue
+            same_start = self.plan.offsets[buffer] == self.plan.offsets[step.output]
+            shared = min(self.problem.sizes[buffer], self.problem.sizes[step.output])
+            if position or not same_start or shared > step.overlap:
+                raise MemoryPlanError(f"output of node {node} overlaps its input {buffer}")

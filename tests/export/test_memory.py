@@ -1,0 +1,122 @@
+"""The planner on random graphs (valid, never worse than greedy by size, at or above its bound) and the checker on broken plans."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dqnn.exporter.memory import (
+    MemoryPlanError,
+    Problem,
+    Step,
+    align,
+    check,
+    lower_bound,
+    plan_memory,
+)
+
+FULL = 2**32 - 1
+
+
+def chain(sizes: list[int], overlap: int = 0, scratch: int = 0) -> Problem:
+    steps = tuple(Step((i,), i + 1, scratch, overlap) for i in range(len(sizes) - 1))
+    return Problem(tuple(sizes), steps, (0,), (len(sizes) - 1,))
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """A random graph: each node reads one to three earlier buffers."""
+    rng = random.Random(draw(st.integers(0, 10**6)))
+    inputs = rng.randint(1, 2)
+    nodes = rng.randint(1, 12)
+    sizes = [rng.randint(1, 400) for _ in range(inputs + nodes)]
+    steps = []
+    for node in range(nodes):
+        ready = range(max(0, inputs + node - 4), inputs + node)
+        reads = tuple(rng.choice(ready) for _ in range(rng.randint(1, min(3, len(ready)))))
+        steps.append(Step(reads, inputs + node, rng.choice([0, 0, 33, 250]), rng.choice([0, 64, FULL])))
+    used = {b for step in steps for b in step.inputs}
+    outputs = tuple(b for b in range(inputs, inputs + nodes) if b not in used)
+    return Problem(tuple(sizes), tuple(steps), tuple(range(inputs)), outputs)
+
+
+@settings(max_examples=150, deadline=None)
+@given(problem=problems())
+def test_random_graphs(problem: Problem) -> None:
+    plan = plan_memory(problem)
+    check(problem, plan)
+    assert plan.arena <= plan.greedy_by_size
+    assert plan.arena >= plan.lower_bound == lower_bound(problem, plan.order)
+    assert plan == plan_memory(problem), "the plan is deterministic"
+
+
+def test_a_chain_reaches_its_bound() -> None:
+    plan = plan_memory(chain([3136, 676, 200, 36, 8, 40], scratch=100))
+    assert plan.arena == plan.lower_bound == 3136 + align(676) + align(100)
+
+
+def test_in_place() -> None:
+    plan = plan_memory(chain([160, 160, 160, 80], overlap=FULL))
+    assert plan.arena == plan.lower_bound == 160
+    assert plan.offsets == (0, 0, 0, 0)
+    apart = plan_memory(chain([160, 160, 160, 80]))
+    assert apart.arena == apart.lower_bound == 320
+
+
+def test_partial_overlap_must_cover_the_shared_bytes() -> None:
+    assert plan_memory(chain([160, 64], overlap=64)).arena == 160
+    assert plan_memory(chain([160, 64], overlap=63)).arena == 160 + 64
+
+
+def test_an_input_that_lives_on_is_not_overlaid() -> None:
+    steps = (Step((0,), 1, 0, FULL), Step((1, 0), 2, 0, FULL))
+    plan = plan_memory(Problem((32, 32, 32), steps, (0,), (2,)))
+    assert plan.arena == 64
+    doubled = Problem((32, 32), (Step((0, 0), 1, 0, FULL),), (0,), (1,))
+    assert plan_memory(doubled).arena == 64, "x + x reads the overlaid input twice"
+
+
+def test_order_is_chosen() -> None:
+    # Two branches that first grow, then shrink: finishing one before starting the other saves a large buffer.
+    steps = (Step((0,), 1), Step((0,), 2), Step((1,), 3), Step((2,), 4), Step((3, 4), 5))
+    problem = Problem((16, 1600, 1600, 16, 16, 16), steps, (0,), (5,))
+    plan = plan_memory(problem)
+    assert plan.arena == 16 + 1600 + 16
+    assert plan.greedy_by_size > 3200
+    assert plan.arena == min(
+        lower_bound(problem, order)
+        for order in itertools.permutations(range(5))
+        if order.index(0) < order.index(2) < order.index(4) and order.index(1) < order.index(3) < order.index(4)
+    )
+
+
+def test_the_checker_refuses_broken_plans() -> None:
+    problem = chain([64, 64, 64], scratch=16)
+    plan = plan_memory(problem)
+    a, b, c = plan.offsets
+    broken = [
+        replace(plan, offsets=(a, a, c)),
+        replace(plan, offsets=(a, b, plan.arena)),
+        replace(plan, offsets=(a, b + 8, c)),
+        replace(plan, scratch=(a, plan.scratch[1])),
+        replace(plan, scratch=(b, plan.scratch[1])),
+        replace(plan, order=(1, 0)),
+        replace(plan, order=(0, 0)),
+        replace(plan, arena=plan.arena - 16),
+    ]
+    for wrong in broken:
+        with pytest.raises(MemoryPlanError):
+            check(problem, wrong)
+
+
+def test_the_checker_follows_long_lived_buffers() -> None:
+    steps = (Step((0,), 1), Step((1,), 2), Step((2, 0), 3))
+    problem = Problem((16, 16, 16, 16), steps, (0,), (3,))
+    plan = plan_memory(problem)
+    with pytest.raises(MemoryPlanError, match="overwritten before node 2"):
+        check(problem, replace(plan, offsets=(plan.offsets[0], plan.offsets[1], plan.offsets[0], plan.offsets[3])))
