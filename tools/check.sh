@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# What `make test` and its parts run: tools/check.sh all|lint|ctest|fuzz|pytest|format.
+# Every step runs even if an earlier one failed; the failed ones are named at the end and the exit code is then 1.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+VENV=$PWD/.venv-test
+export PATH=$VENV/bin:$PATH
+JOBS=${JOBS:-2}
+FUZZ_SECONDS=${FUZZ_SECONDS:-20}
+FAILED=()
+
+# step LABEL COMMAND...: runs it, tells how long it took, remembers a failure.
+step() {
+  local label=$1 start=$SECONDS status=0
+  shift
+  printf '\n== %s\n' "$label"
+  "$@" || status=$?
+  printf '== %s: %s in %d s\n' "$label" "$([ $status = 0 ] && echo passed || echo FAILED)" $((SECONDS - start))
+  [ $status = 0 ] || FAILED+=("$label")
+}
+
+finish() {
+  if [ ${#FAILED[@]} -gt 0 ]; then
+    printf '\nFAILED: %s\n' "${FAILED[*]}"
+    exit 1
+  fi
+}
+
+c_files() { git ls-files '*.c' '*.h' '*.cpp' '*.hpp'; }
+
+# mypy must see exporter/ and schema/generated/ where an installed package has them.
+types() {
+  local tree=build/typecheck
+  rm -rf "$tree" && mkdir -p "$tree/dqnn"
+  ln -s "$PWD"/python_bindings/dqnn/* "$tree/dqnn/"
+  ln -s "$PWD/exporter" "$tree/dqnn/exporter"
+  ln -s "$PWD/schema/generated" "$tree/dqnn/schema"
+  MYPYPATH=$tree mypy --strict -p dqnn && MYPYPATH=$tree mypy --strict tools examples/digits/run_model.py
+}
+
+configure() { # configure DIR COMPILER OPTIONS...
+  local dir=$1 compiler=$2
+  shift 2
+  cmake -S interpreter_c -B "$dir" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug "$@" >"$dir.log" 2>&1 || {
+    cat "$dir.log"
+    return 1
+  }
+}
+
+tidy() {
+  configure build/tidy clang -DDQNN_TESTS=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
+  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/kernels/**.c' | xargs -P "$JOBS" -n 4 clang-tidy --quiet -p build/tidy 2>&1 | grep -v 'warnings generated'
+  return "${PIPESTATUS[1]}"
+}
+
+lint() {
+  step "ruff check" ruff check .
+  step "ruff format" ruff format --check .
+  step "mypy" types
+  step "clang-format" bash -c "$(declare -f c_files); c_files | xargs clang-format --dry-run -Werror"
+  step "clang-tidy" tidy
+}
+
+format() {
+  ruff check --fix-only .
+  ruff format .
+  c_files | xargs clang-format -i
+}
+
+ctest_with() { # ctest_with COMPILER
+  local dir=build/ctest-$1
+  configure "$dir" "$1" -DDQNN_TESTS=ON -DDQNN_SANITIZE=ON && cmake --build "$dir" -j "$JOBS" && ctest --test-dir "$dir" --output-on-failure -j "$JOBS"
+}
+
+c_tests() {
+  step "C tests, gcc, sanitizers" ctest_with gcc
+  step "C tests, clang, sanitizers" ctest_with clang
+}
+
+fuzz() {
+  local dir=build/fuzz
+  configure "$dir" clang -DDQNN_FUZZ=ON && cmake --build "$dir" -j "$JOBS" || return 1
+}
+
+mkdir -p build
+case "${1:-all}" in
+  lint) lint ;;
+  format) format ;;
+  ctest) c_tests ;;
+  fuzz) step "fuzzing" fuzz ;;
+  pytest) step "pytest" pytest -n "$JOBS" ;;
+  all)
+    lint
+    c_tests
+    step "fuzzing" fuzz
+    step "pytest" env DQNN_REQUIRE_TOOLS=1 pytest -n "$JOBS" --dist loadscope
+    ;;
+  *)
+    echo "usage: tools/check.sh all|lint|ctest|fuzz|pytest|format" >&2
+    exit 2
+    ;;
+esac
+finish
