@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and its parts run: tools/check.sh all|lint|ctest|fuzz|pytest|format.
+# What `make test` and its parts run: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|format.
 # Every step runs even if an earlier one failed; the failed ones are named at the end and the exit code is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -86,6 +86,7 @@ fuzz() {
 mkdir -p build
 case "${1:-all}" in
   lint) lint ;;
+  mypy) step "mypy" types ;;
   format) format ;;
   ctest) c_tests ;;
   fuzz) step "fuzzing" fuzz ;;
@@ -97,7 +98,7 @@ case "${1:-all}" in
     step "pytest" env DQNN_REQUIRE_TOOLS=1 pytest -n "$JOBS" --dist loadscope
     ;;
   *)
-    echo "usage: tools/check.sh all|lint|ctest|fuzz|pytest|format" >&2
+    echo "usage: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|format" >&2
     exit 2
     ;;
 esac
