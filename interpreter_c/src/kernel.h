@@ -50,10 +50,11 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
 /* Families: X(name, params). The plan function is dqnn_plan_<name>; params names the field of the Node table that must
  * be present, alone. Everything else about a call is checked by plan(). */
-#define DQNN_FAMILIES(X)                                                                                           \
-  X(conv_bitsliced, conv)                                                                                          \
-  X(conv, conv) X(depthwise, conv) X(affine, channel) X(lut, none) X(unary, unary) X(prelu, none) X(softmax, none) \
-      X(binary, binary) X(maxpool, pool) X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none)
+#define DQNN_FAMILIES(X)                                                                                               \
+  X(conv_bitsliced, conv)                                                                                              \
+  X(conv, conv)                                                                                                        \
+  X(depthwise, conv) X(affine, channel) X(lut, none) X(unary, unary) X(prelu, none) X(softmax, none) X(binary, binary) \
+      X(maxpool, pool) X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none)
 
 #define DQNN_FAMILY_ENUMERATOR(name, params) DQNN_FAMILY_##name,
 enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };

@@ -54,7 +54,7 @@ typedef enum {
 typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
 
 /* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask. */
-#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5)
+#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 #undef DQNN_ISA_ENUMERATOR
@@ -175,7 +175,7 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it);
 /* For tools. The model as a whole; node i in execution order; tensor i by index, nameless, whose data is meaningful
  * only between the node that writes it and the next that reuses the memory (the profile hook runs at such moments).
  * Return DQNN_OK or ARGUMENT. */
-dqnn_status dqnn_model(const dqnn_interpreter *it, dqnn_model_info *out);
+dqnn_status dqnn_model_of(const dqnn_interpreter *it, dqnn_model_info *out);
 dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out);
 dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
 

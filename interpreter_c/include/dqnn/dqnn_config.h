@@ -7,8 +7,8 @@
 #include DQNN_CONFIG_FILE
 #endif
 
-/* Most nodes a file may have, at most 65534. Bounds the time that checking a hostile file can take (it grows with the
- * square of this); costs no memory. */
+/* Most nodes a file may have, at most 65534. Bounds the time that checking a hostile file can take (which can grow with
+ * the square of this); costs no memory. */
 #ifndef DQNN_MAX_NODES
 #define DQNN_MAX_NODES 4096
 #endif
@@ -22,6 +22,9 @@
  * kernels.def guards its DQNN_VARIANT lines with these; the CMake option DQNN_ISAS sets them. */
 #ifndef DQNN_HAVE_PORTABLE
 #define DQNN_HAVE_PORTABLE 0 /* optimized portable C */
+#endif
+#ifndef DQNN_HAVE_THUMB2
+#define DQNN_HAVE_THUMB2 0 /* Cortex-M3 and up */
 #endif
 #ifndef DQNN_HAVE_DSP
 #define DQNN_HAVE_DSP 0 /* Armv7E-M / Armv8-M DSP extension: Cortex-M4, M7, M33 */

@@ -1,0 +1,185 @@
+/* The public API: lays out the caller's memory (arena, then state), loads a file into it and runs it. State is one
+ * pointer per node; everything else is read from the file on each call, which costs a few dozen instructions per node
+ * and saves RAM. */
+#include <string.h>
+
+#include "model.h"
+
+struct dqnn_interpreter {
+  dqnn_model model;
+  uint8_t *arena;
+  dqnn_profile_fn profile;
+  void *profile_context;
+  const dqnn_variant *variants[]; /* one per node */
+};
+
+static uint32_t state_bytes(const dqnn_model *model) {
+  return (uint32_t)(sizeof(dqnn_interpreter) + model->node_count * sizeof(const dqnn_variant *));
+}
+
+dqnn_status dqnn_requirements_of(const void *blob, size_t size, dqnn_requirements *out) {
+  if (out == NULL) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  dqnn_model model;
+  dqnn_status status = dqnn_model_open(&model, blob, size, NULL);
+  if (status == DQNN_OK) {
+    uint32_t arena = model.prefix->arena_bytes, state = state_bytes(&model);
+    *out = (dqnn_requirements){arena + state,     arena, state, model.node_count, model.tensor_count, model.input_count,
+                               model.output_count};
+  }
+  return status;
+}
+
+/* What dqnn_verify and dqnn_init have in common before the graph is looked at. */
+static dqnn_status open_file(dqnn_model *model, const void *blob, size_t size, const dqnn_options *options,
+                             dqnn_fault *fault) {
+  *fault = (dqnn_fault){DQNN_NONE, DQNN_NONE, DQNN_NONE, 0};
+  if (options == NULL || options->kernels == NULL) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  return dqnn_model_open(model, blob, size, options);
+}
+
+dqnn_status dqnn_verify(const void *blob, size_t size, const dqnn_options *options, dqnn_fault *fault) {
+  dqnn_model model;
+  dqnn_fault unwanted;
+  fault = fault != NULL ? fault : &unwanted;
+  dqnn_status status = open_file(&model, blob, size, options, fault);
+  return status == DQNN_OK ? dqnn_model_verify(&model, options, NULL, fault) : status;
+}
+
+dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
+                      const dqnn_options *options, dqnn_fault *fault) {
+  if (it == NULL) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  *it = NULL;
+  dqnn_model model;
+  dqnn_fault unwanted;
+  fault = fault != NULL ? fault : &unwanted;
+  dqnn_status status = open_file(&model, blob, size, options, fault);
+  if (status != DQNN_OK) {
+    return status;
+  }
+  if (mem == NULL || (uintptr_t)mem % DQNN_ALIGNMENT != 0) {
+    return mem == NULL ? DQNN_ERROR_ARGUMENT : DQNN_ERROR_ALIGNMENT;
+  }
+  uint32_t arena_bytes = model.prefix->arena_bytes;
+  bool fits = bytes >= arena_bytes + state_bytes(&model);
+  uint8_t *arena = mem;
+  dqnn_interpreter *self = (void *)(arena + arena_bytes);
+  status = dqnn_model_verify(&model, options, fits ? self->variants : NULL, fault);
+  if (status != DQNN_OK) {
+    return status;
+  }
+  if (!fits) {
+    return DQNN_ERROR_MEMORY;
+  }
+  memset(arena, 0, arena_bytes);
+  self->model = model;
+  self->arena = arena;
+  self->profile = options->profile;
+  self->profile_context = options->profile_context;
+  *it = self;
+  return DQNN_OK;
+}
+
+static void notify(const dqnn_interpreter *it, uint32_t node, bool begin) {
+#if DQNN_PROFILE
+  if (it->profile != NULL) {
+    it->profile(it->profile_context, node, it->variants[node]->kernel->id, begin);
+  }
+#else
+  (void)it, (void)node, (void)begin;
+#endif
+}
+
+dqnn_status dqnn_invoke(dqnn_interpreter *it) {
+  if (it == NULL) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  for (uint32_t i = 0; i < it->model.node_count; ++i) {
+    const dqnn_variant *variant = it->variants[i];
+    dqnn_call call;
+    dqnn_model_bind(&it->model, i, variant->kernel->family, it->arena, &call);
+    notify(it, i, true);
+    variant->run(&call);
+    notify(it, i, false);
+  }
+  return DQNN_OK;
+}
+
+static dqnn_status describe(const dqnn_interpreter *it, uint32_t tensor, const char *name, dqnn_tensor *out) {
+  const dqnn_tensor_def *def = &it->model.tensors[tensor];
+  uint16_t check;
+  out->data = it->arena + def->offset;
+  out->bytes = dqnn_tensor_bytes(def, &check);
+  memcpy(out->dims, def->dims, sizeof out->dims);
+  out->scale = def->scale;
+  out->zero_point = def->zero_point;
+  out->dtype = def->dtype;
+  out->rank = def->rank;
+  out->name = name;
+  return DQNN_OK;
+}
+
+static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *ports, uint32_t i, dqnn_tensor *out) {
+  return describe(it, dqnn_port_tensor(ports, i), dqnn_fb_string(dqnn_fb_table(ports, i), DQNN_PORT_NAME), out);
+}
+
+dqnn_status dqnn_input(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
+  if (it == NULL || out == NULL || i >= it->model.input_count) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  return describe_port(it, it->model.inputs, i, out);
+}
+
+dqnn_status dqnn_output(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
+  if (it == NULL || out == NULL || i >= it->model.output_count) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  return describe_port(it, it->model.outputs, i, out);
+}
+
+dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
+  if (it == NULL || out == NULL || i >= it->model.tensor_count) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  return describe(it, i, "", out);
+}
+
+dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out) {
+  if (it == NULL || out == NULL || i >= it->model.node_count) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  const void *node = dqnn_model_node(&it->model, i);
+  out->layer = dqnn_fb_string(node, DQNN_NODE_LAYER);
+  out->inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &out->input_count);
+  out->output = dqnn_fb_u16(node, DQNN_NODE_OUTPUT);
+  out->scratch_offset = dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET);
+  out->scratch_bytes = dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES);
+  out->kernel = it->variants[i]->kernel->id;
+  out->isa = it->variants[i]->isa;
+  return DQNN_OK;
+}
+
+dqnn_status dqnn_model_of(const dqnn_interpreter *it, dqnn_model_info *out) {
+  if (it == NULL || out == NULL) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  const dqnn_model *model = &it->model;
+  out->name = dqnn_fb_string(model->root, DQNN_MODEL_NAME);
+  out->producer = dqnn_fb_string(model->root, DQNN_MODEL_PRODUCER);
+  out->arena = it->arena;
+  out->arena_bytes = model->prefix->arena_bytes;
+  out->state_bytes = state_bytes(model);
+  out->file_bytes = model->prefix->total_bytes;
+  out->model_id = model->prefix->model_id;
+  out->model_version = model->prefix->model_version;
+  out->nodes = model->node_count;
+  out->tensors = model->tensor_count;
+  out->inputs = model->input_count;
+  out->outputs = model->output_count;
+  return DQNN_OK;
+}

@@ -1,0 +1,387 @@
+/* Checks what a structurally sound file means, so that no later invoke can leave its buffers: tensors, memory plan,
+ * order of nodes, then each node's kernel with its plan(). This is the only place for these checks; run functions and
+ * the interpreter rely on them. Needs no memory: the question "is this tensor still intact here?" is answered by
+ * walking back through the nodes. */
+#include <string.h>
+
+#include "model.h"
+
+/* A checking function returns the failed check of checks.def, or 0. */
+typedef uint16_t check;
+
+/* Bytes [offset, offset + bytes) of the arena. */
+typedef struct {
+  uint32_t offset, bytes;
+} range;
+
+static bool overlap(range a, range b) {
+  return a.bytes != 0 && b.bytes != 0 && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
+
+static bool placed(uint32_t offset, uint32_t bytes, uint32_t limit) {
+  return offset % DQNN_ALIGNMENT == 0 && offset <= limit && bytes <= limit - offset;
+}
+
+/* ---- tensors and constants ---- */
+
+static check quantization_check(const dqnn_tensor_def *def) {
+  uint32_t scale;
+  memcpy(&scale, &def->scale, sizeof scale); /* as bits: no float arithmetic on cores that have none */
+  bool good = def->dtype == DQNN_S8 ? scale - 1 < 0x7F800000u - 1 && def->zero_point >= -128 && def->zero_point <= 127
+                                    : scale == 0x3F800000u && def->zero_point == 0;
+  return good ? 0 : DQNN_CHECK_tensor_quantization;
+}
+
+static check form_check(const dqnn_tensor_def *def) {
+  if (def->dtype > DQNN_F32 || def->reserved != 0) {
+    return DQNN_CHECK_tensor_dtype;
+  }
+  if (def->rank < 1 || def->rank > 4) {
+    return DQNN_CHECK_tensor_rank;
+  }
+  for (uint32_t k = def->rank; k < 4; ++k) {
+    if (def->dims[k] != 1) {
+      return DQNN_CHECK_tensor_rank;
+    }
+  }
+  return quantization_check(def);
+}
+
+/* Bytes of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
+static uint32_t bytes_of(const dqnn_tensor_def *def) {
+  uint64_t rows = 1;
+  for (uint32_t k = 0; k + 1 < def->rank; ++k) {
+    rows *= def->dims[k];
+    if (rows > INT32_MAX) {
+      return 0;
+    }
+  }
+  uint32_t last = def->dims[def->rank - 1];
+  if (rows * last > INT32_MAX) {
+    return 0;
+  }
+  uint64_t bytes =
+      def->dtype == DQNN_S1 ? rows * ((last + 31) / 32 * 4) : rows * last * (def->dtype == DQNN_F32 ? 4 : 1);
+  return bytes > INT32_MAX ? 0 : (uint32_t)bytes;
+}
+
+uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
+  *failed = form_check(def);
+  uint32_t bytes = *failed == 0 ? bytes_of(def) : 0;
+  if (*failed == 0 && bytes == 0) {
+    *failed = DQNN_CHECK_tensor_size;
+  }
+  return bytes;
+}
+
+static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
+  for (uint32_t i = 0; i < model->tensor_count; ++i) {
+    const dqnn_tensor_def *def = &model->tensors[i];
+    uint16_t failed;
+    uint32_t bytes = dqnn_tensor_bytes(def, &failed);
+    if (failed == 0 && !placed(def->offset, bytes, model->prefix->arena_bytes)) {
+      failed = DQNN_CHECK_tensor_place;
+    }
+    if (failed != 0) {
+      fault->tensor = (uint16_t)i;
+      return failed;
+    }
+  }
+  for (uint32_t i = 0; i < model->constant_count; ++i) {
+    if (!placed(model->constants[i].offset, model->constants[i].bytes, model->data_bytes)) {
+      fault->tensor = (uint16_t)i;
+      return DQNN_CHECK_constant_place;
+    }
+  }
+  return 0;
+}
+
+/* ---- graph and memory plan; from here on all tensors are sound ---- */
+
+static range tensor_range(const dqnn_model *model, uint32_t tensor) {
+  return (range){model->tensors[tensor].offset, bytes_of(&model->tensors[tensor])};
+}
+
+static range scratch_range(const void *node) {
+  return (range){dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES)};
+}
+
+static uint32_t output_of(const dqnn_model *model, uint32_t node) {
+  return dqnn_fb_u16(dqnn_model_node(model, node), DQNN_NODE_OUTPUT);
+}
+
+static bool indices_valid(const uint16_t *index, uint32_t count, uint32_t most, uint32_t limit) {
+  if (count > most) {
+    return false;
+  }
+  for (uint32_t k = 0; k < count; ++k) {
+    if (index[k] >= limit) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static check indices_check(const dqnn_model *model, const void *node) {
+  uint32_t count;
+  const uint16_t *index = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
+  if (!indices_valid(index, count, DQNN_MAX_INPUTS, model->tensor_count) ||
+      dqnn_fb_u16(node, DQNN_NODE_OUTPUT) >= model->tensor_count) {
+    return DQNN_CHECK_tensor_index;
+  }
+  index = dqnn_fb_vector(node, DQNN_NODE_CONSTANTS, &count);
+  if (!indices_valid(index, count, DQNN_MAX_CONSTANTS, model->constant_count)) {
+    return DQNN_CHECK_constant_index;
+  }
+  return 0;
+}
+
+/* Memory of one node: scratch apart from everything, output apart from all inputs but the first, of which plan()
+ * decides. */
+static check node_memory_check(const dqnn_model *model, const void *node) {
+  range scratch = scratch_range(node);
+  if (!placed(scratch.offset, scratch.bytes, model->prefix->arena_bytes)) {
+    return DQNN_CHECK_scratch_place;
+  }
+  range output = tensor_range(model, dqnn_fb_u16(node, DQNN_NODE_OUTPUT));
+  bool scratch_shared = overlap(scratch, output), output_shared = false;
+  uint32_t count;
+  const uint16_t *inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
+  for (uint32_t k = 0; k < count; ++k) {
+    range input = tensor_range(model, inputs[k]);
+    scratch_shared |= overlap(scratch, input);
+    output_shared |= k > 0 && overlap(output, input);
+  }
+  if (scratch_shared) {
+    return DQNN_CHECK_scratch_overlap;
+  }
+  return output_shared ? DQNN_CHECK_output_overlap : 0;
+}
+
+/* Two names of the same bytes: how a reshape of s8 or f32 appears in a file. */
+static bool same_storage(const dqnn_model *model, uint32_t a, uint32_t b) {
+  return model->tensors[a].dtype == model->tensors[b].dtype && model->tensors[a].offset == model->tensors[b].offset &&
+         bytes_of(&model->tensors[a]) == bytes_of(&model->tensors[b]);
+}
+
+/* Whether any node or model input names exactly this tensor, so that it is no mere alias of another. */
+static bool has_writer(const dqnn_model *model, uint32_t tensor) {
+  for (uint32_t i = 0; i < model->node_count; ++i) {
+    if (output_of(model, i) == tensor) {
+      return true;
+    }
+  }
+  for (uint32_t i = 0; i < model->input_count; ++i) {
+    if (dqnn_port_tensor(model->inputs, i) == tensor) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Is `tensor` intact before node number `before` runs? */
+static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before) {
+  range bytes = tensor_range(model, tensor);
+  for (uint32_t i = before; i-- > 0;) {
+    uint32_t output = output_of(model, i);
+    if (output == tensor) {
+      return 0;
+    }
+    if (overlap(bytes, tensor_range(model, output))) {
+      bool alias = same_storage(model, output, tensor) && !has_writer(model, tensor);
+      return alias ? 0 : DQNN_CHECK_overwritten_before_use;
+    }
+    if (overlap(bytes, scratch_range(dqnn_model_node(model, i)))) {
+      return DQNN_CHECK_overwritten_before_use;
+    }
+  }
+  for (uint32_t i = 0; i < model->input_count; ++i) {
+    if (same_storage(model, dqnn_port_tensor(model->inputs, i), tensor)) {
+      return 0;
+    }
+  }
+  return DQNN_CHECK_defined_before_use;
+}
+
+static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) {
+  const void *node = dqnn_model_node(model, i);
+  check failed = indices_check(model, node);
+  if (failed == 0) {
+    failed = node_memory_check(model, node);
+  }
+  uint32_t count;
+  const uint16_t *inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
+  for (uint32_t k = 0; failed == 0 && k < count; ++k) {
+    fault->tensor = inputs[k];
+    failed = intact_check(model, inputs[k], i);
+  }
+  return failed;
+}
+
+static check ports_check(const dqnn_model *model, const uint32_t *ports, uint32_t count, dqnn_fault *fault) {
+  for (uint32_t i = 0; i < count; ++i) {
+    fault->tensor = (uint16_t)i;
+    if (dqnn_port_tensor(ports, i) >= model->tensor_count) {
+      return DQNN_CHECK_port_tensor;
+    }
+  }
+  return 0;
+}
+
+static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
+  for (uint32_t i = 0; i < model->input_count; ++i) {
+    fault->tensor = (uint16_t)i;
+    range input = tensor_range(model, dqnn_port_tensor(model->inputs, i));
+    for (uint32_t k = 0; k < i; ++k) {
+      if (overlap(input, tensor_range(model, dqnn_port_tensor(model->inputs, k)))) {
+        return DQNN_CHECK_port_overlap;
+      }
+    }
+  }
+  return 0;
+}
+
+static check nodes_check(const dqnn_model *model, dqnn_fault *fault) {
+  for (uint32_t i = 0; i < model->node_count; ++i) {
+    fault->node = (uint16_t)i;
+    fault->kernel = (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
+    check failed = node_check(model, i, fault);
+    if (failed != 0) {
+      return failed;
+    }
+  }
+  fault->node = fault->kernel = DQNN_NONE;
+  for (uint32_t i = 0; i < model->output_count; ++i) {
+    fault->tensor = (uint16_t)dqnn_port_tensor(model->outputs, i);
+    check failed = intact_check(model, fault->tensor, model->node_count);
+    if (failed != 0) {
+      return failed;
+    }
+  }
+  return 0;
+}
+
+static check bitmap_check(const dqnn_model *model) {
+  uint32_t used[6] = {0};
+  for (uint32_t i = 0; i < model->node_count; ++i) {
+    uint32_t kernel = dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
+    if (kernel >= 32 * 6) {
+      return DQNN_CHECK_kernel_bitmap;
+    }
+    used[kernel / 32] |= 1u << kernel % 32;
+  }
+  return memcmp(used, model->prefix->kernels, sizeof used) == 0 ? 0 : DQNN_CHECK_kernel_bitmap;
+}
+
+static check graph_check(const dqnn_model *model, dqnn_fault *fault) {
+  check failed = tensors_check(model, fault);
+  if (failed == 0) {
+    failed = ports_check(model, model->inputs, model->input_count, fault);
+  }
+  if (failed == 0) {
+    failed = ports_check(model, model->outputs, model->output_count, fault);
+  }
+  if (failed == 0) {
+    failed = inputs_check(model, fault);
+  }
+  if (failed == 0) {
+    failed = nodes_check(model, fault);
+  }
+  if (failed == 0) {
+    failed = bitmap_check(model);
+  }
+  return failed;
+}
+
+/* ---- kernels ---- */
+
+/* The first variant of the kernel that may run: allowed by the mask and, but for ref, with the scratch it wants. */
+static const dqnn_variant *choose(const dqnn_options *options, uint32_t kernel, bool scratch_there) {
+  for (uint32_t i = 0; i < options->kernel_count; ++i) {
+    const dqnn_variant *variant = options->kernels[i];
+    if (variant->kernel->id != kernel) {
+      continue;
+    }
+    bool allowed = options->isa_mask == 0 || (options->isa_mask >> variant->isa & 1) != 0;
+    if (variant->isa == DQNN_ISA_ref || (allowed && scratch_there)) {
+      return variant;
+    }
+  }
+  return NULL;
+}
+
+static check params_check(const void *node, uint32_t family) {
+  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_SLOTS; ++slot) {
+    bool present = dqnn_fb_inline(node, slot) != NULL;
+    if (present != (slot == dqnn_params_slot(family))) {
+      return DQNN_CHECK_params_present;
+    }
+  }
+  return 0;
+}
+
+/* The output may begin where input 0 begins and share as many bytes as plan() allowed; else they must be apart. */
+static check in_place_check(const dqnn_call *call, uint32_t allowed) {
+  if (call->inputs == 0) {
+    return 0;
+  }
+  range input = {call->in_def[0]->offset, bytes_of(call->in_def[0])};
+  range output = {call->out_def->offset, bytes_of(call->out_def)};
+  uint32_t shared = input.bytes < output.bytes ? input.bytes : output.bytes;
+  bool good = !overlap(input, output) || (input.offset == output.offset && shared <= allowed);
+  return good ? 0 : DQNN_CHECK_output_overlap;
+}
+
+static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *options, uint32_t i,
+                                const dqnn_variant **chosen, dqnn_fault *fault) {
+  const dqnn_variant *any = choose(options, fault->kernel, true);
+  if (any == NULL) {
+    return DQNN_ERROR_KERNEL_MISSING;
+  }
+  uint32_t family = any->kernel->family;
+  fault->check = params_check(dqnn_model_node(model, i), family);
+  if (fault->check != 0) {
+    return DQNN_ERROR_GRAPH;
+  }
+  dqnn_call call;
+  dqnn_plan plan = {0};
+  dqnn_model_bind(model, i, family, NULL, &call);
+  dqnn_status status = any->kernel->plan(&call, &plan);
+  fault->check = plan.check;
+  if (status != DQNN_OK) {
+    return status;
+  }
+  fault->check = in_place_check(&call, plan.overlap_bytes);
+  if (fault->check != 0) {
+    return DQNN_ERROR_GRAPH;
+  }
+  *chosen = choose(options, fault->kernel, call.scratch_bytes >= plan.scratch_bytes);
+  return *chosen != NULL ? DQNN_OK : DQNN_ERROR_KERNEL_MISSING;
+}
+
+static dqnn_status load_status(check failed) {
+  switch (failed) {
+#define DQNN_LOAD_CHECK(name, status, text) \
+  case DQNN_CHECK_##name:                   \
+    return DQNN_ERROR_##status;
+#include "checks.def"
+    default:
+      return DQNN_OK;
+  }
+}
+
+dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
+                              dqnn_fault *fault) {
+  fault->check = graph_check(model, fault);
+  dqnn_status status = load_status(fault->check);
+  for (uint32_t i = 0; status == DQNN_OK && i < model->node_count; ++i) {
+    const dqnn_variant *chosen;
+    *fault =
+        (dqnn_fault){(uint16_t)i, (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL), DQNN_NONE, 0};
+    status = kernel_check(model, options, i, &chosen, fault);
+    if (status == DQNN_OK && variants != NULL) {
+      variants[i] = chosen;
+    }
+  }
+  return status;
+}
