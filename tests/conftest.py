@@ -1,7 +1,7 @@
 """Shared by all tests: what the markers need, and that CI never passes by skipping.
 
-`tf` marks tests that need TensorFlow, Larq and QKeras; `qemu` those that need arm-none-eabi-gcc and qemu-system-arm. On a machine without them
-the tests are skipped. Where CI or DQNN_REQUIRE_TOOLS is set, what is missing is a failure."""
+`tf` marks tests that need TensorFlow, Larq and QKeras; `qemu` those that need arm-none-eabi-gcc and qemu-system-arm. On
+a machine without them the tests are skipped. Where CI or DQNN_REQUIRE_TOOLS is set, what is missing is a failure."""
 
 from __future__ import annotations
 

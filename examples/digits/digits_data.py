@@ -1,8 +1,8 @@
 """The data set of the digits examples: scikit-learn's handwritten digits, enlarged to the 28x28 pixels of MNIST.
 
-It stands in for MNIST because it ships inside scikit-learn: nothing is downloaded and the examples stay small. The 8x8 images are
-enlarged by cubic splines and kept as 8-bit pixels, as a camera would deliver them; the models see `pixel / 128 - 1`, a float32 in
-[-1, 1) that an int8 with scale 1/128 holds exactly."""
+It stands in for MNIST because it ships inside scikit-learn: nothing is downloaded and the examples stay small. The 8x8
+images are enlarged by cubic splines and kept as 8-bit pixels, as a camera would deliver them; the models see `pixel /
+128 - 1`, a float32 in [-1, 1) that an int8 with scale 1/128 holds exactly."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from training import arguments, train_and_save
 
 
 def build() -> Any:
-    """28x28x1 to 10 classes: 93,088 binary weights and five batch normalizations (93,556 parameters when each counts as a scale and a bias)."""
+    """28x28x1 to 10 classes: 93,088 binary weights and five batch normalizations (93,556 parameters when each counts as
+    a scale and a bias)."""
     layers = tf.keras.layers
     first = {"kernel_quantizer": "ste_sign", "kernel_constraint": "weight_clip", "use_bias": False}
     binary = first | {"input_quantizer": "ste_sign"}

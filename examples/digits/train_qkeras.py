@@ -2,7 +2,8 @@
 
     python examples/digits/train_qkeras.py      # a few minutes on two cores; needs dqnn[keras] and scikit-learn
 
-`alpha=1` is written out everywhere: with `binary()` alone, QKeras silently turns a kernel quantizer into `alpha="auto_po2"`."""
+`alpha=1` is written out everywhere: with `binary()` alone, QKeras silently turns a kernel quantizer into
+`alpha="auto_po2"`."""
 
 from __future__ import annotations
 

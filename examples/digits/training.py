@@ -1,4 +1,5 @@
-"""What both training scripts share: the loop over freshly augmented epochs, and saving a model with its reference outputs."""
+"""What both training scripts share: the loop over freshly augmented epochs, and saving a model with its reference
+outputs."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def arguments(epochs: int) -> argparse.Namespace:
 
 
 def train_and_save(build: Callable[[], Any], name: str, args: argparse.Namespace, learning_rate: float) -> None:
-    """Train with a learning rate that falls to zero as a cosine; write digits_<name>.h5, .keras and the Keras outputs on the test set."""
+    """Train with a learning rate that falls to zero as a cosine; write digits_<name>.h5, .keras and the Keras outputs
+    on the test set."""
     tf.keras.utils.set_random_seed(args.seed)
     digits = load()
     model = build()
