@@ -1,0 +1,80 @@
+"""Compiles the C sources of a checkout for one target: an ELF for the emulated cores, a shared library for the host."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .timing import M0PLUS, M4, Core
+
+SOURCES = Path(__file__).resolve().parents[2] / "interpreter_c"
+COMMON = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-fno-strict-aliasing", "-Wall", "-Wextra")
+BARE_METAL = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-Ttext=0x1000", "-Wl,-Tdata=0x20000000", "-Wl,-e,0")
+LAYOUT = """
+#include <stddef.h>
+#include "kernel.h"
+const uint32_t dqnn_bench_layout[] = {
+    sizeof(dqnn_call), offsetof(dqnn_call, params), offsetof(dqnn_call, in_def), offsetof(dqnn_call, out_def),
+    offsetof(dqnn_call, in), offsetof(dqnn_call, out), offsetof(dqnn_call, constants), offsetof(dqnn_call, constant_bytes),
+    offsetof(dqnn_call, scratch), offsetof(dqnn_call, scratch_bytes), offsetof(dqnn_call, kernel), offsetof(dqnn_call, inputs),
+    offsetof(dqnn_call, constant_count)};
+"""
+
+
+class BuildError(Exception):
+    """A compiler that is missing or refuses the sources."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A core: compiler, code generation flags, timing model if there is one."""
+
+    name: str
+    compiler: str
+    flags: tuple[str, ...] = ()
+    core: Core | None = None
+
+
+def _arm(name: str, *flags: str, core: Core | None = None) -> Target:
+    return Target(name, "arm-none-eabi-gcc", ("-mthumb", f"-mcpu={name}", *flags), core)
+
+
+HOST = Target("host", "gcc", ("-march=native", "-fPIC", "-shared"))
+TARGETS = {
+    t.name: t
+    for t in (
+        HOST,
+        _arm("cortex-m0plus", "-mfloat-abi=soft", core=M0PLUS),
+        _arm("cortex-m3", "-mfloat-abi=soft"),
+        _arm("cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", core=M4),
+    )
+}
+
+
+def compile_sources(
+    target: Target, sources: Sequence[Path], output: Path, optimize: str = "-O3", keep: Sequence[str] = (), extra: Sequence[str] = ()
+) -> Path:
+    """Builds sources (relative to interpreter_c) and the layout table; `keep` are the symbols that the linker must not drop."""
+    if shutil.which(target.compiler) is None:
+        raise BuildError(f"{target.compiler} is not installed (Debian: gcc-arm-none-eabi)")
+    layout = output.with_suffix(".layout.c")
+    layout.write_text(LAYOUT)
+    includes = [f"-I{SOURCES / part}" for part in (".", "include", "src")]
+    roots = [f"-Wl,-u,{symbol}" for symbol in (*keep, "dqnn_bench_layout")]
+    link = [] if target is HOST else [*BARE_METAL, *roots]
+    files = [str(SOURCES / s) for s in sources]
+    command = [target.compiler, optimize, *COMMON, *target.flags, *extra, *includes, *files, str(layout), *link, "-o", str(output), "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)}\n{done.stderr}")
+    return output
+
+
+def kernel_sources() -> list[Path]:
+    """Every C file of the kernels and of src that kernels need."""
+    found = sorted((SOURCES / "kernels").rglob("*.c"))
+    found += [SOURCES / "src" / name for name in ("numerics.c", "registry.c") if (SOURCES / "src" / name).exists()]
+    return [path.relative_to(SOURCES) for path in found]

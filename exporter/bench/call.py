@@ -1,0 +1,143 @@
+"""A kernel call as data, and its dqnn_call struct in the memory of the host or of an emulated board.
+
+The offsets of dqnn_call come from the compiler of the target (build.LAYOUT), not from a second declaration."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ir import ops
+from ..ir.types import S1, S8, TensorType, dtype_name
+from ..packing import Packed, pack
+from .machine import Cost, Machine
+
+DTYPES = {"s1": 0, "s8": 1, "f32": 2}
+LAYOUT_FIELDS = (
+    "size", "params", "in_def", "out_def", "in", "out", "constants", "constant_bytes", "scratch", "scratch_bytes", "kernel", "inputs",
+    "constant_count",
+)  # fmt: skip
+GUARD = b"\xc3" * 64
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a convolution kernel: packed constants, tensor types, input bytes and the scratch it may use."""
+
+    packed: Packed
+    input: TensorType
+    output: TensorType
+    data: bytes
+    scratch_bytes: int = 0
+
+
+def tensor_def(tensor: TensorType) -> bytes:
+    """dqnn_tensor_def as it lies in a file."""
+    dims = (*tensor.shape, *(1,) * (4 - len(tensor.shape)))
+    scale, zero_point = (tensor.fmt.scale, tensor.fmt.zero_point) if isinstance(tensor.fmt, S8) else (1.0, 0)
+    return struct.pack("<4IfiIBBH", *dims, scale, zero_point, 0, DTYPES[dtype_name(tensor.fmt)], len(tensor.shape), 0)
+
+
+def make_call(op: ops.ConvKernel, source: TensorType, output: TensorType, data: bytes, scratch_bytes: int = 0) -> Call:
+    return Call(pack(op, [source], output), source, output, data, scratch_bytes)
+
+
+def random_input(tensor: TensorType, rng: np.random.Generator, density: float = 0.5) -> bytes:
+    """Random stored values; for s1 `density` is the share of -1 (bit 1)."""
+    if isinstance(tensor.fmt, S1):
+        bits = rng.random(tensor.shape) < density
+        words: NDArray[Any] = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 32)])
+        return np.packbits(words, axis=-1, bitorder="little").tobytes()
+    if isinstance(tensor.fmt, S8):
+        return rng.integers(-128, 128, tensor.shape, dtype=np.int8).tobytes()
+    return rng.standard_normal(tensor.shape).astype("<f4").tobytes()
+
+
+def fill_call(call: Call, layout: dict[str, int], pointer: int, place: Callable[[bytes], int]) -> tuple[bytes, int, int]:
+    """The dqnn_call struct for a memory reached through `place`; returns it with the addresses of output and scratch."""
+    raw = bytearray(layout["size"])
+    kind = "<Q" if pointer == 8 else "<I"  # noqa: PLR2004
+
+    def put(field: str, value: int, index: int = 0) -> None:
+        struct.pack_into(kind, raw, layout[field] + pointer * index, value)
+
+    out = place(GUARD + bytes(call.output.nbytes) + GUARD) + len(GUARD)
+    scratch = place(GUARD + b"\x5a" * call.scratch_bytes + GUARD) + len(GUARD)
+    put("params", place(call.packed.params_bytes))
+    put("in_def", place(tensor_def(call.input)))
+    put("out_def", place(tensor_def(call.output)))
+    put("in", place(call.data))
+    put("out", out)
+    put("scratch", scratch)
+    for i, constant in enumerate(call.packed.constants):
+        put("constants", place(constant), i)
+        struct.pack_into("<I", raw, layout["constant_bytes"] + 4 * i, len(constant))
+    struct.pack_into("<I", raw, layout["scratch_bytes"], call.scratch_bytes)
+    raw[layout["inputs"]] = 1
+    raw[layout["constant_count"]] = len(call.packed.constants)
+    return bytes(raw), out, scratch
+
+
+class GuardError(Exception):
+    """A kernel wrote outside its output or scratch."""
+
+
+def _check_guards(name: str, read: Callable[[int, int], bytes], address: int, count: int) -> None:
+    n = len(GUARD)
+    if read(address - n, n) != GUARD or read(address + count, n) != GUARD:
+        raise GuardError(f"{name} wrote outside a buffer of {count} bytes")
+
+
+def run_on_machine(machine: Machine, function: str, call: Call) -> tuple[bytes, Cost]:
+    address = machine.symbols["dqnn_bench_layout"]
+    layout = dict(zip(LAYOUT_FIELDS, struct.unpack(f"<{len(LAYOUT_FIELDS)}I", machine.read(address, 4 * len(LAYOUT_FIELDS))), strict=True))
+    raw, out, scratch = fill_call(call, layout, 4, machine.place)
+    cost = machine.call(function, machine.place(raw))
+    _check_guards(function, machine.read, out, call.output.nbytes)
+    _check_guards(function, machine.read, scratch, call.scratch_bytes)
+    return machine.read(out, call.output.nbytes), cost
+
+
+class HostLibrary:
+    """The kernels as a shared library, for results to compare with."""
+
+    def __init__(self, path: Path) -> None:
+        self._library = ctypes.CDLL(str(path))
+        table = (ctypes.c_uint32 * len(LAYOUT_FIELDS)).in_dll(self._library, "dqnn_bench_layout")
+        self._layout = dict(zip(LAYOUT_FIELDS, table, strict=True))
+
+    def has(self, function: str) -> bool:
+        return hasattr(self._library, function)
+
+    def run(self, function: str, call: Call) -> bytes:
+        """Output bytes of a run function."""
+        kept: list[Any] = []
+        raw, out, scratch = fill_call(call, self._layout, ctypes.sizeof(ctypes.c_void_p), lambda data: _aligned(data, kept))
+        getattr(self._library, function)(ctypes.c_void_p(_aligned(raw, kept)))
+        _check_guards(function, ctypes.string_at, out, call.output.nbytes)
+        _check_guards(function, ctypes.string_at, scratch, call.scratch_bytes)
+        return ctypes.string_at(out, call.output.nbytes)
+
+    def word(self, function: str, call: Call) -> int:
+        """What a function of a call returns (a scratch size)."""
+        kept: list[Any] = []
+        raw, _, _ = fill_call(call, self._layout, ctypes.sizeof(ctypes.c_void_p), lambda data: _aligned(data, kept))
+        entry = getattr(self._library, function)
+        entry.restype = ctypes.c_uint32
+        return int(entry(ctypes.c_void_p(_aligned(raw, kept))))
+
+
+def _aligned(data: bytes, kept: list[Any]) -> int:
+    """Address of a 16-byte aligned copy that lives as long as `kept`."""
+    buffer = ctypes.create_string_buffer(len(data) + 16)
+    kept.append(buffer)
+    address = (ctypes.addressof(buffer) + 15) & ~15
+    ctypes.memmove(address, data, len(data))
+    return address

@@ -1,0 +1,128 @@
+/* Inline primitives in plain C11: what every other header in this directory may replace, with the same results.
+ *
+ * A kernel in kernels/opt is written once over these names and includes isa/isa.h, which picks the header of the instruction set it
+ * is compiled for. A name is guarded by DQNN_HAVE_<NAME>: an instruction-set header that defines its own sets the guard first. */
+#ifndef DQNN_ISA_PORTABLE_H
+#define DQNN_ISA_PORTABLE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define DQNN_INLINE static inline __attribute__((always_inline, unused))
+#define DQNN_NOINLINE static __attribute__((noinline, unused))
+#else
+#define DQNN_INLINE static inline
+#define DQNN_NOINLINE static
+#endif
+
+/* ---- single bits ---- */
+
+/* Carry-save adder: sum becomes sum ^ a ^ b, the carry (majority) is returned. */
+DQNN_INLINE uint32_t dqnn_full_add(uint32_t *sum, uint32_t a, uint32_t b) {
+  uint32_t half = *sum ^ a;
+  uint32_t carry = a ^ ((a ^ b) & half);
+  *sum = half ^ b;
+  return carry;
+}
+
+DQNN_INLINE uint32_t dqnn_half_add(uint32_t *sum, uint32_t a) {
+  uint32_t carry = *sum & a;
+  *sum ^= a;
+  return carry;
+}
+
+/* n low bits set, 0 <= n <= 32. */
+DQNN_INLINE uint32_t dqnn_low_bits(uint32_t n) { return n >= 32 ? ~0u : (1u << n) - 1u; }
+
+/* Number of set bits. Never __builtin_popcount: on Cortex-M that is a call into libgcc. */
+DQNN_INLINE uint32_t dqnn_popcount(uint32_t x) {
+  x -= (x >> 1) & 0x55555555u;
+  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+  return (((x + (x >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24;
+}
+
+/* count (1..32) bits of a packed row from bit `first` on. Reads no word that holds none of them. */
+DQNN_INLINE uint32_t dqnn_read_bits(const uint32_t *row, uint32_t first, uint32_t count) {
+  uint32_t shift = first & 31u, value = row[first >> 5] >> shift;
+  if (shift + count > 32) value |= row[(first >> 5) + 1] << (32 - shift);
+  return value & dqnn_low_bits(count);
+}
+
+/* Puts count (1..32) bits at bit `first` of a packed row that is filled from its start: the words entered for the first time are
+ * overwritten, their tail becomes 0. value has no bit beyond count. */
+DQNN_INLINE void dqnn_append_bits(uint32_t *row, uint32_t first, uint32_t count, uint32_t value) {
+  uint32_t shift = first & 31u;
+  row += first >> 5;
+  if (shift == 0) {
+    *row = value;
+    return;
+  }
+  *row |= value << shift;
+  if (shift + count > 32) row[1] = value >> (32 - shift);
+}
+
+/* Appends `first` + position of every set bit of x to a list, in ascending order. */
+#ifndef DQNN_HAVE_LIST_BITS
+DQNN_INLINE uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
+  for (; x; x >>= 1, first++) {
+    if (x & 1u) *list++ = (uint16_t)first;
+  }
+  return list;
+}
+#endif
+
+/* ---- bit-sliced counters: 32 lanes, plane p holds bit p ---- */
+
+enum {
+  DQNN_PLANES = 16,                      /* planes 0..15: a two's complement number per lane */
+  DQNN_PENDING = 16,                     /* words 16 + p (p >= 6): a carry that waits to be added to plane p */
+  DQNN_BLOCKS = 33,                      /* word 33: blocks of 32 rows added; bit p - 6 says whether a carry waits for plane p */
+  DQNN_COUNTER_WORDS = 34
+};
+
+/* Adds rows w[list[0 .. 4*quads-1]] to the counters, each row with weight 2 (plane 1 upwards).
+ * A carry-save tree takes 32 rows at a time: planes 1 to 5 are kept up to date, one carry of weight 64 per block goes to plane 6 and up
+ * like the carry of a binary counter. A shorter first block enters the tree in the middle, as if leading rows were zero. */
+#ifndef DQNN_HAVE_ADD_ROWS
+DQNN_INLINE uint32_t dqnn_add_4_rows(uint32_t *one, uint32_t *two, const uint16_t *list, const uint32_t *w) {
+  uint32_t a = dqnn_full_add(one, w[list[0]], w[list[1]]);
+  uint32_t b = dqnn_full_add(one, w[list[2]], w[list[3]]);
+  return dqnn_full_add(two, a, b);
+}
+
+DQNN_NOINLINE void dqnn_add_rows(uint32_t *counter, const uint16_t *list, uint32_t quads, const uint32_t *w) {
+  uint32_t p1 = counter[1], p2 = counter[2], p3 = counter[3], p4 = counter[4];
+  uint32_t eight = 0, sixteen = 0, thirty_two = 0; /* carries that wait for their partner */
+  uint32_t step = (8 - (quads & 7u)) & 7u;
+  for (; quads; quads--, list += 4, step = (step + 1) & 7u) {
+    uint32_t carry = dqnn_add_4_rows(&p1, &p2, list, w);
+    if (!(step & 1u)) {
+      eight = carry;
+      continue;
+    }
+    carry = dqnn_full_add(&p3, eight, carry);
+    if (!(step & 2u)) {
+      sixteen = carry;
+      continue;
+    }
+    carry = dqnn_full_add(&p4, sixteen, carry);
+    if (!(step & 4u)) {
+      thirty_two = carry;
+      continue;
+    }
+    carry = dqnn_full_add(&counter[5], thirty_two, carry);
+    uint32_t *plane = counter + 6;
+    for (uint32_t blocks = counter[DQNN_BLOCKS]++; blocks & 1u; blocks >>= 1, plane++) {
+      carry = dqnn_full_add(plane, plane[DQNN_PENDING], carry);
+    }
+    plane[DQNN_PENDING] = carry;
+  }
+  counter[1] = p1;
+  counter[2] = p2;
+  counter[3] = p3;
+  counter[4] = p4;
+}
+#endif
+
+#endif
