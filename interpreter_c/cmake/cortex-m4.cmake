@@ -1,0 +1,3 @@
+# Cortex-M4F: DSP extension, single-precision FPU.
+set(DQNN_CPU "-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16")
+include(${CMAKE_CURRENT_LIST_DIR}/arm-none-eabi.cmake)
