@@ -11,10 +11,9 @@
  *
  * Ones or zeros: the side that was rarer in the last window is tried first, a window with more than 9/16 of its bits there is listed anew.
  * Windows cut by a border with pad value 0 always use the ones, for which the file has presets per border class. */
-#include "kernels/opt/conv_bitsliced.h"
-
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
+#include "kernels/scratch.h"
 
 enum { NO_COLUMN = INT32_MIN };
 

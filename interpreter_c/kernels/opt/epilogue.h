@@ -11,7 +11,7 @@ typedef struct {
   const float *scale, *offset;              /* affine */
   const int32_t *bias, *multiplier, *shift; /* fixed point; power of two without the multiplier */
   float low, high;                          /* bounds before the zero point is added */
-  int32_t zero_point, least, most;
+  int32_t zero_point, least, most;          /* likewise */
   uint8_t requant, clamps;
 } dqnn_epilogue;
 
@@ -24,8 +24,8 @@ DQNN_INLINE void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_
   e->zero_point = s8 ? call->out_def->zero_point : 0;
   e->low = p->act_min - (float)e->zero_point;
   e->high = p->act_max - (float)e->zero_point;
-  e->least = s8 ? (int32_t)p->act_min : 0;
-  e->most = s8 ? (int32_t)p->act_max : 0;
+  e->least = s8 ? (int32_t)p->act_min - e->zero_point : 0;
+  e->most = s8 ? (int32_t)p->act_max - e->zero_point : 0;
   e->clamps = !(p->act_min < -3.4028235e38f && p->act_max > 3.4028235e38f);
   e->scale = (const float *)constant[0];
   e->bias = (const int32_t *)constant[0];
@@ -42,25 +42,52 @@ DQNN_INLINE int32_t dqnn_round_small(float y) {
   return (int32_t)(bits - 0x4b400000u);
 }
 
-DQNN_NOINLINE void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
-  if (e->requant == DQNN_REQUANT_AFFINE) {
-    const float *scale = e->scale + channel, *offset = e->offset + channel;
-    float low = e->low, high = e->high;
-    for (uint32_t i = 0; i < count; i++) {
-      float y = (float)acc[i] * scale[i];
-      y += offset[i];
-      out[i] = (int8_t)(dqnn_round_small(dqnn_clamp(y, low, high)) + zero_point);
-    }
-    return;
-  }
-  const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
-  int power_of_two = e->requant == DQNN_REQUANT_POWER_OF_TWO;
+/* dqnn_fixed_point of numerics.h without a division or 64-bit shifts by a variable: round(a * b / 2^31) is the same as an arithmetic
+ * shift of a * b + 2^30. */
+DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shift) {
+  int32_t left = shift & ~(shift >> 31), right = -shift & (shift >> 31);
+  x = (int32_t)((uint32_t)x << left);
+  x = (int32_t)(((int64_t)x * multiplier + (1 << 30)) >> 31);
+  uint32_t mask = (1u << right) - 1u, half_and_sign = (mask >> 1) + ((uint32_t)x >> 31);
+  return (x >> right) + (((uint32_t)x & mask) > half_and_sign);
+}
+
+static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const float *scale = e->scale + channel, *offset = e->offset + channel;
+  float low = e->low, high = e->high;
+  int32_t zero_point = e->zero_point;
   for (uint32_t i = 0; i < count; i++) {
-    int32_t x = dqnn_wrap_add(acc[i], bias[i]);
-    x = power_of_two ? dqnn_shift_half_even(x, shift[i]) : dqnn_fixed_point(x, multiplier[i], shift[i]);
-    x = dqnn_wrap_add(x, zero_point);
-    out[i] = (int8_t)dqnn_clamp_int(x, least, most);
+    float y = (float)acc[i] * scale[i];
+    y += offset[i];
+    out[i] = (int8_t)(dqnn_round_small(dqnn_clamp(y, low, high)) + zero_point);
+  }
+}
+
+static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
+  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
+  for (uint32_t i = 0; i < count; i++) {
+    int32_t x = dqnn_scale_fixed(dqnn_wrap_add(acc[i], bias[i]), multiplier[i], shift[i]);
+    out[i] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
+  }
+}
+
+static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const int32_t *bias = e->bias + channel, *shift = e->shift + channel;
+  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
+  for (uint32_t i = 0; i < count; i++) {
+    int32_t x = dqnn_shift_half_even(dqnn_wrap_add(acc[i], bias[i]), shift[i]);
+    out[i] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
+  }
+}
+
+DQNN_NOINLINE void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    dqnn_emit_s8_affine(e, acc, channel, count, out);
+  } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    dqnn_emit_s8_fixed(e, acc, channel, count, out);
+  } else {
+    dqnn_emit_s8_shift(e, acc, channel, count, out);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "isa/isa.h"
 #include "kernel.h"
+#include "kernels/map.h"
 
 typedef struct {
   int32_t height, width;         /* of the input */
@@ -15,27 +16,16 @@ typedef struct {
   uint32_t groups, in_group, out_group;   /* channels and outputs of one group */
 } dqnn_geometry;
 
-/* Height, width and channels of a tensor: missing leading dimensions are 1, rank 4 merges the first two. */
-DQNN_INLINE void dqnn_image_dims(const dqnn_tensor_def *def, uint32_t dims[3]) {
-  uint32_t rank = def->rank;
-  dims[2] = def->dims[rank - 1];
-  dims[1] = rank > 1 ? def->dims[rank - 2] : 1;
-  dims[0] = rank > 2 ? def->dims[rank - 3] : 1;
-  if (rank > 3) dims[0] *= def->dims[0];
-}
-
 DQNN_INLINE void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  uint32_t in[3], out[3];
-  dqnn_image_dims(call->in_def[0], in);
-  dqnn_image_dims(call->out_def, out);
-  g->height = (int32_t)in[0];
-  g->width = (int32_t)in[1];
-  g->channels = in[2];
-  g->pooled_width = (int32_t)out[1];
-  g->out_height = (int32_t)(out[0] * p->pool_h);
-  g->out_width = (int32_t)(out[1] * p->pool_w);
-  g->outputs = out[2];
+  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  g->height = (int32_t)in.h;
+  g->width = (int32_t)in.w;
+  g->channels = in.c;
+  g->pooled_width = (int32_t)out.w;
+  g->out_height = (int32_t)(out.h * p->pool_h);
+  g->out_width = (int32_t)(out.w * p->pool_w);
+  g->outputs = out.c;
   g->kernel_h = p->kernel_h;
   g->kernel_w = p->kernel_w;
   g->stride_h = p->stride_h;
