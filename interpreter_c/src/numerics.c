@@ -1,5 +1,6 @@
-/* The float functions, in binary32 operations only. numerics.h says what they guarantee; the comments give the steps for a mirror in
- * another language. "Horner" means y = c0; y = y * x + c1; y = y * x + c2; ... with two roundings each. */
+/* The float functions, in binary32 operations only. numerics.h says what they guarantee; the comments give the steps
+ * for a mirror in another language. "Horner" means y = c0; y = y * x + c1; y = y * x + c2; ... with two roundings each.
+ */
 #include "numerics.h"
 
 #include "schema.h"
@@ -21,7 +22,9 @@ static float small_expm1(float r) {
   return horner(coefficients, LENGTH(coefficients), r) * (r * r) + r;
 }
 
-static float power_of_two(int32_t n) { return dqnn_bits_float((uint32_t)(n + 127) << 23); } /* -126 <= n <= 127 */
+static float power_of_two(int32_t n) {
+  return dqnn_bits_float((uint32_t)(n + 127) << 23);
+} /* -126 <= n <= 127 */
 
 /* n = half-even(x * 1.44269504); r = (x - n * 0.693359375) - n * -2.12194440e-4; y = small_expm1(r) + 1;
  * result (y * 2^(n >> 1)) * 2^(n - (n >> 1)). x > 89: inf; x < -104: 0. */
@@ -44,7 +47,9 @@ float dqnn_exp(float x) {
 }
 
 /* |x| < 0.34: small_expm1(x), else exp(x) - 1 */
-float dqnn_expm1(float x) { return dqnn_abs(x) < 0.34f ? small_expm1(x) : dqnn_exp(x) - 1.0f; }
+float dqnn_expm1(float x) {
+  return dqnn_abs(x) < 0.34f ? small_expm1(x) : dqnn_exp(x) - 1.0f;
+}
 
 /* a = |x|; a > 10: 1; else t = expm1(a + a), t / (t + 2); negated for x < 0 */
 float dqnn_tanh(float x) {
@@ -66,7 +71,8 @@ float dqnn_sigmoid(float x) {
   return x < 0.0f ? e / d : 1.0f / d;
 }
 
-/* log(1 + x) for 0 <= x <= 1: s = x / (2 + x), z = s * s; Horner(z) * (s * z) + (s + s), the coefficients being 2/17, 2/15, ... 2/3 */
+/* log(1 + x) for 0 <= x <= 1: s = x / (2 + x), z = s * s; Horner(z) * (s * z) + (s + s), the coefficients being 2/17,
+ * 2/15, ... 2/3 */
 static float unit_log1p(float x) {
   static const float coefficients[] = {0.11764706f, 0.13333333f, 0.15384616f, 0.18181819f,
                                        0.22222222f, 0.2857143f,  0.4f,        0.6666667f};
@@ -80,18 +86,21 @@ float dqnn_softplus(float x) {
   return (x < 0.0f ? 0.0f : x) + unit_log1p(dqnn_exp(dqnn_negative(dqnn_abs(x))));
 }
 
-/* a = min(|x|, 4); y = -expm1(-(a * (a + Horner(a)))); negated for x < 0. The polynomial is ours: it interpolates -log(erfcx(a)) / a in
- * the Chebyshev points of [0, 4]. */
+/* a = min(|x|, 4); y = -expm1(-(a * (a + Horner(a)))); negated for x < 0. The polynomial is ours: it interpolates
+ * -log(erfcx(a)) / a in the Chebyshev points of [0, 4]. */
 float dqnn_erf(float x) {
-  static const float coefficients[] = {-1.0139773e-07f, 2.5587651e-06f, -2.8743581e-05f, 0.00018809218f, -0.00077187974f, 0.0018230308f,
-                                       -0.0002581504f,  -0.019121386f,  0.10277336f,     -0.36338043f,   1.1283792f};
+  static const float coefficients[] = {-1.0139773e-07f, 2.5587651e-06f, -2.8743581e-05f, 0.00018809218f,
+                                       -0.00077187974f, 0.0018230308f,  -0.0002581504f,  -0.019121386f,
+                                       0.10277336f,     -0.36338043f,   1.1283792f};
   float a = dqnn_abs(x);
   a = a > 4.0f ? 4.0f : a;
   float y = dqnn_negative(dqnn_expm1(dqnn_negative(a * (a + horner(coefficients, LENGTH(coefficients), a)))));
   return x < 0.0f ? dqnn_negative(y) : y;
 }
 
-static float clip(float x, float low, float high) { return x < low ? low : x > high ? high : x; } /* NaN stays */
+static float clip(float x, float low, float high) {
+  return x < low ? low : x > high ? high : x;
+} /* NaN stays */
 
 /* Operators bind and associate as in C: x * a * b is (x * a) * b. */
 float dqnn_unary(uint8_t kind, float alpha, float x) {

@@ -1,9 +1,10 @@
 /* Arithmetic that must give the same bits on every target.
  *
- * Integers: rounding, saturation and TFLite's fixed-point multiplication. Floats: exp and its relatives as our own polynomials, because
- * libm differs between the host and the boards. Every float operation below rounds to binary32 on its own (-ffp-contract=off, no x87);
- * the order of operations is the definition. tests/kernels/float_steps.py repeats it in numpy, and the two are compared bit for bit.
- * Signed values are shifted right arithmetically, as every compiler for our targets does (checked at compile time). */
+ * Integers: rounding, saturation and TFLite's fixed-point multiplication. Floats: exp and its relatives as our own
+ * polynomials, because libm differs between the host and the boards. Every float operation below rounds to binary32 on
+ * its own (-ffp-contract=off, no x87); the order of operations is the definition. tests/kernels/float_steps.py repeats
+ * it in numpy, and the two are compared bit for bit. Signed values are shifted right arithmetically, as every compiler
+ * for our targets does (checked at compile time). */
 #ifndef DQNN_NUMERICS_H
 #define DQNN_NUMERICS_H
 
@@ -30,18 +31,30 @@ static inline float dqnn_bits_float(uint32_t bits) {
   return x;
 }
 
-static inline int dqnn_is_nan(float x) { return (dqnn_float_bits(x) & 0x7fffffffu) > 0x7f800000u; }
+static inline int dqnn_is_nan(float x) {
+  return (dqnn_float_bits(x) & 0x7fffffffu) > 0x7f800000u;
+}
 
-static inline int dqnn_is_finite(float x) { return (dqnn_float_bits(x) & 0x7f800000u) != 0x7f800000u; }
+static inline int dqnn_is_finite(float x) {
+  return (dqnn_float_bits(x) & 0x7f800000u) != 0x7f800000u;
+}
 
-static inline float dqnn_abs(float x) { return dqnn_bits_float(dqnn_float_bits(x) & 0x7fffffffu); }
+static inline float dqnn_abs(float x) {
+  return dqnn_bits_float(dqnn_float_bits(x) & 0x7fffffffu);
+}
 
-static inline float dqnn_negative(float x) { return dqnn_bits_float(dqnn_float_bits(x) ^ 0x80000000u); }
+static inline float dqnn_negative(float x) {
+  return dqnn_bits_float(dqnn_float_bits(x) ^ 0x80000000u);
+}
 
 /* [low, high]; NaN gives low. */
-static inline float dqnn_clamp(float x, float low, float high) { return x > low ? (x < high ? x : high) : low; }
+static inline float dqnn_clamp(float x, float low, float high) {
+  return x > low ? (x < high ? x : high) : low;
+}
 
-static inline int32_t dqnn_clamp_int(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
+static inline int32_t dqnn_clamp_int(int32_t x, int32_t low, int32_t high) {
+  return x < low ? low : x > high ? high : x;
+}
 
 /* To the nearest integer, ties to even, saturated to int32; NaN gives INT32_MIN. Independent of the rounding mode. */
 static inline int32_t dqnn_round_half_even(float x) {
@@ -63,7 +76,9 @@ static inline int32_t dqnn_round_half_even(float x) {
 }
 
 /* Two's complement wrap-around without undefined behaviour. */
-static inline int32_t dqnn_wrap_add(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+static inline int32_t dqnn_wrap_add(int32_t a, int32_t b) {
+  return (int32_t)((uint32_t)a + (uint32_t)b);
+}
 
 /* x / 2^shift to the nearest integer, ties to even; 0 <= shift <= 30. */
 static inline int32_t dqnn_shift_half_even(int32_t x, int32_t shift) {
@@ -80,22 +95,21 @@ static inline int32_t dqnn_shift_half_away(int32_t x, int32_t shift) {
   return (shift == 31 ? (x < 0 ? -1 : 0) : x >> shift) + (((uint32_t)x & mask) > threshold ? 1 : 0);
 }
 
-/* round(a * b / 2^31), ties upwards in magnitude, as gemmlowp's SaturatingRoundingDoublingHighMul does it; b >= 0, so nothing saturates. */
+/* round(a * b / 2^31), ties upwards: gemmlowp's SaturatingRoundingDoublingHighMul; b >= 0, so nothing saturates. */
 static inline int32_t dqnn_high_mul(int32_t a, int32_t b) {
-  int64_t product = (int64_t)a * b;
-  int64_t nudge = product >= 0 ? (INT64_C(1) << 30) : 1 - (INT64_C(1) << 30);
-  return (int32_t)((product + nudge) / (INT64_C(1) << 31));
+  return (int32_t)(((int64_t)a * b + (INT64_C(1) << 30)) >> 31);
 }
 
-/* TFLite's MultiplyByQuantizedMultiplier with its two roundings: x * multiplier * 2^(shift - 31); -31 <= shift <= 30, multiplier >= 0. */
+/* TFLite's MultiplyByQuantizedMultiplier with its two roundings: x * multiplier * 2^(shift - 31); -31 <= shift <= 30,
+ * multiplier >= 0. */
 static inline int32_t dqnn_fixed_point(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
   int32_t shifted = (int32_t)((uint32_t)x << left);
   return dqnn_shift_half_away(dqnn_high_mul(shifted, multiplier), right);
 }
 
-/* Largest error found over 6 million arguments each, in units of the last place: exp 1.0, expm1 3.3, tanh 2.7, sigmoid 2.3, softplus 2.6,
- * erf 3.5. NaN gives NaN. */
+/* Largest error found over 6 million arguments each, in units of the last place: exp 1.0, expm1 3.3, tanh 2.7,
+ * sigmoid 2.3, softplus 2.6, erf 3.5. NaN gives NaN. */
 float dqnn_exp(float x);
 float dqnn_expm1(float x);
 float dqnn_tanh(float x);

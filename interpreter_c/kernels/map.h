@@ -1,0 +1,118 @@
+/* Tensors as maps of cells, and windows over them: the addressing that SPEC.md 3 and 3.1 define, shared by plan
+ * functions and reference kernels. */
+#ifndef DQNN_MAP_H
+#define DQNN_MAP_H
+
+#include "kernel.h"
+
+/* A tensor as (height, width, channels): missing leading dimensions are 1, rank 4 merges the first two. */
+typedef struct {
+  uint32_t h, w, c;
+} dqnn_map;
+
+static inline dqnn_map dqnn_map_of(const dqnn_tensor_def *def) {
+  const uint32_t *d = def->dims;
+  switch (def->rank) {
+    case 1:
+      return (dqnn_map){1, 1, d[0]};
+    case 2:
+      return (dqnn_map){1, d[0], d[1]};
+    case 3:
+      return (dqnn_map){d[0], d[1], d[2]};
+    default:
+      return (dqnn_map){d[0] * d[1], d[2], d[3]};
+  }
+}
+
+/* 32-bit words of a row of s1 elements. */
+static inline uint32_t dqnn_words(uint32_t elements) {
+  return elements / 32 + (elements % 32 != 0 ? 1u : 0u);
+}
+
+/* Last axis and the number of rows along it. */
+static inline uint32_t dqnn_last(const dqnn_tensor_def *def) {
+  return def->dims[def->rank - 1];
+}
+
+static inline uint32_t dqnn_rows(const dqnn_tensor_def *def) {
+  uint32_t rows = 1;
+  for (uint32_t i = 0; i + 1 < def->rank; ++i) {
+    rows *= def->dims[i];
+  }
+  return rows;
+}
+
+/* One axis of a window: where tap k of output o reads. plan() has made sure that nothing here leaves int32. */
+typedef struct {
+  int32_t size, kernel, stride, dilation, pad, up; /* size: of the input; up: its dilation */
+} dqnn_axis;
+
+typedef enum { DQNN_INSIDE, DQNN_OUTSIDE, DQNN_HOLE } dqnn_place;
+
+static inline dqnn_place dqnn_tap(const dqnn_axis *axis, int32_t output, int32_t tap, int32_t *index) {
+  int32_t position = output * axis->stride + tap * axis->dilation - axis->pad;
+  *index = 0;
+  if (position < 0 || position > (axis->size - 1) * axis->up) {
+    return DQNN_OUTSIDE;
+  }
+  if (position % axis->up != 0) {
+    return DQNN_HOLE;
+  }
+  *index = position / axis->up;
+  return DQNN_INSIDE;
+}
+
+/* Taps first <= k < end of output o are inside a map without holes (they are consecutive); none: 0, 0. */
+typedef struct {
+  int32_t first, end;
+} dqnn_inside;
+
+static inline dqnn_inside dqnn_inside_of(const dqnn_axis *axis, int32_t output) {
+  int32_t at = output * axis->stride - axis->pad; /* position of tap 0 */
+  int32_t first = at < 0 ? (-at + axis->dilation - 1) / axis->dilation : 0;
+  int32_t end = at < axis->size ? (axis->size - 1 - at) / axis->dilation + 1 : 0;
+  end = end < axis->kernel ? end : axis->kernel;
+  return first < end ? (dqnn_inside){first, end} : (dqnn_inside){0, 0};
+}
+
+/* Border classes (SPEC.md 3.4): does output o (> 0) begin a new one? */
+static inline int dqnn_class_begins(const dqnn_axis *axis, int32_t output) {
+  dqnn_inside before = dqnn_inside_of(axis, output - 1), now = dqnn_inside_of(axis, output);
+  return before.first != now.first || before.end != now.end;
+}
+
+/* Number of the class of output o: how many classes begin at 1..o. */
+static inline int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output) {
+  int32_t class_number = 0;
+  for (int32_t o = 1; o <= output; ++o) {
+    class_number += dqnn_class_begins(axis, o);
+  }
+  return class_number;
+}
+
+/* Everything about a convolution but its weights. A depthwise convolution is one with a group per input channel. */
+typedef struct {
+  const dqnn_conv_params *params;
+  dqnn_axis y, x;
+  uint32_t in_c, out_c, groups, group_in, group_out;
+  int32_t pooled_h, pooled_w;
+} dqnn_conv;
+
+static inline dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  dqnn_conv v;
+  v.params = p;
+  v.y = (dqnn_axis){(int32_t)in.h, p->kernel_h, p->stride_h, p->dilation_h, p->pad_top, p->up_h};
+  v.x = (dqnn_axis){(int32_t)in.w, p->kernel_w, p->stride_w, p->dilation_w, p->pad_left, p->up_w};
+  v.in_c = in.c;
+  v.out_c = out.c;
+  v.groups = depthwise ? in.c : p->groups;
+  v.group_in = in.c / v.groups;
+  v.group_out = out.c / v.groups;
+  v.pooled_h = (int32_t)out.h;
+  v.pooled_w = (int32_t)out.w;
+  return v;
+}
+
+#endif

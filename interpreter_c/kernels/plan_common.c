@@ -1,0 +1,148 @@
+/* Checks that several families share. plan.h explains the style. */
+#include "plan.h"
+
+#include "../src/numerics.h"
+
+dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
+#define DQNN_CHECK(name, status, text) DQNN_ERROR_KERNEL_##status,
+#define DQNN_LOAD_CHECK(name, status, text) DQNN_ERROR_##status,
+  static const uint8_t statuses[] = {
+      DQNN_OK,
+#include "checks.def"
+  };
+  plan->scratch_bytes = 0;
+  plan->overlap_bytes = 0;
+  dqnn_check check = checks(call, plan);
+  plan->check = (uint16_t)check;
+  return (dqnn_status)statuses[check];
+}
+
+dqnn_kernel_types dqnn_types_of(uint16_t kernel) {
+  enum { s1 = DQNN_S1, s8 = DQNN_S8, f32 = DQNN_F32, any = DQNN_TYPE_ANY, none = DQNN_TYPE_ANY };
+#define DQNN_KERNEL(id, name, family, in, w, out) [id] = (uint8_t)((in) | (w) << 2 | (out) << 4),
+  static const uint8_t types[] = {
+#include "kernels.def"
+  };
+  dqnn_kernel_types result = {DQNN_TYPE_ANY, DQNN_TYPE_ANY, DQNN_TYPE_ANY};
+  if (kernel < sizeof types) {
+    result.input = types[kernel] & 3;
+    result.weights = types[kernel] >> 2 & 3;
+    result.output = types[kernel] >> 4;
+  }
+  return result;
+}
+
+static dqnn_check check_tensor(const dqnn_tensor_def *def) {
+  uint16_t check = DQNN_CHECK_none;
+  return dqnn_tensor_bytes(def, &check) != 0 ? DQNN_CHECK_none : (dqnn_check)check;
+}
+
+dqnn_check dqnn_check_call(const dqnn_call *call, uint32_t least_inputs, uint32_t most_inputs, int has_params) {
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  DQNN_REQUIRE(types.output != DQNN_TYPE_ANY, kernel_id);
+  DQNN_REQUIRE(call->inputs >= least_inputs && call->inputs <= most_inputs, input_count);
+  DQNN_REQUIRE(!has_params || call->params != NULL, params_missing);
+  for (uint32_t i = 0; i < call->inputs; ++i) {
+    DQNN_TRY(check_tensor(call->in_def[i]));
+    DQNN_REQUIRE(types.input == DQNN_TYPE_ANY || call->in_def[i]->dtype == types.input, input_type);
+  }
+  DQNN_TRY(check_tensor(call->out_def));
+  DQNN_REQUIRE(call->out_def->dtype == types.output, output_type);
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_same_shape(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
+  DQNN_REQUIRE(a->rank == b->rank, rank);
+  for (uint32_t i = 0; i < a->rank; ++i) {
+    DQNN_REQUIRE(a->dims[i] == b->dims[i], output_shape);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_same_quantization(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
+  DQNN_REQUIRE(dqnn_float_bits(a->scale) == dqnn_float_bits(b->scale) && a->zero_point == b->zero_point, quantization);
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_requant(uint8_t requant, uint8_t output, int integer) {
+  DQNN_REQUIRE(requant <= DQNN_REQUANT_POWER_OF_TWO, requant);
+  DQNN_REQUIRE(requant == DQNN_REQUANT_AFFINE || (output == DQNN_S8 && integer), requant);
+  return DQNN_CHECK_none;
+}
+
+static int is_stored_s8(float value) {
+  return value >= -128.0f && value <= 127.0f && (float)(int32_t)value == value;
+}
+
+int dqnn_storable(float value, uint8_t dtype) {
+  if (dtype == DQNN_S1) {
+    return value == 1.0f || value == -1.0f;
+  }
+  return dtype == DQNN_S8 ? is_stored_s8(value) : dqnn_is_finite(value);
+}
+
+dqnn_check dqnn_check_activation(float act_min, float act_max, uint8_t output) {
+  DQNN_REQUIRE(act_min <= act_max, activation_range); /* false for NaN */
+  if (output == DQNN_S8) {
+    DQNN_REQUIRE(is_stored_s8(act_min) && is_stored_s8(act_max), activation_range);
+  }
+  if (output == DQNN_S1) {
+    DQNN_REQUIRE(act_min < 0.0f && !dqnn_is_finite(act_min), activation_range);
+    DQNN_REQUIRE(act_max > 0.0f && !dqnn_is_finite(act_max), activation_range);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_flip(const dqnn_call *call, uint32_t index, uint32_t channels) {
+  const uint32_t *flip = (const uint32_t *)call->constants[index];
+  uint32_t words = dqnn_size_div(channels, 32);
+  DQNN_REQUIRE(call->constant_bytes[index] == dqnn_size_mul(words, 4), flip_bytes);
+  DQNN_REQUIRE(channels % 32 == 0 || flip[words - 1] >> channels % 32 == 0, flip_padding);
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_thresholds(const dqnn_call *call, uint32_t index, uint32_t count, int integer) {
+  DQNN_REQUIRE(call->constant_bytes[index] == dqnn_size_mul(count, 4), epilogue_bytes);
+  const float *thresholds = (const float *)call->constants[index];
+  for (uint32_t c = 0; !integer && c < count; ++c) {
+    DQNN_REQUIRE(!dqnn_is_nan(thresholds[c]), threshold);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_inverse(const dqnn_call *call, uint32_t index) {
+  DQNN_REQUIRE(call->constant_bytes[index] == 4, constant_bytes);
+  DQNN_REQUIRE(dqnn_is_finite(*(const float *)call->constants[index]), inverse_scale);
+  return DQNN_CHECK_none;
+}
+
+/* A shift of `low`..30 for every channel, no negative multiplier. */
+static dqnn_check check_fixed_point(const int32_t *multiplier, const int32_t *shift, uint32_t channels, int32_t low) {
+  for (uint32_t c = 0; c < channels; ++c) {
+    DQNN_REQUIRE(shift[c] >= low && shift[c] <= 30, fixed_point);
+    DQNN_REQUIRE(multiplier == NULL || multiplier[c] >= 0, fixed_point);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check check_rescale(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant) {
+  uint32_t count = requant == DQNN_REQUANT_FIXED_POINT ? 3 : 2;
+  DQNN_REQUIRE(call->constant_count == first + count, constant_count);
+  for (uint32_t i = first; i < first + count; ++i) {
+    DQNN_REQUIRE(call->constant_bytes[i] == dqnn_size_mul(channels, 4), epilogue_bytes);
+  }
+  const int32_t *second = (const int32_t *)call->constants[first + 1];
+  if (requant == DQNN_REQUANT_FIXED_POINT) {
+    return check_fixed_point(second, (const int32_t *)call->constants[first + 2], channels, -31);
+  }
+  return requant == DQNN_REQUANT_POWER_OF_TWO ? check_fixed_point(NULL, second, channels, 0) : DQNN_CHECK_none;
+}
+
+dqnn_check dqnn_check_epilogue(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant, int integer) {
+  if (call->out_def->dtype != DQNN_S1) {
+    return check_rescale(call, first, channels, requant);
+  }
+  DQNN_REQUIRE(call->constant_count == first + 1 || call->constant_count == first + 2, constant_count);
+  DQNN_TRY(dqnn_check_thresholds(call, first, channels, integer));
+  return call->constant_count == first + 2 ? dqnn_check_flip(call, first + 1, channels) : DQNN_CHECK_none;
+}

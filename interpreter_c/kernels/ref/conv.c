@@ -1,0 +1,68 @@
+/* The loop over outputs that all reference convolutions run. */
+#include "conv.h"
+
+#include "sink.h"
+
+ref_conv ref_conv_of(const dqnn_call *call, int depthwise) {
+  ref_conv c;
+  c.conv = dqnn_conv_of(call, depthwise);
+  c.in = call->in[0];
+  c.weights = call->constants[0];
+  c.zero_point = call->in_def[0]->zero_point;
+  c.outside_counts = call->in_def[0]->dtype != DQNN_S1 || c.conv.params->pad_value != 0.0f;
+  return c;
+}
+
+static int32_t pooled_int(const ref_conv *c, ref_int_sum sum, int32_t py, int32_t px, uint32_t o) {
+  int32_t pool_h = c->conv.params->pool_h, pool_w = c->conv.params->pool_w;
+  int32_t best = INT32_MIN;
+  for (int32_t i = 0; i < pool_h; ++i) {
+    for (int32_t j = 0; j < pool_w; ++j) {
+      int32_t acc = sum(c, py * pool_h + i, px * pool_w + j, o);
+      best = best < acc ? acc : best;
+    }
+  }
+  return best;
+}
+
+void ref_run_int(const dqnn_call *call, int depthwise, uint32_t constant, ref_int_sum sum) {
+  ref_conv c = ref_conv_of(call, depthwise);
+  const dqnn_conv_params *p = c.conv.params;
+  ref_sink sink = ref_sink_of(call, constant, p->requant, p->act_min, p->act_max);
+  for (int32_t py = 0; py < c.conv.pooled_h; ++py) {
+    for (int32_t px = 0; px < c.conv.pooled_w; ++px) {
+      for (uint32_t o = 0; o < c.conv.out_c; ++o) {
+        ref_put_int(&sink, o, pooled_int(&c, sum, py, px, o));
+      }
+      ref_end_cell(&sink);
+    }
+  }
+}
+
+static float pooled_float(const ref_conv *c, ref_float_sum sum, int32_t py, int32_t px, uint32_t o) {
+  int32_t pool_h = c->conv.params->pool_h, pool_w = c->conv.params->pool_w;
+  float best = sum(c, py * pool_h, px * pool_w, o);
+  for (int32_t i = 0; i < pool_h; ++i) {
+    for (int32_t j = 0; j < pool_w; ++j) {
+      if (i + j > 0) {
+        float acc = sum(c, py * pool_h + i, px * pool_w + j, o);
+        best = best < acc ? acc : best;
+      }
+    }
+  }
+  return best;
+}
+
+void ref_run_float(const dqnn_call *call, int depthwise, ref_float_sum sum) {
+  ref_conv c = ref_conv_of(call, depthwise);
+  const dqnn_conv_params *p = c.conv.params;
+  ref_sink sink = ref_sink_of(call, 1, p->requant, p->act_min, p->act_max);
+  for (int32_t py = 0; py < c.conv.pooled_h; ++py) {
+    for (int32_t px = 0; px < c.conv.pooled_w; ++px) {
+      for (uint32_t o = 0; o < c.conv.out_c; ++o) {
+        ref_put_float(&sink, o, pooled_float(&c, sum, py, px, o));
+      }
+      ref_end_cell(&sink);
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/* Convolutions with integer accumulators, horizontal s1 x s1 among them: inputs and weights of s1 or s8. */
+#include "conv.h"
+
+static inline int32_t sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
+  const dqnn_conv *v = &c->conv;
+  uint32_t first = o / v->group_out * v->group_in, cell;
+  int half = v->params->half_weights;
+  int32_t pad = ref_int_pad(c, input), acc = 0;
+  for (int32_t ky = 0; ky < v->y.kernel; ++ky) {
+    for (int32_t kx = 0; kx < v->x.kernel; ++kx) {
+      dqnn_place place = ref_tap(c, oy, ox, ky, kx, &cell);
+      if (place == DQNN_HOLE || (place == DQNN_OUTSIDE && !c->outside_counts)) {
+        continue;
+      }
+      for (uint32_t i = 0; i < v->group_in; ++i) {
+        ref_weight at = {v, c->weights, o, (uint32_t)ky, (uint32_t)kx, i};
+        int32_t w = ref_int_weight(&at, layout);
+        int32_t x = place == DQNN_INSIDE ? ref_int_input(c, input, cell, first + i) : pad;
+        acc += x * (half ? 2 * w + 1 : w);
+      }
+    }
+  }
+  return acc;
+}
+
+#define INT_CONV(name, depthwise, input, layout)                                     \
+  static int32_t sum_##name(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o) { \
+    return sum(c, oy, ox, o, input, layout);                                         \
+  }                                                                                  \
+  REF_RUN_3(name, ref_run_int(call, depthwise, 1, sum_##name))
+
+INT_CONV(convh_s1_s1, 0, DQNN_S1, REF_HORIZONTAL)
+INT_CONV(conv_s1_s8, 0, DQNN_S1, REF_PAIRS)
+INT_CONV(conv_s8_s1, 0, DQNN_S8, REF_CHANNEL_BLOCKS)
+INT_CONV(conv_s8_s8, 0, DQNN_S8, REF_PAIRS)
+INT_CONV(depthwise_s1_s8, 1, DQNN_S1, REF_DEPTHWISE_S8)
+INT_CONV(depthwise_s8_s1, 1, DQNN_S8, REF_DEPTHWISE_BITS)
+INT_CONV(depthwise_s8_s8, 1, DQNN_S8, REF_DEPTHWISE_S8)
+
+/* depthwise_s1_s1: the s1 output has presets instead of thresholds and stands in depthwise_bits.c. */
+static int32_t sum_depthwise_s1_s1(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o) {
+  return sum(c, oy, ox, o, DQNN_S1, REF_DEPTHWISE_BITS);
+}
+
+void dqnn_run_depthwise_s1_s1_s8_ref(const dqnn_call *call) {
+  ref_run_int(call, 1, 1, sum_depthwise_s1_s1);
+}
+void dqnn_run_depthwise_s1_s1_f32_ref(const dqnn_call *call) {
+  ref_run_int(call, 1, 1, sum_depthwise_s1_s1);
+}
