@@ -1,7 +1,7 @@
 """Reads a .dqnn file with flatc's own Python classes, for `dqnn inspect`, reports and tests.
 
-It looks, it does not judge: whether a file is safe to run is for the C verifier to say. Prefix and checksums are checked here all the same,
-so that a damaged file is named as such instead of being shown."""
+It looks, it does not judge: whether a file is safe to run is for the C verifier to say. Prefix and checksums are
+checked here all the same, so that a damaged file is named as such instead of being shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from .ir.types import F32, S1, S8, Format, TensorType, dtype_name
 from .kernel_table import DTYPES, names
-from .params import Params, from_node
+from .params import Params, from_node, schema_module
 from .writer import FORMAT_VERSION, IDENTIFIER, MAGIC, PREFIX, PREFIX_BYTES
 
 
@@ -108,14 +108,13 @@ def read_prefix(blob: bytes) -> Prefix:
 
 def parse(blob: bytes) -> ModelView:
     """The whole file as plain Python objects; raises NotAModelError."""
-    from dqnn.schema.Model import Model
-
+    model = schema_module("Model").Model
     prefix = read_prefix(blob)
     payload = bytes(blob[prefix.payload_offset : prefix.signature_offset or prefix.file_bytes])
-    if not Model.ModelBufferHasIdentifier(payload, 0) or IDENTIFIER not in payload[:8]:
+    if not model.ModelBufferHasIdentifier(payload, 0) or IDENTIFIER not in payload[:8]:
         raise NotAModelError("the payload is not a dqnn model")
     try:
-        return _model(prefix, payload, Model.GetRootAs(payload, 0))
+        return _model(prefix, payload, model.GetRootAs(payload, 0))
     except (struct.error, IndexError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise NotAModelError(f"the payload cannot be read: {error}") from error
 

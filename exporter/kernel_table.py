@@ -1,4 +1,5 @@
-"""The kernel table and the plan functions of the C sources, as the compiled extension gives them. Nothing about kernels is typed twice."""
+"""The kernel table and the plan functions of the C sources, as the compiled extension gives them. Nothing about kernels
+is typed twice."""
 
 from __future__ import annotations
 

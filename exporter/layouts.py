@@ -1,8 +1,9 @@
 """How weights lie in a file: schema/SPEC.md 3.3 and 3.4, each layout with the function that reads it back.
 
-Weights come as codes in OHWI order (output, kernel height, kernel width, channels of the group), depthwise ones as (kernel height, kernel
-width, channels, multiplier). s1 codes are +1/-1; a set bit stands for -1. Results are little-endian numpy arrays whose bytes are the
-constant. `unpack_*` invert `pack_*` given the original shape, for tests and for `dqnn inspect`."""
+Weights come as codes in OHWI order (output, kernel height, kernel width, channels of the group), depthwise ones as
+(kernel height, kernel width, channels, multiplier). s1 codes are +1/-1; a set bit stands for -1. Results are
+little-endian numpy arrays whose bytes are the constant. `unpack_*` invert `pack_*` given the original shape, for tests
+and for `dqnn inspect`."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-# --- bits and words ---------------------------------------------------------------------------------------------------------------
+# --- bits and words ---------------------------------------------------------------------------------------------------
 
 
 def pack_words(bits: Bits) -> Words:
@@ -78,11 +79,12 @@ def _pad_axis(array: Array, axis: int, multiple: int) -> Array:
     return np.pad(array, widths)
 
 
-# --- conv_s1_s1: bit-sliced -------------------------------------------------------------------------------------------------------
+# --- conv_s1_s1: bit-sliced -------------------------------------------------------------------------------------------
 
 
 def pack_bitsliced(codes: Array, groups: int) -> Words:
-    """w[G][ceil(Og/32)][kw][kh*Cg + 1]: bit l is the weight of output 32*block + l; the last word of each column is 0."""
+    """w[G][ceil(Og/32)][kw][kh*Cg + 1]: bit l is the weight of output 32*block + l; the last word of each column is
+    0."""
     out, kh, kw, cg = codes.shape
     og = out // groups
     bits = np.moveaxis(_grouped(codes < 0, groups), 1, -1)  # G, kh, kw, Cg, Og
@@ -106,7 +108,8 @@ def plane_count(taps: int) -> int:
 
 
 def inside_classes(size: int, kernel: int, stride: int, dilation: int, before: int, out: int) -> Bits:
-    """(classes, kernel): the runs of equal sets of kernel cells inside the map along one axis, in order of appearance."""
+    """(classes, kernel): the runs of equal sets of kernel cells inside the map along one axis, in order of
+    appearance."""
     taps = np.arange(kernel) * dilation - before
     position = np.arange(out)[:, None] * stride + taps[None, :]
     inside = (position >= 0) & (position < size)
@@ -128,7 +131,7 @@ def minus_counts(codes: Array, masks: Bits, groups: int) -> NDArray[np.int64]:
     return _pad_axis(counts.reshape((len(masks), groups, -1)), 2, WORD)
 
 
-# --- the other layouts ------------------------------------------------------------------------------------------------------------
+# --- the other layouts ------------------------------------------------------------------------------------------------
 
 
 def pack_horizontal(codes: Array) -> Words:
@@ -142,7 +145,8 @@ def unpack_horizontal(data: bytes, shape: Shape) -> NDArray[np.int8]:
 
 
 def pack_channel_blocks(codes: Array, groups: int) -> NDArray[np.uint8]:
-    """conv_s8_s1, conv_f32_s1: w[G][ceil(Cg/8)][Og][ceil(kh*kw*b/8)] bytes, bits in order (ky, kx, channel of the block)."""
+    """conv_s8_s1, conv_f32_s1: w[G][ceil(Cg/8)][Og][ceil(kh*kw*b/8)] bytes, bits in order (ky, kx, channel of the
+    block)."""
     bits = _grouped(codes < 0, groups)  # G, Og, kh, kw, Cg
     og, cg = bits.shape[1], bits.shape[4]
     parts = []
@@ -171,7 +175,8 @@ def unpack_channel_blocks(data: bytes, shape: Shape, groups: int) -> NDArray[np.
 
 
 def _pair_order(kh: int, kw: int, cg: int) -> NDArray[np.int64]:
-    """Order of k for the interleaved layout: even part of each kernel row, then the odd last elements; without the final padding."""
+    """Order of k for the interleaved layout: even part of each kernel row, then the odd last elements; without the
+    final padding."""
     n = kw * cg
     index = np.arange(kh * n).reshape((kh, n))
     even = n - n % 2

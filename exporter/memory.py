@@ -1,13 +1,14 @@
 """Places activations and scratch in the arena.
 
-A buffer is live from the step that writes it to the last step that reads it; step 0 loads the model inputs, step i+1 runs node i, the last
-step reads the model outputs. Scratch lives for its node alone. Two buffers that are live at the same step must not share memory, with one
-exception: a node's output may start where its first input starts, if that input dies there and the kernel's plan allows it.
+A buffer is live from the step that writes it to the last step that reads it; step 0 loads the model inputs, step i+1
+runs node i, the last step reads the model outputs. Scratch lives for its node alone. Two buffers that are live at the
+same step must not share memory, with one exception: a node's output may start where its first input starts, if that
+input dies there and the kernel's plan allows it.
 
-`plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some priority are put at the
-lowest offset that fits. Greedy by size is always among them, so the result is never worse. A seeded local search then swaps
-priorities until the lower bound is met or its budget, counted in placements, is spent: same input, same plan. `check` is written
-apart from the planner and knows nothing of how the plan came about."""
+`plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some
+priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse. A
+seeded local search then swaps priorities until the lower bound is met or its budget, counted in placements, is spent:
+same input, same plan. `check` is written apart from the planner and knows nothing of how the plan came about."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-# --- lifetimes --------------------------------------------------------------------------------------------------------------------
+# --- lifetimes --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _may_overlay(problem: Problem, step: Step, lives: Sequence[tuple[int, int]],
 
 
 def lower_bound(problem: Problem, order: Sequence[int]) -> int:
-    """Largest sum of what is live at one step, an overlaid pair counted once: no placement of this order can need less."""
+    """Largest sum of what is live at one step, an overlaid pair counted once: no placement of this order can need
+    less."""
     items = _items(problem, order)
     live = [0] * (len(order) + 2)
     for item in items:
@@ -122,14 +124,14 @@ def lower_bound(problem: Problem, order: Sequence[int]) -> int:
     return max(live)
 
 
-# --- placement --------------------------------------------------------------------------------------------------------------------
+# --- placement --------------------------------------------------------------------------------------------------------
 
 
 class _Placer:
     """Greedy placement of the items of one order, for many priorities."""
 
     def __init__(self, problem: Problem, order: Sequence[int]) -> None:
-        self.items = [item for item in _items(problem, order)]
+        self.items = _items(problem, order)
         self.movable = [i for i, item in enumerate(self.items) if item.size]
         self.bound = lower_bound(problem, order)
         self.conflicts: list[list[int]] = [[] for _ in self.items]
@@ -157,9 +159,7 @@ class _Placer:
         taken = sorted((offsets[j], offsets[j] + self.items[j].size, j) for j in self.conflicts[i] if offsets[j] >= 0)
         partners = [offsets[j] for _, _, j in taken if self.overlaid(i, j)]
         for at in sorted({0, *(end for _, end, _ in taken), *partners}):
-            if all(
-                at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken
-            ):
+            if all(at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken):
                 return at
         raise AssertionError("the end of the last item always fits")
 
@@ -218,7 +218,7 @@ def _search(placer: _Placer, best: _Best) -> _Best:
     return best
 
 
-# --- orders -----------------------------------------------------------------------------------------------------------------------
+# --- orders -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -284,9 +284,7 @@ def _extend(
 
 def _is_chain(problem: Problem) -> bool:
     """Each node needs the previous one: there is one order only."""
-    return all(
-        before.output in after.inputs for before, after in zip(problem.steps, problem.steps[1:], strict=False)
-    )
+    return all(before.output in after.inputs for before, after in zip(problem.steps, problem.steps[1:], strict=False))
 
 
 def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
@@ -302,7 +300,7 @@ def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
     return {name: order for order, name in unique.items()}
 
 
-# --- the plan ---------------------------------------------------------------------------------------------------------------------
+# --- the plan ---------------------------------------------------------------------------------------------------------
 
 
 def plan_memory(problem: Problem) -> MemoryPlan:
@@ -333,14 +331,15 @@ def _to_plan(problem: Problem, order: Sequence[int], placer: _Placer, placed: _B
     return MemoryPlan(tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name)
 
 
-# --- the checker ------------------------------------------------------------------------------------------------------------------
+# --- the checker ------------------------------------------------------------------------------------------------------
 
 
 def check(problem: Problem, plan: MemoryPlan) -> None:
-    """Runs the plan on bytes that remember who wrote them: raises MemoryPlanError unless every read finds what was written.
+    """Runs the plan on bytes that remember who wrote them: raises MemoryPlanError unless every read finds what was
+    written.
 
-    Independent of lifetimes: it follows the nodes one by one. An output may replace bytes of its first input only where the step's
-    `overlap` allows it and both start at the same place."""
+    Independent of lifetimes: it follows the nodes one by one. An output may replace bytes of its first input only where
+    the step's `overlap` allows it and both start at the same place."""
     if sorted(plan.order) != list(range(len(problem.steps))):
         raise MemoryPlanError("the order is not a permutation of the nodes")
     memory = _Memory(problem, plan)

@@ -1,13 +1,15 @@
-"""Kernel-ready operator -> kernel name, parameter struct and constants, byte for byte as schema/SPEC.md 3.2 to 3.5 says.
+"""Kernel-ready operator -> kernel name, parameter struct and constants, byte for byte as schema/SPEC.md 3.2 to 3.5
+says.
 
-`pack` is the only entry. It does no arithmetic beyond moving bits: thresholds, scales and clamps were decided by the passes; the one
-exception are the presets of the bit-sliced kernels (SPEC.md 3.4), which state the same thresholds in the form that the counters start from."""
+`pack` is the only entry. It does no arithmetic beyond moving bits: thresholds, scales and clamps were decided by the
+passes; the one exception are the presets of the bit-sliced kernels (SPEC.md 3.4), which state the same thresholds in
+the form that the counters start from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
@@ -45,11 +47,8 @@ from .params import (
 )
 
 REQUANT = {ops.Affine: 0, ops.FixedPoint: 1, ops.PowerOfTwo: 2, ops.Threshold: 0}
-UNARY_KINDS = (
-    "relu", "sigmoid", "hard_sigmoid", "tanh", "elu", "swish", "exp", "selu", "softplus", "softsign", "gelu", "leaky_relu", "abs",
-    "square", "hard_swish", "mish",
-)  # fmt: skip
-BINARY_KINDS = ("add", "sub", "mul", "maximum", "minimum")
+UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
+BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
 INT32 = np.iinfo(np.int32)
 
 
@@ -81,7 +80,7 @@ def pack(op: ops.Op, inputs: Types, output: TensorType) -> Packed:
     return packer(op, inputs, output)
 
 
-# --- epilogues --------------------------------------------------------------------------------------------------------------------
+# --- epilogues --------------------------------------------------------------------------------------------------------
 
 
 def epilogue_constants(epilogue: ops.Epilogue, *, integer: bool) -> tuple[bytes, ...]:
@@ -103,10 +102,10 @@ def flip_constant(epilogue: ops.Threshold) -> tuple[bytes, ...]:
     return (_bytes(pack_words(epilogue.flip)),) if epilogue.flip.any() else ()
 
 
-def _clamp(epilogue: ops.Epilogue) -> dict[str, float]:
+def _clamp(epilogue: ops.Epilogue) -> tuple[float, float]:
     if isinstance(epilogue, ops.Threshold):
-        return {"act_min": -INF, "act_max": INF}
-    return {"act_min": float(epilogue.act_min), "act_max": float(epilogue.act_max)}
+        return -INF, INF
+    return float(epilogue.act_min), float(epilogue.act_max)
 
 
 def _bytes(array: Array) -> bytes:
@@ -121,7 +120,7 @@ def _f32(array: Array) -> bytes:
     return _bytes(array.astype("<f4"))
 
 
-# --- convolutions -----------------------------------------------------------------------------------------------------------------
+# --- convolutions -----------------------------------------------------------------------------------------------------
 
 
 def _is_integer(fmt: Format, weights: ops.Weights) -> bool:
@@ -147,6 +146,7 @@ def _pack_conv(op: ops.ConvKernel, inputs: Types, output: TensorType) -> Packed:
 def _conv_params(op: ops.ConvKernel) -> ConvParams:
     shape = op.weights.codes.shape
     kernel = shape[:2] if op.depthwise else shape[1:3]
+    act_min, act_max = _clamp(op.epilogue)
     return ConvParams(
         kernel_h=kernel[0],
         kernel_w=kernel[1],
@@ -165,7 +165,8 @@ def _conv_params(op: ops.ConvKernel) -> ConvParams:
         requant=REQUANT[type(op.epilogue)],
         half_weights=int(op.weights.half),
         pad_value=float(op.pad_value),
-        **_clamp(op.epilogue),
+        act_min=act_min,
+        act_max=act_max,
     )
 
 
@@ -186,7 +187,7 @@ def _depthwise_weights(weights: ops.Weights) -> Array:
 
 def _map_size(shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width as the kernels read a tensor of any rank (SPEC.md 3)."""
-    if len(shape) == 4:  # noqa: PLR2004
+    if len(shape) == 4:
         return shape[0] * shape[1], shape[2]
     padded = (1,) * (3 - len(shape)) + shape
     return padded[0], padded[1]
@@ -200,9 +201,7 @@ def _class_masks(op: ops.ConvKernel, x: TensorType, output: TensorType) -> Array
     size, pooled = _map_size(x.shape), _map_size(output.shape)
     # Rows that the fused pool drops are never computed, so they have no class.
     rows, columns = (
-        inside_classes(
-            size[i], kernel[i], op.stride[i], op.dilation[i], op.padding[i][0], pooled[i] * op.pool[i]
-        )
+        inside_classes(size[i], kernel[i], op.stride[i], op.dilation[i], op.padding[i][0], pooled[i] * op.pool[i])
         for i in (0, 1)
     )
     return window_classes(rows, columns)
@@ -225,7 +224,8 @@ def _bitsliced_constants(op: ops.ConvKernel, x: TensorType, output: TensorType) 
 
 
 def _limits(op: ops.ConvKernel, inside: Array) -> Array:
-    """T of SPEC.md 3.4 as (classes, G, blocks * 32): the output is -1 where more than T of the counted taps disagree."""
+    """T of SPEC.md 3.4 as (classes, G, blocks * 32): the output is -1 where more than T of the counted taps
+    disagree."""
     threshold = op.epilogue
     assert isinstance(threshold, ops.Threshold)
     t = np.clip(threshold.t.astype(np.int64), INT32.min, INT32.max)
@@ -252,13 +252,14 @@ def _depthwise_presets(op: ops.ConvKernel) -> tuple[bytes, ...]:
     return (_planes(padded, count), *flip_constant(threshold))
 
 
-# --- everything else --------------------------------------------------------------------------------------------------------------
+# --- everything else --------------------------------------------------------------------------------------------------
 
 
 def _pack_channel(op: ops.ChannelKernel, inputs: Types, output: TensorType) -> Packed:
     fmt = inputs[0].fmt
     channels = _epilogue_length(op.epilogue)
-    params = ChannelParams(requant=REQUANT[type(op.epilogue)], per_channel=int(channels > 1), **_clamp(op.epilogue))
+    act_min, act_max = _clamp(op.epilogue)
+    params = ChannelParams(REQUANT[type(op.epilogue)], int(channels > 1), act_min=act_min, act_max=act_max)
     constants = epilogue_constants(op.epilogue, integer=not isinstance(fmt, F32))
     return Packed(f"affine_{dtype_name(fmt)}_{dtype_name(op.out)}", params, constants)
 
@@ -283,7 +284,8 @@ def _pack_binary(op: ops.BinaryKernel, inputs: Types, output: TensorType) -> Pac
     elif isinstance(op.out, S8):
         assert isinstance(epilogue, ops.Affine)
         constants = (_f32(epilogue.scale.reshape(-1)[:1]),)
-    params = BinaryParams(kind=BINARY_KINDS.index(op.kind), per_channel=int(per_channel), **_clamp(epilogue))
+    act_min, act_max = _clamp(epilogue)
+    params = BinaryParams(BINARY_KINDS.index(op.kind), int(per_channel), act_min=act_min, act_max=act_max)
     return Packed(f"binary_{dtype_name(op.out)}", params, constants)
 
 
@@ -332,7 +334,7 @@ def _stored(value: float, fmt: Format) -> float:
             raise PackingError(f"s1 cannot hold a pad value of {value:g}")
         return value
     code = round(value / fmt.scale) + fmt.zero_point
-    if not -128 <= code <= 127:  # noqa: PLR2004
+    if not -128 <= code <= 127:
         raise PackingError(f"{fmt} cannot hold a pad value of {value:g}")
     return float(code)
 

@@ -1,7 +1,8 @@
 """The parameter structs of schema/dqnn.fbs, one per kernel family, as frozen dataclasses.
 
-Field names and order are those of the schema (a test compares them), so a struct is written by handing the fields to flatc's own
-`Create` function: no offset is typed here. `SLOT` names the field of the Node table that holds the struct."""
+Field names and order are those of the schema (a test compares them), so a struct is written by handing the fields to
+flatc's own `Create` function: no offset is typed here. `SLOT` names the field of the Node table that holds the
+struct."""
 
 from __future__ import annotations
 
@@ -15,6 +16,11 @@ Quad: TypeAlias = tuple[int, int, int, int]
 INF = float("inf")
 
 
+def schema_module(name: str) -> Any:
+    """A module of flatc's output; it has no types of its own."""
+    return importlib.import_module(f"dqnn.schema.{name}")
+
+
 class _Struct:
     """Serialisation shared by all parameter structs."""
 
@@ -23,8 +29,7 @@ class _Struct:
     def create(self, builder: Any) -> int:
         """Writes the struct at the builder's head; must be called while its Node is being built."""
         name = type(self).__name__
-        module = importlib.import_module(f"dqnn.schema.{name}")
-        return int(getattr(module, f"Create{name}")(builder, *astuple(self)))  # type: ignore[call-overload]
+        return int(getattr(schema_module(name), f"Create{name}")(builder, *astuple(self)))  # type: ignore[call-overload]
 
     def to_bytes(self) -> bytes:
         """The struct as it lies in the file and as `plan` reads it."""
@@ -138,6 +143,6 @@ def from_node(node: Any) -> Params | None:
     for cls in ALL:
         struct = getattr(node, camel(cls.SLOT))()
         if struct is not None:
-            values = (getattr(struct, camel(f.name))() for f in fields(cls))
+            values: Any = [getattr(struct, camel(f.name))() for f in fields(cls)]
             return cls(*(tuple(v) if isinstance(v, list) else v for v in values))
     return None

@@ -1,7 +1,8 @@
 """Kernel-ready graph -> the bytes of a .dqnn file (schema/SPEC.md).
 
-Each node is packed, shown to the C plan function of its kernel (the same checks as on the device) and placed in the arena; then the
-FlatBuffer is written from its end to its beginning. The result depends on nothing but the graph and the arguments."""
+Each node is packed, shown to the C plan function of its kernel (the same checks as on the device) and placed in the
+arena; then the FlatBuffer is written from its end to its beginning. The result depends on nothing but the graph and the
+arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from .ir.types import S1, TensorType
 from .kernel_table import KernelRefusedError, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import Packed, PackingError, pack
-from .params import camel
+from .params import camel, schema_module
 
 MAGIC = b"DQNN"
 IDENTIFIER = b"DQN1"
@@ -49,7 +50,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Program:
-    """The graph in terms of the file. `buffer_of` maps tensors to memory: a tensor that only reshapes another shares its buffer."""
+    """The graph in terms of the file. `buffer_of` maps tensors to memory: a tensor that only reshapes another shares
+    its buffer."""
 
     tensors: tuple[TensorType, ...]
     names: tuple[str, ...]  # IR values, for messages and tests
@@ -66,7 +68,7 @@ class Written:
     memory: MemoryPlan
 
 
-# --- graph -> program -------------------------------------------------------------------------------------------------------------
+# --- graph -> program -------------------------------------------------------------------------------------------------
 
 
 def shares_memory(node: Node, graph: Graph) -> bool:
@@ -133,7 +135,7 @@ def place(program: Program) -> MemoryPlan:
     return plan_memory(Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs)))))
 
 
-# --- program -> bytes -------------------------------------------------------------------------------------------------------------
+# --- program -> bytes -------------------------------------------------------------------------------------------------
 
 
 class _Constants:
@@ -184,27 +186,27 @@ def _prefix(payload: bytes, arena: int, kernels: Iterable[int], model_id: int | 
 
 
 def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str) -> bytes:
-    from dqnn.schema import Model
-
+    schema = schema_module("Model")
     constants = _Constants()
     numbers = {n: [constants.add(c) for c in program.calls[n].packed.constants] for n in memory.order}
     builder = flatbuffers.Builder(len(constants.data) + 1024)
-    # Written from the end of the file to its beginning: the large data first, so that everything else lies close together.
+    # Written from the end of the file to its beginning: the large data first, so that everything else lies close
+    # together.
     data = _blocks(builder, constants.data)
     nodes = _offsets(builder, [_node(builder, program, memory, n, numbers[n]) for n in memory.order])
     inputs = _ports(builder, graph, program.inputs, graph.inputs)
     outputs = _ports(builder, graph, program.outputs, graph.outputs)
     tensors = _tensors(builder, program, memory)
-    entries = _structs(builder, Model.ModelStartConstantsVector, "Constant", constants.entries)
+    entries = _structs(builder, schema.ModelStartConstantsVector, "Constant", constants.entries)
     name = builder.CreateSharedString(graph.name)
     made_by = builder.CreateSharedString(producer)
-    Model.ModelStart(builder)
+    schema.ModelStart(builder)
     for field, offset in (
         ("Name", name), ("Producer", made_by), ("Tensors", tensors), ("Constants", entries), ("Nodes", nodes),
         ("Inputs", inputs), ("Outputs", outputs), ("Data", data),
     ):  # fmt: skip
-        getattr(Model, f"ModelAdd{field}")(builder, offset)
-    builder.Finish(Model.ModelEnd(builder), file_identifier=IDENTIFIER)
+        getattr(schema, f"ModelAdd{field}")(builder, offset)
+    builder.Finish(schema.ModelEnd(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -231,9 +233,7 @@ def _shorts(builder: Any, values: Sequence[int]) -> int:
 
 
 def _structs(builder: Any, start: Callable[[Any, int], int], name: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    import importlib
-
-    create = getattr(importlib.import_module(f"dqnn.schema.{name}"), f"Create{name}")
+    create = getattr(schema_module(name), f"Create{name}")
     start(builder, len(rows))
     for row in reversed(rows):
         create(builder, *row)
@@ -241,47 +241,43 @@ def _structs(builder: Any, start: Callable[[Any, int], int], name: str, rows: Se
 
 
 def _tensors(builder: Any, program: Program, memory: MemoryPlan) -> int:
-    from dqnn.schema.Model import ModelStartTensorsVector
-
     rows = []
     for tensor, buffer in zip(program.tensors, program.buffer_of, strict=True):
         shape, dtype, scale, zero_point = tensor_def(tensor)
         dims = (*shape, *(1,) * (MAX_RANK - len(shape)))
         rows.append((dims, scale, zero_point, memory.offsets[buffer], dtype, len(shape), 0))
-    return _structs(builder, ModelStartTensorsVector, "Tensor", rows)
+    return _structs(builder, schema_module("Model").ModelStartTensorsVector, "Tensor", rows)
 
 
 def _ports(builder: Any, graph: Graph, tensors: Sequence[int], values: Sequence[str]) -> int:
-    from dqnn.schema import Port
-
+    schema = schema_module("Port")
     offsets = []
     for tensor, value in zip(tensors, values, strict=True):
         name = builder.CreateSharedString(graph.port_names.get(value, value))
-        Port.PortStart(builder)
-        Port.PortAddName(builder, name)
-        Port.PortAddTensor(builder, tensor)
-        offsets.append(Port.PortEnd(builder))
+        schema.PortStart(builder)
+        schema.PortAddName(builder, name)
+        schema.PortAddTensor(builder, tensor)
+        offsets.append(schema.PortEnd(builder))
     return _offsets(builder, offsets)
 
 
 def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int]) -> int:
-    from dqnn.schema import Node as Table
-
+    schema = schema_module("Node")
     call = program.calls[number]
     layer = builder.CreateSharedString(",".join(call.layers))
     inputs = _shorts(builder, call.inputs)
     constant_list = _shorts(builder, constants) if constants else None
-    Table.NodeStart(builder)
+    schema.NodeStart(builder)
     params = call.packed.params
     if params is not None:
-        getattr(Table, f"NodeAdd{camel(params.SLOT)}")(builder, params.create(builder))
-    Table.NodeAddLayer(builder, layer)
+        getattr(schema, f"NodeAdd{camel(params.SLOT)}")(builder, params.create(builder))
+    schema.NodeAddLayer(builder, layer)
     if constant_list is not None:
-        Table.NodeAddConstants(builder, constant_list)
-    Table.NodeAddInputs(builder, inputs)
+        schema.NodeAddConstants(builder, constant_list)
+    schema.NodeAddInputs(builder, inputs)
     if call.plan.scratch:
-        Table.NodeAddScratchOffset(builder, memory.scratch[number])
-        Table.NodeAddScratchBytes(builder, call.plan.scratch)
-    Table.NodeAddOutput(builder, call.output)
-    Table.NodeAddKernel(builder, ids()[call.packed.kernel])
-    return int(Table.NodeEnd(builder))
+        schema.NodeAddScratchOffset(builder, memory.scratch[number])
+        schema.NodeAddScratchBytes(builder, call.plan.scratch)
+    schema.NodeAddOutput(builder, call.output)
+    schema.NodeAddKernel(builder, ids()[call.packed.kernel])
+    return int(schema.NodeEnd(builder))

@@ -3,7 +3,8 @@
     python schema/generate.py            rewrite schema/generated
     python schema/generate.py --check    exit 1 and name the files that differ
 
-The output depends on flatc's version, so the one in FLATC_VERSION is required (Debian 12: package flatbuffers-compiler)."""
+The output depends on flatc's version, so the one in FLATC_VERSION is required (Debian 12: package
+flatbuffers-compiler)."""
 
 from __future__ import annotations
 
@@ -55,7 +56,10 @@ def rewrite() -> None:
 def main() -> int:
     version = flatc_version()
     if version != FLATC_VERSION:
-        print(f"flatc {FLATC_VERSION} is needed, found {version or 'none'}: apt install flatbuffers-compiler", file=sys.stderr)
+        print(
+            f"flatc {FLATC_VERSION} is needed, found {version or 'none'}: apt install flatbuffers-compiler",
+            file=sys.stderr,
+        )
         return 2
     if "--check" in sys.argv[1:]:
         differing = stale()

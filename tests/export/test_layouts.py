@@ -1,4 +1,5 @@
-"""Every weight layout reads back as it was written, and agrees with SPEC.md's index formula spelled out element by element."""
+"""Every weight layout reads back as it was written, and agrees with SPEC.md's index formula spelled out element by
+element."""
 
 from __future__ import annotations
 

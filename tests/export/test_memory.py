@@ -1,4 +1,5 @@
-"""The planner on random graphs (valid, never worse than greedy by size, at or above its bound) and the checker on broken plans."""
+"""The planner on random graphs (valid, never worse than greedy by size, at or above its bound) and the checker on
+broken plans."""
 
 from __future__ import annotations
 

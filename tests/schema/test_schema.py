@@ -10,9 +10,10 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import reflection
+
 from dqnn.exporter import packing, params, writer
 from dqnn.exporter.kernel_table import DTYPES
+from schema import reflection
 
 Require = Callable[[str], str]
 TABLES = ("Model", "Node", "Port")
@@ -90,7 +91,9 @@ def test_slots_equal_c(schema: reflection.Schema, require_tool: Require, repo: P
 def test_enums_equal_c(schema: reflection.Schema, require_tool: Require, repo: Path, tmp_path: Path) -> None:
     prefixes = {"DType": "DQNN_", "Requant": "DQNN_REQUANT_", "UnaryKind": "DQNN_", "BinaryKind": "DQNN_"}
     assert set(schema.enums) == set(prefixes)
-    expected = {prefixes[e] + name.upper(): value for e, values in schema.enums.items() for name, value in values.items()}
+    expected = {
+        prefixes[e] + name.upper(): value for e, values in schema.enums.items() for name, value in values.items()
+    }
     expected["DQNN_UNARY_KINDS"] = len(schema.enums["UnaryKind"])
     expected["DQNN_BINARY_KINDS"] = len(schema.enums["BinaryKind"])
     values = c_values(require_tool, repo, tmp_path, list(expected))
