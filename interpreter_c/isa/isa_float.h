@@ -1,0 +1,46 @@
+/* Float primitives of the instruction set this file is compiled for; DQNN_PORTABLE forces plain C. */
+#ifndef DQNN_ISA_FLOAT_H
+#define DQNN_ISA_FLOAT_H
+
+#include <stdint.h>
+
+#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_PCS_VFP) && (__ARM_FP & 4)
+#include "isa/vfp.h"
+#endif
+
+/* Sums of four pixels and four channels: acc[4*channel + pixel] = sum over rows, then elements, of w * x, from +0, each product and each sum
+ * rounded. rows[4*row + pixel] points to `count` inputs; w is [row][element][4 channels]. */
+#ifndef DQNN_HAVE_DOT_F32_4X4
+static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w, float acc[16]) {
+  for (unsigned i = 0; i < 16; i++) acc[i] = 0.0f;
+  for (; kernel_h; kernel_h--, rows += 4) {
+    for (uint32_t k = 0; k < count; k++, w += 4) {
+      for (unsigned p = 0; p < 4; p++) {
+        float x = rows[p][k];
+        for (unsigned c = 0; c < 4; c++) acc[4 * c + p] += w[c] * x;
+      }
+    }
+  }
+}
+#endif
+
+/* One pixel, four channels, the same order. */
+static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count, const float *w,
+                                    float acc[4]) {
+  float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
+  for (; kernel_h; kernel_h--, rows += stride) {
+    const float *x = *rows;
+    for (uint32_t k = count; k; k--, w += 4, x++) {
+      a += w[0] * *x;
+      b += w[1] * *x;
+      c += w[2] * *x;
+      d += w[3] * *x;
+    }
+  }
+  acc[0] = a;
+  acc[1] = b;
+  acc[2] = c;
+  acc[3] = d;
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* Single-precision FPU of Cortex-M4F, M7, M33: separate multiply and add (never fused), four pixels by four channels in 16 registers. */
+#ifndef DQNN_ISA_VFP_H
+#define DQNN_ISA_VFP_H
+
+#include <stdint.h>
+
+/* One channel: four products, then four additions, so that no result is used by the next instruction. */
+#define DQNN_VFP_CHANNEL(w, x0, x1, x2, x3, a0, a1, a2, a3)                                                      \
+  "vmul.f32 s28, " w ", " x0 "\n vmul.f32 s29, " w ", " x1 "\n vmul.f32 s30, " w ", " x2 "\n vmul.f32 s31, " w \
+  ", " x3 "\n vadd.f32 " a0 ", " a0 ", s28\n vadd.f32 " a1 ", " a1 ", s29\n vadd.f32 " a2 ", " a2 ", s30\n vadd.f32 " a3 ", " a3 ", s31\n"
+#define DQNN_VFP_TAP(x0, x1, x2, x3)                                 \
+  "vldmia %[w]!, {s24-s27}\n"                                        \
+  DQNN_VFP_CHANNEL("s24", x0, x1, x2, x3, "s0", "s1", "s2", "s3")    \
+  DQNN_VFP_CHANNEL("s25", x0, x1, x2, x3, "s4", "s5", "s6", "s7")    \
+  DQNN_VFP_CHANNEL("s26", x0, x1, x2, x3, "s8", "s9", "s10", "s11")  \
+  DQNN_VFP_CHANNEL("s27", x0, x1, x2, x3, "s12", "s13", "s14", "s15")
+
+#define DQNN_HAVE_DOT_F32_4X4
+static __attribute__((noinline)) void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
+                                                       float acc[16]) {
+  const float *x0, *x1, *x2, *x3;
+  uint32_t n, two = count >> 1, odd = count & 1u;
+  for (uint32_t i = 0; i < 16; i++) acc[i] = 0.0f;
+  __asm__ volatile(
+      "  vldmia %[acc], {s0-s15}\n"
+      "1: ldr %[x0], [%[rows]], #4\n"
+      "  ldr %[x1], [%[rows]], #4\n"
+      "  ldr %[x2], [%[rows]], #4\n"
+      "  ldr %[x3], [%[rows]], #4\n"
+      "  movs %[n], %[two]\n"
+      "  beq.w 3f\n"
+      "2: vldmia %[x0]!, {s16, s17}\n vldmia %[x1]!, {s18, s19}\n vldmia %[x2]!, {s20, s21}\n vldmia %[x3]!, {s22, s23}\n"
+      DQNN_VFP_TAP("s16", "s18", "s20", "s22") DQNN_VFP_TAP("s17", "s19", "s21", "s23")
+      "  subs %[n], %[n], #1\n"
+      "  bne.w 2b\n"
+      "3: cmp %[odd], #0\n"
+      "  beq.w 4f\n"
+      "  vldr s16, [%[x0]]\n vldr s18, [%[x1]]\n vldr s20, [%[x2]]\n vldr s22, [%[x3]]\n"
+      DQNN_VFP_TAP("s16", "s18", "s20", "s22")
+      "4: subs %[h], %[h], #1\n"
+      "  bne.w 1b\n"
+      "  vstmia %[acc], {s0-s15}\n"
+      : [x0] "=&r"(x0), [x1] "=&r"(x1), [x2] "=&r"(x2), [x3] "=&r"(x3), [n] "=&r"(n), [w] "+r"(w), [rows] "+r"(rows), [h] "+r"(kernel_h)
+      : [acc] "r"(acc), [two] "r"(two), [odd] "r"(odd)
+      : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17",
+        "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+}
+
+#endif

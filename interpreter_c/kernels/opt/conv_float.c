@@ -1,0 +1,181 @@
+/* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, four output pixels and four channels at a time.
+ *
+ * The order of a sum is fixed, so speed comes from 16 independent sums that share their loads. A kernel row of a window that lies whole
+ * inside an f32 map is read where it stands; any other row (border, dilation, groups, s8 or s1 input) is first written to scratch as
+ * floats. Channels come in blocks of four, as the weights do. */
+#include "kernels/opt/conv_float.h"
+
+#include "isa/isa_float.h"
+#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/quads.h"
+
+typedef struct {
+  const dqnn_call *call;
+  dqnn_geometry shape;
+  dqnn_epilogue epilogue;
+  const uint8_t *image;
+  const float *weights;         /* of the group at work */
+  uint32_t pixel_bytes;
+  uint32_t first_channel, first_output;
+  uint32_t row_taps, block;     /* elements of a kernel row; floats of four channels' weights */
+  int32_t up_h, up_w;
+  float outside;
+  const float **rows;           /* [kernel row][4 pixels] */
+  float *copies;                /* [pixel][kernel row][row_taps] */
+  float *totals;                /* [pixel][channel of the group] */
+} layer;
+
+static void fill(float *to, uint32_t count, float value) {
+  for (; count; count--) *to++ = value;
+}
+
+/* Channels of one cell as floats. */
+static void read_cell(const layer *l, uint32_t y, uint32_t x, float *to) {
+  const uint8_t *cell = l->image + (y * (uint32_t)l->shape.width + x) * l->pixel_bytes;
+  const dqnn_tensor_def *in = l->call->in_def[0];
+  uint32_t count = l->shape.in_group, first = l->first_channel;
+  if (in->dtype == DQNN_F32) {
+    memcpy(to, cell + 4 * first, 4 * count);
+  } else if (in->dtype == DQNN_S8) {
+    for (uint32_t i = 0; i < count; i++) to[i] = (float)((int8_t)cell[first + i] - in->zero_point);
+  } else {
+    for (uint32_t i = first; i < first + count; i++) {
+      uint32_t word;
+      memcpy(&word, cell + 4 * (i >> 5), 4);
+      *to++ = word >> (i & 31u) & 1u ? -1.0f : 1.0f;
+    }
+  }
+}
+
+static void copy_row(const layer *l, int32_t y, int32_t x, float *to) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t row = dqnn_input_index(y, g->height, l->up_h);
+  for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += g->in_group) {
+    int32_t column = dqnn_input_index(x, g->width, l->up_w);
+    if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
+      fill(to, g->in_group, l->outside);
+    } else if (row < 0 || column < 0) {
+      fill(to, g->in_group, 0.0f);
+    } else {
+      read_cell(l, (uint32_t)row, (uint32_t)column, to);
+    }
+  }
+}
+
+/* The kernel row lies in memory as one run of floats. */
+static const float *direct_row(const layer *l, int32_t y, int32_t x) {
+  const dqnn_geometry *g = &l->shape;
+  int plain = l->call->in_def[0]->dtype == DQNN_F32 && g->groups == 1 && g->dilation_w == 1 && l->up_h == 1 && l->up_w == 1;
+  if (!plain || y < 0 || y >= g->height || x < 0 || x + g->kernel_w > g->width) return NULL;
+  return (const float *)l->call->in[0] + ((uint32_t)y * (uint32_t)g->width + (uint32_t)x) * g->channels;
+}
+
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
+  layer *l = (layer *)state;
+  uint32_t kernel_h = (uint32_t)l->shape.kernel_h;
+  float *copy = l->copies + lane * kernel_h * l->row_taps;
+  for (uint32_t ky = 0; ky < kernel_h; ky++, at.y += l->shape.dilation_h, copy += l->row_taps) {
+    const float *row = direct_row(l, at.y, at.x);
+    if (!row) {
+      copy_row(l, at.y, at.x, copy);
+      row = copy;
+    }
+    l->rows[4 * ky + lane] = row;
+  }
+}
+
+static void quad_sum(void *state, uint32_t lanes) {
+  const layer *l = (const layer *)state;
+  uint32_t count = l->shape.out_group, kernel_h = (uint32_t)l->shape.kernel_h;
+  const float *w = l->weights;
+  float acc[16];
+  for (uint32_t c = 0; c < count; c += 4, w += l->block) {
+    uint32_t n = count - c < 4 ? count - c : 4;
+    if (lanes == 1) {
+      dqnn_dot_f32_1x4(l->rows, 4, kernel_h, l->row_taps, w, acc);
+      for (uint32_t i = 0; i < n; i++) l->totals[c + i] = acc[i];
+      continue;
+    }
+    dqnn_dot_f32_4x4(l->rows, kernel_h, l->row_taps, w, acc);
+    for (uint32_t i = 0; i < n; i++) {
+      for (uint32_t p = 0; p < 4; p++) l->totals[p * count + c + i] = acc[4 * i + p];
+    }
+  }
+}
+
+static float larger(float a, float b) { return a < b ? b : a; }
+
+/* Cells of a pooling window come in order, so the maximum is taken in the order of SPEC.md 3.1. */
+static void quad_maximum(void *state, int first) {
+  const layer *l = (const layer *)state;
+  uint32_t count = l->shape.out_group;
+  const float *w = l->weights;
+  float acc[16];
+  for (uint32_t c = 0; c < count; c += 4, w += l->block) {
+    dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
+    for (uint32_t i = 0; i < 4 && c + i < count; i++) {
+      const float *a = acc + 4 * i;
+      float most = first ? a[0] : larger(l->totals[c + i], a[0]);
+      l->totals[c + i] = larger(larger(larger(most, a[1]), a[2]), a[3]);
+    }
+  }
+}
+
+static void quad_emit(void *state, uint32_t lane, uint32_t pixel) {
+  const layer *l = (const layer *)state;
+  const dqnn_call *call = l->call;
+  uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
+  const float *total = l->totals + lane * count;
+  if (call->out_def->dtype == DQNN_S1) {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
+    dqnn_emit_float_s1((const float *)call->constants[1], flip, total, channel, count, row);
+  } else if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_float_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+  } else {
+    dqnn_emit_float_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
+  }
+}
+
+static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
+
+static void prepare(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const dqnn_tensor_def *in = call->in_def[0];
+  dqnn_geometry *g = &l->shape;
+  l->call = call;
+  dqnn_read_geometry(call, g);
+  l->image = (const uint8_t *)call->in[0];
+  l->pixel_bytes = in->dtype == DQNN_S1 ? (g->channels + 31u) / 32u * 4u : in->dtype == DQNN_S8 ? g->channels : 4 * g->channels;
+  l->up_h = p->up_h;
+  l->up_w = p->up_w;
+  l->outside = in->dtype == DQNN_S8 ? p->pad_value - (float)in->zero_point : p->pad_value;
+  l->row_taps = (uint32_t)g->kernel_w * g->in_group;
+  l->block = (uint32_t)g->kernel_h * l->row_taps * 4;
+  l->rows = (const float **)call->scratch;
+  l->totals = (float *)call->scratch + 8 * (uint32_t)g->kernel_h;
+  l->copies = l->totals + 4 * g->out_group;
+  if (call->out_def->dtype != DQNN_S1) dqnn_read_epilogue(call, 1, &l->epilogue);
+}
+
+static void run(const dqnn_call *call) {
+  layer l;
+  prepare(call, &l);
+  const dqnn_geometry *g = &l.shape;
+  for (uint32_t group = 0; group < g->groups; group++) {
+    l.weights = (const float *)call->constants[0] + group * ((g->out_group + 3) / 4) * l.block;
+    l.first_channel = group * g->in_group;
+    l.first_output = group * g->out_group;
+    dqnn_quads_run(g, &quad_ops, &l);
+  }
+}
+
+void dqnn_run_conv_f32_f32_s1_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_f32_f32_s8_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_f32_f32_f32_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s8_f32_s1_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s8_f32_s8_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s8_f32_f32_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s1_f32_s1_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s1_f32_s8_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s1_f32_f32_portable(const dqnn_call *call) { run(call); }

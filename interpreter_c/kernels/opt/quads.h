@@ -1,0 +1,77 @@
+/* The walk that the 8-bit and float convolutions share: output pixels in groups of four, whose windows are gathered, multiplied with all
+ * channels of a group of the convolution, and sent to the output.
+ *
+ * A group of four is four neighbours of the output in row-major order, or, with a fused pool, four cells of one pooling window, whose
+ * maximum is kept. The last group repeats its last pixel. Maps of fewer than four pixels (dense layers) go one pixel at a time. */
+#ifndef DQNN_OPT_QUADS_H
+#define DQNN_OPT_QUADS_H
+
+#include "kernels/opt/geometry.h"
+
+typedef struct {
+  int32_t y, x; /* first tap of the window, in the dilated input */
+} dqnn_origin;
+
+/* What a kernel does for one group of the convolution; `layer` is its own state. */
+typedef struct {
+  void (*gather)(void *layer, dqnn_origin at, uint32_t lane); /* the window of one pixel */
+  void (*sum)(void *layer, uint32_t lanes);                   /* accumulators of the gathered pixels, all channels */
+  void (*maximum)(void *layer, int first);                    /* largest of the four; `first` starts a pooling window */
+  void (*emit)(void *layer, uint32_t lane, uint32_t pixel);   /* epilogue of one pixel (lane 0 after `maximum`) */
+} dqnn_quad_ops;
+
+DQNN_INLINE dqnn_origin dqnn_window_at(const dqnn_geometry *g, uint32_t y, uint32_t x) {
+  dqnn_origin at = {(int32_t)y * g->stride_h - g->pad_top, (int32_t)x * g->stride_w - g->pad_left};
+  return at;
+}
+
+DQNN_INLINE uint32_t dqnn_quad_lanes(const dqnn_geometry *g) {
+  return g->pool_h * g->pool_w == 1 && g->out_height * g->out_width < 4 ? 1 : 4;
+}
+
+DQNN_INLINE void dqnn_quads_plain(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
+  uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, lanes = dqnn_quad_lanes(g);
+  for (uint32_t first = 0; first < pixels; first += lanes) {
+    uint32_t n = pixels - first < lanes ? pixels - first : lanes;
+    for (uint32_t i = 0; i < lanes; i++) {
+      uint32_t pixel = first + (i < n ? i : n - 1);
+      ops->gather(layer, dqnn_window_at(g, pixel / width, pixel % width), i);
+    }
+    ops->sum(layer, lanes);
+    for (uint32_t i = 0; i < n; i++) ops->emit(layer, i, first + i);
+  }
+}
+
+DQNN_INLINE void dqnn_quads_pooled(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
+  uint32_t pool_h = (uint32_t)g->pool_h, pool_w = (uint32_t)g->pool_w, cells = pool_h * pool_w;
+  uint32_t width = (uint32_t)g->pooled_width, pixels = (uint32_t)g->out_height / pool_h * width;
+  for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+    uint32_t y = pixel / width * pool_h, x = pixel % width * pool_w;
+    for (uint32_t first = 0; first < cells; first += 4) {
+      for (uint32_t i = 0; i < 4; i++) {
+        uint32_t cell = first + i < cells ? first + i : cells - 1;
+        ops->gather(layer, dqnn_window_at(g, y + cell / pool_w, x + cell % pool_w), i);
+      }
+      ops->maximum(layer, first == 0);
+    }
+    ops->emit(layer, 0, pixel);
+  }
+}
+
+DQNN_INLINE void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
+  if (g->pool_h * g->pool_w > 1) {
+    dqnn_quads_pooled(g, ops, layer);
+  } else {
+    dqnn_quads_plain(g, ops, layer);
+  }
+}
+
+/* Index of position `at` of an input dilated by `up`: DQNN_AT_OUTSIDE, DQNN_AT_HOLE, or the cell. */
+enum { DQNN_AT_OUTSIDE = -1, DQNN_AT_HOLE = -2 };
+DQNN_INLINE int32_t dqnn_input_index(int32_t at, int32_t size, int32_t up) {
+  if (at < 0 || at > (size - 1) * up) return DQNN_AT_OUTSIDE;
+  if (up == 1) return at;
+  return at % up ? DQNN_AT_HOLE : at / up;
+}
+
+#endif
