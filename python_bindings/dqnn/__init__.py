@@ -1,0 +1,46 @@
+"""dqnn: deep quantized neural networks on microcontrollers.
+
+    dqnn-export model.h5 -o model.dqnn
+
+    from dqnn import Interpreter
+    interpreter = Interpreter("model.dqnn")
+    y = interpreter.predict(x)
+
+Importing the package is fast: what a name needs is loaded when the name is used, and nothing here ever imports TensorFlow."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exporter.api import export as export
+    from .interpreter import BlobError as BlobError
+    from .interpreter import Interpreter as Interpreter
+    from .interpreter import TensorInfo as TensorInfo
+    from .interpreter import pack_s1 as pack_s1
+    from .interpreter import unpack_s1 as unpack_s1
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "BlobError": "interpreter",
+    "Interpreter": "interpreter",
+    "TensorInfo": "interpreter",
+    "export": "exporter.api",
+    "pack_s1": "interpreter",
+    "unpack_s1": "interpreter",
+}
+__all__ = ["BlobError", "Interpreter", "TensorInfo", "__version__", "export", "pack_s1", "unpack_s1"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'dqnn' has no attribute '{name}'")
+    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
