@@ -56,6 +56,15 @@ dqnn_check dqnn_check_inverse(const dqnn_call *call, uint32_t index);
 /* The value can be stored in a tensor of that type (s1: -1 or 1). */
 int dqnn_storable(float value, uint8_t dtype);
 
+/* One axis of a window that begins `pad` cells before the input. The cells after it follow from the output size: they
+ * must be neither negative by a whole (pooled) stride, which would leave out input cells as no Keras layer does, nor
+ * absurdly many. Then no position leaves int32. */
+int dqnn_axis_fits(uint32_t in, uint32_t pooled, uint32_t pool, uint32_t kernel, uint32_t stride, uint32_t dilation,
+                   uint32_t pad, uint32_t up);
+
+/* Largest |stored - zero_point| of an s8 tensor, 1 for s1. */
+uint32_t dqnn_largest_integer(const dqnn_tensor_def *def);
+
 /* Saturating arithmetic. */
 static inline uint32_t dqnn_size_mul(uint32_t a, uint32_t b) {
   uint64_t product = (uint64_t)a * b;

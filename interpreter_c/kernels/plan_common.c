@@ -78,7 +78,29 @@ int dqnn_storable(float value, uint8_t dtype) {
   if (dtype == DQNN_S1) {
     return value == 1.0f || value == -1.0f;
   }
-  return dtype == DQNN_S8 ? is_stored_s8(value) : dqnn_is_finite(value);
+  return dtype == DQNN_S8 ? is_stored_s8(value) : !dqnn_is_nan(value);
+}
+
+enum {
+  MOST_POSITION = 1 << 30, /* of a dilated input */
+  MOST_PADDING = 65535     /* after the input, as the uint16 before it */
+};
+
+int dqnn_axis_fits(uint32_t in, uint32_t pooled, uint32_t pool, uint32_t kernel, uint32_t stride, uint32_t dilation,
+                   uint32_t pad, uint32_t up) {
+  uint32_t outputs = dqnn_size_mul(pooled, pool);
+  uint64_t dilated = (uint64_t)(in - 1) * up + 1;
+  uint64_t end = (uint64_t)(outputs - 1) * stride + (uint64_t)(kernel - 1) * dilation + 1;
+  uint64_t have = dilated + pad;
+  return dilated <= MOST_POSITION && end <= have + MOST_PADDING && end + (uint64_t)stride * pool > have;
+}
+
+uint32_t dqnn_largest_integer(const dqnn_tensor_def *def) {
+  if (def->dtype == DQNN_S1) {
+    return 1;
+  }
+  uint32_t below = (uint32_t)(def->zero_point + 128), above = (uint32_t)(127 - def->zero_point);
+  return below > above ? below : above;
 }
 
 dqnn_check dqnn_check_activation(float act_min, float act_max, uint8_t output) {

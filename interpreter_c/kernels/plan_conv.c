@@ -5,11 +5,7 @@
 #include "plan.h"
 #include "scratch.h"
 
-enum {
-  MOST_POSITION = 1 << 30,    /* of a dilated input, so that window positions fit int32 */
-  MOST_PADDING = 65535,       /* after the input, as pad_top before it */
-  MOST_BITSLICED_TAPS = 32766 /* list entries and counters are 16-bit */
-};
+enum { MOST_BITSLICED_TAPS = 32766 }; /* list entries and counters are 16-bit */
 
 /* --- parameters --- */
 
@@ -38,17 +34,6 @@ static dqnn_check check_formats(const dqnn_conv_params *p, dqnn_kernel_types typ
 
 /* --- shapes --- */
 
-/* The windows begin before `pad` cells; those after the input follow from the output size and must be neither negative
- * by a whole (pooled) stride, which would mean input cells that no Keras layer leaves out, nor absurdly many. */
-static int axis_fits(uint32_t in, uint32_t pooled, uint32_t pool, uint32_t kernel, uint32_t stride, uint32_t dilation,
-                     uint32_t pad, uint32_t up) {
-  uint32_t outputs = dqnn_size_mul(pooled, pool);
-  uint64_t dilated = (uint64_t)(in - 1) * up + 1;
-  uint64_t end = (uint64_t)(outputs - 1) * stride + (uint64_t)(kernel - 1) * dilation + 1;
-  uint64_t have = dilated + pad;
-  return dilated <= MOST_POSITION && end <= have + MOST_PADDING && end + (uint64_t)stride * pool > have;
-}
-
 /* Merged rows of rank 4 must stay apart: the height axis may only be walked one row at a time. */
 static int rows_stay_apart(const dqnn_conv_params *p, uint32_t in_h, uint32_t out_h) {
   return p->kernel_h == 1 && p->stride_h == 1 && p->pad_top == 0 && p->up_h == 1 && p->pool_h == 1 && in_h == out_h;
@@ -59,9 +44,9 @@ static dqnn_check check_shapes(const dqnn_call *call, const dqnn_conv_params *p)
   if (call->in_def[0]->rank == 4 || call->out_def->rank == 4) {
     DQNN_REQUIRE(rows_stay_apart(p, in.h, out.h), merged_rows);
   }
-  DQNN_REQUIRE(axis_fits(in.h, out.h, p->pool_h, p->kernel_h, p->stride_h, p->dilation_h, p->pad_top, p->up_h),
+  DQNN_REQUIRE(dqnn_axis_fits(in.h, out.h, p->pool_h, p->kernel_h, p->stride_h, p->dilation_h, p->pad_top, p->up_h),
                output_height);
-  DQNN_REQUIRE(axis_fits(in.w, out.w, p->pool_w, p->kernel_w, p->stride_w, p->dilation_w, p->pad_left, p->up_w),
+  DQNN_REQUIRE(dqnn_axis_fits(in.w, out.w, p->pool_w, p->kernel_w, p->stride_w, p->dilation_w, p->pad_left, p->up_w),
                output_width);
   return DQNN_CHECK_none;
 }
@@ -70,18 +55,10 @@ static uint32_t taps_of(const dqnn_conv *v) {
   return dqnn_size_mul(dqnn_size_mul(v->params->kernel_h, v->params->kernel_w), v->group_in);
 }
 
-static uint32_t largest_input(const dqnn_tensor_def *def) {
-  if (def->dtype == DQNN_S1) {
-    return 1;
-  }
-  uint32_t below = (uint32_t)(def->zero_point + 128), above = (uint32_t)(127 - def->zero_point);
-  return below > above ? below : above;
-}
-
 /* |sum| <= taps * largest input * largest weight */
 static dqnn_check check_accumulator(const dqnn_call *call, const dqnn_conv *v, dqnn_kernel_types types) {
   uint32_t weight = types.weights == DQNN_S1 ? 1 : v->params->half_weights ? 255 : 128;
-  uint64_t most = (uint64_t)taps_of(v) * (largest_input(call->in_def[0]) * weight);
+  uint64_t most = (uint64_t)taps_of(v) * (dqnn_largest_integer(call->in_def[0]) * weight);
   DQNN_REQUIRE(!is_integer(types) || most <= INT32_MAX, accumulator);
   return DQNN_CHECK_none;
 }

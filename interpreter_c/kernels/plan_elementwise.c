@@ -1,0 +1,140 @@
+/* Plans of the kernels that work element by element: affine, lut, unary, prelu, softmax, binary. Where output elements
+ * are not larger than input elements the output may lie on input 0: every variant reads an element (s1: up to 32 of
+ * them) before it stores there. */
+#include "../src/numerics.h"
+#include "map.h"
+#include "plan.h"
+
+static dqnn_check check_constants(const dqnn_call *call, uint32_t count) {
+  DQNN_REQUIRE(call->constant_count == count, constant_count);
+  return DQNN_CHECK_none;
+}
+
+/* --- affine --- */
+
+/* s8 to s1 stores a word for every 32 bytes or less: rows shorter than a word would overtake the reader. */
+static int affine_in_place(const dqnn_call *call) {
+  uint8_t in = call->in_def[0]->dtype, out = call->out_def->dtype;
+  return in == out || in == DQNN_F32 || (in == DQNN_S8 && out == DQNN_S1 && dqnn_last(call->in_def[0]) >= 4);
+}
+
+static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  const dqnn_channel_params *p = (const dqnn_channel_params *)call->params;
+  int integer = call->in_def[0]->dtype != DQNN_F32;
+  DQNN_REQUIRE(p->reserved == 0, reserved);
+  DQNN_REQUIRE(p->per_channel <= 1, per_channel);
+  DQNN_TRY(dqnn_check_requant(p->requant, call->out_def->dtype, integer));
+  DQNN_TRY(dqnn_check_activation(p->act_min, p->act_max, call->out_def->dtype));
+  DQNN_TRY(dqnn_check_same_shape(call->in_def[0], call->out_def));
+  uint32_t channels = p->per_channel ? dqnn_last(call->out_def) : 1;
+  DQNN_TRY(dqnn_check_epilogue(call, 0, channels, p->requant, integer));
+  plan->overlap_bytes = affine_in_place(call) ? (uint32_t)DQNN_IN_PLACE : 0;
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_affine(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_affine, call, plan);
+}
+
+/* --- one input, equal shape and element size --- */
+
+static dqnn_check check_same(const dqnn_call *call, dqnn_plan *plan, int has_params) {
+  DQNN_TRY(dqnn_check_call(call, 1, 1, has_params));
+  plan->overlap_bytes = (uint32_t)DQNN_IN_PLACE;
+  return dqnn_check_same_shape(call->in_def[0], call->out_def);
+}
+
+static dqnn_check plan_lut(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 0));
+  DQNN_TRY(check_constants(call, 1));
+  DQNN_REQUIRE(call->constant_bytes[0] == 256, constant_bytes);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_lut(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_lut, call, plan);
+}
+
+static dqnn_check plan_unary(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 1));
+  DQNN_TRY(check_constants(call, 0));
+  const dqnn_unary_params *p = (const dqnn_unary_params *)call->params;
+  DQNN_REQUIRE(p->kind < DQNN_UNARY_KINDS, kind);
+  DQNN_REQUIRE(p->reserved0 == 0 && p->reserved1 == 0, reserved);
+  int has_alpha = p->kind == DQNN_ELU || p->kind == DQNN_LEAKY_RELU;
+  DQNN_REQUIRE(has_alpha ? dqnn_is_finite(p->alpha) : p->alpha == 0.0f, alpha);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_unary(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_unary, call, plan);
+}
+
+static dqnn_check plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 0));
+  DQNN_TRY(check_constants(call, 1));
+  uint32_t channels = dqnn_last(call->in_def[0]), bytes = call->constant_bytes[0];
+  uint32_t elements = dqnn_size_mul(dqnn_rows(call->in_def[0]), channels);
+  DQNN_REQUIRE(bytes == dqnn_size_mul(channels, 4) || bytes == dqnn_size_mul(elements, 4), constant_bytes);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_prelu, call, plan);
+}
+
+static dqnn_check plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 0));
+  return check_constants(call, 0);
+}
+
+dqnn_status dqnn_plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_softmax, call, plan);
+}
+
+/* --- binary --- */
+
+static dqnn_check check_broadcast(const dqnn_tensor_def *in, const dqnn_tensor_def *out) {
+  DQNN_REQUIRE(in->rank == out->rank, rank);
+  for (uint32_t i = 0; i < out->rank; ++i) {
+    DQNN_REQUIRE(in->dims[i] == out->dims[i] || in->dims[i] == 1, broadcast);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check check_binary_constants(const dqnn_call *call, const dqnn_binary_params *p) {
+  if (call->out_def->dtype == DQNN_F32) {
+    return check_constants(call, 0);
+  }
+  if (call->out_def->dtype == DQNN_S8) {
+    DQNN_TRY(check_constants(call, 1));
+    return dqnn_check_inverse(call, 0);
+  }
+  uint32_t channels = p->per_channel ? dqnn_last(call->out_def) : 1;
+  return dqnn_check_epilogue(call, 0, channels, DQNN_REQUANT_AFFINE, 0);
+}
+
+/* In place only where input 0 has the output's elements one by one. */
+static int binary_in_place(const dqnn_call *call) {
+  return call->in_def[0]->dtype == call->out_def->dtype &&
+         dqnn_check_same_shape(call->in_def[0], call->out_def) == DQNN_CHECK_none;
+}
+
+static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(dqnn_check_call(call, 2, 2, 1));
+  const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
+  DQNN_REQUIRE(p->kind < DQNN_BINARY_KINDS, kind);
+  DQNN_REQUIRE(p->reserved == 0, reserved);
+  DQNN_REQUIRE(p->per_channel == 0 || (p->per_channel == 1 && call->out_def->dtype == DQNN_S1), per_channel);
+  DQNN_TRY(dqnn_check_activation(p->act_min, p->act_max, call->out_def->dtype));
+  DQNN_TRY(check_broadcast(call->in_def[0], call->out_def));
+  DQNN_TRY(check_broadcast(call->in_def[1], call->out_def));
+  DQNN_TRY(check_binary_constants(call, p));
+  plan->overlap_bytes = binary_in_place(call) ? (uint32_t)DQNN_IN_PLACE : 0;
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_binary(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_binary, call, plan);
+}

@@ -1,0 +1,98 @@
+/* Plans of the kernels that move elements without changing them: concat, pad, view, reshape. */
+#include "../src/numerics.h"
+#include "map.h"
+#include "plan.h"
+
+static dqnn_check check_move(const dqnn_call *call, uint32_t least, uint32_t most, int has_params) {
+  DQNN_TRY(dqnn_check_call(call, least, most, has_params));
+  DQNN_REQUIRE(call->constant_count == 0, constant_count);
+  for (uint32_t i = 0; i < call->inputs; ++i) {
+    DQNN_TRY(dqnn_check_same_quantization(call->in_def[i], call->out_def));
+  }
+  return DQNN_CHECK_none;
+}
+
+/* --- concat --- */
+
+static dqnn_check check_part(const dqnn_tensor_def *in, const dqnn_tensor_def *out, uint32_t axis) {
+  DQNN_REQUIRE(in->rank == out->rank, rank);
+  for (uint32_t k = 0; k < out->rank; ++k) {
+    DQNN_REQUIRE(k == axis || in->dims[k] == out->dims[k], output_shape);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_concat(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(check_move(call, 2, DQNN_MAX_INPUTS, 1));
+  uint32_t axis = ((const dqnn_concat_params *)call->params)->axis, total = 0;
+  DQNN_REQUIRE(axis < call->out_def->rank, axis);
+  for (uint32_t i = 0; i < call->inputs; ++i) {
+    DQNN_TRY(check_part(call->in_def[i], call->out_def, axis));
+    total = dqnn_size_add(total, call->in_def[i]->dims[axis]);
+  }
+  DQNN_REQUIRE(total == call->out_def->dims[axis], output_shape);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_concat(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_concat, call, plan);
+}
+
+/* --- pad --- */
+
+static dqnn_check plan_pad(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(check_move(call, 1, 1, 1));
+  const dqnn_pad_params *p = (const dqnn_pad_params *)call->params;
+  DQNN_REQUIRE(call->in_def[0]->rank == call->out_def->rank, rank);
+  DQNN_REQUIRE(dqnn_storable(p->value, call->out_def->dtype), pad_value);
+  for (uint32_t k = 0; k < 4; ++k) { /* beyond the rank both dimensions are 1 */
+    uint32_t in = call->in_def[0]->dims[k], out = call->out_def->dims[k];
+    DQNN_REQUIRE(in <= out && p->before[k] <= out - in, padding);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_pad(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_pad, call, plan);
+}
+
+/* --- view --- */
+
+static dqnn_check plan_view(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(check_move(call, 1, 1, 1));
+  const dqnn_view_params *p = (const dqnn_view_params *)call->params;
+  uint32_t rank = call->out_def->rank, seen = 0;
+  DQNN_REQUIRE(call->in_def[0]->rank == rank, rank);
+  for (uint32_t k = 0; k < rank; ++k) {
+    DQNN_REQUIRE(p->axis[k] < rank && (seen >> p->axis[k] & 1u) == 0, axis);
+    seen |= 1u << p->axis[k];
+    DQNN_REQUIRE(p->repeat[k] > 0, repeat);
+    uint64_t last = p->start[k] + (uint64_t)((call->out_def->dims[k] - 1) / p->repeat[k]) * p->step[k];
+    DQNN_REQUIRE(last < call->in_def[0]->dims[p->axis[k]], view_range);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_view(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_view, call, plan);
+}
+
+/* --- reshape --- */
+
+static uint64_t elements(const dqnn_tensor_def *def) {
+  return (uint64_t)dqnn_rows(def) * dqnn_last(def);
+}
+
+static dqnn_check plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(check_move(call, 1, 1, 0));
+  DQNN_REQUIRE(elements(call->in_def[0]) == elements(call->out_def), output_shape);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_reshape, call, plan);
+}

@@ -1,0 +1,53 @@
+/* Plans of max and average pooling. */
+#include "map.h"
+#include "plan.h"
+
+static dqnn_check check_windows(const dqnn_call *call, const dqnn_pool_params *p) {
+  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  DQNN_REQUIRE(p->kernel_h > 0 && p->kernel_w > 0, kernel_size);
+  DQNN_REQUIRE(p->stride_h > 0 && p->stride_w > 0, stride);
+  DQNN_REQUIRE(in.c == out.c, channels);
+  if (call->in_def[0]->rank == 4 || call->out_def->rank == 4) {
+    DQNN_REQUIRE(p->kernel_h == 1 && p->stride_h == 1 && p->pad_top == 0 && in.h == out.h, merged_rows);
+  }
+  DQNN_REQUIRE(dqnn_axis_fits(in.h, out.h, 1, p->kernel_h, p->stride_h, 1, p->pad_top, 1), output_height);
+  DQNN_REQUIRE(dqnn_axis_fits(in.w, out.w, 1, p->kernel_w, p->stride_w, 1, p->pad_left, 1), output_width);
+  DQNN_REQUIRE(p->pad_top < p->kernel_h && p->pad_left < p->kernel_w, window_outside);
+  DQNN_REQUIRE((uint64_t)(out.h - 1) * p->stride_h < (uint64_t)in.h + p->pad_top, window_outside);
+  DQNN_REQUIRE((uint64_t)(out.w - 1) * p->stride_w < (uint64_t)in.w + p->pad_left, window_outside);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  DQNN_REQUIRE(call->constant_count == 0, constant_count);
+  DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
+  return check_windows(call, (const dqnn_pool_params *)call->params);
+}
+
+dqnn_status dqnn_plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_maxpool, call, plan);
+}
+
+static dqnn_check check_sum(const dqnn_call *call, const dqnn_pool_params *p) {
+  dqnn_map in = dqnn_map_of(call->in_def[0]);
+  uint32_t rows = p->kernel_h < in.h ? p->kernel_h : in.h, columns = p->kernel_w < in.w ? p->kernel_w : in.w;
+  uint32_t most = dqnn_size_mul(dqnn_size_mul(rows, columns), dqnn_largest_integer(call->in_def[0]));
+  DQNN_REQUIRE(call->in_def[0]->dtype == DQNN_F32 || most <= INT32_MAX, accumulator);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
+  DQNN_TRY(check_windows(call, p));
+  DQNN_TRY(check_sum(call, p));
+  DQNN_REQUIRE(call->constant_count == (call->out_def->dtype == DQNN_S8 ? 1 : 0), constant_count);
+  return call->constant_count == 1 ? dqnn_check_inverse(call, 0) : DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_avgpool, call, plan);
+}
