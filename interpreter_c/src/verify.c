@@ -180,7 +180,7 @@ static bool has_writer(const dqnn_model *model, uint32_t tensor) {
 }
 
 /* Is `tensor` intact before node number `before` runs? */
-static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before) {
+static check find_writer(const dqnn_model *model, uint32_t tensor, uint32_t before) {
   range bytes = tensor_range(model, tensor);
   for (uint32_t i = before; i-- > 0;) {
     uint32_t output = output_of(model, i);
@@ -203,6 +203,14 @@ static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t bef
   return DQNN_CHECK_defined_before_use;
 }
 
+static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before, dqnn_fault *fault) {
+  check failed = find_writer(model, tensor, before);
+  if (failed != 0) {
+    fault->tensor = (uint16_t)tensor;
+  }
+  return failed;
+}
+
 static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) {
   const void *node = dqnn_model_node(model, i);
   check failed = indices_check(model, node);
@@ -212,16 +220,15 @@ static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) 
   uint32_t count;
   const uint16_t *inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
   for (uint32_t k = 0; failed == 0 && k < count; ++k) {
-    fault->tensor = inputs[k];
-    failed = intact_check(model, inputs[k], i);
+    failed = intact_check(model, inputs[k], i, fault);
   }
   return failed;
 }
 
 static check ports_check(const dqnn_model *model, const uint32_t *ports, uint32_t count, dqnn_fault *fault) {
   for (uint32_t i = 0; i < count; ++i) {
-    fault->tensor = (uint16_t)i;
     if (dqnn_port_tensor(ports, i) >= model->tensor_count) {
+      fault->tensor = (uint16_t)i;
       return DQNN_CHECK_port_tensor;
     }
   }
@@ -230,10 +237,10 @@ static check ports_check(const dqnn_model *model, const uint32_t *ports, uint32_
 
 static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->input_count; ++i) {
-    fault->tensor = (uint16_t)i;
     range input = tensor_range(model, dqnn_port_tensor(model->inputs, i));
     for (uint32_t k = 0; k < i; ++k) {
       if (overlap(input, tensor_range(model, dqnn_port_tensor(model->inputs, k)))) {
+        fault->tensor = (uint16_t)i;
         return DQNN_CHECK_port_overlap;
       }
     }
@@ -252,8 +259,7 @@ static check nodes_check(const dqnn_model *model, dqnn_fault *fault) {
   }
   fault->node = fault->kernel = DQNN_NONE;
   for (uint32_t i = 0; i < model->output_count; ++i) {
-    fault->tensor = (uint16_t)dqnn_port_tensor(model->outputs, i);
-    check failed = intact_check(model, fault->tensor, model->node_count);
+    check failed = intact_check(model, dqnn_port_tensor(model->outputs, i), model->node_count, fault);
     if (failed != 0) {
       return failed;
     }

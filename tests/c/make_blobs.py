@@ -1,0 +1,202 @@
+"""Writes the small .dqnn files that the C tests load: `make_blobs.py DIRECTORY`.
+
+Deliberately apart from the exporter: files are put together field by field with flatc's generated functions, so that a mistake the
+exporter and the loader share does not pass unnoticed."""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "schema" / "generated"))
+import BinaryParams  # type: ignore[import-not-found]
+import Block16  # type: ignore[import-not-found]
+import ChannelParams  # type: ignore[import-not-found]
+import Constant  # type: ignore[import-not-found]
+import Model  # type: ignore[import-not-found]
+import Node  # type: ignore[import-not-found]
+import PoolParams  # type: ignore[import-not-found]
+import Port  # type: ignore[import-not-found]
+import Tensor  # type: ignore[import-not-found]
+import UnaryParams  # type: ignore[import-not-found]
+
+S1, S8, F32 = 0, 1, 2
+AFFINE_S8_S1, LUT_S8, UNARY_F32, PRELU_F32, SOFTMAX_F32, BINARY_F32, MAXPOOL_S8 = 60, 66, 67, 68, 69, 72, 74
+Bytes = bytes | bytearray
+
+
+@dataclass
+class T:
+    """A tensor of the file."""
+
+    dtype: int
+    dims: tuple[int, ...]
+    offset: int
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclass
+class N:
+    """A node: `params` is (field name, Create function, arguments)."""
+
+    kernel: int
+    inputs: tuple[int, ...]
+    output: int
+    constants: tuple[int, ...] = ()
+    scratch: tuple[int, int] = (0, 0)
+    layer: str = ""
+    params: tuple[str, Any, tuple[Any, ...]] | None = None
+
+
+@dataclass
+class File:
+    tensors: list[T]
+    nodes: list[N]
+    inputs: list[tuple[int, str]]
+    outputs: list[tuple[int, str]]
+    arena: int
+    constants: list[bytes] = field(default_factory=list)
+    signature: bytes = b""
+    id: int = 0x1234
+    version: int = 7
+
+
+def _vector(builder: Any, items: tuple[Any, ...] | list[Any], size: int, align: int, prepend: Any) -> int:
+    builder.StartVector(size, len(items), align)
+    for item in reversed(items):
+        prepend(item)
+    return int(builder.EndVector())
+
+
+def _node(builder: Any, node: N) -> int:
+    inputs = _vector(builder, node.inputs, 2, 2, builder.PrependUint16)
+    constants = _vector(builder, node.constants, 2, 2, builder.PrependUint16)
+    layer = builder.CreateString(node.layer)
+    Node.Start(builder)
+    Node.AddKernel(builder, node.kernel)
+    Node.AddInputs(builder, inputs)
+    Node.AddOutput(builder, node.output)
+    Node.AddConstants(builder, constants)
+    Node.AddScratchOffset(builder, node.scratch[0])
+    Node.AddScratchBytes(builder, node.scratch[1])
+    Node.AddLayer(builder, layer)
+    if node.params is not None:
+        name, create, arguments = node.params
+        getattr(Node, f"Add{name}")(builder, create(builder, *arguments))
+    return int(Node.End(builder))
+
+
+def _port(builder: Any, tensor: int, name: str) -> int:
+    string = builder.CreateString(name)
+    Port.Start(builder)
+    Port.AddTensor(builder, tensor)
+    Port.AddName(builder, string)
+    return int(Port.End(builder))
+
+
+def _payload(file: File) -> bytes:
+    builder = flatbuffers.Builder(4096)
+    builder.ForceDefaults(True)  # every field is stored, so that the tests can change it
+    data, places = bytearray(), []
+    for constant in file.constants:
+        places.append((len(data), len(constant)))
+        data += constant + bytes(-len(constant) % 16)
+    blocks = [list(data[i : i + 16]) for i in range(0, len(data), 16)]
+    data_vector = _vector(builder, blocks, 16, 16, lambda b: Block16.CreateBlock16(builder, b))
+    nodes = [_node(builder, n) for n in file.nodes]
+    node_vector = _vector(builder, nodes, 4, 4, builder.PrependUOffsetTRelative)
+    ports = []
+    for group in (file.inputs, file.outputs):
+        tables = [_port(builder, tensor, name) for tensor, name in group]
+        ports.append(_vector(builder, tables, 4, 4, builder.PrependUOffsetTRelative))
+    constants = _vector(builder, places, 8, 4, lambda c: Constant.CreateConstant(builder, *c))
+    tensors = _vector(builder, file.tensors, 32, 4, lambda t: _tensor(builder, t))
+    name, producer = builder.CreateString("test"), builder.CreateString("make_blobs.py")
+    Model.Start(builder)
+    Model.AddName(builder, name)
+    Model.AddProducer(builder, producer)
+    Model.AddTensors(builder, tensors)
+    Model.AddConstants(builder, constants)
+    Model.AddNodes(builder, node_vector)
+    Model.AddInputs(builder, ports[0])
+    Model.AddOutputs(builder, ports[1])
+    Model.AddData(builder, data_vector)
+    builder.Finish(Model.End(builder), file_identifier=b"DQN1")
+    return bytes(builder.Output())
+
+
+def _tensor(builder: Any, t: T) -> int:
+    dims = [*t.dims, 1, 1, 1][:4]
+    return int(Tensor.CreateTensor(builder, dims, t.scale, t.zero_point, t.offset, t.dtype, len(t.dims), 0))
+
+
+def blob(file: File) -> bytes:
+    """The whole file with its prefix."""
+    payload = _payload(file)
+    bitmap = [0] * 6
+    for node in file.nodes:
+        bitmap[node.kernel // 32] |= 1 << node.kernel % 32
+    total = 64 + len(payload) + len(file.signature)
+    signature_offset = 64 + len(payload) if file.signature else 0
+    prefix = struct.pack(
+        "<4sHHIIII6IIHHI",
+        b"DQNN", 1, 1, total, 64, zlib.crc32(payload), file.arena, *bitmap, file.id, file.version, 0, signature_offset,
+    )  # fmt: skip
+    return prefix + struct.pack("<I", zlib.crc32(prefix)) + payload + file.signature
+
+
+def floats() -> File:
+    """f32: relu in place, a reshape without a node, softmax with scratch, add, PReLU; two outputs."""
+    return File(
+        tensors=[T(F32, (8,), 0), T(F32, (8,), 0), T(F32, (2, 4), 0), T(F32, (2, 4), 32), T(F32, (2, 4), 64), T(F32, (2, 4), 96)],
+        nodes=[
+            N(UNARY_F32, (0,), 1, layer="relu", params=("Unary", UnaryParams.CreateUnaryParams, (0, 0, 0, 0.0))),
+            N(SOFTMAX_F32, (2,), 3, scratch=(96, 32), layer="softmax"),
+            N(BINARY_F32, (3, 2), 4, layer="add", params=("Binary", BinaryParams.CreateBinaryParams, (0, 0, 0, -math.inf, math.inf))),
+            N(PRELU_F32, (4,), 5, constants=(0,), layer="prelu,last"),
+        ],
+        inputs=[(0, "x")],
+        outputs=[(5, "y"), (3, "probabilities")],
+        arena=128,
+        constants=[struct.pack("<4f", 0.5, -1.0, 2.0, 0.0)],
+    )  # fmt: skip
+
+
+def bits() -> File:
+    """s8 to s1: max pool, table, thresholds."""
+    return File(
+        tensors=[T(S8, (5, 5, 35), 0, 0.5, -3), T(S8, (2, 2, 35), 880, 0.5, -3), T(S8, (2, 2, 35), 880, 0.25, 4), T(S1, (2, 2, 35), 1024)],
+        nodes=[
+            N(MAXPOOL_S8, (0,), 1, layer="pool", params=("Pool", PoolParams.CreatePoolParams, (2, 2, 2, 2, 0, 0))),
+            N(LUT_S8, (1,), 2, constants=(0,), layer="act"),
+            N(AFFINE_S8_S1, (2,), 3, constants=(1, 2), layer="sign",
+              params=("Channel", ChannelParams.CreateChannelParams, (0, 1, 0, -math.inf, math.inf))),
+        ],
+        inputs=[(0, "image")],
+        outputs=[(3, "signs")],
+        arena=1056,
+        constants=[bytes((i * 7) & 255 for i in range(256)), struct.pack("<35i", *range(-17, 18)), struct.pack("<2I", 0x0F0F0F0F, 5)],
+    )  # fmt: skip
+
+
+def signed() -> File:
+    file = floats()
+    file.signature = b"a signature of 27 bytes ..."
+    return file
+
+
+def main(directory: str) -> None:
+    for make in (floats, bits, signed):
+        Path(directory, f"{make.__name__}.dqnn").write_bytes(blob(make()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,72 @@
+#include "stubs.h"
+
+#include <string.h>
+
+stub_state stubs;
+
+void stubs_reset(void) {
+  memset(&stubs, 0, sizeof stubs);
+  stubs.overlap_bytes = UINT32_MAX;
+  stubs.scratch_bytes = 32;
+}
+
+static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
+  ++stubs.plans;
+  result->overlap_bytes = stubs.overlap_bytes;
+  result->scratch_bytes = call->kernel == STUB_SOFTMAX ? stubs.scratch_bytes : 0;
+  if (stubs.only != 0 && stubs.only != call->kernel) {
+    return DQNN_OK;
+  }
+  result->check = stubs.check;
+  return stubs.status;
+}
+
+static void trace(const dqnn_call *call, char letter) {
+  size_t length = strlen(stubs.trace);
+  stubs.trace[length] = letter;
+  stubs.calls[length % 8] = *call;
+}
+
+static void run_unary(const dqnn_call *call) {
+  trace(call, 'u');
+}
+
+static void run_prelu(const dqnn_call *call) {
+  trace(call, 'p');
+}
+
+static void run_softmax(const dqnn_call *call) {
+  trace(call, 's');
+}
+
+static void run_softmax_dsp(const dqnn_call *call) {
+  trace(call, 'S');
+}
+
+static void run_softmax_mve(const dqnn_call *call) {
+  trace(call, 'M');
+}
+
+static void run_binary(const dqnn_call *call) {
+  trace(call, 'b');
+}
+
+static const dqnn_kernel unary = {plan, STUB_UNARY, DQNN_FAMILY_unary};
+static const dqnn_kernel prelu = {plan, STUB_PRELU, DQNN_FAMILY_prelu};
+static const dqnn_kernel softmax = {plan, STUB_SOFTMAX, DQNN_FAMILY_softmax};
+static const dqnn_kernel binary = {plan, STUB_BINARY, DQNN_FAMILY_binary};
+
+static const dqnn_variant unary_ref = {&unary, run_unary, DQNN_ISA_ref};
+static const dqnn_variant prelu_ref = {&prelu, run_prelu, DQNN_ISA_ref};
+static const dqnn_variant softmax_dsp = {&softmax, run_softmax_dsp, DQNN_ISA_dsp};
+static const dqnn_variant softmax_mve = {&softmax, run_softmax_mve, DQNN_ISA_mve};
+static const dqnn_variant softmax_ref = {&softmax, run_softmax, DQNN_ISA_ref};
+static const dqnn_variant binary_ref = {&binary, run_binary, DQNN_ISA_ref};
+
+const dqnn_variant *const stub_kernels[STUB_VARIANTS] = {&unary_ref,   &prelu_ref,   &softmax_dsp,
+                                                         &softmax_mve, &softmax_ref, &binary_ref};
+
+dqnn_options stub_options(void) {
+  dqnn_options options = {.kernels = stub_kernels, .kernel_count = STUB_VARIANTS};
+  return options;
+}
