@@ -8,15 +8,17 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from .errors import DqnnError
 from .ir.types import F32, S1, S8, Format, TensorType, dtype_name
 from .kernel_table import DTYPES, names
 from .params import Params, from_node, schema_module
 from .writer import FORMAT_VERSION, IDENTIFIER, MAGIC, PREFIX, PREFIX_BYTES
 
 
-class NotAModelError(Exception):
+class NotAModelError(DqnnError):
     """The bytes are no intact .dqnn file; the message says why."""
 
 
@@ -117,6 +119,16 @@ def parse(blob: bytes) -> ModelView:
         return _model(prefix, payload, model.GetRootAs(payload, 0))
     except (struct.error, IndexError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise NotAModelError(f"the payload cannot be read: {error}") from error
+
+
+def read(path: Path) -> ModelView:
+    """`parse` of a file; the error names it."""
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise NotAModelError(f"{path}: {error.strerror}") from error
+    except NotAModelError as error:
+        raise NotAModelError(f"{path}: {error}") from error
 
 
 def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:

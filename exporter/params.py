@@ -143,6 +143,7 @@ def from_node(node: Any) -> Params | None:
     for cls in ALL:
         struct = getattr(node, camel(cls.SLOT))()
         if struct is not None:
-            values: Any = [getattr(struct, camel(f.name))() for f in fields(cls)]
-            return cls(*(tuple(v) if isinstance(v, list) else v for v in values))
+            values = [getattr(struct, camel(f.name))() for f in fields(cls)]
+            arguments: list[Any] = [tuple(v) if isinstance(v, list) else v for v in values]
+            return cls(*arguments)
     return None

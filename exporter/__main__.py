@@ -1,0 +1,5 @@
+"""`python -m dqnn.exporter` is `dqnn`."""
+
+from .cli import main
+
+main(prog_name="dqnn")

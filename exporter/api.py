@@ -1,0 +1,174 @@
+"""`dqnn.export`: the whole way from a Keras model to a .dqnn file.
+
+    frontends.load -> passes.lower -> writer.write -> C verifier -> file
+
+The file appears under its name only when everything has succeeded; until then an older file of that name stays as it
+was."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import DqnnError, ExportError, Problem
+from .report import Report
+
+if TYPE_CHECKING:
+    from .ir.graph import Graph
+    from .passes import Decision
+
+MOST_MODEL_ID = 2**32 - 1
+MOST_MODEL_VERSION = 2**16 - 1
+
+
+class OutputError(DqnnError):
+    """The output file cannot be written."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """`blob` is the file's content; `path` is where it was written, None if nowhere."""
+
+    blob: bytes
+    report: Report
+
+    @property
+    def path(self) -> Path | None:
+        return self.report.path
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+
+def export(
+    model_or_path: Any,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    io_dtype: Literal["auto", "f32"] = "auto",
+    strict: bool = False,
+    name: str | None = None,
+    model_id: int | None = None,
+    model_version: int = 0,
+    constant_time: bool = False,
+    requant: Literal["auto", "tflite"] = "auto",
+) -> ExportResult:
+    """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
+
+    io_dtype: "auto" gives an input the type the model quantizes it to first; "f32" keeps floats.
+    strict: refuse a model of which a part would fall back to f32.
+    name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
+    constant_time: binary convolutions take kernels whose time does not depend on the data.
+    requant: "tflite" rounds s8 convolutions as TFLite does.
+
+    Raises ExportError with every unsupported layer, UnreadableModel, OutputError; no file is left behind then."""
+    _check_numbers(model_id, model_version)
+    if output is not None:
+        _check_writable(Path(output))
+    graph = _load(model_or_path)
+    if name is not None:
+        graph = replace(graph, name=name)
+    lowered, decisions = _lower(graph, io_dtype, constant_time, requant)
+    if strict:
+        _refuse_fallbacks(decisions)
+    result = _write(lowered, decisions, model_id, model_version, None if output is None else Path(output))
+    if output is not None:
+        write_atomically(Path(output), result.blob)
+    return result
+
+
+def _check_numbers(model_id: int | None, model_version: int) -> None:
+    if model_id is not None and not 0 <= model_id <= MOST_MODEL_ID:
+        raise ValueError(f"model_id is {model_id}; accepted: 0 to {MOST_MODEL_ID}")
+    if not 0 <= model_version <= MOST_MODEL_VERSION:
+        raise ValueError(f"model_version is {model_version}; accepted: 0 to {MOST_MODEL_VERSION}")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _check_writable(path: Path) -> None:
+    """Finds out before the work what would fail after it."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; give the name of a file, e.g. {path / 'model.dqnn'}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent} is no directory; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"no permission to write in {path.parent}")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is there in full, or not at all; an existing one is replaced in one step and keeps its permissions."""
+    try:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink()
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+def _load(model_or_path: Any) -> Graph:
+    from .frontends import load
+
+    return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path)
+
+
+def _lower(
+    graph: Graph, io_dtype: Literal["auto", "f32"], constant_time: bool, requant: Literal["auto", "tflite"]
+) -> tuple[Graph, tuple[Decision, ...]]:
+    from .passes import Options, lower
+
+    return lower(graph, Options(io_dtype, requant, constant_time))
+
+
+def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
+    """--strict: every fallback becomes a problem of its own."""
+    problems = [
+        Problem(", ".join(d.layers), f"falls back to f32: {d.decision}; {d.reason}", "no fallbacks (strict)", d.remedy)
+        for d in decisions
+        if d.fallback
+    ]
+    if problems:
+        raise ExportError(problems)
+
+
+def _write(
+    graph: Graph, decisions: tuple[Decision, ...], model_id: int | None, model_version: int, path: Path | None
+) -> ExportResult:
+    """Writes, has the C verifier accept the result, and reads it back for the report."""
+    from dqnn import __version__, _core
+
+    from .inspect import parse
+    from .writer import WriteError, write
+
+    try:
+        written = write(graph, producer=f"dqnn {__version__}", model_id=model_id, model_version=model_version)
+    except WriteError as error:
+        raise ExportError([Problem("", str(error))]) from error
+    _core.verify(written.blob)
+    memory = written.memory
+    report = Report(parse(written.blob), memory.lower_bound, memory.greedy_by_size, memory.strategy, decisions, path)
+    return ExportResult(written.blob, report)

@@ -1,0 +1,174 @@
+"""The command line: `dqnn-export`, and `dqnn` with its subcommands.
+
+Commands are imported when they are called, and what they need is imported inside them, so that every start is fast.
+Exit codes: 0 done, 2 the model, a file or an option was refused (the reasons are on stderr, all at once), 1 a check
+asked for by the user did not hold."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import DqnnError, ExportError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+REFUSED = 2
+PIPE_WIDTH = 120  # columns where the output is no terminal
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+# Subcommand -> (module, attribute, one line of help): listed here so that `dqnn --help` imports none of them.
+COMMANDS = {
+    "export": ("dqnn.exporter.cli", "export_command", "Turn a Keras model into a .dqnn file."),
+    "run": ("dqnn.exporter.run", "run_command", "Run a .dqnn file on this machine or an emulated board."),
+    "inspect": ("dqnn.exporter.cli", "inspect_command", "Show tensors, nodes, kernels and memory map of a .dqnn file."),
+    "version": ("dqnn.exporter.cli", "version_command", "Versions of dqnn and of the file format."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+def console(stderr: bool = False) -> Console:
+    """Where commands print; wide enough for tables when piped."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal:
+        made.width = PIPE_WIDTH
+    return made
+
+
+def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Prints errors that a user can repair, without a traceback, and exits with REFUSED."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ExportError as error:
+            count = len(error.problems)
+            click.echo(f"cannot be exported: {count} problem{'s' if count != 1 else ''}", err=True)
+            for problem in error.problems:
+                click.echo(f"  * {problem}", err=True)
+        except DqnnError as error:
+            click.echo(f"error: {error}", err=True)
+        sys.exit(REFUSED)
+
+    return guarded
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
+def main() -> None:
+    """Quantized neural networks on microcontrollers: export, run and inspect .dqnn files."""
+
+
+@click.command("export", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: MODEL with .dqnn]")
+@click.option(
+    "--io-dtype",
+    type=click.Choice(["auto", "f32"]),
+    default="auto",
+    show_default=True,
+    help="auto: inputs take the type to which the model quantizes them first; f32: inputs stay floats.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a model of which a part would fall back to f32.")
+@click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
+@click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
+@click.option("--tflite-rounding", is_flag=True, help="Requantize s8 convolutions exactly as TFLite does.")
+@click.option("--name", help="Name stored in the file.  [default: the model's own]")
+@click.option("--model-id", type=click.IntRange(0, 2**32 - 1), help="Id stored in the file.  [default: its checksum]")
+@click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@refusals
+def export_command(
+    model: Path,
+    output: Path | None,
+    io_dtype: Any,
+    strict: bool,
+    explain: bool,
+    constant_time: bool,
+    tflite_rounding: bool,
+    name: str | None,
+    model_id: int | None,
+    model_version: int,
+    as_json: bool,
+) -> None:
+    """Turn a Keras model (.h5 or .keras; Larq, QKeras and plain layers) into one .dqnn file."""
+    from .api import export
+
+    result = export(
+        model,
+        model.with_suffix(".dqnn") if output is None else output,
+        io_dtype=io_dtype,
+        strict=strict,
+        name=name,
+        model_id=model_id,
+        model_version=model_version,
+        constant_time=constant_time,
+        requant="tflite" if tflite_rounding else "auto",
+    )
+    if as_json:
+        click.echo(json.dumps(result.report.to_json(), indent=2))
+        return
+    from . import report
+
+    report.render(result.report, console())
+    if explain:
+        report.explain(result.report, console())
+
+
+@click.command("inspect", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
+@refusals
+def inspect_command(model: Path, as_json: bool) -> None:
+    """Show what is in a .dqnn file."""
+    from .inspect import read, to_json
+    from .inspect_view import render
+
+    view = read(model)
+    if as_json:
+        click.echo(json.dumps(to_json(view), indent=2))
+    else:
+        render(view, console())
+
+
+@click.command("version", context_settings=CONTEXT)
+def version_command() -> None:
+    """Versions of dqnn and of the file format."""
+    import dqnn
+
+    from .kernel_table import ids
+    from .writer import FORMAT_VERSION
+
+    click.echo(f"dqnn {dqnn.__version__}, file format {FORMAT_VERSION}, {len(ids())} kernels")
+
+
+def export_main() -> None:
+    """Entry point of `dqnn-export`."""
+    export_command(prog_name="dqnn-export")

@@ -1,0 +1,181 @@
+"""What an export did, as data and as one screen of text.
+
+Everything about the file itself is read back from the file (`inspect.parse`), so that the report cannot say what is not
+there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .inspect import ModelView, NodeView, to_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .passes import Decision
+
+
+@dataclass(frozen=True)
+class Report:
+    """`decisions` are the passes' reasons, in order; those that gave up an intended quantized type are `fallbacks`."""
+
+    model: ModelView
+    lower_bound: int  # largest set of tensors and scratch that live at once: no memory plan can need less
+    greedy_by_size: int  # what the usual greedy plan would need
+    strategy: str
+    decisions: tuple[Decision, ...] = ()
+    path: Path | None = None
+
+    @property
+    def file_bytes(self) -> int:
+        return self.model.file_bytes
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.model.prefix.arena_bytes
+
+    @property
+    def kernels(self) -> dict[str, int]:
+        """Kernel name -> number of nodes."""
+        return dict(Counter(node.kernel for node in self.model.nodes))
+
+    @property
+    def fallbacks(self) -> tuple[Decision, ...]:
+        return tuple(decision for decision in self.decisions if decision.fallback)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report in JSON types."""
+        return {
+            **to_json(self.model),
+            "path": None if self.path is None else str(self.path),
+            "lower_bound": self.lower_bound,
+            "greedy_by_size": self.greedy_by_size,
+            "memory_strategy": self.strategy,
+            "fallbacks": [_decision_json(decision) for decision in self.fallbacks],
+            "decisions": [_decision_json(decision) for decision in self.decisions],
+        }
+
+    def __str__(self) -> str:
+        from io import StringIO
+
+        from rich.console import Console
+
+        text = StringIO()
+        render(self, Console(file=text, width=120))
+        return text.getvalue()
+
+
+def _decision_json(decision: Decision) -> dict[str, Any]:
+    return {
+        "layers": list(decision.layers),
+        "decision": decision.decision,
+        "reason": decision.reason,
+        "fallback": decision.fallback,
+        "remedy": decision.remedy,
+    }
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def size(number: int) -> str:
+    return f"{number:,} B"
+
+
+def plain_table(*columns: str) -> Table:
+    """A table without frames; columns whose name begins with `>` are right-aligned and never folded."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        right = column.startswith(">")
+        table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
+    return table
+
+
+def node_table(model: ModelView) -> Table:
+    """One row per kernel call."""
+    table = plain_table(">#", "layers", "kernel", "input", "output", ">weights", ">scratch")
+    for number, node in enumerate(model.nodes):
+        table.add_row(
+            str(number),
+            ", ".join(node.layers),
+            _kernel(node),
+            " ".join(str(model.tensors[i].type) for i in node.inputs),
+            str(model.tensors[node.output].type),
+            size(model.constant_bytes(node)) if node.constants else "",
+            size(node.scratch_bytes) if node.scratch_bytes else "",
+        )
+    return table
+
+
+def _kernel(node: NodeView) -> str:
+    """Kernel name with the few parameters that say what it does."""
+    from .packing import BINARY_KINDS, UNARY_KINDS
+    from .params import BinaryParams, ConvParams, UnaryParams
+
+    params = node.params
+    if isinstance(params, ConvParams):
+        pool = f" +pool {params.pool_h}x{params.pool_w}" if (params.pool_h, params.pool_w) != (1, 1) else ""
+        return f"{node.kernel} {params.kernel_h}x{params.kernel_w}{pool}"
+    if isinstance(params, UnaryParams):
+        return f"{node.kernel} {UNARY_KINDS[params.kind]}"
+    if isinstance(params, BinaryParams):
+        return f"{node.kernel} {BINARY_KINDS[params.kind]}"
+    return node.kernel
+
+
+def port_lines(model: ModelView) -> list[str]:
+    """`input  x: f32[28x28x1]` for each port."""
+    ports = [("input", port) for port in model.inputs] + [("output", port) for port in model.outputs]
+    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}" for kind, port in ports]
+
+
+def render(report: Report, console: Console) -> None:
+    """One screen: what was exported, sizes, every kernel, fallbacks."""
+    from rich.text import Text
+
+    model = report.model
+    where = f" -> {report.path}" if report.path is not None else ""
+    console.print(Text(f"{model.name}{where}", style="bold"))
+    for line in port_lines(model):
+        console.print(Text(line))
+    console.print(
+        Text(
+            f"file    {size(report.file_bytes)} ({size(model.data_bytes)} weights and thresholds, "
+            f"{size(model.overhead_bytes)} graph)"
+        )
+    )
+    console.print(Text(f"arena   {size(report.arena_bytes)} ({_against_bound(report)})"))
+    console.print(node_table(model))
+    for decision in report.fallbacks:
+        console.print(Text(f"falls back to f32: {_sentence(decision)}", style="yellow"))
+
+
+def _against_bound(report: Report) -> str:
+    if report.arena_bytes == report.lower_bound:
+        text = "equal to its lower bound, the largest live set"
+    else:
+        text = f"lower bound, the largest live set: {size(report.lower_bound)}"
+    if report.greedy_by_size > report.arena_bytes:
+        text += f"; greedy by size: {size(report.greedy_by_size)}"
+    return text
+
+
+def _sentence(decision: Decision) -> str:
+    remedy = f" {decision.remedy}" if decision.remedy else ""
+    return f"{', '.join(decision.layers)}: {decision.decision}; {decision.reason}.{remedy}"
+
+
+def explain(report: Report, console: Console) -> None:
+    """Every decision of the passes with what decided it."""
+    table = plain_table("layers", "decision", "because")
+    for decision in report.decisions:
+        remedy = f" ({decision.remedy})" if decision.remedy else ""
+        table.add_row(", ".join(decision.layers), decision.decision, decision.reason + remedy)
+    console.print(table)
