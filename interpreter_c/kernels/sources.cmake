@@ -3,9 +3,21 @@
 set(DQNN_SOURCES_plan
   kernels/plan_common.c
   kernels/plan_conv.c
+  kernels/plan_elementwise.c
+  kernels/plan_movement.c
+  kernels/plan_pool.c
   kernels/plan_scratch.c
 )
 set(DQNN_SOURCES_ref
+  kernels/ref/conv.c
+  kernels/ref/conv_bitsliced.c
+  kernels/ref/conv_float.c
+  kernels/ref/conv_int.c
+  kernels/ref/depthwise_bits.c
+  kernels/ref/elementwise.c
+  kernels/ref/movement.c
+  kernels/ref/pool.c
+  kernels/ref/sink.c
 )
 set(DQNN_SOURCES_portable
 )
