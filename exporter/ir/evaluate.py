@@ -1,0 +1,216 @@
+"""Executes a graph in numpy: the oracle for passes, packing and kernels.
+
+Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are scaled. Kernel-ready
+operators compute the integers and float32 steps of schema/SPEC.md section 3 (`kernels.py`), so what they store is what the C kernels store,
+bit for bit. Both may stand in one graph, as they do between passes. Operators that are real-valued and a kernel at once (Softmax, Unary,
+...) follow `kernel_ready`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import kernels, ops, real
+from .graph import Graph, Node
+from .infer import stored_value
+from .types import F32, S1, S8, TensorType
+from .windows import Geometry, inside_counts, taps, with_map
+
+Array: TypeAlias = NDArray[Any]
+Inputs: TypeAlias = Sequence[Array] | Mapping[str, Array]
+KERNEL_OPS = (ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel)
+SHARED_OPS = (ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool, ops.Concat, ops.Pad, ops.View, ops.Reshape)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8 +1/-1)."""
+
+    graph: Graph
+    stored: dict[str, Array] = field(default_factory=dict)
+
+    def real(self, value: str) -> NDArray[np.float32]:
+        """Real numbers of one value."""
+        return real.to_float32(real.to_real(self.stored[value], self.graph.types[value].fmt))
+
+    @property
+    def outputs(self) -> list[NDArray[np.float32]]:
+        """Real numbers of the model's outputs, in order."""
+        return [self.real(name) for name in self.graph.outputs]
+
+    @property
+    def stored_outputs(self) -> list[Array]:
+        """The model's outputs as stored."""
+        return [self.stored[name] for name in self.graph.outputs]
+
+
+def evaluate(graph: Graph, inputs: Inputs, *, kernel_ready: bool | None = None) -> Evaluation:
+    """Run `graph` on real-valued inputs (with a batch axis), in the model's order or by value or port name.
+
+    Inputs of s1 and s8 type are quantized as their type says. `kernel_ready` defaults to whether every node is a kernel call."""
+    if kernel_ready is None:
+        kernel_ready = all(isinstance(node.op, KERNEL_OPS + SHARED_OPS) for node in graph.nodes)
+    result = Evaluation(graph)
+    for name, array in zip(graph.inputs, _ordered(graph, inputs), strict=True):
+        result.stored[name] = _stored_input(np.asarray(array), graph.types[name], name, kernel_ready)
+    for node in graph.nodes:
+        arguments = [result.stored[name] for name in node.inputs]
+        result.stored[node.output] = run_node(node, arguments, graph.types, kernel_ready)
+    return result
+
+
+def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType], kernel_ready: bool) -> Array:
+    """Stored output of one node from the stored values of its inputs, all with a batch axis."""
+    in_types = [types[name] for name in node.inputs]
+    out = types[node.output]
+    if isinstance(node.op, KERNEL_OPS) or kernel_ready:
+        floats = [real.to_float32(a) if isinstance(t.fmt, F32) else a for a, t in zip(arguments, in_types, strict=True)]
+        result = kernels.run(node.op, floats, in_types)
+        return result.reshape((-1, *out.shape))
+    reals = [real.to_real(a, t.fmt) for a, t in zip(arguments, in_types, strict=True)]
+    if isinstance(node.op, ops.Quantize | ops.Ternary):
+        return real.to_codes(reals[0], node.op)
+    if real.is_elementwise(node.op):
+        return real.elementwise(node.op, reals[0])
+    if isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
+        result = _CONVOLUTIONS[type(node.op)](node.op, arguments[0], in_types[0])
+    else:
+        result = _REAL[type(node.op)](node.op, reals)
+    return _as_stored(result, out).reshape((-1, *out.shape))
+
+
+def _ordered(graph: Graph, inputs: Inputs) -> list[Array]:
+    if not isinstance(inputs, Mapping):
+        return list(inputs)
+    return [inputs[name] if name in inputs else inputs[graph.port_names[name]] for name in graph.inputs]
+
+
+def _stored_input(array: Array, kind: TensorType, name: str, kernel_ready: bool) -> Array:
+    if array.shape[1:] != kind.shape:
+        raise ValueError(f"input {name} has shape {array.shape}, expected a batch of {kind.shape}")
+    if isinstance(kind.fmt, F32):
+        return real.to_float32(array) if kernel_ready else real.to_float32(array).astype(np.float64)
+    return real.to_codes(array, ops.Quantize(kind.fmt))
+
+
+def _as_stored(values: Array, kind: TensorType) -> Array:
+    """Real values that the format holds exactly (a maximum, a view) as stored ones."""
+    if isinstance(kind.fmt, S8):
+        return np.rint(values / kind.fmt.scale + kind.fmt.zero_point).astype(np.int8)
+    return values.astype(np.int8) if isinstance(kind.fmt, S1) else values
+
+
+# --- convolutions -----------------------------------------------------------------------------------------------------------------
+
+
+def geometry_of(op: ops.Conv2D | ops.DepthwiseConv2D | ops.ConvKernel) -> Geometry:
+    """The window of a convolution."""
+    shape = op.weights.codes.shape
+    depthwise = isinstance(op, ops.DepthwiseConv2D) or (isinstance(op, ops.ConvKernel) and op.depthwise)
+    size = (shape[0], shape[1]) if depthwise else (shape[1], shape[2])
+    up = (1, 1) if isinstance(op, ops.DepthwiseConv2D) else op.up
+    return Geometry(size, op.stride, op.dilation, op.padding, up)
+
+
+def _in_units(stored: Array, kind: TensorType, pad_value: float) -> tuple[Array, float, Array]:
+    """Input in accumulator units, the pad value in the same units, real value of one unit."""
+    if isinstance(kind.fmt, S8):
+        units = stored.astype(np.float64) - kind.fmt.zero_point
+        pad = stored_value(pad_value, kind.fmt)
+        pad = pad_value / kind.fmt.scale if pad is None else pad - kind.fmt.zero_point
+        return units, pad, np.array(kind.fmt.scale)
+    return stored.astype(np.float64), pad_value, np.array(1.0)
+
+
+def _conv2d(op: ops.Conv2D, stored: Array, kind: TensorType) -> Array:
+    x, pad, _ = _in_units(stored, kind, op.pad_value)
+    acc = kernels.exact_conv(with_map(x), real.real_weights(op.weights), geometry_of(op), pad, op.groups)
+    return _scaled(acc, op.weights, op.bias, kind)
+
+
+def _depthwise(op: ops.DepthwiseConv2D, stored: Array, kind: TensorType) -> Array:
+    x, pad, _ = _in_units(stored, kind, op.pad_value)
+    acc = kernels.exact_depthwise(with_map(x), real.real_weights(op.weights), geometry_of(op), pad)
+    return _scaled(acc, op.weights, op.bias, kind)
+
+
+def _dense(op: ops.Dense, stored: Array, kind: TensorType) -> Array:
+    x, _, _ = _in_units(stored, kind, 0.0)
+    return _scaled(x @ real.real_weights(op.weights).T, op.weights, op.bias, kind)
+
+
+def _scaled(acc: Array, weights: ops.Weights, bias: ops.F64 | None, kind: TensorType) -> Array:
+    result = acc * real.accumulator_scale(kind.fmt, weights)
+    return result if bias is None else result + bias
+
+
+_CONVOLUTIONS: dict[type, Callable[[Any, Array, TensorType], Array]] = {
+    ops.Conv2D: _conv2d,
+    ops.DepthwiseConv2D: _depthwise,
+    ops.Dense: _dense,
+}
+
+# --- everything else --------------------------------------------------------------------------------------------------------------
+
+
+def _softmax(op: ops.Softmax, inputs: list[Array]) -> Array:
+    e = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _max_pool(op: ops.MaxPool, inputs: list[Array]) -> Array:
+    x = with_map(inputs[0])
+    cells = list(taps(x, Geometry(op.size, op.stride, padding=op.padding), -np.inf))
+    return np.asarray(np.maximum.reduce(cells))
+
+
+def _avg_pool(op: ops.AvgPool, inputs: list[Array]) -> Array:
+    x = with_map(inputs[0])
+    geometry = Geometry(op.size, op.stride, padding=op.padding)
+    total = sum(taps(x, geometry, 0.0))
+    return np.asarray(total / inside_counts(x.shape[1], x.shape[2], geometry)[:, :, None])
+
+
+BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+
+
+def _binary(op: ops.Binary, inputs: list[Array]) -> Array:
+    return BINARY[op.kind](inputs[0], inputs[1])
+
+
+def _concat(op: ops.Concat, inputs: list[Array]) -> Array:
+    return np.concatenate(inputs, axis=op.axis + 1)
+
+
+def _pad(op: ops.Pad, inputs: list[Array]) -> Array:
+    return kernels.pad(op, inputs[0], op.value)
+
+
+def _view(op: ops.View, inputs: list[Array]) -> Array:
+    return kernels.view(op, inputs[0])
+
+
+def _reshape(op: ops.Reshape, inputs: list[Array]) -> Array:
+    return inputs[0].reshape((-1, *op.shape))
+
+
+_REAL: dict[type, Callable[[Any, list[Array]], Array]] = {
+    ops.Softmax: _softmax,
+    ops.MaxPool: _max_pool,
+    ops.AvgPool: _avg_pool,
+    ops.Binary: _binary,
+    ops.Concat: _concat,
+    ops.Pad: _pad,
+    ops.View: _view,
+    ops.Reshape: _reshape,
+}

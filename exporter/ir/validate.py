@@ -1,0 +1,134 @@
+"""Checks that a graph is what the next stage may rely on.
+
+Every value is computed before it is read, once; every type is what inference gives (as a map, where a kernel may give a shape of lower rank);
+arrays are finite and of the kinds the operators state. `kernel_ready` also asks that each node is one kernel call with the formats its
+kernel takes. A failure names the stage that produced the graph, the node and its Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .graph import Graph, Node
+from .infer import InferError, as_map, infer_type, stored_value
+from .types import F32, S1, S8, TensorType
+
+KERNEL_READY = (
+    ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel, ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool,
+    ops.Concat, ops.Pad, ops.View, ops.Reshape,
+)  # fmt: skip
+FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.Softmax)
+MAP_KERNELS = (ops.ConvKernel, ops.MaxPool, ops.AvgPoolKernel)
+MAX_CONCAT = 16
+
+
+class ValidationError(ValueError):
+    """The graph breaks an invariant; the text names the stage, the node and the layers."""
+
+
+def validate(graph: Graph, kernel_ready: bool = False, *, stage: str = "") -> None:
+    """Raise `ValidationError` unless the graph is sound."""
+    _check_ports(graph, stage)
+    known = set(graph.inputs)
+    for node in graph.nodes:
+        try:
+            _check_node(graph, node, known, kernel_ready)
+        except (InferError, ValidationError) as error:
+            after = f"after {stage}: " if stage else ""
+            layers = ", ".join(node.layers) or "none"
+            raise ValidationError(f"{after}{type(node.op).__name__} '{node.output}' (layers: {layers}): {error}") from error
+        known.add(node.output)
+    for name in graph.outputs:
+        _require(name in known, f"output '{name}' is never computed")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValidationError(message)
+
+
+def _check_ports(graph: Graph, stage: str) -> None:
+    after = f"after {stage}: " if stage else ""
+    _require(len(graph.inputs) > 0 and len(graph.outputs) > 0, f"{after}a graph needs inputs and outputs")
+    _require(len(set(graph.inputs)) == len(graph.inputs), f"{after}an input is listed twice")
+    for name in (*graph.inputs, *graph.outputs):
+        _require(name in graph.types, f"{after}port '{name}' has no type")
+
+
+def _check_node(graph: Graph, node: Node, known: set[str], kernel_ready: bool) -> None:
+    for name in node.inputs:
+        _require(name in known, f"reads '{name}' before it is computed")
+    _require(node.output not in known, "computes a value that exists already")
+    _require(node.output in graph.types, "its value has no type")
+    inputs = [graph.types[name] for name in node.inputs]
+    wanted, found = infer_type(node.op, inputs), graph.types[node.output]
+    same = wanted.fmt == found.fmt and (wanted.shape == found.shape or _same_map(node.op, wanted, found))
+    _require(same, f"has type {found}, inference gives {wanted}")
+    for name, array in _arrays(node.op):
+        _check_array(name, array)
+    if isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense | ops.ConvKernel):
+        _check_weights(node.op.weights)
+    if kernel_ready:
+        _check_kernel(node.op, inputs, found)
+
+
+def _same_map(op: ops.Op, a: TensorType, b: TensorType) -> bool:
+    return isinstance(op, MAP_KERNELS) and as_map(a.shape) == as_map(b.shape)
+
+
+def _arrays(op: ops.Op) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    for holder in (op, getattr(op, "weights", None), getattr(op, "epilogue", None)):
+        for name, value in vars(holder).items() if holder is not None else ():
+            if isinstance(value, np.ndarray):
+                yield name, value
+
+
+def _check_array(name: str, array: np.ndarray[Any, Any]) -> None:
+    if array.dtype.kind != "f":
+        return
+    bad = np.isnan(array) if name == "t" else ~np.isfinite(array)
+    _require(not bad.any(), f"{name} holds a value that is not finite")
+
+
+def _check_weights(weights: ops.Weights) -> None:
+    kinds = {"s1": np.int8, "s8": np.int8, "f32": np.float32}
+    _require(weights.kind in kinds, f"unknown weight kind {weights.kind}")
+    _require(weights.codes.dtype == kinds[weights.kind], f"{weights.kind} weights are stored as {weights.codes.dtype}")
+    _require(weights.kind != "s1" or bool((np.abs(weights.codes) == 1).all()), "s1 weights must be +1 or -1")
+    _require(not weights.half or weights.kind == "s8", "half-integer weights must be s8")
+
+
+def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None:
+    _require(isinstance(op, KERNEL_READY), "is no kernel")
+    if isinstance(op, FLOAT_ONLY):
+        _require(isinstance(inputs[0].fmt, F32), f"reads f32, got {inputs[0].fmt}")
+    if isinstance(op, ops.Concat):
+        same = all(kind.fmt == inputs[0].fmt for kind in inputs)
+        _require(same and len(inputs) <= MAX_CONCAT, f"joins at most {MAX_CONCAT} tensors of one format")
+    if isinstance(op, ops.Pad):
+        _require(stored_value(op.value, inputs[0].fmt) is not None, f"{inputs[0].fmt} has no value {op.value}")
+    if isinstance(op, ops.ConvKernel):
+        _check_conv_kernel(op, inputs[0])
+    epilogue = getattr(op, "epilogue", None)
+    if isinstance(epilogue, ops.Affine | ops.FixedPoint | ops.PowerOfTwo):
+        _require(epilogue.act_min <= epilogue.act_max, f"clamps to {epilogue.act_min}..{epilogue.act_max}")
+        if isinstance(out.fmt, S8):
+            whole = float(epilogue.act_min).is_integer() and float(epilogue.act_max).is_integer()
+            inside = -128 <= epilogue.act_min and epilogue.act_max <= 127  # noqa: PLR2004
+            _require(whole and inside, "an s8 clamp must be whole numbers in -128..127")
+
+
+def _check_conv_kernel(op: ops.ConvKernel, kind: TensorType) -> None:
+    _require(op.weights.scale.size == 1 and float(op.weights.scale.reshape(-1)[0]) == 1, "kernel weights carry no scale")
+    if isinstance(kind.fmt, S1):
+        _require(op.pad_value in (-1, 0, 1), f"pads s1 with {op.pad_value}")
+    if isinstance(kind.fmt, S8):
+        _require(float(op.pad_value).is_integer() and -128 <= op.pad_value <= 127, f"pads s8 with {op.pad_value}")  # noqa: PLR2004
+    integer = not isinstance(kind.fmt, F32) and op.weights.kind != "f32"
+    if isinstance(op.epilogue, ops.Threshold):
+        _require((op.epilogue.t.dtype.kind == "i") == integer, f"thresholds of type {op.epilogue.t.dtype}")
+    if isinstance(op.epilogue, ops.FixedPoint | ops.PowerOfTwo):
+        _require(integer, "integer requantization needs an integer accumulator")

@@ -1,0 +1,74 @@
+"""Compiler passes: a graph of real-valued operators becomes a graph of kernel calls.
+
+`PIPELINE` is the whole order. Every pass is a function of a graph and a context in a module of its own, with its algebra in the docstring; the
+graph is validated after each, so a fault names the pass that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..ir.graph import Graph
+from ..ir.validate import validate
+from . import (
+    absorb_scale,
+    canonicalize,
+    choose_kernels,
+    drop_reshapes,
+    fold_padding,
+    fuse_conv,
+    io_types,
+    legalize,
+    lower_dense,
+    lower_elementwise,
+    lower_others,
+    move_quantizers,
+)
+from .context import Context, Decision, Options, PassError
+
+Pass: TypeAlias = Callable[[Graph, Context], Graph]
+
+PIPELINE: tuple[tuple[str, Pass], ...] = (
+    ("canonicalize", canonicalize.run),
+    ("move_quantizers", move_quantizers.run),
+    ("absorb_scale", absorb_scale.run),
+    ("lower_dense", lower_dense.run),
+    ("move_quantizers", move_quantizers.run),  # over the reshapes that lowering a dense layer leaves
+    ("canonicalize", canonicalize.run),
+    ("fold_padding", fold_padding.run),
+    ("legalize", legalize.run),
+    ("io_types", io_types.run),
+    ("fuse_conv", fuse_conv.run),
+    ("lower_others", lower_others.run),
+    ("lower_elementwise", lower_elementwise.run),
+    ("choose_kernels", choose_kernels.run),
+    ("drop_reshapes", drop_reshapes.run),
+)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel-ready graph and what was decided on the way."""
+
+    graph: Graph
+    decisions: tuple[Decision, ...]
+
+    @property
+    def fallbacks(self) -> tuple[Decision, ...]:
+        """Where an intended quantized type could not be kept."""
+        return tuple(decision for decision in self.decisions if decision.fallback)
+
+
+def run_pipeline(graph: Graph, options: Options | None = None) -> Compiled:
+    """All passes in order. Raises `PassError` or `ValidationError`, which name the layer, and the pass."""
+    context = Context(options or Options())
+    validate(graph, stage="the front end")
+    for name, function in PIPELINE:
+        graph = function(graph, context)
+        validate(graph, stage=name)
+    validate(graph, kernel_ready=True, stage="the last pass")
+    return Compiled(graph, tuple(context.decisions))
+
+
+__all__ = ["PIPELINE", "Compiled", "Context", "Decision", "Options", "PassError", "run_pipeline"]

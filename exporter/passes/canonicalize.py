@@ -1,0 +1,96 @@
+"""Removes what computes nothing and gives every construct one spelling.
+
+* Dequantize of f32, Reshape to the same shape, View that copies, Scale by 1, Clip to (-inf, inf), Pad by nothing, a 1x1 pool: dropped.
+* A second quantizer whose result is always its input (sign of s1, an s8 quantizer on its own format) is dropped.
+* relu becomes Clip(0, inf); a Reshape of a Reshape is one Reshape; LeakyReLU and ELU keep their name.
+* Two equal operators on the same value are computed once, so a value quantized twice in the same way stays fusable."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir import ops
+from ..ir.graph import Graph, Node
+from ..ir.types import F32, S1, S8, TensorType
+from .context import Context
+from .editor import Editor
+
+
+def run(graph: Graph, context: Context) -> Graph:
+    """One spelling for every construct."""
+    editor = Editor(graph)
+    changed = True
+    while changed:
+        changed = any([_simplify(editor, node) for node in editor]) | _share_equal(editor)
+    return editor.finish()
+
+
+def _simplify(editor: Editor, node: Node) -> bool:
+    if node.output not in editor.nodes:
+        return False
+    node = editor.nodes[node.output]
+    if len(node.inputs) == 1 and _does_nothing(node.op, editor.types[node.inputs[0]]) and editor.redirect(node.output, node.inputs[0]):
+        editor.drop([node])
+        return True
+    if isinstance(node.op, ops.Unary) and node.op.kind == "relu":
+        editor.put(ops.Clip(0.0, np.inf), node.inputs, node.output, node.layers)
+        return True
+    if isinstance(node.op, ops.Reshape):
+        return _merge_reshape(editor, node)
+    return False
+
+
+def _does_nothing(op: ops.Op, kind: TensorType) -> bool:
+    if isinstance(op, ops.Dequantize):
+        return isinstance(kind.fmt, F32)
+    if isinstance(op, ops.Reshape):
+        return op.shape == kind.shape
+    if isinstance(op, ops.Scale):
+        return op.factor == 1 and op.offset == 0 and isinstance(kind.fmt, F32)
+    if isinstance(op, ops.Clip):
+        return op.low == -np.inf and op.high == np.inf and isinstance(kind.fmt, F32)
+    if isinstance(op, ops.Quantize):
+        return op.fmt == kind.fmt and (isinstance(op.fmt, S1) or (op.qmin, op.qmax) == (-128, 127))
+    if isinstance(op, ops.Pad):
+        return not any(op.before + op.after)
+    if isinstance(op, ops.MaxPool | ops.AvgPool):
+        same = op.size == (1, 1) and op.stride == (1, 1)
+        return same and (isinstance(op, ops.MaxPool) or isinstance(kind.fmt, F32))
+    return isinstance(op, ops.View) and _copies(op, kind)
+
+
+def _copies(op: ops.View, kind: TensorType) -> bool:
+    rank = len(kind.shape)
+    straight = op.axis == tuple(range(rank)) and op.shape == kind.shape
+    return straight and not any(op.start) and all(s == 1 for s in op.step) and all(r == 1 for r in op.repeat)
+
+
+def _merge_reshape(editor: Editor, node: Node) -> bool:
+    before = editor.nodes.get(node.inputs[0])
+    if before is None or not isinstance(before.op, ops.Reshape):
+        return False
+    editor.put(node.op, before.inputs, node.output, [*before.layers, *node.layers])
+    return True
+
+
+def _share_equal(editor: Editor) -> bool:
+    seen: dict[tuple[ops.Op, tuple[str, ...]], Node] = {}
+    changed = False
+    for node in editor:
+        node = editor.nodes[node.output]  # noqa: PLW2901
+        if not isinstance(node.op, ops.Quantize | ops.Ternary | ops.Dequantize | ops.Reshape | ops.Clip):
+            continue
+        key = (_without_source(node.op), node.inputs)
+        twin = seen.setdefault(key, node)
+        if twin is not node and editor.redirect(node.output, twin.output):
+            editor.drop([node])
+            merged = (*twin.layers, *node.layers)
+            seen[key] = editor.put(twin.op, twin.inputs, twin.output, merged)
+            changed = True
+    return changed
+
+
+def _without_source(op: ops.Op) -> ops.Op:
+    if isinstance(op, ops.Quantize):
+        return ops.Quantize(op.fmt, op.qmin, op.qmax) if isinstance(op.fmt, S8) else ops.Quantize(op.fmt)
+    return ops.Ternary(op.threshold) if isinstance(op, ops.Ternary) else op

@@ -1,0 +1,428 @@
+"""Chains of per-channel functions between an accumulator and a stored value, and the epilogues that state them exactly.
+
+A chain is f = step_n o ... o step_1 o start, where start turns an accumulator into a real number (scale, bias) and each step is an
+element-by-element operator. f is only ever evaluated as a whole, by the functions the evaluator uses; nothing is rounded between steps.
+
+* Threshold: the sign of f is monotone in the accumulator when every step is monotone, rising or falling per channel. The smallest
+  accumulator with f >= 0 (or the first with f < 0 when f falls; the comparison then flips) is found by bisection over the reachable range:
+  integers, or the bit patterns of float32. Where no accumulator in reach changes the sign the channel is constant. gamma = 0 makes f constant.
+  A ReLU before the sign makes f >= 0 everywhere: constant +1. Chains that are not monotone (a negative PReLU slope) are searched value by
+  value over small integer ranges, and refused otherwise.
+* Affine to s8: the chain's clipped affine form is stated in float32, then compared with f at every step of the staircase (both are monotone,
+  so equality left and right of each step is equality everywhere); where it differs, scale and offset move by a few ulps until it does not.
+* Affine to f32: the clipped affine form, rounded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ir import ops, real
+from ..ir.kernels import apply_epilogue
+from ..ir.types import F32, S1, S8, Format
+
+F64: TypeAlias = NDArray[np.float64]
+I64: TypeAlias = NDArray[np.int64]
+Quantizer: TypeAlias = ops.Quantize | ops.Ternary
+
+INT32 = np.iinfo(np.int32)
+FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
+SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
+NUDGES = 6  # ulps that scale and offset may move
+RISING = frozenset(
+    {"relu", "sigmoid", "hard_sigmoid", "tanh", "exp", "selu", "softplus", "softsign"}
+)  # Unary kinds that never fall; elu and leaky_relu for alpha >= 0
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """real = acc * scale + bias, with the accumulators in reach: integers low..high, or all finite float32 when `integer` is False."""
+
+    scale: F64  # (C,)
+    bias: F64 | None
+    low: I64  # (C,)
+    high: I64
+    integer: bool
+
+    @property
+    def channels(self) -> int:
+        return len(self.scale)
+
+    def negated(self, where: NDArray[np.bool_]) -> Start:
+        """The start for accumulators whose sign was turned in some channels."""
+        low, high = (-self.high, -self.low) if self.integer else (self.low, self.high)
+        return replace(
+            self,
+            scale=np.where(where, -self.scale, self.scale),
+            low=np.where(where, low, self.low),
+            high=np.where(where, high, self.high),
+        )
+
+
+def float_start(channels: int, scale: F64 | None = None, bias: F64 | None = None) -> Start:
+    """A start from float32 accumulators."""
+    factors = np.ones(channels) if scale is None else np.broadcast_to(scale, (channels,)).astype(np.float64)
+    limit = np.full(channels, FLOAT_LIMIT, np.int64)
+    return Start(factors, bias, -1 - limit, limit, False)
+
+
+def value_start(fmt: Format, channels: int) -> Start:
+    """A start from stored values, as the affine kernels read them."""
+    if isinstance(fmt, F32):
+        return float_start(channels)
+    ones = np.ones(channels, np.int64)
+    if isinstance(fmt, S1):
+        return Start(np.ones(channels), None, -ones, ones, True)
+    return Start(ones * fmt.scale, None, ones * (-128 - fmt.zero_point), ones * (127 - fmt.zero_point), True)
+
+
+def accumulators(start: Start, index: I64) -> F64:
+    """Accumulators for indices in reach: the integers themselves, or float32 numbers in ascending order (0 is +0, -1 is -0)."""
+    if start.integer:
+        return index.astype(np.float64)
+    bits = np.where(index >= 0, index, (-1 - index) | 0x80000000).astype(np.uint32)
+    return bits.view(np.float32).astype(np.float64)
+
+
+def run(start: Start, steps: Sequence[ops.Op], acc: F64) -> F64:
+    """f on accumulators (..., C)."""
+    value = acc * start.scale
+    if start.bias is not None:
+        value = value + start.bias
+    for step in steps:
+        value = real.elementwise(step, value)
+    return value
+
+
+# --- direction --------------------------------------------------------------------------------------------------------------------
+
+MIXED = 2
+
+
+def directions(start: Start, steps: Sequence[ops.Op]) -> NDArray[np.int8]:
+    """Per channel: 1 f never falls, -1 never rises, 0 constant, MIXED neither."""
+    result = np.sign(start.scale).astype(np.int8)
+    for step in steps:
+        turn = np.broadcast_to(_direction(step), result.shape)
+        mixed = (result == MIXED) | (turn == MIXED)
+        result = np.where((result == 0) | (turn == 0), 0, np.where(mixed, MIXED, result * turn)).astype(np.int8)
+    return result
+
+
+def _direction(step: ops.Op) -> NDArray[np.int8]:
+    if isinstance(step, ops.BatchNorm):
+        return np.sign(step.gamma).astype(np.int8)
+    if isinstance(step, ops.Scale):
+        return np.array(np.sign(step.factor), np.int8)
+    if isinstance(step, ops.PRelu):
+        return np.where(step.alpha >= 0, 1, MIXED).astype(np.int8)
+    if isinstance(step, ops.Unary):
+        rising = step.kind in RISING or (step.kind in ("elu", "leaky_relu") and step.alpha >= 0)
+        return np.array(1 if rising else MIXED, np.int8)
+    return np.array(1, np.int8)
+
+
+def is_chainable(op: ops.Op, channels: int) -> bool:
+    """Whether an operator is a function of each channel alone."""
+    if isinstance(op, ops.PRelu):
+        return op.alpha.shape == (channels,)
+    return real.is_elementwise(op)
+
+
+# --- thresholds -------------------------------------------------------------------------------------------------------------------
+
+
+def first_true(predicate: Callable[[I64], NDArray[np.bool_]], low: I64, high: I64) -> I64:
+    """Smallest index in low..high where a rising predicate holds, high + 1 if there is none; element by element."""
+    left, right = low.copy(), high + 1
+    while (active := left < right).any():
+        middle = left + (right - left) // 2
+        holds = predicate(np.minimum(middle, high))
+        right = np.where(active & holds, middle, right)
+        left = np.where(active & ~holds, middle + 1, left)
+    return left
+
+
+def fit_threshold(start: Start, steps: Sequence[ops.Op]) -> ops.Threshold | None:
+    """The epilogue that gives sgn(f), None if it takes more than one threshold per channel."""
+
+    def positive(index: I64) -> NDArray[np.bool_]:
+        return real.is_positive(run(start, steps, accumulators(start, index)))
+
+    way = directions(start, steps)
+    falling = way == -1
+    first = first_true(lambda index: positive(index) ^ falling, start.low, start.high)
+    mixed = way == MIXED
+    if mixed.any():
+        found = _search_mixed(start, positive)
+        if found is None or not found[2][mixed].all():
+            return None
+        first, falling = np.where(mixed, found[0], first), np.where(mixed, found[1], falling)
+    return _as_threshold(start, first, falling)
+
+
+def _search_mixed(
+    start: Start, positive: Callable[[I64], NDArray[np.bool_]]
+) -> tuple[I64, NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """First change, whether the sign falls there, and whether it is the only change, from every accumulator in reach."""
+    span = int((start.high - start.low).max()) + 1
+    if not start.integer or span > SEARCHED:
+        return None
+    index = np.minimum(start.low + np.arange(span)[:, None], start.high)
+    signs = positive(index)
+    changes = signs[1:] != signs[:-1]
+    falling = signs[0] & changes.any(axis=0)
+    first = np.where(changes.any(axis=0), start.low + 1 + changes.argmax(axis=0), np.where(signs[0], start.low, start.high + 1))
+    return first, falling, changes.sum(axis=0) <= 1
+
+
+def _as_threshold(start: Start, first: I64, falling: NDArray[np.bool_]) -> ops.Threshold:
+    """`first`: where f turns >= 0 (or < 0 when falling). Channels without a change in reach become constant."""
+    always = np.where(falling, first > start.high, first <= start.low)
+    never = np.where(falling, first <= start.low, first > start.high)
+    flip = falling & ~always & ~never
+    if start.integer:
+        t = np.where(always, INT32.min, np.where(never, INT32.max, first))
+        return ops.Threshold(t.astype(np.int64), flip)
+    inside = accumulators(start, np.clip(first, start.low, start.high)) + 0.0  # -0.0 becomes +0.0
+    return ops.Threshold(np.where(always, -np.inf, np.where(never, np.inf, inside)).astype(np.float32), flip)
+
+
+# --- the clipped affine form ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Clipped:
+    """y = clip(acc * scale + offset, low, high) per channel."""
+
+    scale: F64
+    offset: F64
+    low: F64
+    high: F64
+
+
+def clipped_affine(start: Start, steps: Sequence[ops.Op]) -> Clipped | None:
+    """The chain in clipped affine form, None if a step is neither affine nor a clip."""
+    bias = np.zeros(start.channels) if start.bias is None else start.bias
+    infinite = np.full(start.channels, np.inf)
+    form: Clipped | None = Clipped(start.scale, bias, -infinite, infinite)
+    for step in steps:
+        form = _compose(form, step) if form is not None else None
+    return form
+
+
+def _compose(form: Clipped, step: ops.Op) -> Clipped | None:
+    if isinstance(step, ops.Dequantize):
+        return form
+    if isinstance(step, ops.Clip) or (isinstance(step, ops.Unary) and step.kind == "relu"):
+        low, high = (step.low, step.high) if isinstance(step, ops.Clip) else (0.0, np.inf)
+        return replace(form, low=np.clip(form.low, low, high), high=np.clip(form.high, low, high))
+    if isinstance(step, ops.BatchNorm):
+        factor = step.gamma / np.sqrt(step.variance + step.epsilon)
+        return _affine(form, factor, step.mean, step.beta)
+    if isinstance(step, ops.Scale):
+        return _affine(form, np.full_like(form.scale, step.factor), np.zeros_like(form.scale), np.full_like(form.scale, step.offset))
+    return None
+
+
+def _affine(form: Clipped, factor: F64, mean: F64, beta: F64) -> Clipped:
+    """(y - mean) * factor + beta on top of `form`; a negative factor swaps the bounds, zero leaves a constant."""
+    with np.errstate(invalid="ignore"):
+        low, high = (form.low - mean) * factor + beta, (form.high - mean) * factor + beta
+    constant = factor == 0
+    low, high = np.where(constant, beta, low), np.where(constant, beta, high)
+    return Clipped(form.scale * factor, (form.offset - mean) * factor + beta, np.minimum(low, high), np.maximum(low, high))
+
+
+def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
+    """The f32 epilogue of a chain, None unless it is affine with the same clip in every channel.
+
+    A binary value takes only two values, so any function of it is affine."""
+    if _is_binary(start):
+        return _through_two_points(start, steps)
+    form = clipped_affine(start, steps)
+    if form is None or np.ptp(_finite(form.low)) or np.ptp(_finite(form.high)):
+        return None
+    scale, offset = real.to_float32(form.scale), real.to_float32(form.offset)
+    if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
+        return None
+    return ops.Affine(scale, offset, float(np.float32(form.low[0])), float(np.float32(form.high[0])))
+
+
+def _finite(x: F64) -> F64:
+    return np.nan_to_num(x, posinf=1e300, neginf=-1e300)
+
+
+def _is_binary(start: Start) -> bool:
+    """Accumulators are exactly -1 and +1 (a stored s1 value)."""
+    return start.integer and bool((start.low == -1).all() and (start.high == 1).all()) and start.bias is None and bool((start.scale == 1).all())
+
+
+def _through_two_points(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
+    ends = run(start, steps, np.array([[-1.0], [1.0]]) * np.ones(start.channels))
+    if not np.isfinite(ends).all():
+        return None
+    scale, offset = (ends[1] - ends[0]) / 2, (ends[1] + ends[0]) / 2
+    return ops.Affine(real.to_float32(scale), real.to_float32(offset), -np.inf, np.inf)
+
+
+# --- s8 ---------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Requantized:
+    """An s8 epilogue and the number of channels whose float32 arithmetic still rounds differently somewhere (0: exact)."""
+
+    epilogue: ops.Affine | ops.PowerOfTwo
+    inexact: int
+
+
+def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requantized | None:
+    """The s8 epilogue of a chain that ends in `quantizer`, None if no clipped affine form comes close."""
+    fmt = quantizer_format(quantizer)
+    assert isinstance(fmt, S8)
+    staircase = _Staircase(start, tuple(steps), quantizer, fmt)
+    if not staircase.monotone:
+        return None
+    if _is_binary(start):
+        return _two_codes(staircase)
+    form = clipped_affine(start, steps)
+    if form is None:
+        return None
+    low, high = staircase.bounds(form)
+    if start.integer:
+        shifted = _fit_power_of_two(staircase, form, low, high)
+        if shifted is not None:
+            return Requantized(shifted, 0)
+    unit = 2.0 * quantizer.threshold * (1 - 2.0**-20) if isinstance(quantizer, ops.Ternary) else fmt.scale
+    scale, offset = real.to_float32(form.scale / unit), real.to_float32(form.offset / unit)
+    if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
+        return None
+    first = ops.Affine(scale, offset, low, high)
+    if not start.integer:
+        return _fit_float_source(staircase, first, quantizer)
+    found = _nudge(staircase, first)
+    # More than one code apart is no rounding: the clips differ between channels.
+    return found if found.inexact == 0 or _distance(staircase, found.epilogue) <= 1 else None
+
+
+def quantizer_format(op: Quantizer) -> Format:
+    """Format of a quantizer's output."""
+    return S8(1.0, 0) if isinstance(op, ops.Ternary) else op.fmt
+
+
+@dataclass(frozen=True, eq=False)
+class _Staircase:
+    """The stored code as a function of the accumulator."""
+
+    start: Start
+    steps: tuple[ops.Op, ...]
+    quantizer: Quantizer
+    fmt: S8
+
+    @property
+    def monotone(self) -> bool:
+        return MIXED not in directions(self.start, self.steps) or _is_binary(self.start)
+
+    def codes(self, index: I64) -> NDArray[np.int8]:
+        return real.to_codes(run(self.start, self.steps, accumulators(self.start, index)), self.quantizer)
+
+    def bounds(self, form: Clipped) -> tuple[int, int]:
+        """Smallest and largest code that the clips and the quantizer's range allow in any channel."""
+        low, high = real.to_codes(form.low, self.quantizer), real.to_codes(form.high, self.quantizer)
+        return int(low.min()), int(high.max())
+
+    def samples(self) -> I64:
+        """(n, C) accumulators: all in reach, or both sides of every step and the ends."""
+        low, high = self.start.low, self.start.high
+        span = int((high - low).max()) + 1
+        if self.start.integer and span * self.start.channels <= 1 << 20 and span <= SEARCHED:
+            return np.minimum(low + np.arange(span)[:, None], high)
+        falling = directions(self.start, self.steps) == -1
+        levels = np.arange(-127, 128)[:, None]
+        shape = (len(levels), self.start.channels)
+
+        def reached(index: I64) -> NDArray[np.bool_]:
+            codes = self.codes(index).astype(np.int64)
+            return np.where(falling, codes < levels, codes >= levels)
+
+        steps = first_true(reached, np.broadcast_to(low, shape), np.broadcast_to(high, shape))
+        steps = np.concatenate([steps, steps - 1, low[None], high[None]])
+        return np.clip(steps, low, high)
+
+
+def _two_codes(staircase: _Staircase) -> Requantized:
+    ends = np.array([[-1], [1]]) * np.ones(staircase.start.channels, np.int64)
+    codes = staircase.codes(ends).astype(np.int64) - staircase.fmt.zero_point
+    scale, offset = (codes[1] - codes[0]) / 2, (codes[1] + codes[0]) / 2
+    return Requantized(ops.Affine(real.to_float32(scale), real.to_float32(offset), -128, 127), 0)
+
+
+def _differs(staircase: _Staircase, epilogue: ops.Epilogue, samples: I64, wanted: NDArray[np.int8]) -> NDArray[np.bool_]:
+    """Channels where the epilogue stores another code than f for some sample."""
+    acc = accumulators(staircase.start, samples)
+    values = samples if staircase.start.integer else acc.astype(np.float32)
+    with np.errstate(all="ignore"):
+        differs: NDArray[np.bool_] = (apply_epilogue(epilogue, values, staircase.fmt) != wanted).any(axis=0)
+    return differs
+
+
+def _fit_power_of_two(staircase: _Staircase, form: Clipped, low: int, high: int) -> ops.PowerOfTwo | None:
+    """(acc + bias) / 2**shift when every channel's scale is a negative power of two and its offset a whole number of units."""
+    if isinstance(staircase.quantizer, ops.Ternary) or not (form.scale > 0).all():
+        return None
+    mantissa, exponent = np.frexp(form.scale / staircase.fmt.scale)
+    shift = 1 - exponent
+    if (mantissa != 0.5).any() or shift.min() < 0 or shift.max() > 30:  # noqa: PLR2004
+        return None
+    bias = form.offset / form.scale
+    reach = np.abs(bias) + np.maximum(np.abs(staircase.start.low), np.abs(staircase.start.high))
+    if (bias != np.rint(bias)).any() or (reach > INT32.max).any():
+        return None
+    epilogue = ops.PowerOfTwo(bias.astype(np.int32), shift.astype(np.int32), low, high)
+    samples = staircase.samples()
+    return None if _differs(staircase, epilogue, samples, staircase.codes(samples)).any() else epilogue
+
+
+def _nudge(staircase: _Staircase, first: ops.Affine) -> Requantized:
+    """Move scale and offset of channels that round differently by a few ulps until they do not."""
+    samples = staircase.samples()
+    wanted = staircase.codes(samples)
+    best = first
+    wrong = _differs(staircase, best, samples, wanted)
+    ordered = sorted(
+        ((s, o) for s in range(-NUDGES, NUDGES + 1) for o in range(-NUDGES, NUDGES + 1)), key=lambda p: abs(p[0]) + abs(p[1])
+    )
+    for scale_ulps, offset_ulps in ordered:
+        if not wrong.any():
+            break
+        trial = replace(first, scale=_move(first.scale, scale_ulps), offset=_move(first.offset, offset_ulps))
+        better = wrong & ~_differs(staircase, trial, samples, wanted)
+        best = replace(best, scale=np.where(better, trial.scale, best.scale), offset=np.where(better, trial.offset, best.offset))
+        wrong = wrong & ~better
+    return Requantized(best, int(wrong.sum()))
+
+
+def _distance(staircase: _Staircase, epilogue: ops.Epilogue) -> int:
+    """Largest difference in codes between the epilogue and f."""
+    samples = staircase.samples()
+    values = samples if staircase.start.integer else accumulators(staircase.start, samples).astype(np.float32)
+    with np.errstate(all="ignore"):
+        stored = apply_epilogue(epilogue, values, staircase.fmt).astype(np.int64)
+    return int(np.abs(stored - staircase.codes(samples)).max())
+
+
+def _move(x: ops.F32Array, ulps: int) -> ops.F32Array:
+    return (x + np.float32(ulps) * np.spacing(np.abs(x))).astype(np.float32)
+
+
+def _fit_float_source(staircase: _Staircase, first: ops.Affine, quantizer: Quantizer) -> Requantized | None:
+    """Float accumulators: for Ternary the two steps must be met exactly, for other quantizers the float32 form is the definition."""
+    if not isinstance(quantizer, ops.Ternary):
+        return Requantized(first, 0)
+    found = _nudge(staircase, first)
+    return found if found.inexact == 0 else None
