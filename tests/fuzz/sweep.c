@@ -1,0 +1,70 @@
+/* Every single-byte change of a file, to twelve values each, with the old checksums (must be refused) and with new ones
+ * (may be accepted, and is then run): `sweep [step] FILE...`. In Model.data, whose bytes are weights, only every
+ * step-th byte is changed. Prints what happened. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "blob.h"
+#include "safely.h"
+#include "test.h"
+
+typedef struct {
+  unsigned long trials, accepted, invoked;
+} tally;
+
+static void try_value(blob b, uint32_t at, uint8_t value, uint32_t covered, tally *t) {
+  uint8_t old = b.bytes[at];
+  if (value == old) {
+    return;
+  }
+  dqnn_prefix prefix = *blob_prefix(b);
+  b.bytes[at] = value;
+  CHECK(!safely_run(b.bytes, b.size, false).accepted || at >= covered);
+  blob_seal(b);
+  safely_result result = safely_run(b.bytes, b.size, true);
+  t->trials += 2;
+  t->accepted += result.accepted;
+  t->invoked += result.invoked;
+  b.bytes[at] = old;
+  *blob_prefix(b) = prefix;
+}
+
+static void sweep(blob b, uint32_t step, tally *t) {
+  dqnn_model model = blob_model(b);
+  uint32_t data = (uint32_t)(model.data - b.bytes), data_end = data + model.data_bytes;
+  uint32_t covered = model.prefix->signature_offset != 0 ? model.prefix->signature_offset : b.size;
+  for (uint32_t at = 0; at < b.size; ++at) {
+    if (at >= data && at < data_end && at % step != 0) {
+      continue;
+    }
+    uint8_t old = b.bytes[at];
+    const uint8_t others[] = {0, 0xFF, (uint8_t)(old + 1), (uint8_t)(old - 1)};
+    for (uint32_t bit = 0; bit < 8; ++bit) {
+      try_value(b, at, old ^ (uint8_t)(1u << bit), covered, t);
+    }
+    for (uint32_t i = 0; i < sizeof others; ++i) {
+      try_value(b, at, others[i], covered, t);
+    }
+  }
+}
+
+int main(int argc, char **argv) {
+  int first = 1;
+  uint32_t step = argc > 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
+  if (step != 0) {
+    first = 2;
+  } else {
+    step = 1;
+  }
+  for (int i = first; i < argc; ++i) {
+    blob b = blob_load("", argv[i]);
+    tally t = {0, 0, 0};
+    test_label = argv[i];
+    CHECK(safely_run(b.bytes, b.size, true).invoked);
+    sweep(b, step, &t);
+    (void)printf("%s: %lu trials, %lu accepted with new checksums, %lu of them run\n", argv[i], t.trials, t.accepted,
+                 t.invoked);
+    blob_free(b);
+  }
+  return test_failures != 0;
+}
