@@ -6,7 +6,7 @@
     interpreter = Interpreter("model.dqnn")
     y = interpreter.predict(x)
 
-Importing the package is fast: what a name needs is loaded when the name is used, and nothing here ever imports TensorFlow."""
+Importing the package is fast: what a name needs is loaded when the name is used. Nothing here imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._core import BlobError as BlobError
     from .exporter.api import export as export
-    from .interpreter import BlobError as BlobError
     from .interpreter import Interpreter as Interpreter
-    from .interpreter import TensorInfo as TensorInfo
-    from .interpreter import pack_s1 as pack_s1
-    from .interpreter import unpack_s1 as unpack_s1
+    from .tensors import TensorInfo as TensorInfo
+    from .tensors import pack_s1 as pack_s1
+    from .tensors import unpack_s1 as unpack_s1
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "BlobError": "interpreter",
+    "BlobError": "_core",
     "Interpreter": "interpreter",
-    "TensorInfo": "interpreter",
+    "TensorInfo": "tensors",
     "export": "exporter.api",
-    "pack_s1": "interpreter",
-    "unpack_s1": "interpreter",
+    "pack_s1": "tensors",
+    "unpack_s1": "tensors",
 }
 __all__ = ["BlobError", "Interpreter", "TensorInfo", "__version__", "export", "pack_s1", "unpack_s1"]
 

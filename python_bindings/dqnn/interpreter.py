@@ -1,0 +1,254 @@
+"""Runs .dqnn files on this machine with the very code that runs on a microcontroller.
+
+    interpreter = Interpreter("model.dqnn")
+    y = interpreter.predict(x)                       # a batch: (n, *shape) in, (n, *shape) out
+
+    interpreter.set_input(0, x[0])                   # or one sample, step by step
+    interpreter.invoke()
+    y0 = interpreter.get_output(0)
+
+Values are real numbers unless `raw=True` asks for stored ones, see `dqnn.tensors`. Every wrong argument is a ValueError
+that says what was expected. An interpreter may be used from several threads and pickled; `invoke` and `predict` release
+the GIL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from ._core import BlobError
+from .tensors import DTYPES, Array, TensorInfo, check_shape, check_stored, to_real, to_stored
+
+Blob: TypeAlias = "bytes | bytearray | memoryview"
+Batch: TypeAlias = "npt.ArrayLike | Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike]"
+
+# predict() converts and runs this many bytes of real values at a time.
+CHUNK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One step of a model: the Keras layers it computes, its kernel and the variant chosen on this machine."""
+
+    layer: str
+    kernel: str
+    isa: str
+    inputs: tuple[int, ...]
+    output: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """What `profile` measures for one node."""
+
+    node: NodeInfo
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NodeValue:
+    """What `trace` sees of one node: its output tensor."""
+
+    node: NodeInfo
+    tensor: TensorInfo
+    value: Array
+
+
+class Interpreter:
+    """One model, ready to run.
+
+    `isas` restricts the instruction sets to some of `dqnn._core.host_isas()`; results never depend on it."""
+
+    def __init__(self, model: str | os.PathLike[str] | Blob, *, isas: Sequence[str] | None = None) -> None:
+        self._isas = None if isas is None else list(isas)
+        self._native = _load(model, self._isas)
+        self.inputs: list[TensorInfo] = _ports("input", self._native.inputs())
+        self.outputs: list[TensorInfo] = _ports("output", self._native.outputs())
+        facts = self._native.model()
+        self.name: str = facts["name"]
+        self.producer: str = facts["producer"]
+        self.file_bytes: int = facts["file_bytes"]
+        self.arena_bytes: int = facts["arena_bytes"]
+        self.state_bytes: int = facts["state_bytes"]
+        self.memory_bytes: int = facts["memory_bytes"]
+        self.model_id: int = facts["model_id"]
+        self.model_version: int = facts["model_version"]
+
+    def __repr__(self) -> str:
+        ports = "; ".join(map(str, self.inputs)) + " -> " + "; ".join(map(str, self.outputs))
+        sizes = f"{self.file_bytes} B file, {self.memory_bytes} B memory"
+        return f"<dqnn.Interpreter {self.name or 'unnamed'}: {ports}; {sizes}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._native.blob(), self._isas)
+
+    # ---- one sample ----
+
+    def set_input(self, which: int | str, value: npt.ArrayLike, *, raw: bool = False) -> None:
+        """Sets one input, by index or name, to real values (raw=True: stored ones). It keeps its value over invokes."""
+        index = _find("input", self.inputs, which)
+        self._native.set_input(index, _stored(self.inputs[index], value, raw, batch=False))
+
+    def invoke(self) -> None:
+        """Runs the model once. RuntimeError if an input was never set."""
+        self._native.invoke()
+
+    def get_output(self, which: int | str = 0, *, raw: bool = False) -> Array:
+        """One output of the last invoke, by index or name: float32 reals, or the stored array with raw=True."""
+        index = _find("output", self.outputs, which)
+        return _fetched(self.outputs[index], self._native.get_output(index), raw, batch=None)
+
+    # ---- many ----
+
+    def predict(self, batch: Batch, *, threads: int = 1, raw: bool = False) -> Array | dict[str, Array]:
+        """Runs a batch. One input: an array (n, *shape). Several: a dict by name, or a list in order.
+
+        Returns an array for a model with one output, else a dict by name. raw=True: stored values in and out. Each
+        thread has an interpreter memory of its own; results do not depend on the number of threads."""
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        arrays = [_batch_of(info, value, raw) for info, value in zip(self.inputs, self._in_order(batch), strict=True)]
+        count = _common_length(self.inputs, arrays)
+        results = self._run_chunks(arrays, count, threads, raw)
+        if len(results) == 1:
+            return results[0]
+        return {info.name: result for info, result in zip(self.outputs, results, strict=True)}
+
+    def _in_order(self, batch: Batch) -> list[Any]:
+        names = [info.name for info in self.inputs]
+        if isinstance(batch, Mapping):
+            missing, unknown = sorted(set(names) - set(batch)), sorted(set(map(str, batch)) - set(names))
+            if missing or unknown:
+                raise ValueError(f"predict needs the inputs {names}: missing {missing}, unknown {unknown}")
+            return [batch[name] for name in names]
+        if len(names) == 1:
+            return [batch]
+        if not isinstance(batch, Sequence) or len(batch) != len(names):
+            raise ValueError(
+                f"this model has {len(names)} inputs: give predict a dict with {names}, or a list in this order"
+            )
+        return list(batch)
+
+    def _run_chunks(self, arrays: list[Array], count: int, threads: int, raw: bool) -> list[Array]:
+        sample = sum(int(np.prod(info.shape, dtype=np.int64)) * 4 for info in (*self.inputs, *self.outputs))
+        step = max(threads, CHUNK_BYTES // sample)
+        results = [_empty(info, count, raw) for info in self.outputs]
+        for start in range(0, count, step):
+            part = slice(start, min(start + step, count))
+            stored = [_stored(info, a[part], raw, batch=True) for info, a in zip(self.inputs, arrays, strict=True)]
+            size = part.stop - part.start
+            for info, result, data in zip(
+                self.outputs, results, self._native.invoke_batch(stored, size, threads), strict=True
+            ):
+                result[part] = _fetched(info, data, raw, batch=size)
+        return results
+
+    # ---- looking inside ----
+
+    @property
+    def nodes(self) -> list[NodeInfo]:
+        """The nodes in execution order."""
+        return [
+            NodeInfo(n["layer"], n["kernel"], n["isa"], tuple(n["inputs"]), n["output"], n["scratch_bytes"])
+            for n in self._native.nodes()
+        ]
+
+    def profile(self, repeats: int = 10) -> list[NodeTime]:
+        """Runs the inputs that are set `repeats` times and gives each node's mean time."""
+        if repeats < 1:
+            raise ValueError(f"repeats must be at least 1, got {repeats}")
+        return [NodeTime(*pair) for pair in zip(self.nodes, self._native.profile(repeats), strict=True)]
+
+    def trace(self, *, raw: bool = False) -> list[NodeValue]:
+        """Runs the inputs that are set once and gives every node's output, to compare implementations step by step."""
+        tensors = self._native.tensors()
+        values = []
+        for node, data in zip(self.nodes, self._native.trace(), strict=True):
+            t = tensors[node.output]
+            info = TensorInfo(node.layer, tuple(t["dims"]), DTYPES[t["dtype"]], t["scale"], t["zero_point"])
+            values.append(NodeValue(node, info, _fetched(info, bytearray(data), raw, batch=None)))
+        return values
+
+    def high_water(self) -> int:
+        """Bytes of the arena that a run with the inputs that are set touches, measured by painting it."""
+        return self._native.high_water()
+
+
+def _restore(blob: bytes, isas: list[str] | None) -> Interpreter:
+    return Interpreter(blob, isas=isas)
+
+
+def _load(model: str | os.PathLike[str] | Blob, isas: list[str] | None) -> _core.Interpreter:
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        return _core.Interpreter(model, isas)
+    if not isinstance(model, (str, os.PathLike)):
+        raise ValueError(f"Interpreter takes the path of a .dqnn file or its bytes, got {type(model).__name__}")
+    path = Path(model)
+    try:
+        return _core.Interpreter(path.read_bytes(), isas)
+    except BlobError as error:
+        error.args = (f"{path}: {error}",)
+        raise
+
+
+def _ports(kind: str, ports: Sequence[tuple[str, tuple[int, ...], int, float, int, int]]) -> list[TensorInfo]:
+    """Infos with unique names, so that each can be addressed by name."""
+    infos: list[TensorInfo] = []
+    for index, (name, shape, dtype, scale, zero_point, _) in enumerate(ports):
+        unique = name or f"{kind}_{index}"
+        if any(info.name == unique for info in infos):
+            unique = f"{unique}_{index}"
+        infos.append(TensorInfo(unique, tuple(shape), DTYPES[dtype], scale, zero_point))
+    return infos
+
+
+def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
+    listed = ", ".join(f"{i}: {info}" for i, info in enumerate(infos))
+    if isinstance(which, str):
+        for index, info in enumerate(infos):
+            if info.name == which:
+                return index
+        raise ValueError(f"no {kind} is named '{which}'; the model has {listed}")
+    index = int(which)
+    if not 0 <= index < len(infos):
+        raise ValueError(f"no {kind} has index {index}; the model has {listed}")
+    return index
+
+
+def _stored(info: TensorInfo, value: npt.ArrayLike, raw: bool, *, batch: bool) -> Array:
+    array = np.asarray(value)
+    check_shape(info, array, info.stored_shape if raw else info.shape, batch)
+    return check_stored(info, array) if raw else to_stored(info, array)
+
+
+def _fetched(info: TensorInfo, data: bytearray, raw: bool, *, batch: int | None) -> Array:
+    shape = info.stored_shape if batch is None else (batch, *info.stored_shape)
+    stored: Array = np.frombuffer(data, dtype=info.stored_dtype).reshape(shape)
+    return stored if raw else to_real(info, stored)
+
+
+def _empty(info: TensorInfo, count: int, raw: bool) -> Array:
+    if raw:
+        return np.empty((count, *info.stored_shape), info.stored_dtype)
+    return np.empty((count, *info.shape), np.float32)
+
+
+def _batch_of(info: TensorInfo, value: Any, raw: bool) -> Array:
+    array = np.asarray(value)
+    check_shape(info, array, info.stored_shape if raw else info.shape, batch=True)
+    return array
+
+
+def _common_length(infos: list[TensorInfo], arrays: list[Array]) -> int:
+    lengths = {info.name: len(array) for info, array in zip(infos, arrays, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"all inputs of a batch need the same number of samples, got {lengths}")
+    return next(iter(lengths.values()), 0)

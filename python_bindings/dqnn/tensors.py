@@ -1,0 +1,146 @@
+"""Between real values and stored ones: what a tensor of a .dqnn file holds (schema/SPEC.md section 2), as numpy arrays.
+
+* f32: float32, the value itself.
+* s8: int8; the value is scale * (stored - zero_point).
+* s1: uint32 words, ceil(n/32) of them for a last axis of n; element i is bit i%32 of word i/32: +1 for 0, -1 for 1.
+
+All functions take any number of leading (batch) dimensions. Reals are float32: a float64 is rounded first, as in
+Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+DTypeName: TypeAlias = Literal["s1", "s8", "f32"]
+
+DTYPES: tuple[DTypeName, ...] = ("s1", "s8", "f32")  # by DType of schema/dqnn.fbs
+WORD = 32
+STORED: dict[DTypeName, np.dtype[Any]] = {"s1": np.dtype("<u4"), "s8": np.dtype("i1"), "f32": np.dtype("<f4")}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a model; shapes have no batch dimension."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DTypeName
+    scale: float
+    zero_point: int
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of the stored array: packed words for s1."""
+        return (*self.shape[:-1], words(self.shape[-1])) if self.dtype == "s1" else self.shape
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Element type of the stored array."""
+        return STORED[self.dtype]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the stored array."""
+        return int(np.prod(self.stored_shape, dtype=np.int64)) * self.stored_dtype.itemsize
+
+    def __str__(self) -> str:
+        text = f"'{self.name}' {self.dtype} {self.shape}"
+        return f"{text} scale {self.scale:g} zero point {self.zero_point}" if self.dtype == "s8" else text
+
+
+def words(elements: int) -> int:
+    """32-bit words that hold a row of s1 elements."""
+    return -(-elements // WORD)
+
+
+def pack_s1(real: npt.ArrayLike) -> npt.NDArray[np.uint32]:
+    """Signs of the last axis, 32 to a word: x < 0 is bit 1, everything else (0 and -0.0 too) bit 0."""
+    negative = np.asarray(real) < 0
+    count = negative.shape[-1]
+    padded = np.zeros((*negative.shape[:-1], words(count) * WORD), dtype=np.bool_)
+    padded[..., :count] = negative
+    return np.packbits(padded, axis=-1, bitorder="little").view("<u4")
+
+
+def unpack_s1(packed: npt.ArrayLike, count: int) -> npt.NDArray[np.float32]:
+    """The `count` elements of the last axis as +1.0 and -1.0."""
+    octets = np.ascontiguousarray(packed, dtype="<u4").view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, count=count, bitorder="little")
+    return np.float32(1) - np.float32(2) * bits.astype(np.float32)
+
+
+def quantize_s8(real: npt.NDArray[np.float32], scale: float, zero_point: int) -> npt.NDArray[np.int8]:
+    """float32 product with the float32 reciprocal of the scale, rounded half to even, clipped. No NaNs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.rint(real * (np.float32(1) / np.float32(scale)))
+    clipped: npt.NDArray[np.float32] = np.clip(steps, -128 - zero_point, 127 - zero_point)
+    return (clipped + zero_point).astype(np.int8)
+
+
+def dequantize_s8(stored: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
+    """scale * (stored - zero_point), rounded once to float32."""
+    return np.float32(scale) * (stored.astype(np.int32) - zero_point).astype(np.float32)
+
+
+def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
+    """Real values as the tensor stores them; ValueError for what is no number."""
+    real = _as_float32(info, values)
+    if np.isnan(real).any():
+        raise ValueError(f"input {info} cannot take NaN (found at {_first_nan(real)})")
+    if info.dtype == "s1":
+        return pack_s1(real)
+    if info.dtype == "s8":
+        return quantize_s8(real, info.scale, info.zero_point)
+    return np.ascontiguousarray(real)
+
+
+def to_real(info: TensorInfo, stored: Array) -> npt.NDArray[np.float32]:
+    """Real values of a stored array."""
+    if info.dtype == "s1":
+        return unpack_s1(stored, info.shape[-1])
+    if info.dtype == "s8":
+        return dequantize_s8(stored, info.scale, info.zero_point)
+    return stored.astype(np.float32, copy=False)
+
+
+def check_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
+    """A stored array from the user (raw=True), contiguous; ValueError if its type is wrong or unused bits are set."""
+    array = np.asarray(values)
+    if array.dtype != info.stored_dtype:
+        raise ValueError(
+            f"input {info} with raw=True takes {info.stored_dtype.name} stored values, got {array.dtype.name}"
+        )
+    tail = info.shape[-1] % WORD
+    if info.dtype == "s1" and tail and array.size and int(array[..., -1].max()) >> tail:
+        raise ValueError(f"input {info}: bits {tail} to 31 of a row's last word must be 0")
+    return np.ascontiguousarray(array)
+
+
+def check_shape(info: TensorInfo, array: Array, expected: tuple[int, ...], batch: bool) -> None:
+    """ValueError unless the shape is the expected one, after a batch dimension where there is one."""
+    if array.shape[batch:] == expected and array.ndim == len(expected) + batch:
+        return
+    wanted = f"({', '.join(['batch', *map(str, expected)])})" if batch else str(expected)
+    hint = ""
+    if not batch and array.shape[1:] == expected:
+        hint = "; one sample has no batch dimension, predict() takes batches"
+    if batch and array.shape == expected:
+        hint = "; for one sample add a batch dimension: x[None]"
+    raise ValueError(f"input {info} expects shape {wanted}, got {array.shape}{hint}")
+
+
+def _as_float32(info: TensorInfo, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"input {info} takes numbers, got an array of {array.dtype}")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
+
+
+def _first_nan(array: Array) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
