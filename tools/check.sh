@@ -42,7 +42,7 @@ types() {
 configure() { # configure DIR COMPILER OPTIONS...
   local dir=$1 compiler=$2
   shift 2
-  cmake -S interpreter_c -B "$dir" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug "$@" >"$dir.log" 2>&1 || {
+  cmake -S interpreter_c -B "$dir" -G Ninja -DDQNN_PYTHON="$VENV/bin/python" -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug "$@" >"$dir.log" 2>&1 || {
     cat "$dir.log"
     return 1
   }
@@ -81,6 +81,7 @@ c_tests() {
 fuzz() {
   local dir=build/fuzz
   configure "$dir" clang -DDQNN_FUZZ=ON && cmake --build "$dir" -j "$JOBS" || return 1
+  tests/fuzz/run.sh "$dir" "$FUZZ_SECONDS" schema/golden/*.dqnn
 }
 
 mkdir -p build

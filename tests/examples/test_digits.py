@@ -62,15 +62,14 @@ def test_stored_outputs_are_what_keras_computes(digits: Path) -> None:
 def test_c_example_equals_python(
     repo: Path, digits: Path, tmp_path: Path, require_tool: Callable[[str], str]
 ) -> None:
-    from dqnn import Interpreter
-    from dqnn.exporter import export_model
+    from dqnn import Interpreter, export
 
     cmake = require_tool("cmake")
     subprocess.run([cmake, "-S", repo / "examples" / "c", "-B", tmp_path / "build"], check=True, capture_output=True)
     subprocess.run([cmake, "--build", tmp_path / "build"], check=True, capture_output=True)
 
     model = tmp_path / "model.dqnn"
-    export_model(digits / "digits_larq.h5", model)
+    export(digits / "digits_larq.h5", model)
     x = np.load(digits / "digits_test.npz")["x"][0]
     program = tmp_path / "build" / "classify"
     printed = subprocess.run([program, model], input=x.tobytes(), check=True, capture_output=True).stdout.decode()
