@@ -30,6 +30,7 @@ I64: TypeAlias = NDArray[np.int64]
 Quantizer: TypeAlias = ops.Quantize | ops.Ternary
 
 INT32 = np.iinfo(np.int32)
+INT8 = (-128, 127)
 FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
 NUDGES = 6  # ulps that scale and offset may move
@@ -197,12 +198,23 @@ def _as_threshold(start: Start, first: I64, falling: NDArray[np.bool_]) -> ops.T
 
 @dataclass(frozen=True, eq=False)
 class Clipped:
-    """y = clip(acc * scale + offset, low, high) per channel."""
+    """y = clip(acc * scale + offset, low, high) per channel; constant channels (scale 0) carry their clip in the offset."""
 
     scale: F64
     offset: F64
     low: F64
     high: F64
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The clip of the channels that are not constant, None if it differs between channels or would change a constant."""
+        varying = self.scale != 0
+        low, high = np.unique(self.low[varying]), np.unique(self.high[varying])
+        if max(len(low), len(high)) > 1:
+            return None
+        if len(low) == 0:
+            return -np.inf, np.inf
+        inside = (self.offset[~varying] >= low[0]) & (self.offset[~varying] <= high[0])
+        return (float(low[0]), float(high[0])) if inside.all() else None
 
 
 def clipped_affine(start: Start, steps: Sequence[ops.Op]) -> Clipped | None:
@@ -220,7 +232,8 @@ def _compose(form: Clipped, step: ops.Op) -> Clipped | None:
         return form
     if isinstance(step, ops.Clip) or (isinstance(step, ops.Unary) and step.kind == "relu"):
         low, high = (step.low, step.high) if isinstance(step, ops.Clip) else (0.0, np.inf)
-        return replace(form, low=np.clip(form.low, low, high), high=np.clip(form.high, low, high))
+        offset = np.where(form.scale == 0, np.clip(form.offset, low, high), form.offset)
+        return replace(form, offset=offset, low=np.clip(form.low, low, high), high=np.clip(form.high, low, high))
     if isinstance(step, ops.BatchNorm):
         factor = step.gamma / np.sqrt(step.variance + step.epsilon)
         return _affine(form, factor, step.mean, step.beta)
@@ -233,8 +246,7 @@ def _affine(form: Clipped, factor: F64, mean: F64, beta: F64) -> Clipped:
     """(y - mean) * factor + beta on top of `form`; a negative factor swaps the bounds, zero leaves a constant."""
     with np.errstate(invalid="ignore"):
         low, high = (form.low - mean) * factor + beta, (form.high - mean) * factor + beta
-    constant = factor == 0
-    low, high = np.where(constant, beta, low), np.where(constant, beta, high)
+    low, high = np.where(factor == 0, -np.inf, low), np.where(factor == 0, np.inf, high)
     return Clipped(form.scale * factor, (form.offset - mean) * factor + beta, np.minimum(low, high), np.maximum(low, high))
 
 
@@ -245,16 +257,13 @@ def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
     if _is_binary(start):
         return _through_two_points(start, steps)
     form = clipped_affine(start, steps)
-    if form is None or np.ptp(_finite(form.low)) or np.ptp(_finite(form.high)):
+    bounds = form.bounds() if form is not None else None
+    if form is None or bounds is None:
         return None
     scale, offset = real.to_float32(form.scale), real.to_float32(form.offset)
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         return None
-    return ops.Affine(scale, offset, float(np.float32(form.low[0])), float(np.float32(form.high[0])))
-
-
-def _finite(x: F64) -> F64:
-    return np.nan_to_num(x, posinf=1e300, neginf=-1e300)
+    return ops.Affine(scale, offset, float(np.float32(bounds[0])), float(np.float32(bounds[1])))
 
 
 def _is_binary(start: Start) -> bool:
@@ -333,7 +342,10 @@ class _Staircase:
 
     def bounds(self, form: Clipped) -> tuple[int, int]:
         """Smallest and largest code that the clips and the quantizer's range allow in any channel."""
-        low, high = real.to_codes(form.low, self.quantizer), real.to_codes(form.high, self.quantizer)
+        varying = form.scale != 0
+        if not varying.any():
+            return INT8
+        low, high = real.to_codes(form.low[varying], self.quantizer), real.to_codes(form.high[varying], self.quantizer)
         return int(low.min()), int(high.max())
 
     def samples(self) -> I64:
