@@ -189,7 +189,7 @@ def apply_epilogue(epilogue: ops.Epilogue, acc: Array, out: Format) -> Array:
         y = acc.astype(F) * epilogue.scale.astype(F) + epilogue.offset.astype(F)
         if isinstance(out, S8):
             return _round_to_s8(y, out, epilogue.act_min, epilogue.act_max)
-        return np.where(y < F(epilogue.act_min), F(epilogue.act_min), np.where(y > F(epilogue.act_max), F(epilogue.act_max), y))
+        return _clamp(y, epilogue)
     assert isinstance(out, S8)
     total = _wrap(acc + epilogue.bias)
     if isinstance(epilogue, ops.PowerOfTwo):
@@ -197,6 +197,11 @@ def apply_epilogue(epilogue: ops.Epilogue, acc: Array, out: Format) -> Array:
     else:
         rounded = fixed_point(total, epilogue.multiplier.astype(np.int64), epilogue.shift.astype(np.int64))
     return np.clip(rounded + out.zero_point, epilogue.act_min, epilogue.act_max).astype(np.int8)
+
+
+def _clamp(y: Floats, epilogue: ops.Affine) -> Floats:
+    low, high = F(epilogue.act_min), F(epilogue.act_max)
+    return np.where(y < low, low, np.where(y > high, high, y))
 
 
 def _round_to_s8(y: Floats, out: S8, act_min: float, act_max: float) -> Array:
@@ -268,6 +273,8 @@ def _binary(op: ops.BinaryKernel, inputs: list[Array], types: list[TensorType]) 
     if isinstance(op.out, S8):
         assert isinstance(op.epilogue, ops.Affine)
         return _round_to_s8(r * op.epilogue.scale.astype(F), op.out, op.epilogue.act_min, op.epilogue.act_max)
+    if isinstance(op.epilogue, ops.Affine):
+        return _clamp(r, op.epilogue)
     return apply_epilogue(op.epilogue, r, op.out)
 
 
