@@ -139,9 +139,10 @@ def _load(model_or_path: Any) -> Graph:
 def _lower(
     graph: Graph, io_dtype: Literal["auto", "f32"], constant_time: bool, requant: Literal["auto", "tflite"]
 ) -> tuple[Graph, tuple[Decision, ...]]:
-    from .passes import Options, lower
+    from .passes import Options, run_pipeline
 
-    return lower(graph, Options(io_dtype, requant, constant_time))
+    compiled = run_pipeline(graph, Options(io_dtype, requant, constant_time))
+    return compiled.graph, compiled.decisions
 
 
 def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
