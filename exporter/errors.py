@@ -1,0 +1,44 @@
+"""What can go wrong with a user's model, as data.
+
+`ExportError` carries every problem found in a model, so that a user repairs them all at once instead of one per run. Each `Problem` names the
+layer as the user wrote it, what was found, what is accepted and what to do. `UnreadableModel` is for files that cannot be read as a
+Keras model at all. The command line prints both without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One unsupported thing. `layer` is the Keras layer (`outer/inner` when nested), empty for the model as a whole."""
+
+    layer: str
+    found: str
+    accepted: str = ""
+    advice: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.layer}: {self.found}" if self.layer else self.found
+        if self.accepted:
+            text += f"; accepted: {self.accepted}"
+        if self.advice:
+            text += f". {self.advice}"
+        return text
+
+
+class DqnnError(Exception):
+    """Base of the errors a user can cause and repair."""
+
+
+class ExportError(DqnnError):
+    """The model cannot be exported; `problems` lists every reason."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnreadableModel(DqnnError):
+    """The file is no Keras model that can be read; the text says what it is and what is accepted."""

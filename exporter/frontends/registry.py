@@ -1,0 +1,108 @@
+"""Which handler builds which layer class, and what each supports: the source of the support table.
+
+A handler is registered under its library and class names. Files name classes in several ways (`QuantConv2D`, `larq.layers` + `QuantConv2D`,
+`Custom>QuantConv2D`, `Larq>QuantConv2D`); `identify` brings them to (library, class). Users can register handlers for layers of their own the
+same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from .archive import SavedLayer
+    from .builder import LayerContext
+
+Handler: TypeAlias = "Callable[[LayerContext], str | Sequence[str]]"
+WeightNames: TypeAlias = Callable[[Mapping[str, Any]], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class LayerSupport:
+    """One row of the support table. `forms` says what is supported, `limits` what is not."""
+
+    library: str
+    classes: tuple[str, ...]
+    forms: str
+    limits: tuple[str, ...]
+    weights: WeightNames
+    handler: Handler
+
+
+_HANDLERS: dict[tuple[str, str], LayerSupport] = {}
+_REFUSED: dict[str, str] = {}
+
+
+def no_weights(config: Mapping[str, Any]) -> Sequence[str]:
+    return ()
+
+
+def register(
+    *classes: str, library: str = "keras", forms: str = "", limits: Iterable[str] = (), weights: WeightNames = no_weights
+) -> Callable[[Handler], Handler]:
+    """Decorator: the function builds layers of these classes. `weights` names the variables in the order the layer creates them."""
+
+    def add(handler: Handler) -> Handler:
+        support = LayerSupport(library, classes, forms, tuple(limits), weights, handler)
+        for name in classes:
+            _HANDLERS[library, name] = support
+        return handler
+
+    return add
+
+
+def refuse(*classes: str, advice: str) -> None:
+    """Known classes without a handler: what to do instead."""
+    for name in classes:
+        _REFUSED[name] = advice
+
+
+def support_table() -> tuple[LayerSupport, ...]:
+    """Every registered row once, in order of registration."""
+    return tuple(dict.fromkeys(_HANDLERS.values()))
+
+
+def refused_classes() -> Mapping[str, str]:
+    """Classes that are known and refused, with the advice given."""
+    return dict(_REFUSED)
+
+
+_KERAS_MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
+_KNOWN_LIBRARIES = ("keras", "larq", "qkeras")
+
+
+def identify(layer: SavedLayer) -> tuple[str, str]:
+    """(library, class) of a layer; the library is empty where the file does not say it."""
+    package, _, class_name = layer.class_name.rpartition(">")
+    if not package:
+        package = layer.registered_name.rpartition(">")[0]
+    if ".ops." in layer.module and layer.module.split(".")[0] == "keras":
+        return ("keras.ops", class_name)
+    top = layer.module.split(".")[0]
+    if top in _KERAS_MODULES:
+        return ("keras", class_name)
+    if top:
+        return (top, class_name)
+    package = package.lower()
+    return ("" if package in ("", "custom") else package.split(".")[0], class_name)
+
+
+def find(layer: SavedLayer) -> LayerSupport | None:
+    """The handler's row for a layer, None if nobody registered one."""
+    library, class_name = identify(layer)
+    libraries = (library,) if library else (*_KNOWN_LIBRARIES, "custom")
+    for candidate in libraries:
+        if (candidate, class_name) in _HANDLERS:
+            return _HANDLERS[candidate, class_name]
+    return None
+
+
+def advice_for(layer: SavedLayer) -> str:
+    """What to write instead of an unsupported layer."""
+    library, class_name = identify(layer)
+    if class_name in _REFUSED:
+        return _REFUSED[class_name]
+    if library in ("", *_KNOWN_LIBRARIES):
+        return "Replace it by supported layers"
+    return f"Replace it by supported layers, or register a handler: dqnn.exporter.frontends.register({class_name!r}, library={library!r})"
