@@ -1,8 +1,21 @@
-/* Scratch of families whose variants want none so far. */
+/* Scratch of the fast convolutions, compiled into every runtime: each target plans the same. */
+#include "dqnn/dqnn_config.h"
+#include "map.h"
+#include "opt/conv_float.h"
+#include "opt/conv_pairs.h"
+#include "plan.h"
 #include "scratch.h"
 
+static uint32_t capped(uint64_t bytes) { return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes; }
+
 uint32_t dqnn_scratch_conv(const dqnn_call *call) {
-  (void)call;
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  uint64_t kernel_h = v.params->kernel_h, row_taps = (uint64_t)v.params->kernel_w * v.group_in;
+  if (types.weights == DQNN_F32) return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out));
+  if (types.weights == DQNN_S8 && types.input != DQNN_F32) {
+    return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
+  }
   return 0;
 }
 
