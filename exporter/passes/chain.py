@@ -302,7 +302,10 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
     form = clipped_affine(start, steps)
     if form is None:
         return None
-    low, high = staircase.bounds(form)
+    bounds = staircase.bounds(form)
+    if bounds is None:
+        return None
+    low, high = bounds
     if start.integer:
         shifted = _fit_power_of_two(staircase, form, low, high)
         if shifted is not None:
@@ -340,13 +343,18 @@ class _Staircase:
     def codes(self, index: I64) -> NDArray[np.int8]:
         return real.to_codes(run(self.start, self.steps, accumulators(self.start, index)), self.quantizer)
 
-    def bounds(self, form: Clipped) -> tuple[int, int]:
-        """Smallest and largest code that the clips and the quantizer's range allow in any channel."""
+    def bounds(self, form: Clipped) -> tuple[int, int] | None:
+        """Smallest and largest code that the clips and the quantizer's range allow, None if they differ between channels.
+
+        Channels of integers may differ where the clip is out of their reach; comparing all codes will tell."""
         varying = form.scale != 0
         if not varying.any():
             return INT8
         low, high = real.to_codes(form.low[varying], self.quantizer), real.to_codes(form.high[varying], self.quantizer)
-        return int(low.min()), int(high.max())
+        constant = real.to_codes(form.offset[~varying], self.quantizer)
+        same = low.min() == low.max() and high.min() == high.max()
+        inside = (constant >= low.min()).all() and (constant <= high.max()).all()
+        return (int(low.min()), int(high.max())) if self.start.integer or (same and inside) else None
 
     def samples(self) -> I64:
         """(n, C) accumulators: all in reach, or both sides of every step and the ends."""
