@@ -1,0 +1,76 @@
+"""Running a case on the C kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from dqnn import _core
+from hypothesis import strategies as st
+
+from .cases import Case, Kernel
+
+T = TypeVar("T")
+IN_PLACE = 2**32 - 1
+KERNELS = [Kernel(**{**row, "variants": tuple(row["variants"])}) for row in _core.kernels()]
+BY_NAME = {k.name: k for k in KERNELS}
+
+
+class Seeded:
+    """A draw from a seed."""
+
+    def __init__(self, *seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self._rng.integers(low, high + 1))
+
+    def choice(self, options: Sequence[T]) -> T:
+        return options[int(self._rng.integers(len(options)))]
+
+
+class Drawn:
+    """A draw that hypothesis makes and shrinks."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    def integer(self, low: int, high: int) -> int:
+        return self._data.draw(st.integers(low, high))
+
+    def choice(self, options: Sequence[T]) -> T:
+        return self._data.draw(st.sampled_from(options))
+
+
+def plan(case: Case) -> tuple[int, int]:
+    """(scratch bytes, overlap bytes); raises PlanError."""
+    definitions = [t.definition for t in case.inputs]
+    return _core.plan(case.kernel.id, definitions, case.output.definition, list(case.constants), case.params_bytes)
+
+
+def run(case: Case, isa: str, output_at: int | None = None) -> bytes:
+    definitions = [t.definition for t in case.inputs]
+    return _core.run_kernel(
+        case.kernel.id, isa, list(case.data), definitions, case.output.definition, list(case.constants),
+        case.params_bytes, output_at,
+    )  # fmt: skip
+
+
+def check(case: Case) -> None:
+    """Every variant gives the expected bytes, in place too where the plan allows it."""
+    _, overlap = plan(case)
+    places = (None, 0) if overlap == IN_PLACE else (None,)
+    for isa in case.kernel.variants:
+        for place in places:
+            got = run(case, isa, place)
+            assert got == case.expected, describe(case, isa, place, got)
+
+
+def describe(case: Case, isa: str, place: int | None, got: bytes) -> str:
+    differing = [i for i, (a, b) in enumerate(zip(got, case.expected, strict=True)) if a != b]
+    where = "" if place is None else " in place"
+    return (
+        f"{case.kernel.name} {isa}{where}: {len(differing)} of {len(got)} bytes differ, first at {differing[0]}; "
+        f"{case.params}, inputs {case.inputs}, output {case.output}"
+    )

@@ -1,0 +1,42 @@
+"""Every kernel of kernels.def, in every variant, against schema/SPEC.md: seeded cases and hypothesis draws.
+
+DQNN_KERNEL_CASES sets the number of seeded cases for each kernel (default 25)."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from dqnn import _core
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .cases import FAMILIES, Kernel, make
+from .harness import KERNELS, Drawn, Seeded, check
+
+CASES = int(os.environ.get("DQNN_KERNEL_CASES", "25"))
+
+
+def usable(kernel: Kernel) -> Kernel:
+    """Without the variants that this machine's processor lacks."""
+    host = set(_core.host_isas()) if hasattr(_core, "host_isas") else set(kernel.variants)
+    return Kernel(**{**kernel.__dict__, "variants": tuple(v for v in kernel.variants if v in host)})
+
+
+def test_every_kernel_is_covered() -> None:
+    assert [k.id for k in KERNELS] == list(range(len(KERNELS)))
+    assert {k.family for k in KERNELS} == set(FAMILIES)
+    assert all(k.variants[-1] == "ref" for k in KERNELS)
+
+
+@pytest.mark.parametrize("kernel", [usable(k) for k in KERNELS], ids=lambda k: k.name)
+def test_seeded(kernel: Kernel) -> None:
+    for number in range(CASES):
+        check(make(kernel, Seeded(kernel.id, number)))
+
+
+@pytest.mark.parametrize("kernel", [usable(k) for k in KERNELS], ids=lambda k: k.name)
+@settings(max_examples=5, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_drawn(kernel: Kernel, data: st.DataObject) -> None:
+    check(make(kernel, Drawn(data)))
