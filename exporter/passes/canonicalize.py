@@ -15,6 +15,8 @@ from ..ir.types import F32, S1, S8, TensorType
 from .context import Context
 from .editor import Editor
 
+WITH_ALPHA = ("elu", "leaky_relu")
+
 
 def run(graph: Graph, context: Context) -> Graph:
     """One spelling for every construct."""
@@ -34,6 +36,9 @@ def _simplify(editor: Editor, node: Node) -> bool:
         return True
     if isinstance(node.op, ops.Unary) and node.op.kind == "relu":
         editor.put(ops.Clip(0.0, np.inf), node.inputs, node.output, node.layers)
+        return True
+    if isinstance(node.op, ops.Unary) and node.op.alpha != 0 and node.op.kind not in WITH_ALPHA:
+        editor.put(ops.Unary(node.op.kind), node.inputs, node.output, node.layers)
         return True
     if isinstance(node.op, ops.Reshape):
         return _merge_reshape(editor, node)
