@@ -59,8 +59,10 @@ def train_and_save(build: Callable[[], Any], name: str, args: argparse.Namespace
     outputs = model.predict(to_input(digits.test_pixels), batch_size=100, verbose=0)
     accuracy = float(np.mean(outputs.argmax(axis=1) == digits.test_labels))
     args.out.mkdir(parents=True, exist_ok=True)
+    weights = model.get_weights()
+    tf.keras.backend.clear_session()  # so that layer names start from the beginning again
     plain = build()  # never compiled: the optimizer's state would triple the files
-    plain.set_weights(model.get_weights())
+    plain.set_weights(weights)
     for suffix in ("h5", "keras"):
         plain.save(args.out / f"digits_{name}.{suffix}")
     store_reference(args.out / "digits_test.npz", digits, name, outputs)
