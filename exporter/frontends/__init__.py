@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir.graph import Graph
-from . import keras, larq, qkeras  # noqa: F401  (register their handlers)
+from . import keras, keras_ops, larq, qkeras  # noqa: F401  (register their handlers)
 from .archive import SavedModel, read_model
 from .builder import build_graph
 from .registry import register, support_table

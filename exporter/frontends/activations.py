@@ -21,7 +21,9 @@ _FUNCTIONS: dict[str, Callable[[int], Ops]] = {
     "relu6": lambda keras: (ops.Clip(0.0, 6.0),),
     "sigmoid": lambda keras: (ops.Unary("sigmoid"),),
     # Keras 3 changed the slope of the hard sigmoid from 0.2 to 1/6.
-    "hard_sigmoid": lambda keras: (ops.Scale(1 / 6, 0.5), ops.Clip(0.0, 1.0)) if keras >= 3 else (ops.Unary("hard_sigmoid"),),
+    "hard_sigmoid": lambda keras: (
+        (ops.Scale(1 / 6, 0.5), ops.Clip(0.0, 1.0)) if keras >= 3 else (ops.Unary("hard_sigmoid"),)
+    ),
     "tanh": lambda keras: (ops.Unary("tanh"),),
     "elu": lambda keras: (ops.Unary("elu", 1.0),),
     "selu": lambda keras: (ops.Unary("selu"),),
@@ -74,7 +76,9 @@ def activation_ops(ctx: LayerContext, identifier: Any, qkeras: bool = False) -> 
     if spelling.name in _LAYERS:
         return _LAYERS[spelling.name](dict(spelling.kwargs))
     if spelling.name not in _FUNCTIONS:
-        raise Unsupported(f"activation {spelling.name} is unknown", _accepted(), "Use one of these, or a layer such as ReLU or PReLU")
+        raise Unsupported(
+            f"activation {spelling.name} is unknown", _accepted(), "Use one of these, or a layer such as ReLU or PReLU"
+        )
     return _FUNCTIONS[spelling.name](ctx.keras)
 
 
@@ -91,7 +95,9 @@ def relu_ops(config: dict[str, Any]) -> Ops:
     most = config.get("max_value")
     high = math.inf if most is None else float(most)
     if float(config.get("threshold") or 0.0) != 0.0:
-        raise Unsupported("ReLU with a threshold stands as activation of another layer", advice="Write it as a layer of its own")
+        raise Unsupported(
+            "ReLU with a threshold stands as activation of another layer", advice="Write it as a layer of its own"
+        )
     if slope == 0.0:
         return (ops.Clip(0.0, high),)
     leaky = ops.Unary("leaky_relu", float(np.float32(slope)))
@@ -110,7 +116,10 @@ def elu_ops(config: dict[str, Any]) -> Ops:
 
 def _softmax_ops(config: dict[str, Any]) -> Ops:
     if config.get("axis", -1) != -1:
-        raise Unsupported("Softmax over another axis than the last stands as activation of another layer", advice="Write it as a layer")
+        raise Unsupported(
+            "Softmax over another axis than the last stands as activation of another layer",
+            advice="Write it as a layer",
+        )
     return (ops.Softmax(),)
 
 

@@ -48,6 +48,11 @@ class SavedLayer:
     is_model: bool = False
     build_shape: Any = None  # the input shape the layer was built with, where the file says it
 
+    @property
+    def keras3_operation(self) -> bool:
+        """Whether this is an operation on tensors (`x * 2`) rather than a layer, where the file does not say its module."""
+        return bool(self.inbound) and isinstance(self.inbound[0], dict) and "trainable" not in self.config
+
     def leaves(self) -> Iterator[SavedLayer]:
         """The layers that are no models, depth first."""
         for layer in self.layers:
@@ -93,7 +98,9 @@ def _read_file(path: str) -> SavedModel:
         return _guarded(_read_h5, path)
     if start[:4] == b"PK\x03\x04":
         return _guarded(_read_keras, path)
-    raise UnreadableModel(f"{path} is neither an HDF5 file nor a .keras archive (it begins with {start[:4]!r}); accepted: {ACCEPTED}")
+    raise UnreadableModel(
+        f"{path} is neither an HDF5 file nor a .keras archive (it begins with {start[:4]!r}); accepted: {ACCEPTED}"
+    )
 
 
 def _guarded(read: Any, path: str) -> SavedModel:
@@ -104,11 +111,25 @@ def _guarded(read: Any, path: str) -> SavedModel:
         raise
     except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnreadableModel(f"{path} is damaged or incomplete: {error}") from error
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError, EOFError, MemoryError) as error:
-        raise UnreadableModel(f"{path} is damaged or incomplete ({type(error).__name__}: {_first_line(error)})") from error
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        TypeError,
+        RuntimeError,
+        AttributeError,
+        RecursionError,
+        EOFError,
+        MemoryError,
+    ) as error:
+        raise UnreadableModel(
+            f"{path} is damaged or incomplete ({type(error).__name__}: {_first_line(error)})"
+        ) from error
     except Exception as error:
         # zlib.error and lzma.LZMAError derive from Exception directly
-        raise UnreadableModel(f"{path} is damaged or incomplete ({type(error).__name__}: {_first_line(error)})") from error
+        raise UnreadableModel(
+            f"{path} is damaged or incomplete ({type(error).__name__}: {_first_line(error)})"
+        ) from error
     assert isinstance(result, SavedModel)
     return result
 
@@ -121,7 +142,11 @@ def _read_h5(path: str) -> SavedModel:
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
             weights_only = "layer_names" in file.attrs or "layers" in file or "model_weights" in file
-            found = "holds weights only, without the description of the model" if weights_only else "is an HDF5 file but no Keras model"
+            found = (
+                "holds weights only, without the description of the model"
+                if weights_only
+                else "is an HDF5 file but no Keras model"
+            )
             raise UnreadableModel(f"{path} {found}; accepted: {ACCEPTED} (not model.save_weights)")
         text = h5_weights.text(file.attrs["model_config"])
         root = _tree(json.loads(text), path)
@@ -205,7 +230,10 @@ def _saved_layer(entry: Any, prefix: str, depth: int) -> SavedLayer:
         config = {"name": str(entry.get("name", entry["class_name"]))}
     name = str(entry.get("name") or config.get("name") or entry["class_name"])
     class_name = str(entry["class_name"])
-    is_model = isinstance(config.get("layers"), list)
+    inside = config.get("layers")
+    is_model = isinstance(inside, list)
+    if not isinstance(inside, list):
+        inside = []
     path = prefix + name
     inner = "" if depth == 0 else path + "/"
     return SavedLayer(
@@ -216,7 +244,7 @@ def _saved_layer(entry: Any, prefix: str, depth: int) -> SavedLayer:
         registered_name=str(entry.get("registered_name") or ""),
         config=config,
         inbound=tuple(entry.get("inbound_nodes") or ()),
-        layers=tuple(_saved_layer(item, inner, depth + 1) for item in config["layers"]) if is_model else (),
+        layers=tuple(_saved_layer(item, inner, depth + 1) for item in inside),
         is_model=is_model or class_name in _MODEL_CLASSES,
         build_shape=(entry.get("build_config") or {}).get("input_shape"),
     )
@@ -279,7 +307,9 @@ def _numbered(root: SavedLayer, file: h5py.File) -> dict[str, tuple[Weight, ...]
             if layer.is_model:
                 visit(layer, child + "/layers")
             else:
-                weights[layer.path] = tuple(Weight(name, value) for name, value in h5_weights.read_numbered(file, child))
+                weights[layer.path] = tuple(
+                    Weight(name, value) for name, value in h5_weights.read_numbered(file, child)
+                )
 
     visit(root, "layers")
     return weights
@@ -290,7 +320,9 @@ def _read_object(model: Any) -> SavedModel:
     try:
         config = json.loads(model.to_json())
     except Exception as error:  # whatever a user's get_config raises
-        raise UnreadableModel(f"{type(model).__name__}.to_json() failed: {error}; only Sequential and Functional models can be read") from error
+        raise UnreadableModel(
+            f"{type(model).__name__}.to_json() failed: {error}; only Sequential and Functional models can be read"
+        ) from error
     root = _tree(config, str(getattr(model, "name", "the model")))
     weights: dict[str, tuple[Weight, ...]] = {}
 

@@ -90,7 +90,10 @@ class LayerContext:
         value = self.optional_weight(name)
         if value is None:
             have = ", ".join(weight.name or "unnamed" for weight in self._weights()) or "none"
-            raise Unsupported(f"the file holds no {name} for this layer (it holds: {have})", advice="Save the whole model after it has been built")
+            raise Unsupported(
+                f"the file holds no {name} for this layer (it holds: {have})",
+                advice="Save the whole model after it has been built",
+            )
         return value
 
     def optional_weight(self, name: str) -> NDArray[np.float32] | None:
@@ -163,17 +166,28 @@ class _Builder:
         ports |= dict(zip(outputs, (ref.layer for ref in inner.outputs), strict=True))
         used = _reachable(self.nodes, outputs)
         types = {name: self.types[name] for name in (*inputs, *(node.output for node in used))}
-        return Graph(root.name, tuple(map(str, inputs)), tuple(map(str, outputs)), tuple(used), types, {str(k): v for k, v in ports.items()})
+        return Graph(
+            root.name,
+            tuple(map(str, inputs)),
+            tuple(map(str, outputs)),
+            tuple(used),
+            types,
+            {str(k): v for k, v in ports.items()},
+        )
 
     def _input(self, path: str, config: Mapping[str, Any], fallback: Any) -> str:
         batched = config.get("batch_input_shape") or config.get("batch_shape") or fallback
         if not isinstance(batched, list) or any(isinstance(n, list) for n in batched):
-            self.problems.append(Problem(path, "the input shape is unknown", "fixed shapes", "Begin the model with Input(shape=...)"))
+            self.problems.append(
+                Problem(path, "the input shape is unknown", "fixed shapes", "Begin the model with Input(shape=...)")
+            )
             return _Value(UNKNOWN)
         shape = tuple(batched[1:])
         if not shape or len(shape) > 4 or any(not isinstance(n, int) or n < 1 for n in shape):
             found = f"the input has shape {tuple(batched)}"
-            self.problems.append(Problem(path, found, "1 to 4 known dimensions behind the batch", "Give Input(shape=...) fixed sizes"))
+            self.problems.append(
+                Problem(path, found, "1 to 4 known dimensions behind the batch", "Give Input(shape=...) fixed sizes")
+            )
             return _Value(UNKNOWN)
         return self._new_value(path, TensorType(shape, F32()))
 
@@ -206,7 +220,9 @@ class _Builder:
         inner = network(model)
         values: dict[tuple[str, int], list[str]] = {}
         if len(inner.inputs) not in (0, len(inputs)):
-            self.problems.append(Problem(model.path, f"{len(inputs)} inputs are connected", f"{len(inner.inputs)} inputs"))
+            self.problems.append(
+                Problem(model.path, f"{len(inputs)} inputs are connected", f"{len(inner.inputs)} inputs")
+            )
             return [_Value(UNKNOWN)] * len(inner.outputs)
         for layer, value in zip(inner.inputs, inputs, strict=False):
             values[layer.name, 0] = [value]
@@ -265,12 +281,18 @@ _FLOATS = ("float32", "")
 def _check_common(context: LayerContext) -> None:
     """What no layer supports: channels_first, other precisions than float32, training mode inside the model."""
     if context.get("data_format") == "channels_first":
-        context.problem("data_format is channels_first", "channels_last", "Build the model with data_format='channels_last'")
+        context.problem(
+            "data_format is channels_first", "channels_last", "Build the model with data_format='channels_last'"
+        )
     policy = context.get("dtype", "float32")
     if isinstance(policy, dict):
         policy = (policy.get("config") or {}).get("name", "float32")
     if str(policy) not in _FLOATS and not str(policy).startswith(("int", "uint", "bool")):
-        context.problem(f"dtype is {policy}", "float32", "Build the model under the float32 policy and copy the weights with set_weights")
+        context.problem(
+            f"dtype is {policy}",
+            "float32",
+            "Build the model under the float32 policy and copy the weights with set_weights",
+        )
     if context.kwargs.get("training") is True or context.kwargs.get("training") == 1:
         context.problem("the layer is called with training=True", "inference", "Call it without training=True")
 

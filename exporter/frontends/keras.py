@@ -35,7 +35,14 @@ def dense(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.dense(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
 
 
-@register("Conv1D", "Conv2D", "Convolution1D", "Convolution2D", forms="strides, dilation, groups, valid, same, causal (1D)", weights=_with_bias("kernel"))
+@register(
+    "Conv1D",
+    "Conv2D",
+    "Convolution1D",
+    "Convolution2D",
+    forms="strides, dilation, groups, valid, same, causal (1D)",
+    weights=_with_bias("kernel"),
+)
 def conv(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.conv(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
 
@@ -44,7 +51,12 @@ def _depthwise_names(config: Mapping[str, Any]) -> Sequence[str]:
     return ("depthwise_kernel", "bias") if config.get("use_bias", True) else ("depthwise_kernel",)
 
 
-@register("DepthwiseConv1D", "DepthwiseConv2D", forms="strides, dilation, any depth multiplier, valid, same", weights=_depthwise_names)
+@register(
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    forms="strides, dilation, any depth multiplier, valid, same",
+    weights=_depthwise_names,
+)
 def depthwise(ctx: LayerContext) -> str:
     # Keras 3 names the variable `kernel`.
     found = ctx.optional_weight("kernel")
@@ -52,13 +64,23 @@ def depthwise(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.depthwise(ctx, ctx.x, float_kernel(kernel), lowering.bias(ctx)))
 
 
-@register("SeparableConv1D", "SeparableConv2D", forms="strides, dilation, valid, same", weights=_with_bias("depthwise_kernel", "pointwise_kernel"))
+@register(
+    "SeparableConv1D",
+    "SeparableConv2D",
+    forms="strides, dilation, valid, same",
+    weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
+)
 def separable(ctx: LayerContext) -> str:
     first, second = float_kernel(ctx.weight("depthwise_kernel")), float_kernel(ctx.weight("pointwise_kernel"))
     return _finish(ctx, lowering.separable(ctx, ctx.x, first, second, lowering.bias(ctx)))
 
 
-@register("Conv2DTranspose", "Convolution2DTranspose", forms="strides, dilation, output_padding, valid, same", weights=_with_bias("kernel"))
+@register(
+    "Conv2DTranspose",
+    "Convolution2DTranspose",
+    forms="strides, dilation, output_padding, valid, same",
+    weights=_with_bias("kernel"),
+)
 def conv_transpose(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.transposed(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
 
@@ -84,8 +106,10 @@ def batch_norm(ctx: LayerContext) -> str:
     mean, variance = ctx.weight("moving_mean"), ctx.weight("moving_variance")
     gamma = ctx.weight("gamma") if ctx.get("scale", True) else np.ones_like(mean)
     beta = ctx.weight("beta") if ctx.get("center", True) else np.zeros_like(mean)
-    arrays = (array.astype(np.float64) for array in (gamma, beta, mean, variance))
-    return ctx.emit(ops.BatchNorm(*arrays, epsilon=float(ctx.get("epsilon", 1e-3))), ctx.x)
+    doubles = [array.astype(np.float64) for array in (gamma, beta, mean, variance)]
+    return ctx.emit(
+        ops.BatchNorm(doubles[0], doubles[1], doubles[2], doubles[3], float(ctx.get("epsilon", 1e-3))), ctx.x
+    )
 
 
 @register("PReLU", forms="any shared_axes", weights=lambda config: ("alpha",))
@@ -127,7 +151,9 @@ def activation(ctx: LayerContext) -> str:
 @register("ReLU", forms="max_value, negative_slope, threshold")
 def relu(ctx: LayerContext) -> str:
     if float(ctx.get("threshold", 0.0)) != 0.0:
-        return thresholded(ctx, ctx.x, float(ctx.get("threshold")), float(ctx.get("negative_slope", 0.0)), ctx.get("max_value"))
+        return thresholded(
+            ctx, ctx.x, float(ctx.get("threshold")), float(ctx.get("negative_slope", 0.0)), ctx.get("max_value")
+        )
     return ctx.chain(ctx.x, relu_ops(dict(ctx.config)))
 
 
@@ -339,7 +365,10 @@ def up_sampling(ctx: LayerContext) -> str:
 
 
 def view(
-    shape: tuple[int, ...], start: tuple[int, ...] | None = None, step: tuple[int, ...] | None = None, repeat: tuple[int, ...] | None = None
+    shape: tuple[int, ...],
+    start: tuple[int, ...] | None = None,
+    step: tuple[int, ...] | None = None,
+    repeat: tuple[int, ...] | None = None,
 ) -> ops.View:
     """A view that keeps the order of the axes."""
     rank = len(shape)
@@ -351,7 +380,9 @@ def permute(ctx: LayerContext, x: str, order: Sequence[int]) -> str:
     """Output axis k is input axis order[k]."""
     shape = ctx.shape(x)
     rank = len(shape)
-    return ctx.emit(ops.View(tuple(shape[axis] for axis in order), tuple(order), (0,) * rank, (1,) * rank, (1,) * rank), x)
+    return ctx.emit(
+        ops.View(tuple(shape[axis] for axis in order), tuple(order), (0,) * rank, (1,) * rank, (1,) * rank), x
+    )
 
 
 @register("Flatten", forms="any rank")
@@ -384,7 +415,10 @@ def repeat_vector(ctx: LayerContext) -> str:
 
 @register("Rescaling", forms="scale and offset, one number or one per channel")
 def rescaling(ctx: LayerContext) -> str:
-    scale, offset = np.asarray(ctx.get("scale", 1.0), dtype=np.float64), np.asarray(ctx.get("offset", 0.0), dtype=np.float64)
+    scale, offset = (
+        np.asarray(ctx.get("scale", 1.0), dtype=np.float64),
+        np.asarray(ctx.get("offset", 0.0), dtype=np.float64),
+    )
     if scale.size == 1 and offset.size == 1:
         return ctx.emit(ops.Scale(float(scale.reshape(())), float(offset.reshape(()))), ctx.x)
     channels = ctx.shape(ctx.x)[-1]
@@ -414,14 +448,42 @@ def nothing(ctx: LayerContext) -> str:
     return ctx.x
 
 
-refuse("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "QLSTM", "QGRU", "QSimpleRNN", "QBidirectional",
-       advice="Recurrent layers are not supported: use Conv1D over a window of time steps")
-refuse("Conv3D", "Conv3DTranspose", "MaxPooling3D", "AveragePooling3D", advice="Maps have at most two spatial dimensions: use the 2D layer")
+refuse(
+    "LSTM",
+    "GRU",
+    "SimpleRNN",
+    "RNN",
+    "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "QLSTM",
+    "QGRU",
+    "QSimpleRNN",
+    "QBidirectional",
+    advice="Recurrent layers are not supported: use Conv1D over a window of time steps",
+)
+refuse(
+    "Conv3D",
+    "Conv3DTranspose",
+    "MaxPooling3D",
+    "AveragePooling3D",
+    advice="Maps have at most two spatial dimensions: use the 2D layer",
+)
 refuse("LocallyConnected1D", "LocallyConnected2D", advice="Use Conv1D, Conv2D or Dense")
 refuse("Embedding", advice="Look the vectors up before the network and feed them as input")
-refuse("LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization", advice="Use BatchNormalization")
-refuse("MultiHeadAttention", "Attention", "AdditiveAttention", "Dot", advice="Products of two activations are not supported")
-refuse("Lambda", advice="Code in a file is never run: write it with layers, or as a custom layer with a registered handler")
+refuse(
+    "LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization", advice="Use BatchNormalization"
+)
+refuse(
+    "MultiHeadAttention",
+    "Attention",
+    "AdditiveAttention",
+    "Dot",
+    advice="Products of two activations are not supported",
+)
+refuse(
+    "Lambda", advice="Code in a file is never run: write it with layers, or as a custom layer with a registered handler"
+)
 refuse("Conv1DTranspose", advice="Reshape to (1, time, channels) and use Conv2DTranspose")
 refuse("PruneLowMagnitude", advice="Take the pruning wrappers off first: tfmot.sparsity.keras.strip_pruning(model)")
 refuse("TimeDistributed", advice="Dense, activations and BatchNormalization work on the last axis without the wrapper")

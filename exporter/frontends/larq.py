@@ -12,7 +12,9 @@ from .builder import LayerContext
 from .quantizers import Quantizer, parse
 from .registry import refuse, register
 
-_QUANTIZERS = "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa(8), NoOp"
+_QUANTIZERS = (
+    "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa(8), NoOp"
+)
 _PADS = "pad_values -1, 0 and 1; other values where the input's format holds them"
 
 
@@ -56,7 +58,9 @@ def quant_conv_transpose(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.transposed(ctx, _quantized_input(ctx, inputs), kernel, lowering.bias(ctx)))
 
 
-@register("QuantDepthwiseConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=_with_bias("depthwise_kernel"))
+@register(
+    "QuantDepthwiseConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=_with_bias("depthwise_kernel")
+)
 def quant_depthwise(ctx: LayerContext) -> str:
     inputs, kernels = _quantizers(ctx, "input_quantizer", "depthwise_quantizer")
     kernel = lowering.quantized(kernels, ctx.weight("depthwise_kernel"))

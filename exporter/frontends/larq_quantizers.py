@@ -78,7 +78,9 @@ class Heaviside(Quantizer):
         return ternary_kernel(self.values(w), 1.0, self.text)
 
 
-@quantizer("SteTern", "ste_tern", parameters=("threshold_value", "ternary_weight_networks", "clip_value"), ignored=_LAYER)
+@quantizer(
+    "SteTern", "ste_tern", parameters=("threshold_value", "ternary_weight_networks", "clip_value"), ignored=_LAYER
+)
 class Tern(Quantizer):
     """sign(sign(x + t) + sign(x - t)): -1 and +1 from |x| >= t on, in float32."""
 
@@ -112,7 +114,9 @@ class DoReFa(Quantizer):
 
     def __init__(self, k_bit: int = 2, mode: str = "activations") -> None:
         if k_bit != _DOREFA_BITS:
-            raise Unsupported(f"DoReFa has k_bit={k_bit}", "k_bit=8", "Train with DoReFa(k_bit=8, ...) or a binary quantizer")
+            raise Unsupported(
+                f"DoReFa has k_bit={k_bit}", "k_bit=8", "Train with DoReFa(k_bit=8, ...) or a binary quantizer"
+            )
         if mode not in ("activations", "weights"):
             raise Unsupported(f"DoReFa has mode={mode!r}", "activations, weights")
         self.mode = mode
@@ -133,13 +137,16 @@ class DoReFa(Quantizer):
     def activation(self) -> tuple[ops.Op, ...]:
         if self.mode == "weights":
             raise Unsupported(
-                "DoReFa(mode='weights') quantizes an activation: its scale is a maximum known only at run time", "mode='activations'"
+                "DoReFa(mode='weights') quantizes an activation: its scale is a maximum known only at run time",
+                "mode='activations'",
             )
         return (self.grid.quantize(self.text),)
 
     def kernel(self, w: F32Array) -> Kernel:
         if self.mode == "weights":
-            return Kernel("s8", (self._weight_codes(w) - 128).astype(np.int8), np.asarray(1 / 255), half=True, source=self.text)
+            return Kernel(
+                "s8", (self._weight_codes(w) - 128).astype(np.int8), np.asarray(1 / 255), half=True, source=self.text
+            )
         return self.grid.kernel(np.clip(w, 0, 1).astype(np.float32), 1.0, self.text)
 
 

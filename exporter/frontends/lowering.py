@@ -34,8 +34,12 @@ def weights(kernel: Kernel, order: Sequence[int], outputs: Sequence[int]) -> ops
         note = "its scale varies along the inputs of a sum"
         kernel = float_kernel(kernel.real().astype(np.float32), kernel.source, note)
         scale = np.ones((1,) * len(shape))
-    per_output = np.broadcast_to(scale, [shape[axis] if axis in outputs else 1 for axis in range(len(shape))]).reshape(-1)
-    flat = np.array(per_output[0] if per_output.size and np.all(per_output == per_output[0]) else per_output, dtype=np.float64)
+    per_output = np.broadcast_to(scale, [shape[axis] if axis in outputs else 1 for axis in range(len(shape))]).reshape(
+        -1
+    )
+    flat = np.array(
+        per_output[0] if per_output.size and np.all(per_output == per_output[0]) else per_output, dtype=np.float64
+    )
     source = f"{kernel.source}: stored as f32, because {kernel.note}" if kernel.note else kernel.source
     return ops.Weights(kernel.kind, np.ascontiguousarray(kernel.codes.transpose(order)), flat, kernel.half, source)
 
@@ -137,7 +141,9 @@ def depthwise(ctx: LayerContext, x: str, kernel: Kernel, offset: NDArray[np.floa
 
 
 def _strides(ctx: LayerContext, one_dimensional: bool) -> tuple[Pair, Pair]:
-    return pair(ctx.get("strides", 1), "strides", one_dimensional), pair(ctx.get("dilation_rate", 1), "dilation_rate", one_dimensional)
+    return pair(ctx.get("strides", 1), "strides", one_dimensional), pair(
+        ctx.get("dilation_rate", 1), "dilation_rate", one_dimensional
+    )
 
 
 def separable(ctx: LayerContext, x: str, first: Kernel, second: Kernel, offset: NDArray[np.float64] | None) -> str:
@@ -183,5 +189,7 @@ def _transposed_axis(ctx: LayerContext, n: int, size: int, stride: int, dilation
     before = k - 1 - missing // 2
     behind = length - ((n - 1) * stride + 1) - before + k - 1
     if before < 0 or behind < 0:
-        raise Unsupported(f"output_padding={extra} with kernel {size}, strides {stride}, padding {mode}", "a larger output")
+        raise Unsupported(
+            f"output_padding={extra} with kernel {size}, strides {stride}, padding {mode}", "a larger output"
+        )
     return (before, behind)

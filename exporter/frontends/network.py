@@ -89,7 +89,9 @@ class _Functional:
 
     def _layer(self, name: str) -> SavedLayer:
         if name not in self.by_name:
-            raise UnreadableModel(f"model {self.model.name}: the configuration refers to layer {name!r}, which does not exist")
+            raise UnreadableModel(
+                f"model {self.model.name}: the configuration refers to layer {name!r}, which does not exist"
+            )
         return self.by_name[name]
 
     def _refs(self, entries: Any) -> list[Ref]:
@@ -115,7 +117,9 @@ class _Functional:
         if not 0 <= node < calls:
             node = ref.node - 1 if node == ref.node else ref.node
         if not 0 <= node < calls:
-            raise UnreadableModel(f"model {self.model.name}: layer {ref.layer!r} is called {calls} times, node {ref.node} is asked for")
+            raise UnreadableModel(
+                f"model {self.model.name}: layer {ref.layer!r} is called {calls} times, node {ref.node} is asked for"
+            )
         return Ref(ref.layer, node, ref.tensor)
 
     def _ordered(self) -> tuple[Call, ...]:
@@ -125,7 +129,9 @@ class _Functional:
         while pending:
             ready = [call for call in pending if all((ref.layer, ref.node) in done for ref in call.refs())]
             if not ready:
-                raise UnreadableModel(f"model {self.model.name}: the layers {', '.join(c.layer.name for c in pending)} wait for each other")
+                raise UnreadableModel(
+                    f"model {self.model.name}: the layers {', '.join(c.layer.name for c in pending)} wait for each other"
+                )
             # One at a time keeps the order of the file, which is the order the user wrote.
             first = ready[0]
             ordered.append(first)
@@ -187,7 +193,13 @@ class _Functional:
 
 
 def _is_ref(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int) and isinstance(value[2], int)
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and isinstance(value[2], int)
+    )
 
 
 def _is_entry(value: Any) -> bool:

@@ -64,7 +64,10 @@ def q_conv(ctx: LayerContext) -> str:
     "QConv2DTranspose",
     library="qkeras",
     forms=_KERNELS,
-    limits=("output_padding is dropped, as QKeras does", "alpha='auto' scales run along the inputs: such kernels stay f32"),
+    limits=(
+        "output_padding is dropped, as QKeras does",
+        "alpha='auto' scales run along the inputs: such kernels stay f32",
+    ),
     weights=_with_bias("kernel"),
 )
 def q_conv_transpose(ctx: LayerContext) -> str:
@@ -81,7 +84,11 @@ def q_depthwise(ctx: LayerContext) -> str:
 
 
 @register(
-    "QSeparableConv1D", "QSeparableConv2D", library="qkeras", forms=_KERNELS, weights=_with_bias("depthwise_kernel", "pointwise_kernel")
+    "QSeparableConv1D",
+    "QSeparableConv2D",
+    library="qkeras",
+    forms=_KERNELS,
+    weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
 )
 def q_separable(ctx: LayerContext) -> str:
     biases = _bias_quantizer(ctx)
@@ -90,7 +97,11 @@ def q_separable(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.separable(ctx, ctx.x, first, second, lowering.bias(ctx, biases)))
 
 
-@register("QActivation", library="qkeras", forms="quantizer objects, strings such as 'quantized_bits(8,0,1)', Keras activations")
+@register(
+    "QActivation",
+    library="qkeras",
+    forms="quantizer objects, strings such as 'quantized_bits(8,0,1)', Keras activations",
+)
 def q_activation(ctx: LayerContext) -> str:
     return activate(ctx, ctx.x, ctx.get("activation"), qkeras=True)
 
@@ -139,7 +150,10 @@ def _folded(ctx: LayerContext, kernel: _F32, factor_shape: Sequence[int]) -> tup
     """Kernel and bias with the batch normalization folded in, in float32 and in QKeras' order: the kernel is quantized afterwards."""
     mean, variance = _norm_weight(ctx, "moving_mean"), _norm_weight(ctx, "moving_variance")
     if mean is None or variance is None:
-        raise Unsupported("the file holds no moving_mean and moving_variance for this layer", advice="Save the whole model after it has been built")
+        raise Unsupported(
+            "the file holds no moving_mean and moving_variance for this layer",
+            advice="Save the whole model after it has been built",
+        )
     factor = (np.float32(1) / np.sqrt(variance + np.float32(ctx.get("epsilon", 1e-3)))).astype(np.float32)
     if ctx.get("scale", True):
         gamma = _norm_weight(ctx, "gamma")
@@ -174,7 +188,13 @@ def q_conv_batch_norm(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.conv(ctx, ctx.x, lowering.quantized(kernels, kernel), _folded_bias(ctx, bias)))
 
 
-@register("QDepthwiseConv2DBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=_with_bias("depthwise_kernel"))
+@register(
+    "QDepthwiseConv2DBatchnorm",
+    library="qkeras",
+    forms=_KERNELS,
+    limits=_FOLD_LIMITS,
+    weights=_with_bias("depthwise_kernel"),
+)
 def q_depthwise_batch_norm(ctx: LayerContext) -> str:
     kernels = _kernel_quantizer(ctx, "depthwise_quantizer")
     latent = ctx.weight("depthwise_kernel")
@@ -210,4 +230,9 @@ refuse(
     "QAdaptiveActivation",
     advice="Its range is learned inside the layer: replace it by QActivation with the quantizer it has found",
 )
-refuse("QMobileNetSeparableConv2D", "QOctaveConv2D", "QOctaveConvOnly", advice="Use QSeparableConv2D, or QDepthwiseConv2D and QConv2D")
+refuse(
+    "QMobileNetSeparableConv2D",
+    "QOctaveConv2D",
+    "QOctaveConvOnly",
+    advice="Use QSeparableConv2D, or QDepthwiseConv2D and QConv2D",
+)

@@ -99,7 +99,9 @@ class Binary(Quantizer):
 
     def __init__(self, use_01: Any = False, alpha: Any = None, use_stochastic_rounding: Any = False) -> None:
         if use_01:
-            raise Unsupported("binary has use_01=True", "use_01=False (values -1 and +1)", "Train with binary(use_01=False, alpha=1)")
+            raise Unsupported(
+                "binary has use_01=True", "use_01=False (values -1 and +1)", "Train with binary(use_01=False, alpha=1)"
+            )
         _require_deterministic("binary", use_stochastic_rounding)
         self.alpha = _check_alpha("binary", alpha)
 
@@ -129,7 +131,9 @@ def stochastic_binary(alpha: Any = None, temperature: Any = 6.0, use_real_sigmoi
     return Binary(alpha=alpha)
 
 
-@quantizer("ternary", parameters=("alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"), ignored=_TRAINING)
+@quantizer(
+    "ternary", parameters=("alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"), ignored=_TRAINING
+)
 class Ternary(Quantizer):
     """scale * sign(x) where |x| >= threshold, else 0; with an automatic alpha threshold and scale come from the kernel."""
 
@@ -184,10 +188,16 @@ class Ternary(Quantizer):
 
 
 @quantizer(
-    "stochastic_ternary", parameters=("alpha", "threshold", "temperature", "use_real_sigmoid", "number_of_unrolls"), ignored=_TRAINING
+    "stochastic_ternary",
+    parameters=("alpha", "threshold", "temperature", "use_real_sigmoid", "number_of_unrolls"),
+    ignored=_TRAINING,
 )
 def stochastic_ternary(
-    alpha: Any = None, threshold: Any = None, temperature: Any = 8.0, use_real_sigmoid: Any = True, number_of_unrolls: Any = 5
+    alpha: Any = None,
+    threshold: Any = None,
+    temperature: Any = 8.0,
+    use_real_sigmoid: Any = True,
+    number_of_unrolls: Any = 5,
 ) -> Quantizer:
     """Deterministic at inference: the same as `ternary`."""
     return Ternary(alpha=alpha, threshold=threshold, number_of_unrolls=number_of_unrolls)
@@ -195,7 +205,16 @@ def stochastic_ternary(
 
 @quantizer(
     "quantized_bits",
-    parameters=("bits", "integer", "symmetric", "keep_negative", "alpha", "use_stochastic_rounding", "scale_axis", "qnoise_factor"),
+    parameters=(
+        "bits",
+        "integer",
+        "symmetric",
+        "keep_negative",
+        "alpha",
+        "use_stochastic_rounding",
+        "scale_axis",
+        "qnoise_factor",
+    ),
     ignored=_TRAINING,
 )
 class QuantizedBits(Quantizer):
@@ -291,7 +310,15 @@ def _hard_sigmoid(x: F32Array) -> F32Array:
 
 @quantizer(
     "quantized_relu",
-    parameters=("bits", "integer", "use_sigmoid", "negative_slope", "use_stochastic_rounding", "relu_upper_bound", "is_quantized_clip"),
+    parameters=(
+        "bits",
+        "integer",
+        "use_sigmoid",
+        "negative_slope",
+        "use_stochastic_rounding",
+        "relu_upper_bound",
+        "is_quantized_clip",
+    ),
     ignored=(*_TRAINING, "relu_upper_bound"),
 )
 class QuantizedRelu(Quantizer):
@@ -308,7 +335,9 @@ class QuantizedRelu(Quantizer):
     ) -> None:
         _require_deterministic("quantized_relu", use_stochastic_rounding)
         if not is_quantized_clip:
-            raise Unsupported("quantized_relu has is_quantized_clip=False", "is_quantized_clip=True, as QKeras itself loads it")
+            raise Unsupported(
+                "quantized_relu has is_quantized_clip=False", "is_quantized_clip=True, as QKeras itself loads it"
+            )
         self.bits, self.integer, self.slope = int(bits), int(integer), float(negative_slope)
         self.use_sigmoid = bool(use_sigmoid)
         self.m = 2 ** (self.bits - (self.slope != 0))
@@ -389,7 +418,9 @@ class QuantizedTanh(Quantizer):
 
 
 @quantizer(
-    "quantized_sigmoid", parameters=("bits", "symmetric", "use_real_sigmoid", "use_stochastic_rounding"), ignored=_TRAINING
+    "quantized_sigmoid",
+    parameters=("bits", "symmetric", "use_real_sigmoid", "use_stochastic_rounding"),
+    ignored=_TRAINING,
 )
 class QuantizedSigmoid(Quantizer):
     """clip(0.5 x + 0.5, 0, 1) (or the real sigmoid) in steps of 1/256."""
@@ -419,7 +450,16 @@ class QuantizedSigmoid(Quantizer):
 
 @quantizer(
     "quantized_hswish",
-    parameters=("bits", "integer", "symmetric", "alpha", "use_stochastic_rounding", "relu_shift", "relu_upper_bound", "keep_negative"),
+    parameters=(
+        "bits",
+        "integer",
+        "symmetric",
+        "alpha",
+        "use_stochastic_rounding",
+        "relu_shift",
+        "relu_upper_bound",
+        "keep_negative",
+    ),
     ignored=(*_TRAINING, "keep_negative"),
 )
 class QuantizedHardSwish(QuantizedBits):
@@ -437,7 +477,9 @@ class QuantizedHardSwish(QuantizedBits):
     ) -> None:
         super().__init__(bits, integer, symmetric, True, alpha, use_stochastic_rounding)
         if (relu_shift, relu_upper_bound) != (3, 6):
-            raise Unsupported(f"quantized_hswish has relu_shift={relu_shift}, relu_upper_bound={relu_upper_bound}", "3 and 6")
+            raise Unsupported(
+                f"quantized_hswish has relu_shift={relu_shift}, relu_upper_bound={relu_upper_bound}", "3 and 6"
+            )
 
     def values(self, x: F32Array) -> F32Array:
         gate = np.clip(x + np.float32(3), 0, 6).astype(np.float32)
@@ -469,7 +511,9 @@ class _PowerOfTwo(Quantizer):
     low = high = 0
 
     def activation(self) -> tuple[ops.Op, ...]:
-        raise Unsupported(f"{self.name} quantizes an activation", ACCEPTED, "Use quantized_relu(8, ...) or quantized_bits(8, ...)")
+        raise Unsupported(
+            f"{self.name} quantizes an activation", ACCEPTED, "Use quantized_relu(8, ...) or quantized_bits(8, ...)"
+        )
 
     def kernel(self, w: F32Array) -> Kernel:
         """Powers of two that lie close enough together are multiples of the smallest one."""
@@ -478,7 +522,9 @@ class _PowerOfTwo(Quantizer):
         step = float(magnitudes.min()) if magnitudes.size else 1.0
         codes = values / step
         if np.max(np.abs(codes), initial=0) > 127:
-            return float_kernel(values.astype(np.float32), self.text, "its powers of two span more than 8-bit weights hold")
+            return float_kernel(
+                values.astype(np.float32), self.text, "its powers of two span more than 8-bit weights hold"
+            )
         return Kernel("s8", codes.astype(np.int8), np.asarray(step), source=self.text)
 
 
@@ -512,7 +558,9 @@ class QuantizedPo2(_PowerOfTwo):
         return (sgn(x) * np.exp2(exponents)).astype(np.float32)
 
 
-@quantizer("quantized_relu_po2", parameters=("bits", "max_value", "negative_slope", *_PO2_PARAMETERS[2:]), ignored=_TRAINING)
+@quantizer(
+    "quantized_relu_po2", parameters=("bits", "max_value", "negative_slope", *_PO2_PARAMETERS[2:]), ignored=_TRAINING
+)
 class QuantizedReluPo2(_PowerOfTwo):
     """2^e of relu(x): negative numbers and 0 become 2^low (with a slope, negative ones -2^e of slope * |x|)."""
 
@@ -536,7 +584,9 @@ class QuantizedReluPo2(_PowerOfTwo):
             self.high = 2 * (self.high // 2)
 
     def _power(self, x: F32Array) -> F32Array:
-        return np.exp2(_exponents(x, self.low, self.high, self.max_value, self.quadratic, self.floor)).astype(np.float32)
+        return np.exp2(_exponents(x, self.low, self.high, self.max_value, self.quadratic, self.floor)).astype(
+            np.float32
+        )
 
     def values(self, x: F32Array) -> F32Array:
         positive = self._power(np.maximum(x, np.float32(0)))

@@ -121,7 +121,9 @@ class Grid:
         codes = self.codes(w)
         scale = np.asarray(factor, dtype=np.float64) * self.step
         if codes.size and (codes.min() < -128 or codes.max() > 127):
-            return float_kernel((codes * scale).astype(np.float32), source, "its levels 0..255 do not fit signed 8-bit weights")
+            return float_kernel(
+                (codes * scale).astype(np.float32), source, "its levels 0..255 do not fit signed 8-bit weights"
+            )
         return Kernel("s8", codes.astype(np.int8), scale, source=source)
 
 
@@ -192,7 +194,9 @@ def parse(identifier: Any) -> Quantizer | None:
     entry = _TABLE.get(spelling.name)
     if entry is None:
         known = ", ".join(sorted(name for name in _TABLE))
-        raise Unsupported(f"quantizer {spelling.name} is unknown", known, "Use one of these, or quantize by supported layers")
+        raise Unsupported(
+            f"quantizer {spelling.name} is unknown", known, "Use one of these, or quantize by supported layers"
+        )
     arguments = _arguments(spelling, entry)
     result = entry.make(arguments)
     result.text = _text(spelling.name, arguments)

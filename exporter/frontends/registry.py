@@ -39,7 +39,11 @@ def no_weights(config: Mapping[str, Any]) -> Sequence[str]:
 
 
 def register(
-    *classes: str, library: str = "keras", forms: str = "", limits: Iterable[str] = (), weights: WeightNames = no_weights
+    *classes: str,
+    library: str = "keras",
+    forms: str = "",
+    limits: Iterable[str] = (),
+    weights: WeightNames = no_weights,
 ) -> Callable[[Handler], Handler]:
     """Decorator: the function builds layers of these classes. `weights` names the variables in the order the layer creates them."""
 
@@ -80,6 +84,8 @@ def identify(layer: SavedLayer) -> tuple[str, str]:
     if ".ops." in layer.module and layer.module.split(".")[0] == "keras":
         return ("keras.ops", class_name)
     top = layer.module.split(".")[0]
+    if not top and layer.keras3_operation:
+        return ("keras.ops", class_name)
     if top in _KERAS_MODULES:
         return ("keras", class_name)
     if top:
