@@ -11,7 +11,7 @@ from pathlib import Path
 from .timing import M0PLUS, M4, Core
 
 SOURCES = Path(__file__).resolve().parents[2] / "interpreter_c"
-COMMON = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-fno-strict-aliasing", "-Wall", "-Wextra")
+COMMON = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra")
 BARE_METAL = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-Ttext=0x1000", "-Wl,-Tdata=0x20000000", "-Wl,-e,0")
 LAYOUT = """
 #include <stddef.h>

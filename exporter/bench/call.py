@@ -1,19 +1,18 @@
-"""A kernel call as data, and its dqnn_call struct in the memory of the host or of an emulated board.
+"""A kernel call as data, and its dqnn_call struct in the memory of an emulated board.
 
 The offsets of dqnn_call come from the compiler of the target (build.LAYOUT), not from a second declaration."""
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import kernel_table
 from ..ir import ops
 from ..ir.types import S1, S8, TensorType, dtype_name
 from ..packing import Packed, pack
@@ -80,6 +79,7 @@ def fill_call(call: Call, layout: dict[str, int], pointer: int, place: Callable[
         put("constants", place(constant), i)
         struct.pack_into("<I", raw, layout["constant_bytes"] + 4 * i, len(constant))
     struct.pack_into("<I", raw, layout["scratch_bytes"], call.scratch_bytes)
+    struct.pack_into("<H", raw, layout["kernel"], kernel_table.ids()[call.packed.kernel])
     raw[layout["inputs"]] = 1
     raw[layout["constant_count"]] = len(call.packed.constants)
     return bytes(raw), out, scratch
@@ -89,7 +89,7 @@ class GuardError(Exception):
     """A kernel wrote outside its output or scratch."""
 
 
-def _check_guards(name: str, read: Callable[[int, int], bytes], address: int, count: int) -> None:
+def check_guards(name: str, read: Callable[[int, int], bytes], address: int, count: int) -> None:
     n = len(GUARD)
     if read(address - n, n) != GUARD or read(address + count, n) != GUARD:
         raise GuardError(f"{name} wrote outside a buffer of {count} bytes")
@@ -100,44 +100,6 @@ def run_on_machine(machine: Machine, function: str, call: Call) -> tuple[bytes, 
     layout = dict(zip(LAYOUT_FIELDS, struct.unpack(f"<{len(LAYOUT_FIELDS)}I", machine.read(address, 4 * len(LAYOUT_FIELDS))), strict=True))
     raw, out, scratch = fill_call(call, layout, 4, machine.place)
     cost = machine.call(function, machine.place(raw))
-    _check_guards(function, machine.read, out, call.output.nbytes)
-    _check_guards(function, machine.read, scratch, call.scratch_bytes)
+    check_guards(function, machine.read, out, call.output.nbytes)
+    check_guards(function, machine.read, scratch, call.scratch_bytes)
     return machine.read(out, call.output.nbytes), cost
-
-
-class HostLibrary:
-    """The kernels as a shared library, for results to compare with."""
-
-    def __init__(self, path: Path) -> None:
-        self._library = ctypes.CDLL(str(path))
-        table = (ctypes.c_uint32 * len(LAYOUT_FIELDS)).in_dll(self._library, "dqnn_bench_layout")
-        self._layout = dict(zip(LAYOUT_FIELDS, table, strict=True))
-
-    def has(self, function: str) -> bool:
-        return hasattr(self._library, function)
-
-    def run(self, function: str, call: Call) -> bytes:
-        """Output bytes of a run function."""
-        kept: list[Any] = []
-        raw, out, scratch = fill_call(call, self._layout, ctypes.sizeof(ctypes.c_void_p), lambda data: _aligned(data, kept))
-        getattr(self._library, function)(ctypes.c_void_p(_aligned(raw, kept)))
-        _check_guards(function, ctypes.string_at, out, call.output.nbytes)
-        _check_guards(function, ctypes.string_at, scratch, call.scratch_bytes)
-        return ctypes.string_at(out, call.output.nbytes)
-
-    def word(self, function: str, call: Call) -> int:
-        """What a function of a call returns (a scratch size)."""
-        kept: list[Any] = []
-        raw, _, _ = fill_call(call, self._layout, ctypes.sizeof(ctypes.c_void_p), lambda data: _aligned(data, kept))
-        entry = getattr(self._library, function)
-        entry.restype = ctypes.c_uint32
-        return int(entry(ctypes.c_void_p(_aligned(raw, kept))))
-
-
-def _aligned(data: bytes, kept: list[Any]) -> int:
-    """Address of a 16-byte aligned copy that lives as long as `kept`."""
-    buffer = ctypes.create_string_buffer(len(data) + 16)
-    kept.append(buffer)
-    address = (ctypes.addressof(buffer) + 15) & ~15
-    ctypes.memmove(address, data, len(data))
-    return address

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "isa/count_plan.h"
+
 #if defined(__GNUC__)
 #define DQNN_INLINE static inline __attribute__((always_inline, unused))
 #define DQNN_NOINLINE static __attribute__((noinline, unused))
@@ -42,6 +44,19 @@ DQNN_INLINE uint32_t dqnn_popcount(uint32_t x) {
   return (((x + (x >> 4)) & 0x0f0f0f0fu) * 0x01010101u) >> 24;
 }
 
+/* sum + the four bytes of x. */
+#ifndef DQNN_HAVE_ADD_BYTES
+DQNN_INLINE uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
+  x = (x & 0x00ff00ffu) + ((x >> 8) & 0x00ff00ffu);
+  return sum + (x & 0xffffu) + (x >> 16);
+}
+#endif
+
+/* Shifts the bit a < b into the top of a word: after 32 calls the first one is bit 0. */
+#ifndef DQNN_HAVE_PUSH_LESS
+DQNN_INLINE uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) { return bits >> 1 | (uint32_t)(a < b) << 31; }
+#endif
+
 /* count (1..32) bits of a packed row from bit `first` on. Reads no word that holds none of them. */
 DQNN_INLINE uint32_t dqnn_read_bits(const uint32_t *row, uint32_t first, uint32_t count) {
   uint32_t shift = first & 31u, value = row[first >> 5] >> shift;
@@ -69,6 +84,40 @@ DQNN_INLINE uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first)
     if (x & 1u) *list++ = (uint16_t)first;
   }
   return list;
+}
+#endif
+
+/* ---- horizontal counting ---- */
+
+/* Sum of the bits of three words, as eight-bit fields of at most 24. */
+DQNN_INLINE uint32_t dqnn_sum_of_three(uint32_t a, uint32_t b, uint32_t c) {
+  a = (a - ((a >> 1) & 0x55555555u)) + (c & 0x55555555u); /* two-bit fields, at most 3 */
+  b = (b - ((b >> 1) & 0x55555555u)) + ((c >> 1) & 0x55555555u);
+  uint32_t fours = (a & 0x33333333u) + ((a >> 2) & 0x33333333u) + (b & 0x33333333u) + ((b >> 2) & 0x33333333u);
+  return (fours & 0x0f0f0f0fu) + ((fours >> 4) & 0x0f0f0f0fu);
+}
+
+/* Differences of three words: bits of weight 1, and of weight 2 in *twos. */
+DQNN_INLINE uint32_t dqnn_three_differences(const uint32_t *x, const uint32_t *w, uint32_t *twos) {
+  uint32_t sum = x[0] ^ w[0];
+  *twos = dqnn_full_add(&sum, x[1] ^ w[1], x[2] ^ w[2]);
+  return sum;
+}
+
+/* acc[o] = base - 2 * (bits in which 9 * steps words of x differ from those of output o). Carry-save adders turn nine words into three of weight 1
+ * and three of weight 2; fields of two, four and eight bits add them up. */
+#ifndef DQNN_HAVE_COUNT_NINES
+DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, const dqnn_count_plan *plan, int32_t *acc) {
+  for (uint32_t o = 0; o < plan->outputs; o++, w += plan->skip) {
+    const uint32_t *a = x;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < plan->steps; i++, a += 9, w += 9) {
+      uint32_t t0, t1, t2, s0 = dqnn_three_differences(a, w, &t0);
+      uint32_t s1 = dqnn_three_differences(a + 3, w + 3, &t1), s2 = dqnn_three_differences(a + 6, w + 6, &t2);
+      count = dqnn_add_bytes(count, dqnn_sum_of_three(s0, s1, s2) + 2 * dqnn_sum_of_three(t0, t1, t2));
+    }
+    acc[o] = plan->base - 2 * (int32_t)count;
+  }
 }
 #endif
 

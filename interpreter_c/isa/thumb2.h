@@ -5,11 +5,29 @@
 
 #include <stdint.h>
 
+#include "isa/count_plan.h"
+
 #define DQNN_HAVE_LIST_BITS
 static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
   for (; x; x &= x - 1) *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
   return list;
 }
+
+#if defined(__ARM_FEATURE_DSP)
+#define DQNN_HAVE_ADD_BYTES
+static inline __attribute__((always_inline)) uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
+  __asm__("usada8 %0,%1,%2,%0" : "+r"(sum) : "r"(x), "r"(0));
+  return sum;
+}
+#endif
+
+#if defined(__ARM_FEATURE_DSP)
+#define DQNN_HAVE_PUSH_LESS
+static inline __attribute__((always_inline)) uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) {
+  __asm__("qsub %1,%1,%2\n lsls %1,%1,#1\n rrx %0,%0" : "+r"(bits), "+r"(a) : "r"(b) : "cc");
+  return bits;
+}
+#endif
 
 /* Registers of dqnn_add_rows: r2 list, r3 rows, r7 to r10 planes 1 to 4, r11, r12, lr carries that wait for planes 3, 4, 5;
  * r0, r1, r4, r5, r6 are free. Both macros leave the sum in their first plane. */
@@ -57,5 +75,51 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
       "3: str r0,[r4,#64]\n ldr r1,[sp,#4]\n subs r1,#1\n str r1,[sp,#4]\n bne 10b\n"
       "ldr r0,[sp]\n adds r0,#4\n stm r0,{r7,r8,r9,r10}\n add sp,#8\n pop {r4-r11,pc}");
 }
+
+/* ---- horizontal counting: nine words per step ---- */
+#if defined(__ARM_FEATURE_DSP)
+#define DQNN_HAVE_COUNT_NINES
+
+/* Registers of dqnn_count_nines: r0 x, r1 w, r12 steps to go, lr count; r2 to r11 are free. In the macros registers are numbers. */
+
+/* Differences of three words: sum in s2, carry in s0. */
+#define DQNN_THREE_WORDS(s0, s1, s2, w0, w1, w2)                                                           \
+  "ldmia r0!,{r" s0 ",r" s1 ",r" s2 "}\n ldmia r1!,{r" w0 ",r" w1 ",r" w2 "}\n"                             \
+  "eor r" s0 ",r" s0 ",r" w0 "\n eor r" s1 ",r" s1 ",r" w1 "\n eor r" s2 ",r" s2 ",r" w2 "\n"               \
+  "eor r" w0 ",r" s0 ",r" s1 "\n eor r" w1 ",r" s0 ",r" s2 "\n eor r" s2 ",r" w0 ",r" s2 "\n"               \
+  "and r" w1 ",r" w1 ",r" w0 "\n eor r" s0 ",r" w1 ",r" s0 "\n"
+/* Bits of a to fields of two bits. */
+#define DQNN_TO_PAIRS(a, free) "and r" free ",r" a ",#0xAAAAAAAA\n sub r" a ",r" a ",r" free ",lsr #1\n"
+/* The bits of c, one word of which still has single bits, to the pairs of a (even bits) and b (odd bits). */
+#define DQNN_ADD_SINGLES(a, b, c, free)                                                              \
+  "and r" free ",r" c ",#0x55555555\n add r" a ",r" a ",r" free "\n and r" c ",r" c ",#0xAAAAAAAA\n" \
+  "add r" b ",r" b ",r" c ",lsr #1\n"
+/* The pairs of a and b to fields of four bits in sum. */
+#define DQNN_TO_NIBBLES(sum, free, a, b)                                                                  \
+  "and r" sum ",r" a ",#0x33333333\n and r" free ",r" b ",#0x33333333\n add r" sum ",r" sum ",r" free "\n" \
+  "and r" a ",r" a ",#0xCCCCCCCC\n add r" sum ",r" sum ",r" a ",lsr #2\n"                                 \
+  "and r" b ",r" b ",#0xCCCCCCCC\n add r" sum ",r" sum ",r" b ",lsr #2\n"
+/* Nibbles of a to bytes in sum. */
+#define DQNN_TO_BYTES(sum, a) \
+  "and r" sum ",r" a ",#0x0F0F0F0F\n and r" a ",r" a ",#0xF0F0F0F0\n add r" sum ",r" sum ",r" a ",lsr #4\n"
+
+__attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribute__((unused)) const uint32_t *x,
+                                                                      __attribute__((unused)) const uint32_t *w,
+                                                                      __attribute__((unused)) const dqnn_count_plan *plan,
+                                                                      __attribute__((unused)) int32_t *acc) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n sub sp,#24\n"
+      /* stack: x, steps, acc, outputs to go, base, bytes of w to skip after an output's steps */
+      "ldm r2,{r4,r5,r6,r7}\n lsls r7,r7,#2\n strd r0,r6,[sp]\n strd r3,r5,[sp,#8]\n strd r4,r7,[sp,#16]\n"
+      "1: ldrd r0,r12,[sp]\n movs r2,#0\n mov lr,r2\n"
+      "2:\n" DQNN_THREE_WORDS("2", "3", "4", "5", "6", "7") DQNN_TO_PAIRS("4", "3") DQNN_TO_PAIRS("2", "3")
+          DQNN_THREE_WORDS("3", "5", "6", "7", "8", "9") DQNN_TO_PAIRS("6", "5") DQNN_TO_PAIRS("3", "5")
+          DQNN_THREE_WORDS("5", "7", "8", "9", "10", "11") DQNN_ADD_SINGLES("4", "6", "8", "7") DQNN_ADD_SINGLES("2", "3", "5", "7")
+          DQNN_TO_NIBBLES("7", "9", "4", "6") DQNN_TO_NIBBLES("8", "9", "2", "3") DQNN_TO_BYTES("4", "7") DQNN_TO_BYTES("5", "8")
+      "movs r2,#0\n add r4,r4,r5,lsl #1\n usada8 lr,r4,r2,lr\n subs r12,#1\n bne 2b\n"
+      "ldr r4,[sp,#8]\n ldr r5,[sp,#12]\n ldr r2,[sp,#16]\n ldr r3,[sp,#20]\n sub r2,r2,lr,lsl #1\n str r2,[r4],#4\n add r1,r3\n"
+      "subs r5,#1\n str r4,[sp,#8]\n str r5,[sp,#12]\n bne 1b\n add sp,#24\n pop {r4-r11,pc}");
+}
+#endif
 
 #endif

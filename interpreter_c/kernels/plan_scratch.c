@@ -1,12 +1,19 @@
 /* Scratch of the fast convolutions, compiled into every runtime: each target plans the same. */
 #include "dqnn/dqnn_config.h"
 #include "map.h"
+#include "opt/conv_bitsliced.h"
 #include "opt/conv_float.h"
+#include "opt/conv_horizontal.h"
 #include "opt/conv_pairs.h"
 #include "plan.h"
 #include "scratch.h"
 
 static uint32_t capped(uint64_t bytes) { return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes; }
+
+uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  return capped(dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
+}
 
 uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
@@ -16,6 +23,7 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   if (types.weights == DQNN_S8 && types.input != DQNN_F32) {
     return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
   }
+  if (types.input == DQNN_S1 && types.weights == DQNN_S1) return capped(dqnn_conv_horizontal_scratch(&v));
   return 0;
 }
 

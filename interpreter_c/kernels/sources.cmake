@@ -7,7 +7,6 @@ set(DQNN_SOURCES_plan
   kernels/plan_movement.c
   kernels/plan_pool.c
   kernels/plan_scratch.c
-  kernels/opt/conv_bitsliced.c # its scratch formula belongs to the plan
 )
 set(DQNN_SOURCES_ref
   kernels/ref/conv.c
@@ -21,7 +20,9 @@ set(DQNN_SOURCES_ref
   kernels/ref/sink.c
 )
 set(DQNN_SOURCES_portable
+  kernels/opt/conv_bitsliced.c
   kernels/opt/conv_float.c
+  kernels/opt/conv_horizontal.c
   kernels/opt/conv_pairs.c
 )
 set(DQNN_SOURCES_thumb2

@@ -11,9 +11,10 @@
  *
  * Ones or zeros: the side that was rarer in the last window is tried first, a window with more than 9/16 of its bits there is listed anew.
  * Windows cut by a border with pad value 0 always use the ones, for which the file has presets per border class. */
+#include "kernels/opt/conv_bitsliced.h"
+
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
-#include "kernels/scratch.h"
 
 enum { NO_COLUMN = INT32_MIN };
 
@@ -22,6 +23,7 @@ typedef struct {
   uint16_t rows;  /* entries of its list, padding excluded */
   uint16_t zeros; /* 1: the list holds the bits that are 0 */
 } column;
+_Static_assert(sizeof(column) == DQNN_BITSLICED_COLUMN_BYTES, "scratch formula");
 
 struct place;
 struct window;
@@ -385,16 +387,6 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->ring = (column *)call->scratch;
   l->lists = (uint16_t *)(l->ring + l->span);
   l->pool = l->shape.pool_h * l->shape.pool_w > 1 ? l->lists + l->span * l->capacity : NULL;
-}
-
-uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
-  layer l;
-  dqnn_read_geometry(call, &l.shape);
-  set_sizes(&l);
-  uint64_t bytes = (uint64_t)l.span * (sizeof(column) + 2 * l.capacity);
-  uint64_t pool = (uint64_t)l.shape.pooled_width * l.shape.groups * l.blocks * (call->out_def->dtype == DQNN_S1 ? 4 : 64);
-  if (l.shape.pool_h * l.shape.pool_w > 1) bytes += pool;
-  return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
 void dqnn_run_conv_s1_s1_s1_portable(const dqnn_call *call) {

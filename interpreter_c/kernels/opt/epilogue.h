@@ -1,4 +1,4 @@
-/* From integer accumulators to s8 and f32 outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time.
+/* From integer accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time.
  * The requantization rule is chosen once per run of channels, never per value. */
 #ifndef DQNN_OPT_EPILOGUE_H
 #define DQNN_OPT_EPILOGUE_H
@@ -88,6 +88,20 @@ DQNN_NOINLINE void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint
     dqnn_emit_s8_fixed(e, acc, channel, count, out);
   } else {
     dqnn_emit_s8_shift(e, acc, channel, count, out);
+  }
+}
+
+/* row: the output pixel; flip may be NULL. Channels come in ascending order. */
+DQNN_NOINLINE void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel,
+                                uint32_t count, uint32_t *row) {
+  for (const int32_t *t = thresholds + channel; count > 0;) {
+    uint32_t n = count < 32 ? count : 32, bits = 0;
+    for (const int32_t *end = acc + n; acc < end;) bits = dqnn_push_less(bits, *acc++, *t++);
+    bits >>= (32 - n) & 31u;
+    if (flip) bits ^= dqnn_read_bits(flip, channel, n);
+    dqnn_append_bits(row, channel, n, bits);
+    channel += n;
+    count -= n;
   }
 }
 
