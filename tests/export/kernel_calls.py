@@ -8,7 +8,7 @@ import numpy as np
 
 from dqnn import _core
 from dqnn.exporter.ir import kernels, ops
-from dqnn.exporter.ir.types import F32, S1, S8, TensorType
+from dqnn.exporter.ir.types import S1, S8, TensorType
 from dqnn.exporter.kernel_table import ids, tensor_def
 from dqnn.exporter.layouts import pack_signs, signs, unpack_words
 from dqnn.exporter.packing import pack
