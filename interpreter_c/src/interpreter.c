@@ -102,7 +102,8 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it) {
   for (uint32_t i = 0; i < it->model.node_count; ++i) {
     const dqnn_variant *variant = it->variants[i];
     dqnn_call call;
-    dqnn_model_bind(&it->model, i, variant->kernel->family, it->arena, &call);
+    dqnn_model_bind(&it->model, i, it->arena, &call);
+    call.params = dqnn_params(dqnn_model_node(&it->model, i), variant->kernel->family);
     notify(it, i, true);
     variant->run(&call);
     notify(it, i, false);

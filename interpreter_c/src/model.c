@@ -163,7 +163,11 @@ uint32_t dqnn_params_slot(uint32_t family) {
   return slots[family];
 }
 
-void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint32_t family, uint8_t *arena, dqnn_call *call) {
+const void *dqnn_params(const void *node, uint32_t family) {
+  return dqnn_fb_inline(node, dqnn_params_slot(family));
+}
+
+void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint8_t *arena, dqnn_call *call) {
   const void *node = dqnn_model_node(model, i);
   uint32_t inputs, constants;
   const uint16_t *input = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &inputs);
@@ -171,7 +175,6 @@ void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint32_t family, uint8
 
   memset(call, 0, sizeof *call);
   call->kernel = (uint16_t)dqnn_fb_u16(node, DQNN_NODE_KERNEL);
-  call->params = dqnn_fb_inline(node, dqnn_params_slot(family));
   call->inputs = (uint8_t)inputs;
   call->constant_count = (uint8_t)constants;
   call->out_def = &model->tensors[dqnn_fb_u16(node, DQNN_NODE_OUTPUT)];

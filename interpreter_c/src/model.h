@@ -70,11 +70,12 @@ dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, co
 dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
                               dqnn_fault *fault);
 
-/* The call of node i for a kernel of `family`. arena NULL leaves the activation pointers NULL, for planning. */
-void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint32_t family, uint8_t *arena, dqnn_call *call);
+/* The call of node i but for its params. arena NULL leaves the activation pointers NULL, for planning. */
+void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint8_t *arena, dqnn_call *call);
 
-/* The node's parameter struct, or NULL. */
+/* The slot that holds the parameters of a family (DQNN_NODE_none if it has none), and what a node has there. */
 uint32_t dqnn_params_slot(uint32_t family);
+const void *dqnn_params(const void *node, uint32_t family);
 
 static inline const void *dqnn_model_node(const dqnn_model *model, uint32_t i) {
   return dqnn_fb_table(model->nodes, i);

@@ -9,15 +9,6 @@
 /* A checking function returns the failed check of checks.def, or 0. */
 typedef uint16_t check;
 
-/* Bytes [offset, offset + bytes) of the arena. */
-typedef struct {
-  uint32_t offset, bytes;
-} range;
-
-static bool overlap(range a, range b) {
-  return a.bytes != 0 && b.bytes != 0 && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
-}
-
 static bool placed(uint32_t offset, uint32_t bytes, uint32_t limit) {
   return offset % DQNN_ALIGNMENT == 0 && offset <= limit && bytes <= limit - offset;
 }
@@ -98,16 +89,25 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
 
 /* ---- graph and memory plan; from here on all tensors are sound ---- */
 
-static range tensor_range(const dqnn_model *model, uint32_t tensor) {
-  return (range){model->tensors[tensor].offset, bytes_of(&model->tensors[tensor])};
+/* Does the tensor share memory with `bytes` bytes at `offset`? No sum can wrap: both lie in the arena. */
+static bool overlaps(const dqnn_tensor_def *tensor, uint32_t offset, uint32_t bytes) {
+  return bytes != 0 && tensor->offset < offset + bytes && offset < tensor->offset + bytes_of(tensor);
 }
 
-static range scratch_range(const void *node) {
-  return (range){dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES)};
+static bool overlap(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
+  return overlaps(a, b->offset, bytes_of(b));
 }
 
-static uint32_t output_of(const dqnn_model *model, uint32_t node) {
-  return dqnn_fb_u16(dqnn_model_node(model, node), DQNN_NODE_OUTPUT);
+static bool overlaps_scratch(const dqnn_tensor_def *tensor, const void *node) {
+  return overlaps(tensor, dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES));
+}
+
+static const dqnn_tensor_def *output_of(const dqnn_model *model, uint32_t node) {
+  return &model->tensors[dqnn_fb_u16(dqnn_model_node(model, node), DQNN_NODE_OUTPUT)];
+}
+
+static const dqnn_tensor_def *input_of(const dqnn_model *model, uint32_t port) {
+  return &model->tensors[dqnn_port_tensor(model->inputs, port)];
 }
 
 static bool indices_valid(const uint16_t *index, uint32_t count, uint32_t most, uint32_t limit) {
@@ -138,19 +138,14 @@ static check indices_check(const dqnn_model *model, const void *node) {
 
 /* Memory of one node: scratch apart from everything, output apart from all inputs but the first, of which plan()
  * decides. */
-static check node_memory_check(const dqnn_model *model, const void *node) {
-  range scratch = scratch_range(node);
-  if (!placed(scratch.offset, scratch.bytes, model->prefix->arena_bytes)) {
+static check node_memory_check(const dqnn_model *model, const void *node, const dqnn_call *call) {
+  if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), call->scratch_bytes, model->prefix->arena_bytes)) {
     return DQNN_CHECK_scratch_place;
   }
-  range output = tensor_range(model, dqnn_fb_u16(node, DQNN_NODE_OUTPUT));
-  bool scratch_shared = overlap(scratch, output), output_shared = false;
-  uint32_t count;
-  const uint16_t *inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
-  for (uint32_t k = 0; k < count; ++k) {
-    range input = tensor_range(model, inputs[k]);
-    scratch_shared |= overlap(scratch, input);
-    output_shared |= k > 0 && overlap(output, input);
+  bool scratch_shared = overlaps_scratch(call->out_def, node), output_shared = false;
+  for (uint32_t k = 0; k < call->inputs; ++k) {
+    scratch_shared |= overlaps_scratch(call->in_def[k], node);
+    output_shared |= k > 0 && overlap(call->in_def[k], call->out_def);
   }
   if (scratch_shared) {
     return DQNN_CHECK_scratch_overlap;
@@ -159,68 +154,58 @@ static check node_memory_check(const dqnn_model *model, const void *node) {
 }
 
 /* Two names of the same bytes: how a reshape of s8 or f32 appears in a file. */
-static bool same_storage(const dqnn_model *model, uint32_t a, uint32_t b) {
-  return model->tensors[a].dtype == model->tensors[b].dtype && model->tensors[a].offset == model->tensors[b].offset &&
-         bytes_of(&model->tensors[a]) == bytes_of(&model->tensors[b]);
+static bool same_storage(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
+  return a->dtype == b->dtype && a->offset == b->offset && bytes_of(a) == bytes_of(b);
 }
 
-/* Whether any node or model input names exactly this tensor, so that it is no mere alias of another. */
-static bool has_writer(const dqnn_model *model, uint32_t tensor) {
-  for (uint32_t i = 0; i < model->node_count; ++i) {
-    if (output_of(model, i) == tensor) {
-      return true;
-    }
+/* Whether a node before `before` or a model input names exactly this tensor, so that it is no mere alias of another. */
+static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before) {
+  bool found = false;
+  for (uint32_t i = 0; i < before; ++i) {
+    found |= output_of(model, i) == tensor;
   }
   for (uint32_t i = 0; i < model->input_count; ++i) {
-    if (dqnn_port_tensor(model->inputs, i) == tensor) {
-      return true;
-    }
+    found |= input_of(model, i) == tensor;
   }
-  return false;
+  return found;
 }
 
-/* Is `tensor` intact before node number `before` runs? */
-static check find_writer(const dqnn_model *model, uint32_t tensor, uint32_t before) {
-  range bytes = tensor_range(model, tensor);
-  for (uint32_t i = before; i-- > 0;) {
-    uint32_t output = output_of(model, i);
+/* Is the tensor intact before node number `before` runs? Walks back to the node or model input that wrote it. */
+static check intact_check(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before) {
+  while (before-- > 0) {
+    const dqnn_tensor_def *output = output_of(model, before);
     if (output == tensor) {
       return 0;
     }
-    if (overlap(bytes, tensor_range(model, output))) {
-      bool alias = same_storage(model, output, tensor) && !has_writer(model, tensor);
-      return alias ? 0 : DQNN_CHECK_overwritten_before_use;
+    if (same_storage(output, tensor) && !has_writer(model, tensor, before)) {
+      return 0;
     }
-    if (overlap(bytes, scratch_range(dqnn_model_node(model, i)))) {
+    if (overlap(tensor, output) || overlaps_scratch(tensor, dqnn_model_node(model, before))) {
       return DQNN_CHECK_overwritten_before_use;
     }
   }
   for (uint32_t i = 0; i < model->input_count; ++i) {
-    if (same_storage(model, dqnn_port_tensor(model->inputs, i), tensor)) {
+    if (same_storage(input_of(model, i), tensor)) {
       return 0;
     }
   }
   return DQNN_CHECK_defined_before_use;
 }
 
-static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before, dqnn_fault *fault) {
-  check failed = find_writer(model, tensor, before);
-  if (failed != 0) {
-    fault->tensor = (uint16_t)tensor;
-  }
-  return failed;
-}
-
 static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) {
   const void *node = dqnn_model_node(model, i);
   check failed = indices_check(model, node);
-  if (failed == 0) {
-    failed = node_memory_check(model, node);
+  if (failed != 0) {
+    return failed;
   }
-  uint32_t count;
-  const uint16_t *inputs = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
-  for (uint32_t k = 0; failed == 0 && k < count; ++k) {
-    failed = intact_check(model, inputs[k], i, fault);
+  dqnn_call call;
+  dqnn_model_bind(model, i, NULL, &call);
+  failed = node_memory_check(model, node, &call);
+  for (uint32_t k = 0; failed == 0 && k < call.inputs; ++k) {
+    failed = intact_check(model, call.in_def[k], i);
+    if (failed != 0) {
+      fault->tensor = (uint16_t)(call.in_def[k] - model->tensors);
+    }
   }
   return failed;
 }
@@ -237,9 +222,8 @@ static check ports_check(const dqnn_model *model, const uint32_t *ports, uint32_
 
 static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->input_count; ++i) {
-    range input = tensor_range(model, dqnn_port_tensor(model->inputs, i));
     for (uint32_t k = 0; k < i; ++k) {
-      if (overlap(input, tensor_range(model, dqnn_port_tensor(model->inputs, k)))) {
+      if (overlap(input_of(model, i), input_of(model, k))) {
         fault->tensor = (uint16_t)i;
         return DQNN_CHECK_port_overlap;
       }
@@ -259,8 +243,10 @@ static check nodes_check(const dqnn_model *model, dqnn_fault *fault) {
   }
   fault->node = fault->kernel = DQNN_NONE;
   for (uint32_t i = 0; i < model->output_count; ++i) {
-    check failed = intact_check(model, dqnn_port_tensor(model->outputs, i), model->node_count, fault);
+    uint32_t tensor = dqnn_port_tensor(model->outputs, i);
+    check failed = intact_check(model, &model->tensors[tensor], model->node_count);
     if (failed != 0) {
+      fault->tensor = (uint16_t)tensor;
       return failed;
     }
   }
@@ -331,10 +317,9 @@ static check in_place_check(const dqnn_call *call, uint32_t allowed) {
   if (call->inputs == 0) {
     return 0;
   }
-  range input = {call->in_def[0]->offset, bytes_of(call->in_def[0])};
-  range output = {call->out_def->offset, bytes_of(call->out_def)};
-  uint32_t shared = input.bytes < output.bytes ? input.bytes : output.bytes;
-  bool good = !overlap(input, output) || (input.offset == output.offset && shared <= allowed);
+  const dqnn_tensor_def *input = call->in_def[0], *output = call->out_def;
+  bool shared = input->offset == output->offset && (bytes_of(input) <= allowed || bytes_of(output) <= allowed);
+  bool good = shared || !overlap(input, output);
   return good ? 0 : DQNN_CHECK_output_overlap;
 }
 
@@ -344,14 +329,15 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (any == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
-  uint32_t family = any->kernel->family;
-  fault->check = params_check(dqnn_model_node(model, i), family);
+  const void *node = dqnn_model_node(model, i);
+  fault->check = params_check(node, any->kernel->family);
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
   dqnn_call call;
   dqnn_plan plan = {0};
-  dqnn_model_bind(model, i, family, NULL, &call);
+  dqnn_model_bind(model, i, NULL, &call);
+  call.params = dqnn_params(node, any->kernel->family);
   dqnn_status status = any->kernel->plan(&call, &plan);
   fault->check = plan.check;
   if (status != DQNN_OK) {
