@@ -1,9 +1,9 @@
 """Executes a graph in numpy: the oracle for passes, packing and kernels.
 
-Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are scaled. Kernel-ready
-operators compute the integers and float32 steps of schema/SPEC.md section 3 (`kernels.py`), so what they store is what the C kernels store,
-bit for bit. Both may stand in one graph, as they do between passes. Operators that are real-valued and a kernel at once (Softmax, Unary,
-...) follow `kernel_ready`."""
+Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are
+scaled. Kernel-ready operators compute the integers and float32 steps of schema/SPEC.md section 3 (`kernels.py`), so
+what they store is what the C kernels store, bit for bit. Both may stand in one graph, as they do between passes.
+Operators that are real-valued and a kernel at once (Softmax, Unary, ...) follow `kernel_ready`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ SHARED_OPS = (ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool, ops.Concat, ops.Pa
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8 +1/-1)."""
+    """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8
+    +1/-1)."""
 
     graph: Graph
     stored: dict[str, Array] = field(default_factory=dict)
@@ -51,7 +52,8 @@ class Evaluation:
 def evaluate(graph: Graph, inputs: Inputs, *, kernel_ready: bool | None = None) -> Evaluation:
     """Run `graph` on real-valued inputs (with a batch axis), in the model's order or by value or port name.
 
-    Inputs of s1 and s8 type are quantized as their type says. `kernel_ready` defaults to whether every node is a kernel call."""
+    Inputs of s1 and s8 type are quantized as their type says. `kernel_ready` defaults to whether every node is a
+    kernel call."""
     if kernel_ready is None:
         kernel_ready = all(isinstance(node.op, KERNEL_OPS + SHARED_OPS) for node in graph.nodes)
     result = Evaluation(graph)
@@ -100,11 +102,11 @@ def _stored_input(array: Array, kind: TensorType, name: str, kernel_ready: bool)
 def _as_stored(values: Array, kind: TensorType) -> Array:
     """Real values that the format holds exactly (a maximum, a view) as stored ones."""
     if isinstance(kind.fmt, S8):
-        return np.rint(values / kind.fmt.scale + kind.fmt.zero_point).astype(np.int8)
+        return np.asarray(np.rint(values / kind.fmt.scale + kind.fmt.zero_point), np.int8)
     return values.astype(np.int8) if isinstance(kind.fmt, S1) else values
 
 
-# --- convolutions -----------------------------------------------------------------------------------------------------------------
+# --- convolutions -----------------------------------------------------------------------------------------------------
 
 
 def geometry_of(op: ops.Conv2D | ops.DepthwiseConv2D | ops.ConvKernel) -> Geometry:
@@ -154,7 +156,7 @@ _CONVOLUTIONS: dict[type, Callable[[Any, Array, TensorType], Array]] = {
     ops.Dense: _dense,
 }
 
-# --- everything else --------------------------------------------------------------------------------------------------------------
+# --- everything else --------------------------------------------------------------------------------------------------
 
 
 def _softmax(op: ops.Softmax, inputs: list[Array]) -> Array:

@@ -11,7 +11,8 @@ from .types import TensorType
 
 @dataclass(frozen=True)
 class Node:
-    """`output` = op(`inputs`). `layers` are the Keras layers this node computes, as the user named them (nested: `outer/inner`)."""
+    """`output` = op(`inputs`). `layers` are the Keras layers this node computes, as the user named them (nested:
+    `outer/inner`)."""
 
     op: Op
     inputs: tuple[str, ...]
@@ -21,7 +22,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """`inputs` and `outputs` are value names in the model's order; `types` has every value. `port_names` gives the names users see."""
+    """`inputs` and `outputs` are value names in the model's order; `types` has every value. `port_names` gives the
+    names users see."""
 
     name: str
     inputs: tuple[str, ...]

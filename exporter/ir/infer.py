@@ -1,8 +1,9 @@
 """The type of an operator's output from the types of its inputs.
 
-The same rules serve the front ends, which learn from an `InferError` that a layer cannot be built, and the validator. Operators that
-only move elements (pooling a maximum, views, reshapes, padding with a representable value) keep the format; `Quantize` and `Ternary` set
-it; kernel-ready operators carry it; everything else computes real numbers, that is f32."""
+The same rules serve the front ends, which learn from an `InferError` that a layer cannot be built, and the validator.
+Operators that only move elements (pooling a maximum, views, reshapes, padding with a representable value) keep the
+format; `Quantize` and `Ternary` set it; kernel-ready operators carry it; everything else computes real numbers, that
+is f32."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def infer_type(op: ops.Op, inputs: Sequence[TensorType]) -> TensorType:
 
 
 def as_map(shape: Shape) -> tuple[int, int, int]:
-    """(H, W, C) as convolutions and pools read a shape of rank 1 to 4: leading ones are put in front, rank 4 merges its first two."""
+    """(H, W, C) as convolutions and pools read a shape of rank 1 to 4: leading ones are put in front, rank 4 merges
+    its first two."""
     if len(shape) == 4:
         return (shape[0] * shape[1], shape[2], shape[3])
     h, w, c = (1,) * (3 - len(shape)) + tuple(shape)
@@ -57,7 +59,9 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _check_shape(shape: Shape, what: str) -> None:
-    _require(1 <= len(shape) <= 4, f"{what} would give a tensor of rank {len(shape)} {shape}; ranks 1 to 4 are supported")
+    _require(
+        1 <= len(shape) <= 4, f"{what} would give a tensor of rank {len(shape)} {shape}; ranks 1 to 4 are supported"
+    )
     _require(all(n > 0 for n in shape), f"{what} would give an empty tensor {shape}")
 
 
@@ -69,7 +73,7 @@ def _like(shape: Shape, map_shape: tuple[int, int, int], what: str) -> Shape:
         return (shape[0], shape[1], w, c)
     full = (h, w, c)
     _require(all(n == 1 for n in full[: 3 - len(shape)]), f"{what} on a tensor of rank {len(shape)} would give {full}")
-    return full[3 - len(shape):]
+    return full[3 - len(shape) :]
 
 
 def _window(n: int, k: int, stride: int, dilation: int, pad: ops.Pair, up: int, what: str) -> int:
@@ -108,7 +112,9 @@ def _check_weights(weights: ops.Weights, rank: int, channels: int, what: str) ->
 def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(isinstance(op.fmt, S1 | S8), f"Quantize gives s1 or s8, not {op.fmt}")
     if isinstance(op.fmt, S8):
-        _require(op.fmt.scale > 0 and np.isfinite(op.fmt.scale), f"s8 scale must be positive and finite, got {op.fmt.scale}")
+        _require(
+            op.fmt.scale > 0 and np.isfinite(op.fmt.scale), f"s8 scale must be positive and finite, got {op.fmt.scale}"
+        )
         _require(-128 <= op.fmt.zero_point <= 127, f"s8 zero point must be in -128..127, got {op.fmt.zero_point}")
         _require(-128 <= op.qmin <= op.qmax <= 127, f"s8 range must lie in -128..127, got {op.qmin}..{op.qmax}")
     return TensorType(inputs[0].shape, op.fmt)
@@ -124,7 +130,7 @@ def _real(op: ops.Op, inputs: tuple[TensorType, ...]) -> TensorType:
 
 
 def _conv2d(op: ops.Conv2D, inputs: tuple[TensorType, ...]) -> TensorType:
-    out, kh, kw, cg = _conv_weights(op.weights, op.groups, inputs[0].shape, op.bias, "Conv2D")
+    out, kh, kw, _ = _conv_weights(op.weights, op.groups, inputs[0].shape, op.bias, "Conv2D")
     h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "Conv2D")
     return TensorType(_like(inputs[0].shape, (h, w, out), "Conv2D"), F32())
 
@@ -132,7 +138,10 @@ def _conv2d(op: ops.Conv2D, inputs: tuple[TensorType, ...]) -> TensorType:
 def _conv_weights(
     weights: ops.Weights, groups: int, shape: Shape, bias: ops.F64 | None, what: str
 ) -> tuple[int, int, int, int]:
-    _require(weights.codes.ndim == 4, f"{what}: weights of rank {weights.codes.ndim}, expected 4 (output, height, width, input)")
+    _require(
+        weights.codes.ndim == 4,
+        f"{what}: weights of rank {weights.codes.ndim}, expected 4 (output, height, width, input)",
+    )
     out, kh, kw, cg = weights.codes.shape
     _check_weights(weights, 4, out, what)
     _require(groups >= 1 and out % groups == 0, f"{what}: {out} outputs do not divide into {groups} groups")
@@ -153,7 +162,10 @@ def _depthwise_weights(weights: ops.Weights, shape: Shape, bias: ops.F64 | None)
     kh, kw, channels, multiplier = weights.codes.shape
     _check_weights(weights, 4, channels * multiplier, what)
     _require(channels == shape[-1], f"{what}: weights take {channels} channels, the input has {shape[-1]}")
-    _require(bias is None or bias.shape == (channels * multiplier,), f"{what}: bias must have shape ({channels * multiplier},)")
+    _require(
+        bias is None or bias.shape == (channels * multiplier,),
+        f"{what}: bias must have shape ({channels * multiplier},)",
+    )
     return kh, kw, channels * multiplier
 
 
@@ -178,7 +190,9 @@ def _batch_norm(op: ops.BatchNorm, inputs: tuple[TensorType, ...]) -> TensorType
 def _prelu(op: ops.PRelu, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = inputs[0].shape
     accepted = ((shape[-1],), shape)
-    _require(op.alpha.shape in accepted, f"PRelu: alpha has shape {op.alpha.shape}, expected {accepted[0]} or {accepted[1]}")
+    _require(
+        op.alpha.shape in accepted, f"PRelu: alpha has shape {op.alpha.shape}, expected {accepted[0]} or {accepted[1]}"
+    )
     return _real(op, inputs)
 
 
@@ -193,7 +207,10 @@ def _avg_pool(op: ops.AvgPool, inputs: tuple[TensorType, ...]) -> TensorType:
 def _pooled(op: ops.MaxPool | ops.AvgPool, shape: Shape) -> Shape:
     what = type(op).__name__
     for (before, after), size in zip(op.padding, op.size, strict=True):
-        _require(0 <= before < size and 0 <= after < size, f"{what}: padding {op.padding} must be smaller than the window {op.size}")
+        _require(
+            0 <= before < size and 0 <= after < size,
+            f"{what}: padding {op.padding} must be smaller than the window {op.size}",
+        )
     h, w = _spatial(shape, op.size, op.stride, (1, 1), op.padding, (1, 1), what)
     return _like(shape, (h, w, shape[-1]), what)
 
@@ -221,7 +238,7 @@ def _concat(op: ops.Concat, inputs: tuple[TensorType, ...]) -> TensorType:
         _require(fits, f"Concat on axis {op.axis}: shapes {first} and {other.shape} do not fit")
     total = sum(t.shape[op.axis] for t in inputs)
     same = all(t.fmt == inputs[0].fmt for t in inputs)
-    return TensorType((*first[: op.axis], total, *first[op.axis + 1:]), inputs[0].fmt if same else F32())
+    return TensorType((*first[: op.axis], total, *first[op.axis + 1 :]), inputs[0].fmt if same else F32())
 
 
 def _pad(op: ops.Pad, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -255,7 +272,11 @@ def _reshape(op: ops.Reshape, inputs: tuple[TensorType, ...]) -> TensorType:
 
 
 def _epilogue(epilogue: ops.Epilogue, out: Format, channels: int, what: str) -> None:
-    allowed: tuple[type, ...] = {S1: (ops.Threshold,), S8: (ops.Affine, ops.FixedPoint, ops.PowerOfTwo), F32: (ops.Affine,)}[type(out)]
+    allowed: tuple[type, ...] = {
+        S1: (ops.Threshold,),
+        S8: (ops.Affine, ops.FixedPoint, ops.PowerOfTwo),
+        F32: (ops.Affine,),
+    }[type(out)]
     _require(isinstance(epilogue, allowed), f"{what}: a {type(epilogue).__name__} epilogue cannot give {out}")
     for name in ("t", "flip", "scale", "offset", "bias", "multiplier", "shift"):
         if hasattr(epilogue, name):

@@ -1,7 +1,8 @@
 """The kernel-ready operators exactly as schema/SPEC.md section 3 defines them, in numpy.
 
-Arrays hold stored values with a batch axis: s1 as int8 +1/-1, s8 as int8, f32 as float32. Integer sums are exact (BLAS in float64, or float32
-where the bound allows); float sums run in the documented order, one float32 operation per step, vectorised over outputs only."""
+Arrays hold stored values with a batch axis: s1 as int8 +1/-1, s8 as int8, f32 as float32. Integer sums are exact
+(BLAS in float64, or float32 where the bound allows); float sums run in the documented order, one float32 operation
+per step, vectorised over outputs only."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import numerics, ops
-from .types import F32, S1, S8, Format, TensorType
 from .infer import stored_value
+from .types import F32, S8, Format, TensorType
 from .windows import Geometry, inside_counts, taps, with_map
 
 Array: TypeAlias = NDArray[Any]
@@ -32,7 +33,7 @@ def run(op: ops.Op, inputs: Sequence[Array], types: Sequence[TensorType]) -> Arr
         return _KERNELS[type(op)](op, list(inputs), list(types))
 
 
-# --- accumulators -----------------------------------------------------------------------------------------------------------------
+# --- accumulators -----------------------------------------------------------------------------------------------------
 
 
 def accumulate(op: ops.ConvKernel, x: Array, fmt: Format) -> Array:
@@ -40,13 +41,18 @@ def accumulate(op: ops.ConvKernel, x: Array, fmt: Format) -> Array:
     geometry = _geometry(op)
     integer = not isinstance(fmt, F32) and op.weights.kind != "f32"
     zero = fmt.zero_point if isinstance(fmt, S8) else 0
-    values = with_map(x).astype(np.float64 if integer else np.float32) - (float(zero) if integer else F(zero))
+    kind: Any = np.float64 if integer else np.float32
+    values: Array = with_map(x).astype(kind) - kind(zero)
     pad_value = op.pad_value - zero
-    codes = op.weights.codes.astype(np.float64 if integer else np.float32)
+    codes: Array = op.weights.codes.astype(kind)
     if op.weights.half:
         codes = codes * 2 + 1
     if integer:
-        acc = exact_depthwise(values, codes, geometry, pad_value) if op.depthwise else exact_conv(values, codes, geometry, pad_value, op.groups)
+        acc = (
+            exact_depthwise(values, codes, geometry, pad_value)
+            if op.depthwise
+            else exact_conv(values, codes, geometry, pad_value, op.groups)
+        )
         return np.rint(acc).astype(np.int64)
     if op.depthwise:
         return _float_depthwise(values, codes, geometry, pad_value)
@@ -68,7 +74,8 @@ def _batches(x: Array, cells: int) -> Iterator[Array]:
 
 
 def exact_conv(x: Array, weights: Array, geometry: Geometry, pad_value: float, groups: int) -> NDArray[np.float64]:
-    """Sums of products of float64 arrays; x (N, H, W, C), weights (O, kh, kw, C / groups). Exact for integers below 2**53."""
+    """Sums of products of float64 arrays; x (N, H, W, C), weights (O, kh, kw, C / groups). Exact for integers below
+    2**53."""
     ho, wo = geometry.output(x.shape[1], x.shape[2])
     out, kh, kw, cg = weights.shape
     result = np.empty((len(x), ho, wo, out))
@@ -81,7 +88,9 @@ def exact_conv(x: Array, weights: Array, geometry: Geometry, pad_value: float, g
         for g in range(groups):
             rows = columns[..., g * cg : (g + 1) * cg].reshape((-1, kh * kw * cg))
             matrix = weights[g * og : (g + 1) * og].reshape((og, -1)).astype(kind)
-            result[start : start + len(piece), :, :, g * og : (g + 1) * og] = (rows @ matrix.T).reshape((len(piece), ho, wo, og))
+            result[start : start + len(piece), :, :, g * og : (g + 1) * og] = (rows @ matrix.T).reshape(
+                (len(piece), ho, wo, og)
+            )
         start += len(piece)
     return result
 
@@ -124,7 +133,9 @@ def _float_conv(x: Floats, weights: Floats, geometry: Geometry, pad_value: float
             cells, w = columns[..., g * cg : (g + 1) * cg], weights[g * og : (g + 1) * og]
             for row in range(0, len(cells), ROWS):
                 part = cells[row : row + ROWS]
-                flat[row : row + ROWS, g * og : (g + 1) * og] = _chunked_sum(part, w) if chunked else _plain_sum(part, w)
+                flat[row : row + ROWS, g * og : (g + 1) * og] = (
+                    _chunked_sum(part, w) if chunked else _plain_sum(part, w)
+                )
         result[start : start + len(piece)] = flat.reshape((len(piece), ho * wo, out))
         start += len(piece)
     return result.reshape((len(x), ho, wo, out))
@@ -141,7 +152,7 @@ def _plain_sum(cells: Floats, weights: Floats) -> Floats:
 
 def _chunked_sum(cells: Floats, weights: Floats) -> Floats:
     """Blocks of 8 channels, rows of the kernel, chunks of 4 products."""
-    _, kh, kw, cg = cells.shape
+    _, kh, _, cg = cells.shape
     acc: Floats | None = None
     for first in range(0, cg, BLOCK_CHANNELS):
         block = slice(first, min(first + BLOCK_CHANNELS, cg))
@@ -178,7 +189,7 @@ def pool_max(acc: Array, pool: ops.Pair) -> Array:
     return result
 
 
-# --- epilogues --------------------------------------------------------------------------------------------------------------------
+# --- epilogues --------------------------------------------------------------------------------------------------------
 
 
 def apply_epilogue(epilogue: ops.Epilogue, acc: Array, out: Format) -> Array:
@@ -208,7 +219,7 @@ def _round_to_s8(y: Floats, out: S8, act_min: float, act_max: float) -> Array:
     """Clamp (NaN gives the lower bound), round half to even, add the zero point."""
     low, high = F(act_min - out.zero_point), F(act_max - out.zero_point)
     clamped = np.where(y > low, np.where(y < high, y, high), low)
-    return (np.rint(clamped).astype(np.int64) + out.zero_point).astype(np.int8)
+    return np.asarray(np.rint(clamped).astype(np.int64) + out.zero_point, np.int8)
 
 
 def _wrap(x: Array) -> NDArray[np.int64]:
@@ -232,7 +243,7 @@ def fixed_point(x: NDArray[np.int64], multiplier: NDArray[np.int64], shift: NDAr
     return np.asarray((high >> right) + ((high & mask) > (mask >> 1) + (high < 0)))
 
 
-# --- kernels ----------------------------------------------------------------------------------------------------------------------
+# --- kernels ----------------------------------------------------------------------------------------------------------
 
 
 def _conv(op: ops.ConvKernel, inputs: list[Array], types: list[TensorType]) -> Array:
@@ -347,13 +358,13 @@ def view(op: ops.View, x: Array) -> Array:
     """Crop, permute, repeat."""
     rank = len(op.shape)
     order = np.argsort(op.axis)  # output axis that walks input axis 0, 1, ...
-    index: list[Array] = []
+    index: list[Any] = [slice(None)]
     for k in order:
         walk = op.start[k] + (np.arange(op.shape[k]) // op.repeat[k]) * op.step[k]
         shape = [1] * rank
         shape[k] = -1
         index.append(walk.reshape(shape))
-    return np.asarray(x[(slice(None), *index)])
+    return np.asarray(x[tuple(index)])
 
 
 def _view(op: ops.View, inputs: list[Array], types: list[TensorType]) -> Array:

@@ -78,9 +78,10 @@ def sigmoid(x: Floats) -> Floats:
 def softplus(x: Floats) -> Floats:
     """dqnn_softplus."""
     e = exp(-np.abs(x))
-    s = e / (F(2) + e)
-    z = s * s
-    return np.where(x < 0, F(0), x) + (_horner(_LOG1P, z) * (s * z) + (s + s))
+    s: Floats = np.asarray(e / (F(2) + e))
+    z: Floats = s * s
+    positive: Floats = np.where(x < 0, F(0), x)
+    return np.asarray(positive + (_horner(_LOG1P, z) * (s * z) + (s + s)))
 
 
 def erf(x: Floats) -> Floats:

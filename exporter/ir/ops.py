@@ -1,11 +1,13 @@
 """Operators of the IR.
 
-Front ends build graphs of the operators in sections 1 to 3 with real-valued meaning: an operator computes on real numbers and `Quantize`
-alone changes a format to s1 or s8. The passes turn them into the kernel-ready operators of section 4, which state integers, thresholds and
-packed order exactly as schema/SPEC.md does. `ir/evaluate.py` executes both.
+Front ends build graphs of the operators in sections 1 to 3 with real-valued meaning: an operator computes on real
+numbers and `Quantize` alone changes a format to s1 or s8. The passes turn them into the kernel-ready operators of
+section 4, which state integers, thresholds and packed order exactly as schema/SPEC.md does. `ir/evaluate.py` executes
+both.
 
-Arrays are numpy arrays, never written to after construction. Weights are OHWI (output, kernel height, kernel width, input channels of the
-group), depthwise weights are (kernel height, kernel width, input channels, multiplier), both as Keras means them (no flips)."""
+Arrays are numpy arrays, never written to after construction. Weights are OHWI (output, kernel height, kernel width,
+input channels of the group), depthwise weights are (kernel height, kernel width, input channels, multiplier), both as
+Keras means them (no flips)."""
 
 from __future__ import annotations
 
@@ -25,10 +27,11 @@ Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right)) in cell
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Quantized or float weights: real value = scale * code (s1, s8), scale * (2 * code + 1) (s8 with `half`), or the float itself.
+    """Quantized or float weights: real value = scale * code (s1, s8), scale * (2 * code + 1) (s8 with `half`), or the
+    float itself.
 
-    `codes`: int8 +1/-1 for kind s1, int8 for s8, float32 for f32. `scale`: float64, () or (output channels,); for depthwise the output
-    channel is c * multiplier + m. `source` names the quantizer for reports."""
+    `codes`: int8 +1/-1 for kind s1, int8 for s8, float32 for f32. `scale`: float64, () or (output channels,); for
+    depthwise the output channel is c * multiplier + m. `source` names the quantizer for reports."""
 
     kind: Literal["s1", "s8", "f32"]
     codes: NDArray[np.int8] | F32Array
@@ -37,12 +40,13 @@ class Weights:
     source: str = ""
 
 
-# --- 1. formats -------------------------------------------------------------------------------------------------------------------
+# --- 1. formats -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Quantize:
-    """Real to s1 (sgn(x), 0 gives +1) or to s8: stored = clip(round_half_even(float32(x / scale)) + zero_point, qmin, qmax).
+    """Real to s1 (sgn(x), 0 gives +1) or to s8: stored = clip(round_half_even(float32(x / scale)) + zero_point, qmin,
+    qmax).
 
     `x / scale` is computed as a float32 product with float32(1/scale), as Keras' quantizers do."""
 
@@ -65,14 +69,16 @@ class Dequantize:
     """Any format to f32, value unchanged."""
 
 
-# --- 2. layers with parameters ----------------------------------------------------------------------------------------------------
+# --- 2. layers with parameters ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Conv2D:
-    """Cross-correlation of an (H, W, C) map. `pad_value` is the real value of cells added around the (already quantized) input.
+    """Cross-correlation of an (H, W, C) map. `pad_value` is the real value of cells added around the (already
+    quantized) input.
 
-    `up` inserts up-1 zero cells between input cells first (transposed convolution; front ends give flipped weights and full padding)."""
+    `up` inserts up-1 zero cells between input cells first (transposed convolution; front ends give flipped weights
+    and full padding)."""
 
     weights: Weights  # (O, kh, kw, C / groups)
     bias: F64 | None = None  # (O,), real
@@ -106,7 +112,8 @@ class Dense:
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm:
-    """(x - mean) * gamma / sqrt(variance + epsilon) + beta on the last axis; arrays (C,) float64 holding the file's float32 values."""
+    """(x - mean) * gamma / sqrt(variance + epsilon) + beta on the last axis; arrays (C,) float64 holding the file's
+    float32 values."""
 
     gamma: F64
     beta: F64
@@ -122,11 +129,25 @@ class PRelu:
     alpha: F32Array
 
 
-# --- 3. layers without parameters -------------------------------------------------------------------------------------------------
+# --- 3. layers without parameters -------------------------------------------------------------------------------------
 
 UnaryKind: TypeAlias = Literal[
-    "relu", "sigmoid", "hard_sigmoid", "tanh", "elu", "swish", "exp", "selu", "softplus", "softsign", "gelu", "leaky_relu", "abs",
-    "square", "hard_swish", "mish",
+    "relu",
+    "sigmoid",
+    "hard_sigmoid",
+    "tanh",
+    "elu",
+    "swish",
+    "exp",
+    "selu",
+    "softplus",
+    "softsign",
+    "gelu",
+    "leaky_relu",
+    "abs",
+    "square",
+    "hard_swish",
+    "mish",
 ]
 BinaryKind: TypeAlias = Literal["add", "sub", "mul", "maximum", "minimum"]
 
@@ -197,7 +218,8 @@ class Pad:
 
 @dataclass(frozen=True)
 class View:
-    """Crop, permute, nearest upsampling: output index i reads, on input axis axis[k], start[k] + (i[k] // repeat[k]) * step[k]."""
+    """Crop, permute, nearest upsampling: output index i reads, on input axis axis[k], start[k] + (i[k] // repeat[k])
+    * step[k]."""
 
     shape: tuple[int, ...]  # of the output
     axis: tuple[int, ...]
@@ -213,12 +235,13 @@ class Reshape:
     shape: tuple[int, ...]
 
 
-# --- 4. kernel-ready: one node is one kernel call ---------------------------------------------------------------------------------
+# --- 4. kernel-ready: one node is one kernel call ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Threshold:
-    """s1: -1 where (acc < t[c]) xor flip[c]. t is int64 clipped to int32 for integer accumulators, float32 for float ones."""
+    """s1: -1 where (acc < t[c]) xor flip[c]. t is int64 clipped to int32 for integer accumulators, float32 for float
+    ones."""
 
     t: NDArray[np.int64] | F32Array
     flip: NDArray[np.bool_]
@@ -226,7 +249,8 @@ class Threshold:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """f32 or s8: acc * scale[c] + offset[c] in float32 (two roundings), clamp, for s8 round half to even and add the zero point."""
+    """f32 or s8: acc * scale[c] + offset[c] in float32 (two roundings), clamp, for s8 round half to even and add the
+    zero point."""
 
     scale: F32Array
     offset: F32Array
@@ -296,7 +320,8 @@ class LutKernel:
 
 @dataclass(frozen=True, eq=False)
 class BinaryKernel:
-    """binary_<out>. For s8 the epilogue is Affine with scale = 1 / out.scale and offset 0, for s1 a float Threshold with 1 or C values."""
+    """binary_<out>. For s8 the epilogue is Affine with scale = 1 / out.scale and offset 0, for s1 a float Threshold
+    with 1 or C values."""
 
     kind: BinaryKind
     epilogue: Epilogue
@@ -312,6 +337,28 @@ class AvgPoolKernel:
 
 
 Op: TypeAlias = (
-    Quantize | Ternary | Dequantize | Conv2D | DepthwiseConv2D | Dense | BatchNorm | PRelu | Clip | Scale | Unary | Softmax | MaxPool
-    | AvgPool | Binary | Concat | Pad | View | Reshape | ConvKernel | ChannelKernel | LutKernel | BinaryKernel | AvgPoolKernel
+    Quantize
+    | Ternary
+    | Dequantize
+    | Conv2D
+    | DepthwiseConv2D
+    | Dense
+    | BatchNorm
+    | PRelu
+    | Clip
+    | Scale
+    | Unary
+    | Softmax
+    | MaxPool
+    | AvgPool
+    | Binary
+    | Concat
+    | Pad
+    | View
+    | Reshape
+    | ConvKernel
+    | ChannelKernel
+    | LutKernel
+    | BinaryKernel
+    | AvgPoolKernel
 )

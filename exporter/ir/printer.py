@@ -33,7 +33,9 @@ def _node(graph: Graph, node: Node) -> str:
 
 def print_op(op: ops.Op) -> str:
     """Name of an operator and its fields, arrays by shape and range; fields at their default are left out."""
-    fields = ", ".join(f"{name}={_value(value)}" for name, value in vars(op).items() if not _is_default(op, name, value))
+    fields = ", ".join(
+        f"{name}={_value(value)}" for name, value in vars(op).items() if not _is_default(op, name, value)
+    )
     return f"{type(op).__name__}({fields})"
 
 

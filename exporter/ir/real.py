@@ -1,8 +1,9 @@
 """What the real-valued operators compute, element by element, in float64.
 
-The evaluator and the passes share these functions: a pass that turns a chain of layers into thresholds asks the very expressions that the
-evaluator executes, so "same outputs before and after" holds by construction. Channels are the last axis. Nothing is rounded between
-operators; a quantizer rounds its argument to float32 first, as Keras' arithmetic has done by then."""
+The evaluator and the passes share these functions: a pass that turns a chain of layers into thresholds asks the very
+expressions that the evaluator executes, so "same outputs before and after" holds by construction. Channels are the
+last axis. Nothing is rounded between operators; a quantizer rounds its argument to float32 first, as Keras'
+arithmetic has done by then."""
 
 from __future__ import annotations
 
@@ -73,8 +74,7 @@ def elementwise(op: ops.Op, x: F64) -> F64:
     if rule is None:
         raise TypeError(f"{type(op).__name__} does not work element by element")
     with np.errstate(all="ignore"):
-        result: F64 = rule(op, x)
-    return result
+        return np.asarray(rule(op, x))
 
 
 def is_elementwise(op: ops.Op) -> bool:
@@ -83,7 +83,7 @@ def is_elementwise(op: ops.Op) -> bool:
 
 
 def _batch_norm(op: ops.BatchNorm, x: F64) -> F64:
-    return (x - op.mean) * op.gamma / np.sqrt(op.variance + op.epsilon) + op.beta
+    return np.asarray((x - op.mean) * op.gamma / np.sqrt(op.variance + op.epsilon) + op.beta)
 
 
 def _prelu(op: ops.PRelu, x: F64) -> F64:
@@ -128,11 +128,11 @@ _RULES: dict[type, Callable[[Any, F64], F64]] = {
 
 def _sigmoid(x: F64) -> F64:
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1.0) / (1.0 + e)
+    return np.asarray(np.where(x < 0, e, 1.0) / (1.0 + e))
 
 
 def _softplus(x: F64) -> F64:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
 _ERF = np.vectorize(math.erf, otypes=[np.float64])

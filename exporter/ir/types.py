@@ -1,7 +1,7 @@
 """Tensor formats and types.
 
-A tensor holds real numbers; its format says how they are stored: s1 (+1/-1, one bit), s8 (affine int8) or f32. Shapes have no batch
-dimension."""
+A tensor holds real numbers; its format says how they are stored: s1 (+1/-1, one bit), s8 (affine int8) or f32. Shapes
+have no batch dimension."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Checks that a graph is what the next stage may rely on.
 
-Every value is computed before it is read, once; every type is what inference gives (as a map, where a kernel may give a shape of lower rank);
-arrays are finite and of the kinds the operators state. `kernel_ready` also asks that each node is one kernel call with the formats its
-kernel takes. A failure names the stage that produced the graph, the node and its Keras layers."""
+Every value is computed before it is read, once; every type is what inference gives (as a map, where a kernel may give
+a shape of lower rank); arrays are finite and of the kinds the operators state. `kernel_ready` also asks that each
+node is one kernel call with the formats its kernel takes. A failure names the stage that produced the graph, the node
+and its Keras layers."""
 
 from __future__ import annotations
 
@@ -16,10 +17,8 @@ from .graph import Graph, Node
 from .infer import InferError, as_map, infer_type, stored_value
 from .types import F32, S1, S8, TensorType
 
-KERNEL_READY = (
-    ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel, ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool,
-    ops.Concat, ops.Pad, ops.View, ops.Reshape,
-)  # fmt: skip
+KERNEL_CALLS = (ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel)
+SHARED = (ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool, ops.Concat, ops.Pad, ops.View, ops.Reshape)
 FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.Softmax)
 MAP_KERNELS = (ops.ConvKernel, ops.MaxPool, ops.AvgPoolKernel)
 MAX_CONCAT = 16
@@ -39,7 +38,9 @@ def validate(graph: Graph, kernel_ready: bool = False, *, stage: str = "") -> No
         except (InferError, ValidationError) as error:
             after = f"after {stage}: " if stage else ""
             layers = ", ".join(node.layers) or "none"
-            raise ValidationError(f"{after}{type(node.op).__name__} '{node.output}' (layers: {layers}): {error}") from error
+            raise ValidationError(
+                f"{after}{type(node.op).__name__} '{node.output}' (layers: {layers}): {error}"
+            ) from error
         known.add(node.output)
     for name in graph.outputs:
         _require(name in known, f"output '{name}' is never computed")
@@ -102,7 +103,7 @@ def _check_weights(weights: ops.Weights) -> None:
 
 
 def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None:
-    _require(isinstance(op, KERNEL_READY), "is no kernel")
+    _require(isinstance(op, KERNEL_CALLS + SHARED), "is no kernel")
     if isinstance(op, FLOAT_ONLY):
         _require(isinstance(inputs[0].fmt, F32), f"reads f32, got {inputs[0].fmt}")
     if isinstance(op, ops.Concat):
@@ -117,16 +118,18 @@ def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None
         _require(epilogue.act_min <= epilogue.act_max, f"clamps to {epilogue.act_min}..{epilogue.act_max}")
         if isinstance(out.fmt, S8):
             whole = float(epilogue.act_min).is_integer() and float(epilogue.act_max).is_integer()
-            inside = -128 <= epilogue.act_min and epilogue.act_max <= 127  # noqa: PLR2004
+            inside = epilogue.act_min >= -128 and epilogue.act_max <= 127
             _require(whole and inside, "an s8 clamp must be whole numbers in -128..127")
 
 
 def _check_conv_kernel(op: ops.ConvKernel, kind: TensorType) -> None:
-    _require(op.weights.scale.size == 1 and float(op.weights.scale.reshape(-1)[0]) == 1, "kernel weights carry no scale")
+    _require(
+        op.weights.scale.size == 1 and float(op.weights.scale.reshape(-1)[0]) == 1, "kernel weights carry no scale"
+    )
     if isinstance(kind.fmt, S1):
         _require(op.pad_value in (-1, 0, 1), f"pads s1 with {op.pad_value}")
     if isinstance(kind.fmt, S8):
-        _require(float(op.pad_value).is_integer() and -128 <= op.pad_value <= 127, f"pads s8 with {op.pad_value}")  # noqa: PLR2004
+        _require(float(op.pad_value).is_integer() and -128 <= op.pad_value <= 127, f"pads s8 with {op.pad_value}")
     integer = not isinstance(kind.fmt, F32) and op.weights.kind != "f32"
     if isinstance(op.epilogue, ops.Threshold):
         _require((op.epilogue.t.dtype.kind == "i") == integer, f"thresholds of type {op.epilogue.t.dtype}")

@@ -1,6 +1,7 @@
 """Sliding windows over maps, shared by the real-valued and the kernel-exact evaluation.
 
-Maps have a batch axis in front: (N, H, W, C). A `Geometry` is the part of a convolution or pool that does not depend on values."""
+Maps have a batch axis in front: (N, H, W, C). A `Geometry` is the part of a convolution or pool that does not depend
+on values."""
 
 from __future__ import annotations
 

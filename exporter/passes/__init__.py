@@ -1,7 +1,7 @@
 """Compiler passes: a graph of real-valued operators becomes a graph of kernel calls.
 
-`PIPELINE` is the whole order. Every pass is a function of a graph and a context in a module of its own, with its algebra in the docstring; the
-graph is validated after each, so a fault names the pass that made it."""
+`PIPELINE` is the whole order. Every pass is a function of a graph and a context in a module of its own, with its
+algebra in the docstring; the graph is validated after each, so a fault names the pass that made it."""
 
 from __future__ import annotations
 

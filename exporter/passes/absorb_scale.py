@@ -2,8 +2,8 @@
 
     conv(a * x, w) + b = conv(x, a * w) + b
 
-so `binary(alpha=0.5)` leaves its s1 (or s8) input to the convolution. The factor also passes max pools (a > 0), reshapes and views on its way.
-The pad value is divided by the factor."""
+so `binary(alpha=0.5)` leaves its s1 (or s8) input to the convolution. The factor also passes max pools (a > 0),
+reshapes and views on its way. The pad value is divided by the factor."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from .editor import Editor
 def run(graph: Graph, context: Context) -> Graph:
     """Absorb every factor that a convolution or dense layer can take."""
     editor = Editor(graph)
-    changed = True
-    while changed:
-        changed = any([_absorb(editor, node) | _sink(editor, node) for node in editor])
+    while sum(_absorb(editor, node) | _sink(editor, node) for node in editor):
+        pass
     return editor.finish()
 
 

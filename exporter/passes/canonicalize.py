@@ -1,6 +1,7 @@
 """Removes what computes nothing and gives every construct one spelling.
 
-* Dequantize of f32, Reshape to the same shape, View that copies, Scale by 1, Clip to (-inf, inf), Pad by nothing, a 1x1 pool: dropped.
+* Dequantize of f32, Reshape to the same shape, View that copies, Scale by 1, Clip to (-inf, inf), Pad by nothing, a
+  1x1 pool: dropped.
 * A second quantizer whose result is always its input (sign of s1, an s8 quantizer on its own format) is dropped.
 * relu becomes Clip(0, inf); a Reshape of a Reshape is one Reshape; LeakyReLU and ELU keep their name.
 * Two equal operators on the same value are computed once, so a value quantized twice in the same way stays fusable."""
@@ -21,9 +22,8 @@ WITH_ALPHA = ("elu", "leaky_relu")
 def run(graph: Graph, context: Context) -> Graph:
     """One spelling for every construct."""
     editor = Editor(graph)
-    changed = True
-    while changed:
-        changed = any([_simplify(editor, node) for node in editor]) | _share_equal(editor)
+    while sum(_simplify(editor, node) for node in editor) + _share_equal(editor):
+        pass
     return editor.finish()
 
 
@@ -31,7 +31,11 @@ def _simplify(editor: Editor, node: Node) -> bool:
     if node.output not in editor.nodes:
         return False
     node = editor.nodes[node.output]
-    if len(node.inputs) == 1 and _does_nothing(node.op, editor.types[node.inputs[0]]) and editor.redirect(node.output, node.inputs[0]):
+    if (
+        len(node.inputs) == 1
+        and _does_nothing(node.op, editor.types[node.inputs[0]])
+        and editor.redirect(node.output, node.inputs[0])
+    ):
         editor.drop([node])
         return True
     if isinstance(node.op, ops.Unary) and node.op.kind == "relu":

@@ -1,15 +1,18 @@
 """Chains of per-channel functions between an accumulator and a stored value, and the epilogues that state them exactly.
 
-A chain is f = step_n o ... o step_1 o start, where start turns an accumulator into a real number (scale, bias) and each step is an
-element-by-element operator. f is only ever evaluated as a whole, by the functions the evaluator uses; nothing is rounded between steps.
+A chain is f = step_n o ... o step_1 o start, where start turns an accumulator into a real number (scale, bias) and
+each step is an element-by-element operator. f is only ever evaluated as a whole, by the functions the evaluator uses;
+nothing is rounded between steps.
 
-* Threshold: the sign of f is monotone in the accumulator when every step is monotone, rising or falling per channel. The smallest
-  accumulator with f >= 0 (or the first with f < 0 when f falls; the comparison then flips) is found by bisection over the reachable range:
-  integers, or the bit patterns of float32. Where no accumulator in reach changes the sign the channel is constant. gamma = 0 makes f constant.
-  A ReLU before the sign makes f >= 0 everywhere: constant +1. Chains that are not monotone (a negative PReLU slope) are searched value by
-  value over small integer ranges, and refused otherwise.
-* Affine to s8: the chain's clipped affine form is stated in float32, then compared with f at every step of the staircase (both are monotone,
-  so equality left and right of each step is equality everywhere); where it differs, scale and offset move by a few ulps until it does not.
+* Threshold: the sign of f is monotone in the accumulator when every step is monotone, rising or falling per channel.
+  The smallest accumulator with f >= 0 (or the first with f < 0 when f falls; the comparison then flips) is found by
+  bisection over the reachable range: integers, or the bit patterns of float32. Where no accumulator in reach changes
+  the sign the channel is constant. gamma = 0 makes f constant. A ReLU before the sign makes f >= 0 everywhere:
+  constant +1. Chains that are not monotone (a negative PReLU slope) are searched value by value over small integer
+  ranges, and refused otherwise.
+* Affine to s8: the chain's clipped affine form is stated in float32, then compared with f at every step of the
+  staircase (both are monotone, so equality left and right of each step is equality everywhere); where it differs,
+  scale and offset move by a few ulps until it does not.
 * Affine to f32: the clipped affine form, rounded once."""
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ RISING = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """real = acc * scale + bias, with the accumulators in reach: integers low..high, or all finite float32 when `integer` is False."""
+    """real = acc * scale + bias, with the accumulators in reach: integers low..high, or all finite float32 when
+    `integer` is False."""
 
     scale: F64  # (C,)
     bias: F64 | None
@@ -82,7 +86,8 @@ def value_start(fmt: Format, channels: int) -> Start:
 
 
 def accumulators(start: Start, index: I64) -> F64:
-    """Accumulators for indices in reach: the integers themselves, or float32 numbers in ascending order (0 is +0, -1 is -0)."""
+    """Accumulators for indices in reach: the integers themselves, or float32 numbers in ascending order (0 is +0, -1
+    is -0)."""
     if start.integer:
         return index.astype(np.float64)
     bits = np.where(index >= 0, index, (-1 - index) | 0x80000000).astype(np.uint32)
@@ -99,7 +104,7 @@ def run(start: Start, steps: Sequence[ops.Op], acc: F64) -> F64:
     return value
 
 
-# --- direction --------------------------------------------------------------------------------------------------------------------
+# --- direction --------------------------------------------------------------------------------------------------------
 
 MIXED = 2
 
@@ -134,7 +139,7 @@ def is_chainable(op: ops.Op, channels: int) -> bool:
     return real.is_elementwise(op)
 
 
-# --- thresholds -------------------------------------------------------------------------------------------------------------------
+# --- thresholds -------------------------------------------------------------------------------------------------------
 
 
 def first_true(predicate: Callable[[I64], NDArray[np.bool_]], low: I64, high: I64) -> I64:
@@ -169,7 +174,8 @@ def fit_threshold(start: Start, steps: Sequence[ops.Op]) -> ops.Threshold | None
 def _search_mixed(
     start: Start, positive: Callable[[I64], NDArray[np.bool_]]
 ) -> tuple[I64, NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """First change, whether the sign falls there, and whether it is the only change, from every accumulator in reach."""
+    """First change, whether the sign falls there, and whether it is the only change, from every accumulator in
+    reach."""
     span = int((start.high - start.low).max()) + 1
     if not start.integer or span > SEARCHED:
         return None
@@ -177,7 +183,9 @@ def _search_mixed(
     signs = positive(index)
     changes = signs[1:] != signs[:-1]
     falling = signs[0] & changes.any(axis=0)
-    first = np.where(changes.any(axis=0), start.low + 1 + changes.argmax(axis=0), np.where(signs[0], start.low, start.high + 1))
+    first = np.where(
+        changes.any(axis=0), start.low + 1 + changes.argmax(axis=0), np.where(signs[0], start.low, start.high + 1)
+    )
     return first, falling, changes.sum(axis=0) <= 1
 
 
@@ -193,12 +201,13 @@ def _as_threshold(start: Start, first: I64, falling: NDArray[np.bool_]) -> ops.T
     return ops.Threshold(np.where(always, -np.inf, np.where(never, np.inf, inside)).astype(np.float32), flip)
 
 
-# --- the clipped affine form ------------------------------------------------------------------------------------------------------
+# --- the clipped affine form ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Clipped:
-    """y = clip(acc * scale + offset, low, high) per channel; constant channels (scale 0) carry their clip in the offset."""
+    """y = clip(acc * scale + offset, low, high) per channel; constant channels (scale 0) carry their clip in the
+    offset."""
 
     scale: F64
     offset: F64
@@ -206,7 +215,8 @@ class Clipped:
     high: F64
 
     def bounds(self) -> tuple[float, float] | None:
-        """The clip of the channels that are not constant, None if it differs between channels or would change a constant."""
+        """The clip of the channels that are not constant, None if it differs between channels or would change a
+        constant."""
         varying = self.scale != 0
         low, high = np.unique(self.low[varying]), np.unique(self.high[varying])
         if max(len(low), len(high)) > 1:
@@ -238,7 +248,12 @@ def _compose(form: Clipped, step: ops.Op) -> Clipped | None:
         factor = step.gamma / np.sqrt(step.variance + step.epsilon)
         return _affine(form, factor, step.mean, step.beta)
     if isinstance(step, ops.Scale):
-        return _affine(form, np.full_like(form.scale, step.factor), np.zeros_like(form.scale), np.full_like(form.scale, step.offset))
+        return _affine(
+            form,
+            np.full_like(form.scale, step.factor),
+            np.zeros_like(form.scale),
+            np.full_like(form.scale, step.offset),
+        )
     return None
 
 
@@ -247,7 +262,9 @@ def _affine(form: Clipped, factor: F64, mean: F64, beta: F64) -> Clipped:
     with np.errstate(invalid="ignore"):
         low, high = (form.low - mean) * factor + beta, (form.high - mean) * factor + beta
     low, high = np.where(factor == 0, -np.inf, low), np.where(factor == 0, np.inf, high)
-    return Clipped(form.scale * factor, (form.offset - mean) * factor + beta, np.minimum(low, high), np.maximum(low, high))
+    return Clipped(
+        form.scale * factor, (form.offset - mean) * factor + beta, np.minimum(low, high), np.maximum(low, high)
+    )
 
 
 def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
@@ -268,7 +285,12 @@ def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
 
 def _is_binary(start: Start) -> bool:
     """Accumulators are exactly -1 and +1 (a stored s1 value)."""
-    return start.integer and bool((start.low == -1).all() and (start.high == 1).all()) and start.bias is None and bool((start.scale == 1).all())
+    return (
+        start.integer
+        and bool((start.low == -1).all() and (start.high == 1).all())
+        and start.bias is None
+        and bool((start.scale == 1).all())
+    )
 
 
 def _through_two_points(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
@@ -279,12 +301,13 @@ def _through_two_points(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | N
     return ops.Affine(real.to_float32(scale), real.to_float32(offset), -np.inf, np.inf)
 
 
-# --- s8 ---------------------------------------------------------------------------------------------------------------------------
+# --- s8 ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Requantized:
-    """An s8 epilogue and the number of channels whose float32 arithmetic still rounds differently somewhere (0: exact)."""
+    """An s8 epilogue and the number of channels whose float32 arithmetic still rounds differently somewhere (0:
+    exact)."""
 
     epilogue: ops.Affine | ops.PowerOfTwo
     inexact: int
@@ -344,7 +367,8 @@ class _Staircase:
         return real.to_codes(run(self.start, self.steps, accumulators(self.start, index)), self.quantizer)
 
     def bounds(self, form: Clipped) -> tuple[int, int] | None:
-        """Smallest and largest code that the clips and the quantizer's range allow, None if they differ between channels.
+        """Smallest and largest code that the clips and the quantizer's range allow, None if they differ between
+        channels.
 
         Channels of integers may differ where the clip is out of their reach; comparing all codes will tell."""
         varying = form.scale != 0
@@ -376,13 +400,15 @@ class _Staircase:
 
 
 def _two_codes(staircase: _Staircase) -> Requantized:
-    ends = np.array([[-1], [1]]) * np.ones(staircase.start.channels, np.int64)
+    ends = np.repeat(np.array([[-1], [1]], np.int64), staircase.start.channels, axis=1)
     codes = staircase.codes(ends).astype(np.int64) - staircase.fmt.zero_point
     scale, offset = (codes[1] - codes[0]) / 2, (codes[1] + codes[0]) / 2
     return Requantized(ops.Affine(real.to_float32(scale), real.to_float32(offset), -128, 127), 0)
 
 
-def _differs(staircase: _Staircase, epilogue: ops.Epilogue, samples: I64, wanted: NDArray[np.int8]) -> NDArray[np.bool_]:
+def _differs(
+    staircase: _Staircase, epilogue: ops.Epilogue, samples: I64, wanted: NDArray[np.int8]
+) -> NDArray[np.bool_]:
     """Channels where the epilogue stores another code than f for some sample."""
     acc = accumulators(staircase.start, samples)
     values = samples if staircase.start.integer else acc.astype(np.float32)
@@ -392,12 +418,13 @@ def _differs(staircase: _Staircase, epilogue: ops.Epilogue, samples: I64, wanted
 
 
 def _fit_power_of_two(staircase: _Staircase, form: Clipped, low: int, high: int) -> ops.PowerOfTwo | None:
-    """(acc + bias) / 2**shift when every channel's scale is a negative power of two and its offset a whole number of units."""
+    """(acc + bias) / 2**shift when every channel's scale is a negative power of two and its offset a whole number of
+    units."""
     if isinstance(staircase.quantizer, ops.Ternary) or not (form.scale > 0).all():
         return None
     mantissa, exponent = np.frexp(form.scale / staircase.fmt.scale)
     shift = 1 - exponent
-    if (mantissa != 0.5).any() or shift.min() < 0 or shift.max() > 30:  # noqa: PLR2004
+    if (mantissa != 0.5).any() or shift.min() < 0 or shift.max() > 30:
         return None
     bias = form.offset / form.scale
     reach = np.abs(bias) + np.maximum(np.abs(staircase.start.low), np.abs(staircase.start.high))
@@ -415,14 +442,17 @@ def _nudge(staircase: _Staircase, first: ops.Affine) -> Requantized:
     best = first
     wrong = _differs(staircase, best, samples, wanted)
     ordered = sorted(
-        ((s, o) for s in range(-NUDGES, NUDGES + 1) for o in range(-NUDGES, NUDGES + 1)), key=lambda p: abs(p[0]) + abs(p[1])
+        ((s, o) for s in range(-NUDGES, NUDGES + 1) for o in range(-NUDGES, NUDGES + 1)),
+        key=lambda p: abs(p[0]) + abs(p[1]),
     )
     for scale_ulps, offset_ulps in ordered:
         if not wrong.any():
             break
         trial = replace(first, scale=_move(first.scale, scale_ulps), offset=_move(first.offset, offset_ulps))
         better = wrong & ~_differs(staircase, trial, samples, wanted)
-        best = replace(best, scale=np.where(better, trial.scale, best.scale), offset=np.where(better, trial.offset, best.offset))
+        best = replace(
+            best, scale=np.where(better, trial.scale, best.scale), offset=np.where(better, trial.offset, best.offset)
+        )
         wrong = wrong & ~better
     return Requantized(best, int(wrong.sum()))
 
@@ -437,11 +467,12 @@ def _distance(staircase: _Staircase, epilogue: ops.Epilogue) -> int:
 
 
 def _move(x: ops.F32Array, ulps: int) -> ops.F32Array:
-    return (x + np.float32(ulps) * np.spacing(np.abs(x))).astype(np.float32)
+    return np.asarray(x + np.float32(ulps) * np.spacing(np.abs(x)), np.float32)
 
 
 def _fit_float_source(staircase: _Staircase, first: ops.Affine, quantizer: Quantizer) -> Requantized | None:
-    """Float accumulators: for Ternary the two steps must be met exactly, for other quantizers the float32 form is the definition."""
+    """Float accumulators: for Ternary the two steps must be met exactly, for other quantizers the float32 form is the
+    definition."""
     if not isinstance(quantizer, ops.Ternary):
         return Requantized(first, 0)
     found = _nudge(staircase, first)

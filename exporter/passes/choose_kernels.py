@@ -1,7 +1,8 @@
 """Bit-sliced or horizontal weights for binary convolutions.
 
-Bit-sliced kernels count 32 outputs at a time; they need enough outputs per group to fill a word, K within their counters, and no input
-dilation. Their time depends on the data; where that must not be, the horizontal form is taken."""
+Bit-sliced kernels count 32 outputs at a time; they need enough outputs per group to fill a word, K within their
+counters, and no input dilation. Their time depends on the data; where that must not be, the horizontal form is
+taken."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Decision:
-    """One line of the report. `fallback`: an intended quantized type could not be kept, `remedy` is the smallest change that keeps it."""
+    """One line of the report. `fallback`: an intended quantized type could not be kept, `remedy` is the smallest
+    change that keeps it."""
 
     layers: tuple[str, ...]
     value: str

@@ -1,7 +1,8 @@
-"""A Reshape that only adds or removes leading ones behind a convolution or pool disappears: the kernel gives the other shape itself.
+"""A Reshape that only adds or removes leading ones behind a convolution or pool disappears: the kernel gives the
+other shape itself.
 
-Kernels read and write maps, and a tensor of lower rank is a map with leading ones (SPEC.md 3), so the bytes and the call stay the same. Runs last:
-afterwards types are no longer what inference gives, but equal to it as maps."""
+Kernels read and write maps, and a tensor of lower rank is a map with leading ones (SPEC.md 3), so the bytes and the
+call stay the same. Runs last: afterwards types are no longer what inference gives, but equal to it as maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A graph under change. Passes edit nodes in any order; `finish` sorts them, drops what nothing reads and infers all types anew."""
+"""A graph under change. Passes edit nodes in any order; `finish` sorts them, drops what nothing reads and infers all
+types anew."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ class Editor:
             self.nodes.pop(node.output, None)
 
     def redirect(self, old: str, new: str) -> bool:
-        """Let every reader of `old` read `new`; False (and no change) if `old` is an output whose name would be lost."""
+        """Let every reader of `old` read `new`; False (and no change) if `old` is an output whose name would be
+        lost."""
         if old in self.outputs and (new in self.outputs or new in self.graph.inputs):
             return False
         for node in self.consumers(old):

@@ -1,7 +1,8 @@
 """Pad in front of a convolution -> the convolution's own padding.
 
-Exact when only height and width are padded and the convolution either pads nothing itself or pads with the same value: the cells are then the
-same. A binary input padded with 0 stays s1 this way (taps outside the map count nothing); as a tensor of its own it would be ternary."""
+Exact when only height and width are padded and the convolution either pads nothing itself or pads with the same
+value: the cells are then the same. A binary input padded with 0 stays s1 this way (taps outside the map count
+nothing); as a tensor of its own it would be ternary."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
     conv, [bias], {BatchNorm, Scale, Clip, activations}, [MaxPool], {...}, [Quantize], [MaxPool]
 
-With acc the kernel's accumulator, the layers compute B(max over the window of A(acc)) with A before and B after the pool. Where A rises in a
-channel, max A(acc) = A(max acc): the pool may run on accumulators. Where A falls, the weights of the channel are negated (acc' = -acc turns A
-into a rising function); constant channels do not care. The epilogue then states B o A by `chain.py`. A quantizer before the pool rises, so
-it is part of A. The longest run of layers that one epilogue can state is taken; what is left is lowered on its own.
+With acc the kernel's accumulator, the layers compute B(max over the window of A(acc)) with A before and B after the
+pool. Where A rises in a channel, max A(acc) = A(max acc): the pool may run on accumulators. Where A falls, the
+weights of the channel are negated (acc' = -acc turns A into a rising function); constant channels do not care. The
+epilogue then states B o A by `chain.py`. A quantizer before the pool rises, so it is part of A. The longest run of
+layers that one epilogue can state is taken; what is left is lowered on its own.
 
-A pool is fused when its windows do not overlap and need no padding. Weights of s8 that hold -128 cannot be negated; half-integer weights
-(2w + 1) always can, as -w - 1."""
+A pool is fused when its windows do not overlap and need no padding. Weights of s8 that hold -128 cannot be negated;
+half-integer weights (2w + 1) always can, as -w - 1."""
 
 from __future__ import annotations
 
@@ -118,7 +119,11 @@ def _trail(editor: Editor, node: Node) -> list[Node]:
 def conv_start(op: Conv, fmt: Format) -> chain.Start:
     """Accumulators of a convolution: their real value and the range they can reach."""
     codes = real.real_weights(op.weights)
-    rows = codes.reshape((-1, codes.shape[2] * codes.shape[3])).T if isinstance(op, ops.DepthwiseConv2D) else codes.reshape((len(codes), -1))
+    rows = (
+        codes.reshape((-1, codes.shape[2] * codes.shape[3])).T
+        if isinstance(op, ops.DepthwiseConv2D)
+        else codes.reshape((len(codes), -1))
+    )
     scale = np.broadcast_to(real.accumulator_scale(fmt, op.weights), (len(rows),)).astype(np.float64)
     if isinstance(fmt, F32) or op.weights.kind == "f32":
         return chain.float_start(len(rows), scale, op.bias)

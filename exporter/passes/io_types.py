@@ -1,7 +1,7 @@
 """An input that the model quantizes before anything else becomes an input of that type (option `io_dtype` auto).
 
-Whoever fills the input then stores what the quantizer would have stored. A quantizer with a smaller range than its type keeps a table
-behind the input that clamps to it, so the same real input still gives the same code."""
+Whoever fills the input then stores what the quantizer would have stored. A quantizer with a smaller range than its
+type keeps a table behind the input that clamps to it, so the same real input still gives the same code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,13 @@ def _retype(editor: Editor, name: str, context: Context) -> None:
     quantizers = [node for node in readers if isinstance(node.op, ops.Quantize)]
     formats = {node.op.fmt for node in quantizers if isinstance(node.op, ops.Quantize)}
     kind = editor.types[name]
-    if not quantizers or len(quantizers) < len(readers) or len(formats) > 1 or name in editor.outputs or not isinstance(kind.fmt, F32):
+    if (
+        not quantizers
+        or len(quantizers) < len(readers)
+        or len(formats) > 1
+        or name in editor.outputs
+        or not isinstance(kind.fmt, F32)
+    ):
         return
     if any(node.output in editor.outputs for node in quantizers):
         return
@@ -39,7 +45,9 @@ def _retype(editor: Editor, name: str, context: Context) -> None:
     editor.types[name] = TensorType(kind.shape, fmt)
     for node in quantizers:
         _replace_quantizer(editor, name, node)
-    source = next((node.op.source for node in quantizers if isinstance(node.op, ops.Quantize) and node.op.source), str(fmt))
+    source = next(
+        (node.op.source for node in quantizers if isinstance(node.op, ops.Quantize) and node.op.source), str(fmt)
+    )
     layers = tuple(dict.fromkeys(layer for node in quantizers for layer in node.layers))
     context.decisions.append(Decision(layers, name, f"input takes {fmt}", f"the model quantizes it first ({source})"))
 

@@ -1,8 +1,10 @@
 """Gives every operator the formats its kernel takes, with converters as nodes of their own.
 
 * Softmax reads f32.
-* Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named fallback.
-* Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all were quantized).
+* Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named
+  fallback.
+* Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all
+  were quantized).
 * Concat of more than 16 inputs becomes a tree."""
 
 from __future__ import annotations
@@ -66,12 +68,19 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     op = node.op
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
     fmt = editor.types[node.inputs[0]].fmt
-    if op.padding == ((0, 0), (0, 0)) or stored_value(op.pad_value, fmt) is not None or (isinstance(fmt, S1) and op.pad_value == 0):
+    if (
+        op.padding == ((0, 0), (0, 0))
+        or stored_value(op.pad_value, fmt) is not None
+        or (isinstance(fmt, S1) and op.pad_value == 0)
+    ):
         return
     _read_floats(editor, node)
     accepted = "-1, 0 or 1" if isinstance(fmt, S1) else "a multiple of the scale within the format's range"
     context.fallback(
-        node, f"input read as f32 instead of {fmt}", f"pad value {op.pad_value:g} has no code in {fmt}", f"set pad_values to {accepted}"
+        node,
+        f"input read as f32 instead of {fmt}",
+        f"pad value {op.pad_value:g} has no code in {fmt}",
+        f"set pad_values to {accepted}",
     )
 
 
@@ -81,7 +90,9 @@ def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:
     fmt = common_format(kinds)
     if isinstance(fmt, F32) and not any(isinstance(kind.fmt, F32) for kind in kinds):
         formats = ", ".join(dict.fromkeys(str(kind.fmt) for kind in kinds))
-        context.fallback(node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor")
+        context.fallback(
+            node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor"
+        )
     inputs = [_converted(editor, name, fmt, node) for name in node.inputs]
     while len(inputs) > MAX_INPUTS:
         head = editor.fresh(node.output)
@@ -109,5 +120,3 @@ def _holds(fmt: Format, other: Format) -> bool:
     ends = (np.array([-128, 127]) - other.zero_point) * other.scale
     ratio = other.scale / fmt.scale
     return ratio == round(ratio) and all(stored_value(float(value), fmt) is not None for value in ends)
-
-

@@ -1,14 +1,14 @@
 """Dense -> convolution.
 
-A dense layer on the last axis is a 1x1 convolution on a tensor of any rank. A dense layer behind the Flatten of a map is a convolution whose
-kernel is the whole map: it reads the map as it lies, so nothing is packed anew when the channels do not fill their last 32-bit word. Both
-take the inputs in the same order (row, column, channel), so float sums do not change either."""
+A dense layer on the last axis is a 1x1 convolution on a tensor of any rank. A dense layer behind the Flatten of a map
+is a convolution whose kernel is the whole map: it reads the map as it lies, so nothing is packed anew when the
+channels do not fill their last 32-bit word. Both take the inputs in the same order (row, column, channel), so float
+sums do not change either."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-
-import numpy as np
+from typing import Any
 
 from ..ir import ops
 from ..ir.graph import Graph, Node
@@ -32,7 +32,11 @@ def run(graph: Graph, context: Context) -> Graph:
 def _lower(editor: Editor, node: Node) -> None:
     assert isinstance(node.op, ops.Dense)
     before = editor.nodes.get(node.inputs[0])
-    if before is not None and isinstance(before.op, ops.Reshape) and _is_flatten(editor.types[before.inputs[0]].shape, before.op.shape):
+    if (
+        before is not None
+        and isinstance(before.op, ops.Reshape)
+        and _is_flatten(editor.types[before.inputs[0]].shape, before.op.shape)
+    ):
         shape = as_map(editor.types[before.inputs[0]].shape)
         layers = [*before.layers, *node.layers]
         conv = _convolution(node.op, shape)
@@ -48,7 +52,8 @@ def _is_flatten(before: Shape, after: Shape) -> bool:
 
 def _convolution(op: ops.Dense, kernel: tuple[int, int, int]) -> ops.Conv2D:
     out = op.weights.codes.shape[0]
-    return ops.Conv2D(replace(op.weights, codes=np.reshape(op.weights.codes, (out, *kernel))), op.bias)
+    codes: Any = op.weights.codes.reshape((out, *kernel))
+    return ops.Conv2D(replace(op.weights, codes=codes), op.bias)
 
 
 def _put_flat(editor: Editor, conv: ops.Conv2D, source: str, node: Node, layers: list[str]) -> None:

@@ -1,4 +1,5 @@
-"""Everything element by element that no convolution took -> ChannelKernel, LutKernel, or the f32 kernels of single functions.
+"""Everything element by element that no convolution took -> ChannelKernel, LutKernel, or the f32 kernels of single
+functions.
 
 From each value the longest run of per-channel operators that one kernel computes becomes that kernel:
 
@@ -6,8 +7,8 @@ From each value the longest run of per-channel operators that one kernel compute
 * s8 -> s8 with the same function in every channel: a table of 256 entries, exact for any function;
 * any -> s8 and any -> f32: scale and offset per channel.
 
-What is left over starts the next run. Unary functions and PReLU that stand alone read f32, behind a converter if need be. A ternary of floats
-that no scale states exactly is half the sum of two signs."""
+What is left over starts the next run. Unary functions and PReLU that stand alone read f32, behind a converter if need
+be. A ternary of floats that no scale states exactly is half the sum of two signs."""
 
 from __future__ import annotations
 
@@ -76,7 +77,11 @@ def run_of(editor: Editor, node: Node, channels: int) -> list[Node]:
 def kernel_for(kind: TensorType, steps: Sequence[ops.Op], context: Context) -> tuple[ops.Op, str] | None:
     """One kernel for all steps and how exact it is."""
     out = _output_format(steps)
-    if isinstance(kind.fmt, S8) and isinstance(out, S8) and not any(isinstance(s, ops.BatchNorm | ops.PRelu) for s in steps):
+    if (
+        isinstance(kind.fmt, S8)
+        and isinstance(out, S8)
+        and not any(isinstance(s, ops.BatchNorm | ops.PRelu) for s in steps)
+    ):
         return ops.LutKernel(table_of(kind.fmt, steps), out), "exact table"
     if len(steps) == 1 and isinstance(steps[0], ops.Unary | ops.PRelu) and isinstance(kind.fmt, F32):
         return None

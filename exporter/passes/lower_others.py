@@ -1,7 +1,8 @@
 """Binary and AvgPool -> their kernels, with the quantizer behind them.
 
-* Binary computes float32 real values; a rising or falling chain to a sign behind it becomes thresholds on them, a clip and an s8 quantizer
-  become the kernel's clamp and its factor 1 / scale (the quantizer's own product, so the result is the same).
+* Binary computes float32 real values; a rising or falling chain to a sign behind it becomes thresholds on them, a
+  clip and an s8 quantizer become the kernel's clamp and its factor 1 / scale (the quantizer's own product, so the
+  result is the same).
 * AvgPool followed by an s8 quantizer stores s8; a quantizer with a smaller range is followed by a clamping table."""
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def _binary_epilogue(steps: Sequence[ops.Op], channels: int) -> tuple[ops.Epilog
     return affine, F32()
 
 
-def _binary_s8(start: chain.Start, steps: Sequence[ops.Op], quantizer: ops.Quantize) -> tuple[ops.Epilogue, Format] | None:
+def _binary_s8(
+    start: chain.Start, steps: Sequence[ops.Op], quantizer: ops.Quantize
+) -> tuple[ops.Epilogue, Format] | None:
     found = chain.fit_s8(start, steps, quantizer)
     affine = shared_affine(found.epilogue if found is not None else None)
     if affine is None or affine.offset[0] != 0:
@@ -97,5 +100,3 @@ def _lower_avg_pool(editor: Editor, node: Node, context: Context) -> None:
     editor.put(kernel, node.inputs, value, layers)
     clamp = ops.LutKernel(table_of(quantizer.fmt, [quantizer]), quantizer.fmt)
     editor.put(clamp, (value,), reader.output, layers)
-
-

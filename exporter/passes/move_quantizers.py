@@ -1,16 +1,18 @@
 """Moves operators that work element by element before operators that only move elements.
 
-    f(Reshape(x)) = Reshape(f(x)), f(View(x)) = View(f(x)), q(Pad(x, v)) = Pad(q(x), q(v)), f(Concat(x, y)) = Concat(f(x), f(y))
+    f(Reshape(x)) = Reshape(f(x)), f(View(x)) = View(f(x)), q(Pad(x, v)) = Pad(q(x), q(v)), f(Concat(x, y)) =
+    Concat(f(x), f(y))
 
-f may be any function of single elements; one with a value per channel (BatchNorm, PReLU) moves where the last axis stays the last axis, and is
-cut along it for a Concat of channels. A quantizer that meets its convolution this way is fused with it, and what is moved is smaller.
-Over Concat only chains that end in a quantizer move. A rising quantizer also moves before a max pool that cannot be fused
-(max q(x) = q(max x)): the pool then works on bits or bytes."""
+f may be any function of single elements; one with a value per channel (BatchNorm, PReLU) moves where the last axis
+stays the last axis, and is cut along it for a Concat of channels. A quantizer that meets its convolution this way is
+fused with it, and what is moved is smaller. Over Concat only chains that end in a quantizer move. A rising quantizer
+also moves before a max pool that cannot be fused (max q(x) = q(max x)): the pool then works on bits or bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -27,14 +29,13 @@ Mover: TypeAlias = Callable[[Editor, Node, Node], bool]
 def run(graph: Graph, context: Context) -> Graph:
     """Move until nothing moves any more."""
     editor = Editor(graph)
-    while any([_move(editor, node) for node in editor]):
+    while sum(_move(editor, node) for node in editor):
         pass
     return editor.finish()
 
 
 def _move(editor: Editor, node: Node) -> bool:
-    node = editor.nodes[node.output] if node.output in editor.nodes else node
-    if not real.is_elementwise(node.op) or node.output not in editor.nodes:
+    if not real.is_elementwise(node.op):
         return False
     before = editor.nodes.get(node.inputs[0])
     if before is None or editor.only_consumer(before.output) is None:
@@ -71,7 +72,12 @@ def _over_view(editor: Editor, before: Node, node: Node) -> bool:
     assert isinstance(before.op, ops.View)
     channels = editor.types[before.inputs[0]].shape[-1]
     op = before.op
-    same_channels = op.axis[-1] == len(op.axis) - 1 and (op.shape[-1], op.start[-1], op.step[-1], op.repeat[-1]) == (channels, 0, 1, 1)
+    same_channels = op.axis[-1] == len(op.axis) - 1 and (op.shape[-1], op.start[-1], op.step[-1], op.repeat[-1]) == (
+        channels,
+        0,
+        1,
+        1,
+    )
     if _per_channel(node.op) and (not same_channels or _whole_shape(node.op)):
         return False
     return _swap(editor, before, node, op)
@@ -135,9 +141,11 @@ def _ends_quantized(editor: Editor, node: Node) -> bool:
 
 def _split(op: ops.Op, sizes: Sequence[int]) -> list[ops.Op]:
     edges = np.cumsum([0, *sizes])
-    pieces = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [slice(a, b) for a, b in pairwise(edges)]
     if isinstance(op, ops.BatchNorm):
-        return [replace(op, gamma=op.gamma[p], beta=op.beta[p], mean=op.mean[p], variance=op.variance[p]) for p in pieces]
+        return [
+            replace(op, gamma=op.gamma[p], beta=op.beta[p], mean=op.mean[p], variance=op.variance[p]) for p in pieces
+        ]
     if isinstance(op, ops.PRelu):
         return [ops.PRelu(op.alpha[p]) for p in pieces]
     return [op] * len(sizes)
@@ -150,4 +158,3 @@ _MOVERS: dict[type, Mover] = {
     ops.MaxPool: _over_max_pool,
     ops.Concat: _over_concat,
 }
-
