@@ -50,11 +50,12 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
 /* Families: X(name, params). The plan function is dqnn_plan_<name>; params names the field of the Node table that must
  * be present, alone. Everything else about a call is checked by plan(). */
-#define DQNN_FAMILIES(X)                                                                                               \
-  X(conv_bitsliced, conv)                                                                                              \
-  X(conv, conv)                                                                                                        \
-  X(depthwise, conv) X(affine, channel) X(lut, none) X(unary, unary) X(prelu, none) X(softmax, none) X(binary, binary) \
-      X(maxpool, pool) X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none)
+/* clang-format off */
+#define DQNN_FAMILIES(X)                                                                          \
+  X(conv_bitsliced, conv) X(conv, conv) X(depthwise, conv) X(affine, channel) X(lut, none)        \
+  X(unary, unary) X(prelu, none) X(softmax, none) X(binary, binary) X(maxpool, pool)              \
+  X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none)
+/* clang-format on */
 
 #define DQNN_FAMILY_ENUMERATOR(name, params) DQNN_FAMILY_##name,
 enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };
@@ -82,7 +83,7 @@ struct dqnn_variant {
   uint8_t isa;
 };
 
-/* Bytes of a tensor, or 0 with the check that failed (DQNN_CHECK_tensor_*) if it is no valid definition. */
-uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *check);
+/* Bytes of a tensor, or 0 with what failed (DQNN_CHECK_tensor_*) if it is no valid definition. */
+uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed);
 
 #endif
