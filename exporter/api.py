@@ -66,7 +66,7 @@ def export(
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError; no file is left behind then."""
     _check_numbers(model_id, model_version)
     if output is not None:
-        _check_writable(Path(output))
+        _check_writable(Path(output), model_or_path)
     graph = _load(model_or_path)
     if name is not None:
         graph = replace(graph, name=name)
@@ -89,8 +89,10 @@ def _check_numbers(model_id: int | None, model_version: int) -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, model: Any) -> None:
     """Finds out before the work what would fail after it."""
+    if isinstance(model, str | os.PathLike) and path.exists() and Path(model).exists() and path.samefile(model):
+        raise OutputError(f"{path} is the model itself; give the .dqnn file another name")
     if path.is_dir():
         raise OutputError(f"{path} is a directory; give the name of a file, e.g. {path / 'model.dqnn'}")
     if not path.parent.is_dir():
@@ -139,9 +141,13 @@ def _load(model_or_path: Any) -> Graph:
 def _lower(
     graph: Graph, io_dtype: Literal["auto", "f32"], constant_time: bool, requant: Literal["auto", "tflite"]
 ) -> tuple[Graph, tuple[Decision, ...]]:
-    from .passes import Options, run_pipeline
+    from .ir.validate import ValidationError
+    from .passes import Options, PassError, run_pipeline
 
-    compiled = run_pipeline(graph, Options(io_dtype, requant, constant_time))
+    try:
+        compiled = run_pipeline(graph, Options(io_dtype, requant, constant_time))
+    except (PassError, ValidationError) as error:
+        raise ExportError([Problem("", str(error))]) from error
     return compiled.graph, compiled.decisions
 
 

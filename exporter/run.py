@@ -72,7 +72,7 @@ def open_model(path: Path) -> Interpreter:
     try:
         return Interpreter(path)
     except BlobError as error:
-        raise RunError(f"{path}: {error}") from error
+        raise RunError(str(error)) from error
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}") from error
 
@@ -106,7 +106,7 @@ def read_labels(labels: str, arrays: Mapping[str, Array], source: Path) -> Array
 
 
 def match(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
-    """The array for each input: by name; for a model with one input also the array called x, or the only one there is."""
+    """The array for each input: by name; a lone input also takes the array called x, or the only one there is."""
     if len(inputs) == 1 and inputs[0].name not in arrays:
         only = next(iter(arrays)) if len(arrays) == 1 else ANY_INPUT
         if only in arrays:
@@ -114,7 +114,9 @@ def match(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Pat
     missing = [info.name for info in inputs if info.name not in arrays]
     if missing:
         expected = ", ".join(f"{info.name} {tuple(info.shape)}" for info in inputs)
-        raise RunError(f"{source} has no array {', '.join(missing)}: it has {_listed(arrays)}; the model needs {expected}")
+        raise RunError(
+            f"{source} has no array {', '.join(missing)}: it has {_listed(arrays)}; the model needs {expected}"
+        )
     return {info.name: arrays[info.name] for info in inputs}
 
 

@@ -1,0 +1,297 @@
+"""The commands as a user types them: output, exit codes, what is and is not left on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import dqnn
+from dqnn.exporter.cli import COMMANDS, export_command, main
+
+SECONDS_TO_EXPORT = 1.5
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`cli("run", ...)` in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="session")
+def larq(digits: Path) -> Path:
+    return digits / "digits_larq.h5"
+
+
+def edited(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A copy of a .h5 model whose configuration was changed."""
+    shutil.copy(source, target)
+    with h5py.File(target, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return target
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def layers_of(config: dict[str, Any], class_name: str) -> list[dict[str, Any]]:
+    return [layer for layer in config["config"]["layers"] if layer["class_name"] == class_name]
+
+
+# --- export -----------------------------------------------------------------------------------------------------------
+
+
+def test_export_prints_one_screen(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    result = cli("export", larq, "-o", "model.dqnn")
+    assert result.exit_code == 0, result.output
+    size = (tmp_path / "model.dqnn").stat().st_size
+    assert len(result.output.splitlines()) <= 40
+    for text in ("digits_larq -> model.dqnn", f"{size:,} B", "arena", "lower bound", "f32[28x28x1]", "softmax_f32"):
+        assert text in result.output
+    for kernel in dqnn.export(larq).report.kernels:
+        assert kernel in result.output
+
+
+def test_default_output_stands_beside_the_model(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    shutil.copy(larq, tmp_path / "net.v2.h5")
+    assert cli("export", "net.v2.h5").exit_code == 0
+    assert (tmp_path / "net.v2.dqnn").exists()
+
+
+def test_export_json(cli: Cli, larq: Path) -> None:
+    report = json.loads(cli("export", larq, "-o", "m.dqnn", "--json").stdout)
+    assert report["file_bytes"] == Path("m.dqnn").stat().st_size
+    assert report["arena_bytes"] >= report["lower_bound"]
+    assert [node["kernel"] for node in report["nodes"]][-1] == "softmax_f32"
+    assert report["fallbacks"] == []
+
+
+def test_explain(cli: Cli, larq: Path) -> None:
+    result = cli("export", larq, "-o", "m.dqnn", "--explain")
+    assert result.exit_code == 0
+    assert "because" in result.output and "outputs per group" in result.output
+
+
+def test_ids(cli: Cli, larq: Path) -> None:
+    arguments = ("--model-id", "0xBEEF", "--model-version", 3, "--name", "net")
+    assert cli("export", larq, "-o", "m.dqnn", *arguments).exit_code == 0
+    prefix = json.loads(cli("inspect", "m.dqnn", "--json").stdout)
+    assert (prefix["prefix"]["model_id"], prefix["prefix"]["model_version"], prefix["name"]) == (0xBEEF, 3, "net")
+    for wrong in (("--model-id", "-1"), ("--model-id", "x"), ("--model-id", 2**32), ("--model-version", 65536)):
+        assert cli("export", larq, "-o", "m.dqnn", *wrong).exit_code == 2
+
+
+def test_an_existing_file_is_replaced_and_keeps_its_permissions(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.dqnn"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    assert cli("export", larq, "-o", target).exit_code == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert target.read_bytes() == dqnn.export(larq).blob
+    assert listing(tmp_path) == ["m.dqnn"]
+
+
+# --- refusals: exit code 2, every reason, no traceback, nothing written -----------------------------------------------
+
+
+def refused(result: Result, *texts: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    for text in texts:
+        assert text in result.output, f"{text!r} is not in: {result.output}"
+
+
+def test_every_problem_is_listed_at_once(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    def spoil(config: dict[str, Any]) -> None:
+        convs = layers_of(config, "QuantConv2D")
+        convs[1]["config"]["pad_values"] = 0.5
+        convs[1]["config"]["padding"] = "same"
+        convs[2]["class_name"] = "MyConv"
+        convs[2]["registered_name"] = "Custom>MyConv"
+        convs[2]["module"] = "my_package"
+        dense = layers_of(config, "QuantDense")[0]
+        dense["class_name"], dense["module"] = "LSTM", "keras.layers"
+
+    model = edited(larq, tmp_path / "bad.h5", spoil)
+    (tmp_path / "bad.dqnn").write_bytes(b"older export")
+    names = [f"{kind}" for kind in ("MyConv", "LSTM", "0.5")]
+    refused(cli("export", model), "3 problems", *names)
+    assert (tmp_path / "bad.dqnn").read_bytes() == b"older export"
+    assert listing(tmp_path) == ["bad.dqnn", "bad.h5"]
+
+
+@pytest.mark.parametrize(
+    "content,text",
+    [
+        (b"", "accepted"),
+        (b"hello", "accepted"),
+        (b"PK\x03\x04broken", "damaged"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(64), ""),
+    ],
+)
+def test_foreign_files(cli: Cli, tmp_path: Path, content: bytes, text: str) -> None:
+    (tmp_path / "foreign.h5").write_bytes(content)
+    refused(cli("export", "foreign.h5"), "foreign.h5", text)
+    assert listing(tmp_path) == ["foreign.h5"]
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_truncated_files(cli: Cli, digits: Path, tmp_path: Path, suffix: str) -> None:
+    whole = (digits / f"digits_larq{suffix}").read_bytes()
+    for share in (0.1, 0.5, 0.9, 0.99):
+        (tmp_path / f"cut{suffix}").write_bytes(whole[: int(len(whole) * share)])
+        refused(cli("export", f"cut{suffix}"), f"cut{suffix}")
+        assert listing(tmp_path) == [f"cut{suffix}"]
+
+
+def test_missing_and_misplaced_files(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    refused(cli("export", "nothing.h5"), "nothing.h5")
+    refused(cli("export", tmp_path), "directory")
+    refused(cli("export", larq, "-o", tmp_path), "is a directory", "model.dqnn")
+    refused(cli("export", larq, "-o", "no/such/dir.dqnn"), "make it first")
+    copy = tmp_path / "copy.h5"
+    shutil.copy(larq, copy)
+    refused(cli("export", copy, "-o", copy), "is the model itself")
+    assert copy.read_bytes() == larq.read_bytes()
+    refused(cli("nonsense"), "No such command")
+    refused(cli("export"), "Missing argument")
+
+
+def test_unwritable_directory(cli: Cli, larq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    refused(cli("export", larq, "-o", tmp_path / "m.dqnn"), "no permission to write", str(tmp_path))
+
+
+def test_nothing_is_left_when_writing_fails(
+    cli: Cli, larq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused(cli("export", larq, "-o", "m.dqnn"), "No space left")
+    assert listing(tmp_path) == []
+
+
+# --- inspect ----------------------------------------------------------------------------------------------------------
+
+
+def test_inspect(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    result = cli("inspect", "m.dqnn")
+    assert result.exit_code == 0
+    for text in ("digits_larq", "Nodes", "Tensors", "Memory map", "conv_f32_s1_s1", "file format 1"):
+        assert text in result.output
+    data = json.loads(cli("inspect", "m.dqnn", "--json").stdout)
+    assert data["prefix"]["kernels"] and len(data["tensors"]) >= len(data["nodes"])
+
+
+def test_inspect_refuses_what_is_damaged(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    blob = (tmp_path / "m.dqnn").read_bytes()
+    (tmp_path / "cut.dqnn").write_bytes(blob[:1000])
+    (tmp_path / "bit.dqnn").write_bytes(blob[:5000] + bytes([blob[5000] ^ 1]) + blob[5001:])
+    refused(cli("inspect", "cut.dqnn"), "cut.dqnn", "truncated")
+    refused(cli("inspect", "bit.dqnn"), "bit.dqnn", "damaged")
+    refused(cli("inspect", larq), "not a .dqnn file")
+    refused(cli("inspect", tmp_path), "directory")
+    refused(cli("inspect", "none.dqnn"), "none.dqnn")
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+def test_run(cli: Cli, larq: Path, digits: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    data = digits / "digits_test.npz"
+    result = cli("run", "m.dqnn", "--inputs", data, "-o", "y.npz", "--labels", "y", "--limit", 40)
+    assert result.exit_code == 0, result.output
+    assert "accuracy" in result.output and "40 samples on host" in result.output
+    with np.load("y.npz") as outputs, np.load(data) as inputs:
+        (array,) = outputs.values()
+        assert np.array_equal(array, dqnn.Interpreter("m.dqnn").predict(inputs["x"][:40]))
+
+
+def test_run_takes_npy_and_the_only_array(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    x = np.random.default_rng(1).normal(size=(3, 28, 28, 1)).astype(np.float32)
+    np.save("x.npy", x)
+    np.savez("any.npz", whatever=x)
+    np.save("labels.npy", np.zeros(3, int))
+    assert cli("run", "m.dqnn", "--inputs", "x.npy", "--labels", "labels.npy", "--threads", 2).exit_code == 0
+    assert cli("run", "m.dqnn", "--inputs", "any.npz").exit_code == 0
+
+
+def test_run_explains_what_does_not_fit(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    np.savez("names.npz", a=np.zeros((2, 3)), b=np.zeros(4))
+    np.savez("shape.npz", x=np.zeros((2, 27, 28, 1)))
+    np.save("objects.npy", np.array([{}], dtype=object))
+    np.savez("good.npz", x=np.zeros((2, 28, 28, 1), np.float32), y=np.zeros(2, int))
+    Path("text.npz").write_text("hello")
+    refused(cli("run", "m.dqnn", "--inputs", "names.npz"), "names.npz has no array", "a (2, 3), b (4,)", "(28, 28, 1)")
+    refused(cli("run", "m.dqnn", "--inputs", "shape.npz"), "27")
+    refused(cli("run", "m.dqnn", "--inputs", "objects.npy"), "objects.npy")
+    refused(cli("run", "m.dqnn", "--inputs", "text.npz"), "text.npz")
+    refused(cli("run", "m.dqnn", "--inputs", "none.npz"), "no such file")
+    refused(cli("run", "none.dqnn", "--inputs", "good.npz"), "no such file")
+    refused(cli("run", larq, "--inputs", "good.npz"), "digits_larq.h5")
+    refused(cli("run", "m.dqnn", "--inputs", "good.npz", "--labels", "z"), "no array 'z'", "y (2,)")
+    refused(cli("run", "m.dqnn", "--inputs", "good.npz", "-o", "no/y.npz"), "make it first")
+    assert cli("run", "m.dqnn", "--inputs", "good.npz", "--labels", "y").exit_code == 0
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_has_help() -> None:
+    for arguments in ([], *([name] for name in COMMANDS)):
+        result = CliRunner().invoke(main, [*arguments, "--help"])
+        assert result.exit_code == 0, result.output
+        assert "Usage" in result.output
+    assert isinstance(export_command, click.Command)
+
+
+def test_version(cli: Cli) -> None:
+    assert cli("version").output.startswith(f"dqnn {dqnn.__version__}, file format 1")
+
+
+def test_export_imports_no_tensorflow(larq: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from dqnn.exporter.cli import export_command\n"
+        f"export_command(['{larq}', '-o', '{tmp_path / 'm.dqnn'}'], standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'tf_keras', 'larq', 'qkeras', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+
+def test_export_is_fast(larq: Path, tmp_path: Path) -> None:
+    """Wall time of the whole command, interpreter start included; the best of three, as the machine may be busy."""
+    command = [sys.executable, "-m", "dqnn.exporter", "export", str(larq), "-o", str(tmp_path / "m.dqnn")]
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - started)
+    assert min(times) < SECONDS_TO_EXPORT
