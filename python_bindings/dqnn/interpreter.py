@@ -115,9 +115,25 @@ class Interpreter:
         thread has an interpreter memory of its own; results do not depend on the number of threads."""
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
-        arrays = [_batch_of(info, value, raw) for info, value in zip(self.inputs, self._in_order(batch), strict=True)]
-        count = _common_length(self.inputs, arrays)
-        results = self._run_chunks(arrays, count, threads, raw)
+        arrays, count = self._arrays(batch, raw)
+        return self._by_name(self._run_chunks(arrays, count, threads, raw))
+
+    def to_stored(self, batch: Batch, *, raw: bool = False) -> list[Array]:
+        """A batch as `predict` takes it, as the stored array of each input: what a microcontroller would be given."""
+        arrays, _ = self._arrays(batch, raw)
+        return [_stored(info, array, raw, batch=True) for info, array in zip(self.inputs, arrays, strict=True)]
+
+    def from_stored(self, outputs: Sequence[Array], *, raw: bool = False) -> Array | dict[str, Array]:
+        """Stored arrays of a batch, one per output, as `predict` returns them."""
+        pairs = zip(self.outputs, outputs, strict=True)
+        return self._by_name([array if raw else to_real(info, array) for info, array in pairs])
+
+    def _arrays(self, batch: Batch, raw: bool) -> tuple[list[Array], int]:
+        pairs = zip(self.inputs, self._in_order(batch), strict=True)
+        arrays = [_batch_of(info, value, raw) for info, value in pairs]
+        return arrays, _common_length(self.inputs, arrays)
+
+    def _by_name(self, results: list[Array]) -> Array | dict[str, Array]:
         if len(results) == 1:
             return results[0]
         return {info.name: result for info, result in zip(self.outputs, results, strict=True)}
