@@ -1,7 +1,7 @@
 """The firmware for emulated boards: which boards there are, and how their ELF comes to be.
 
-A firmware is built once, from the C sources that come with the package, and kept in $XDG_CACHE_HOME/dqnn. Its place there
-is named after a hash of these sources and of the compiler's version; it knows no model."""
+A firmware is built once, from the C sources that come with the package, and kept in $XDG_CACHE_HOME/dqnn. Its place
+there is named after a hash of these sources and of the compiler's version; it knows no model."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class TargetError(DqnnError):
     """The target does not exist, lacks a tool, or failed."""
 
 
-# --- the table ---------------------------------------------------------------------------------------------------------
+# --- the table --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Port:
-    """A directory of interpreter_c/ports and the programs for it. `machine`: QEMU's options, if the board's name is not one."""
+    """A directory of interpreter_c/ports and its programs. `machine`: QEMU's options, if the board's name is none."""
 
     directory: str
     compiler: str

@@ -85,7 +85,8 @@ class Result:
 class Target(Protocol):
     """Something that runs files. `run` takes and gives stored arrays (see dqnn.tensors), batch first."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def run(self, blob: bytes, inputs: Sequence[Array]) -> Result: ...
 
@@ -156,7 +157,7 @@ class QemuTarget:
     timeout: float = RUN_SECONDS
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         return QEMU + self.board.name
 
     def run(self, blob: bytes, inputs: Sequence[Array]) -> Result:
