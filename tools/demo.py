@@ -2,25 +2,29 @@
 
 Everything a user would do by hand is done here with the same commands: `dqnn-export` for the files, `dqnn.Interpreter`
 for the host, `dqnn.exporter.target` for QEMU. The accuracy of Keras comes from outputs stored beside the test set, so
-that no TensorFlow is needed."""
+that no TensorFlow is needed. Exits with 1 if a board's byte differs from the host's, or a decision from Keras'."""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
 
 from dqnn import Interpreter
-from dqnn.exporter.target import run_on_target
+from dqnn.exporter.target import Stats, find_target
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "examples" / "digits"
-OUT = ROOT / "build" / "demo"
 MODELS = ("larq", "qkeras")
 BOARD = "qemu:mps2-an386"
 BOARD_IMAGES = 100
@@ -29,65 +33,107 @@ EXPORT = Path(sys.executable).with_name("dqnn-export")
 
 @dataclass(frozen=True)
 class Result:
-    """One model's figures; accuracies as fractions of the images given."""
+    """One model: its file, and what Keras, the host and the board made of the test set."""
 
-    name: str
     path: Path
-    file_bytes: int
-    arena_bytes: int
-    ram_bytes: int
-    keras: float
-    host: float
-    host_worst: float
-    board: float
-    board_keras: float
-    differing_bytes: int
+    interpreter: Interpreter
+    labels: NDArray[np.int64]
+    keras: NDArray[np.float32]
+    host: NDArray[np.float32]
+    board: NDArray[np.float32]
+    stats: Stats
+
+    @property
+    def differing_bytes(self) -> int:
+        """Between board and host, on the images that both saw."""
+        same = self.host[: len(self.board)]
+        return int(np.count_nonzero(same.view(np.uint8) != self.board.view(np.uint8)))
+
+    @property
+    def other_decisions(self) -> int:
+        """Images that the host puts into another class than Keras."""
+        return int(np.count_nonzero(self.host.argmax(axis=1) != self.keras.argmax(axis=1)))
 
 
-def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    return float(np.mean(outputs.argmax(axis=1) == labels))
-
-
-def export(name: str) -> Path:
-    """Run dqnn-export as a user would and show what it prints."""
-    path = OUT / f"digits_{name}.dqnn"
-    command = [str(EXPORT), str(DIGITS / f"digits_{name}.h5"), "-o", str(path)]
-    print(f"\n$ dqnn-export examples/digits/digits_{name}.h5 -o {path.relative_to(ROOT)}", flush=True)
+@contextmanager
+def timed(label: str) -> Iterator[None]:
+    """Says what is going on before, and how long it took after."""
+    print(f"  {label} ...", end=" ", flush=True)
     start = time.perf_counter()
-    subprocess.run(command, check=True)
-    print(f"  exported in {time.perf_counter() - start:.2f} s", flush=True)
-    return path
+    yield
+    print(f"{time.perf_counter() - start:.2f} s", flush=True)
 
 
-def run(name: str) -> Result:
-    """Export one model, run it on both machines and compare."""
-    path = export(name)
+def shown(path: Path) -> str:
+    """The path as one would type it in the repository."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def export(source: Path, path: Path) -> None:
+    """Run dqnn-export as a user would, showing what it prints."""
+    print(f"\n$ dqnn-export {shown(source)} -o {shown(path)}", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    subprocess.run([str(EXPORT), str(source), "-o", str(path)], check=True)
+    print(f"  exported in {time.perf_counter() - start:.2f} s")
+
+
+def run(name: str, out: Path, images: int) -> Result:
+    """Export one model and run the test set: all of it here, the first images on the board."""
+    path = out / f"digits_{name}.dqnn"
+    export(DIGITS / f"digits_{name}.h5", path)
     data = np.load(DIGITS / "digits_test.npz")
-    x, labels, keras = data["x"], data["y"], data[f"keras_{name}"]
-
+    x = data["x"]
     interpreter = Interpreter(path)
-    print(f"  host: {len(x)} images ...", end=" ", flush=True)
-    start = time.perf_counter()
-    host = interpreter.predict(x)
-    seconds = time.perf_counter() - start
-    print(f"{seconds:.2f} s, {seconds / len(x) * 1e3:.2f} ms an image")
+    with timed(f"host: {len(x)} images"):
+        host = interpreter.predict(x)
+    with timed(f"{BOARD}, a Cortex-M4: {images} images (the first run also builds the firmware)"):
+        result = find_target(BOARD).run(path.read_bytes(), interpreter.to_stored(x[:images]))
+    board = interpreter.from_stored(result.outputs)
+    return Result(path, interpreter, data["y"], data[f"keras_{name}"], host, board, result.stats)
 
-    print(f"  Cortex-M4 in QEMU ({BOARD}): {BOARD_IMAGES} images ...", end=" ", flush=True)
-    start = time.perf_counter()
-    board = run_on_target(path, BOARD, x[:BOARD_IMAGES])
-    print(f"{time.perf_counter() - start:.1f} s")
-    differing = np.count_nonzero(board.view(np.uint8) != host[:BOARD_IMAGES].view(np.uint8))
 
-    return Result(
-        name=f"digits_{name}",
-        path=path,
-        file_bytes=path.stat().st_size,
-        arena_bytes=interpreter.arena_bytes,
-        ram_bytes=interpreter.memory_bytes,
-        keras=accuracy(keras, labels),
-        host=accuracy(host, labels),
-        host_worst=float(np.abs(host - keras).max()),
-        board=accuracy(board, labels[:BOARD_IMAGES]),
-        board_keras=accuracy(keras[:BOARD_IMAGES], labels[:BOARD_IMAGES]),
-        differing_bytes=int(differing),
-    )
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
+    right = int(np.count_nonzero(outputs.argmax(axis=1) == labels[: len(outputs)]))
+    return f"{right / len(outputs):.1%} ({right} of {len(outputs)})"
+
+
+def report(results: list[Result]) -> Table:
+    """One column per model."""
+    table = Table("", *(result.path.stem for result in results), title="What runs on the microcontroller")
+    part = len(results[0].board)
+    rows = [
+        ("file", [f"{r.path.stat().st_size:,} B" for r in results]),
+        ("arena (activations, input, output)", [f"{r.interpreter.arena_bytes:,} B" for r in results]),
+        ("RAM (arena and interpreter state, on the M4)", [f"{r.stats.memory_bytes:,} B" for r in results]),
+        ("accuracy of Keras (stored outputs)", [accuracy(r.keras, r.labels) for r in results]),
+        ("accuracy on the host", [accuracy(r.host, r.labels) for r in results]),
+        ("accuracy on the M4", [accuracy(r.board, r.labels) for r in results]),
+        (f"the same {part} images in Keras", [accuracy(r.keras[:part], r.labels) for r in results]),
+        ("images classified otherwise than by Keras", [str(r.other_decisions) for r in results]),
+        ("largest difference from Keras' probabilities", [f"{np.abs(r.host - r.keras).max():.1e}" for r in results]),
+        (f"differing bytes, host and M4, of {results[0].board.nbytes:,}", [str(r.differing_bytes) for r in results]),
+    ]
+    for label, values in rows:
+        table.add_row(label, *values)
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "demo", help="directory for the .dqnn files")
+    parser.add_argument("--images", type=int, default=BOARD_IMAGES, help="images that the emulated board runs")
+    arguments = parser.parse_args()
+
+    results = [run(name, arguments.out, arguments.images) for name in MODELS]
+    print()
+    console = Console(highlight=False)
+    console.print(report(results))
+    print("files: " + "  ".join(shown(result.path) for result in results))
+    print(f"look inside: .venv/bin/dqnn inspect {shown(results[0].path)}")
+    wrong = sum(result.differing_bytes + result.other_decisions for result in results)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
