@@ -53,12 +53,12 @@ static inline __attribute__((always_inline)) void dqnn_dot_1x4(const uint32_t *w
 
 #if defined(__ARM_FP)
 /* One pair: 5 pipelined loads, 2 extensions, 8 multiply-accumulates: 17 cycles for 16 products on a Cortex-M4. All encodings are 32 bits
- * wide, 60 bytes in all, so that a first block of fewer than 8 pairs can be entered in the middle. All 14 registers are taken: the end of
+ * wide, 60 bytes in all, so that a first block of fewer than 16 pairs can be entered in the middle. All 14 registers are taken: the end of
  * the column waits in a float register. */
 #define DQNN_HAVE_DOT_4X2
-static __attribute__((noinline)) void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
+static inline __attribute__((always_inline)) void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
   int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
-  uint32_t skip = (0u - pairs) & 7u, end = (uint32_t)(uintptr_t)(x + 4 * pairs), entry = skip * 60u, v, p, q;
+  uint32_t skip = (0u - pairs) & 15u, end = (uint32_t)(uintptr_t)(x + 4 * pairs), entry = skip * 60u, v, p, q;
   w -= skip;
   x -= 4 * skip;
   __asm__ volatile(
@@ -68,7 +68,7 @@ static __attribute__((noinline)) void dqnn_dot_4x2(const uint32_t *w, const uint
       "  bx %[entry]\n"
       "  .balign 4\n"
       "1: .set o, 0\n"
-      "  .rept 8\n"
+      "  .rept 16\n"
       "  ldr.w %[v], [%[w], #o*4]\n"
       "  ldr.w %[p], [%[x], #o*16]\n"
       "  ldr.w %[q], [%[x], #o*16+4]\n"
@@ -86,8 +86,8 @@ static __attribute__((noinline)) void dqnn_dot_4x2(const uint32_t *w, const uint
       "  smlad %[b3], %[v], %[q], %[b3]\n"
       "  .set o, o+1\n"
       "  .endr\n"
-      "  add %[x], %[x], #128\n"
-      "  add %[w], %[w], #32\n"
+      "  add %[x], %[x], #256\n"
+      "  add %[w], %[w], #64\n"
       "  vmov %[p], %[end]\n"
       "  cmp %[x], %[p]\n"
       "  bne.w 1b\n"

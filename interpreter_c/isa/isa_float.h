@@ -24,7 +24,8 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 }
 #endif
 
-/* One pixel, four channels, the same order. */
+/* One pixel, four channels, the same order; its rows are `stride` pointers apart. */
+#ifndef DQNN_HAVE_DOT_F32_1X4
 static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count, const float *w,
                                     float acc[4]) {
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
@@ -42,5 +43,6 @@ static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, u
   acc[2] = c;
   acc[3] = d;
 }
+#endif
 
 #endif

@@ -20,9 +20,10 @@ static __attribute__((noinline)) void dqnn_dot_f32_4x4(const float *const *rows,
                                                        float acc[16]) {
   const float *x0, *x1, *x2, *x3;
   uint32_t n, two = count >> 1, odd = count & 1u;
-  for (uint32_t i = 0; i < 16; i++) acc[i] = 0.0f;
   __asm__ volatile(
-      "  vldmia %[acc], {s0-s15}\n"
+      "  movs %[n], #0\n"
+      "  vmov s0, %[n]\n vmov s1, %[n]\n vmov s2, %[n]\n vmov s3, %[n]\n vmov s4, %[n]\n vmov s5, %[n]\n vmov s6, %[n]\n vmov s7, %[n]\n"
+      "  vmov s8, %[n]\n vmov s9, %[n]\n vmov s10, %[n]\n vmov s11, %[n]\n vmov s12, %[n]\n vmov s13, %[n]\n vmov s14, %[n]\n vmov s15, %[n]\n"
       "1: ldr %[x0], [%[rows]], #4\n"
       "  ldr %[x1], [%[rows]], #4\n"
       "  ldr %[x2], [%[rows]], #4\n"
@@ -44,6 +45,41 @@ static __attribute__((noinline)) void dqnn_dot_f32_4x4(const float *const *rows,
       : [acc] "r"(acc), [two] "r"(two), [odd] "r"(odd)
       : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17",
         "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+}
+
+/* One tap of one pixel, four channels s4-s7 (weights s16-s19). */
+#define DQNN_VFP_SINGLE(x)                                                                                           \
+  "vldmia %[w]!, {s16-s19}\n vmul.f32 s16, s16, " x "\n vmul.f32 s17, s17, " x "\n vmul.f32 s18, s18, " x           \
+  "\n vmul.f32 s19, s19, " x "\n vadd.f32 s4, s4, s16\n vadd.f32 s5, s5, s17\n vadd.f32 s6, s6, s18\n vadd.f32 s7, s7, s19\n"
+
+#define DQNN_HAVE_DOT_F32_1X4
+static __attribute__((noinline)) void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count,
+                                                       const float *w, float acc[4]) {
+  const float *x;
+  uint32_t n;
+  __asm__ volatile(
+      "  movs %[n], #0\n"
+      "  vmov s4, %[n]\n vmov s5, %[n]\n vmov s6, %[n]\n vmov s7, %[n]\n"
+      "1: ldr %[x], [%[rows]]\n"
+      "  add %[rows], %[rows], %[stride], lsl #2\n"
+      "  lsrs %[n], %[count], #2\n"
+      "  beq.w 3f\n"
+      "2: vldmia %[x]!, {s0-s3}\n"
+      DQNN_VFP_SINGLE("s0") DQNN_VFP_SINGLE("s1") DQNN_VFP_SINGLE("s2") DQNN_VFP_SINGLE("s3")
+      "  subs %[n], %[n], #1\n"
+      "  bne.w 2b\n"
+      "3: ands %[n], %[count], #3\n"
+      "  beq.w 5f\n"
+      "4: vldmia %[x]!, {s0}\n"
+      DQNN_VFP_SINGLE("s0")
+      "  subs %[n], %[n], #1\n"
+      "  bne.w 4b\n"
+      "5: subs %[h], %[h], #1\n"
+      "  bne.w 1b\n"
+      "  vstmia %[acc], {s4-s7}\n"
+      : [x] "=&r"(x), [n] "=&r"(n), [w] "+r"(w), [rows] "+r"(rows), [h] "+r"(kernel_h)
+      : [acc] "r"(acc), [count] "r"(count), [stride] "r"(stride)
+      : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s16", "s17", "s18", "s19");
 }
 
 #endif

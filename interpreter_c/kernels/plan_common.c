@@ -147,6 +147,14 @@ static dqnn_check check_fixed_point(const int32_t *multiplier, const int32_t *sh
   return DQNN_CHECK_none;
 }
 
+/* Finite scales and offsets of an integer accumulator never make a NaN, which boards round to another integer than the host. */
+static dqnn_check check_finite(const float *values, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    DQNN_REQUIRE(dqnn_is_finite(values[i]), epilogue_finite);
+  }
+  return DQNN_CHECK_none;
+}
+
 static dqnn_check check_rescale(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant) {
   uint32_t count = requant == DQNN_REQUANT_FIXED_POINT ? 3 : 2;
   DQNN_REQUIRE(call->constant_count == first + count, constant_count);
@@ -157,7 +165,11 @@ static dqnn_check check_rescale(const dqnn_call *call, uint32_t first, uint32_t 
   if (requant == DQNN_REQUANT_FIXED_POINT) {
     return check_fixed_point(second, (const int32_t *)call->constants[first + 2], channels, -31);
   }
-  return requant == DQNN_REQUANT_POWER_OF_TWO ? check_fixed_point(NULL, second, channels, 0) : DQNN_CHECK_none;
+  if (requant == DQNN_REQUANT_POWER_OF_TWO) {
+    return check_fixed_point(NULL, second, channels, 0);
+  }
+  DQNN_TRY(check_finite((const float *)call->constants[first], channels));
+  return check_finite((const float *)call->constants[first + 1], channels);
 }
 
 dqnn_check dqnn_check_epilogue(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant, int integer) {

@@ -84,8 +84,46 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
   }
 }
 
-static void quad_sum(void *state, uint32_t lanes) {
-  const layer *l = (const layer *)state;
+static void emit(const layer *l, const float *total, uint32_t pixel) {
+  const dqnn_call *call = l->call;
+  uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
+  if (call->out_def->dtype == DQNN_S1) {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
+    dqnn_emit_float_s1((const float *)call->constants[1], flip, total, channel, count, row);
+  } else if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_float_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+  } else {
+    dqnn_emit_float_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
+  }
+}
+
+/* One channel of four pixels to an f32 output. */
+DQNN_INLINE void emit_quad(const layer *l, const float acc[4], uint32_t channel, float *const out[4]) {
+  const dqnn_epilogue *e = &l->epilogue;
+  float scale = e->scale[channel], offset = e->offset[channel], y[4];
+  for (uint32_t p = 0; p < 4; p++) y[p] = acc[p] * scale;
+  for (uint32_t p = 0; p < 4; p++) y[p] += offset;
+  if (e->clamps) {
+    for (uint32_t p = 0; p < 4; p++) y[p] = y[p] < e->low ? e->low : y[p] > e->high ? e->high : y[p];
+  }
+  for (uint32_t p = 0; p < 4; p++) out[p][channel] = y[p];
+}
+
+/* Four pixels, straight to an f32 output. */
+DQNN_NOINLINE void sum_quad_f32(const layer *l, uint32_t first, uint32_t n) {
+  uint32_t channel = l->first_output, end = channel + l->shape.out_group;
+  const float *w = l->weights;
+  float acc[16], *out[4];
+  for (uint32_t p = 0; p < 4; p++) out[p] = (float *)l->call->out + (first + (p < n ? p : n - 1)) * l->shape.outputs;
+  for (; channel < end; channel += 4, w += l->block) {
+    dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
+    for (uint32_t i = 0; i < 4 && channel + i < end; i++) emit_quad(l, acc + 4 * i, channel + i, out);
+  }
+}
+
+/* One or four pixels: totals[pixel][channel]. */
+DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
   uint32_t count = l->shape.out_group, kernel_h = (uint32_t)l->shape.kernel_h;
   const float *w = l->weights;
   float acc[16];
@@ -101,6 +139,16 @@ static void quad_sum(void *state, uint32_t lanes) {
       for (uint32_t p = 0; p < 4; p++) l->totals[p * count + c + i] = acc[4 * i + p];
     }
   }
+}
+
+static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
+  const layer *l = (const layer *)state;
+  if (lanes == 4 && l->call->out_def->dtype == DQNN_F32) {
+    sum_quad_f32(l, first, n);
+    return;
+  }
+  sum_totals(l, lanes);
+  for (uint32_t i = 0; i < n; i++) emit(l, l->totals + i * l->shape.out_group, first + i);
 }
 
 static float larger(float a, float b) { return a < b ? b : a; }
@@ -121,20 +169,9 @@ static void quad_maximum(void *state, int first) {
   }
 }
 
-static void quad_emit(void *state, uint32_t lane, uint32_t pixel) {
+static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
-  const dqnn_call *call = l->call;
-  uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
-  const float *total = l->totals + lane * count;
-  if (call->out_def->dtype == DQNN_S1) {
-    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-    uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
-    dqnn_emit_float_s1((const float *)call->constants[1], flip, total, channel, count, row);
-  } else if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_float_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
-  } else {
-    dqnn_emit_float_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
-  }
+  emit(l, l->totals, pixel);
 }
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};

@@ -2,11 +2,13 @@
  *
  * The window of a pixel is gathered once as a column of halfword pairs (input minus its zero point; +1, -1 for s1), in the order of the
  * weights (SPEC.md 3.3). Four columns stand interleaved, so that one weight word (two taps of two channels) meets four pixels: 16 products
- * for 17 cycles on a Cortex-M4. All channels then share the columns, their sums wait in `totals` until a pixel is complete.
+ * for 17 cycles on a Cortex-M4. All channels share the columns. Sums for s8 with the affine rule go straight to the output, others wait
+ * in `totals` until a pixel is complete.
  *
  * Scratch: columns (16 bytes per pair), one kernel row of halfwords, totals; dqnn_conv_pairs_scratch in the plan. */
 #include "kernels/opt/conv_pairs.h"
 
+#include "isa/affine.h"
 #include "isa/isa_pairs.h"
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
@@ -24,7 +26,10 @@ typedef struct {
   uint32_t lanes;              /* pixels interleaved in a column: 4 or 1 */
   int32_t up_h, up_w;
   int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
+  uint32_t offset;             /* minus the zero point, in both halves */
+  uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
   uint8_t binary, half_weights;
+  uint8_t affine_s8, narrow;   /* output rule; narrow: it clamps to less than an int8 */
   uint32_t *columns;
   int16_t *row;
   int32_t *totals;             /* [pixel][channel of the group] */
@@ -38,16 +43,23 @@ static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uin
   for (uint32_t i = count >> 1; i; i--, from += 2, column += lanes) memcpy(column, from, 4);
 }
 
-/* The same from s8 cells in memory. */
-static void put_s8(const int8_t *from, uint32_t count, int32_t zero_point, uint32_t *column, uint32_t lanes) {
-  uint32_t add = dqnn_pair(-zero_point, -zero_point), bytes, pairs[2];
+/* The same from s8 cells in memory; returns where the column goes on. */
+DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t lanes) {
+  uint32_t bytes, pairs[2];
   for (; count >= 4; count -= 4, from += 4, column += 2 * lanes) {
     memcpy(&bytes, from, 4);
     dqnn_widen_s8(bytes, add, pairs);
     column[0] = pairs[0];
     column[lanes] = pairs[1];
   }
-  if (count >= 2) *column = dqnn_pair(from[0] - zero_point, from[1] - zero_point);
+  if (count < 2) return column;
+  *column = dqnn_pair(from[0] + dqnn_half(add, 0), from[1] + dqnn_half(add, 0));
+  return column + lanes;
+}
+
+DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t count, uint32_t *column, uint32_t lanes) {
+  for (uint32_t i = count >> 1; i; i--, column += lanes) *column = pair;
+  return column;
 }
 
 /* The channels of one cell of the map as halfwords. */
@@ -70,7 +82,7 @@ static void fill(int16_t *to, uint32_t count, int32_t value) {
   for (; count; count--) *to++ = (int16_t)value;
 }
 
-/* One kernel row of a window, tap by tap: borders, groups, dilation, s1. */
+/* One kernel row of a window, tap by tap: groups, dilation, s1, borders of maps with an odd number of channels. */
 static void read_row(const layer *l, int32_t y, int32_t x) {
   const dqnn_geometry *g = &l->shape;
   int32_t row = dqnn_input_index(y, g->height, l->up_h);
@@ -87,33 +99,60 @@ static void read_row(const layer *l, int32_t y, int32_t x) {
   }
 }
 
-/* The kernel row lies in memory as one run of s8 cells. */
-static const int8_t *direct_row(const layer *l, int32_t y, int32_t x) {
+/* The pairs of a kernel row that lies in memory as one run, but for cells outside the map on either side. */
+static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
   const dqnn_geometry *g = &l->shape;
-  int plain = !l->binary && g->groups == 1 && g->dilation_w == 1 && l->up_h == 1 && l->up_w == 1;
-  if (!plain || y < 0 || y >= g->height || x < 0 || x + g->kernel_w > g->width) return NULL;
-  return (const int8_t *)l->image + ((uint32_t)y * (uint32_t)g->width + (uint32_t)x) * g->channels;
+  uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_pair(l->outside, l->outside);
+  if (y < 0 || y >= g->height) {
+    put_constant(outside, l->row_taps, column, lanes);
+    return;
+  }
+  dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
+  uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first), after = (uint32_t)g->kernel_w - first - count;
+  const int8_t *run = (const int8_t *)l->image + (y * g->width + x + in.first) * (int32_t)channels;
+  column = put_constant(outside, first * channels, column, lanes);
+  column = put_s8(run, count * channels, l->offset, column, lanes);
+  put_constant(outside, after * channels, column, lanes);
 }
 
-/* The window of one pixel into lane `lane`. The last element of an odd kernel row goes to the pairs after all rows. */
+/* The last element of kernel row ky goes to the pairs after all rows. */
+DQNN_INLINE void put_odd(uint32_t *odd, int32_t ky, uint32_t lanes, int32_t value) {
+  uint32_t *pair = odd + ((uint32_t)ky >> 1) * lanes;
+  *pair = ky & 1 ? (*pair & 0xffffu) | (uint32_t)value << 16 : (uint32_t)value & 0xffffu;
+}
+
+/* A window that lies whole inside an s8 map. */
+static void gather_inside(const layer *l, dqnn_origin at, uint32_t lane) {
+  const dqnn_geometry *g = &l->shape;
+  uint32_t taps = l->row_taps, lanes = l->lanes, *column = l->columns + lane;
+  uint32_t *odd = column + (uint32_t)g->kernel_h * (taps >> 1) * lanes;
+  int32_t pitch = g->dilation_h * g->width * (int32_t)g->channels;
+  const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, run += pitch) {
+    column = put_s8(run, taps, l->offset, column, lanes);
+    if (taps & 1u) put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
+  }
+}
+
+/* The window of one pixel into lane `lane`. */
 static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
+  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h;
+  if (l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && at.x + g->kernel_w <= g->width) {
+    gather_inside(l, at, lane);
+    return;
+  }
   uint32_t taps = l->row_taps, lanes = l->lanes, step = (taps >> 1) * lanes;
   uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
+  int in_place = l->plain && !(g->channels & 1u);
   for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += step) {
-    const int8_t *run = direct_row(l, at.y, at.x);
-    int32_t last;
-    if (run) {
-      put_s8(run, taps, l->zero_point, column, lanes);
-      last = run[taps - 1] - l->zero_point;
-    } else {
-      read_row(l, at.y, at.x);
-      put_pairs(l->row, taps, column, lanes);
-      last = l->row[taps - 1];
+    if (in_place) {
+      put_run(l, at.y, at.x, column);
+      continue;
     }
-    if (!(taps & 1u)) continue;
-    uint32_t *pair = odd + ((uint32_t)ky >> 1) * lanes;
-    *pair = ky & 1 ? (*pair & 0xffffu) | (uint32_t)last << 16 : (uint32_t)last & 0xffffu;
+    read_row(l, at.y, at.x);
+    put_pairs(l->row, taps, column, lanes);
+    if (taps & 1u) put_odd(odd, ky, lanes, l->row[taps - 1]);
   }
 }
 
@@ -127,73 +166,92 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 /* ---- sums ---- */
 
 /* With half weights a weight w stands for w + 1/2 and sums count halves. */
-static int32_t finish_sum(const layer *l, int32_t acc, uint32_t lane) { return l->half_weights ? 2 * acc + l->sums[lane] : acc; }
+static void double_sums(const layer *l, int32_t acc[8]) {
+  for (uint32_t i = 0; i < 8; i++) acc[i] = 2 * acc[i] + l->sums[i & 3u];
+}
 
-/* All channels of the four gathered pixels: totals[pixel][channel]. */
-static void sum_4(const layer *l) {
+static void dot_8(const layer *l, const uint32_t *w, int32_t acc[8]) {
+  dqnn_dot_4x2(w, l->columns, l->pairs, acc);
+  if (l->half_weights) double_sums(l, acc);
+}
+
+/* Affine s8 values of one channel of four pixels. */
+DQNN_INLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
+  const dqnn_epilogue *e = &l->epilogue;
+  dqnn_put_affine_s8(acc, e->scale[channel], e->offset[channel], e->zero_point, out, channel);
+  if (!l->narrow) return;
+  int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
+  for (uint32_t p = 0; p < 4; p++) out[p][channel] = (int8_t)dqnn_clamp_int(out[p][channel], least, most);
+}
+
+/* Four pixels, straight to an affine s8 output. */
+DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
+  const uint32_t *w = l->weights;
+  uint32_t channel = l->first_output, end = channel + l->shape.out_group, outputs = l->shape.outputs;
+  int8_t *out[4];
+  int32_t acc[8];
+  for (uint32_t p = 0; p < 4; p++) out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
+  for (; channel + 1 < end; channel += 2, w += l->pairs) {
+    dot_8(l, w, acc);
+    emit_quad(l, acc, channel, out);
+    emit_quad(l, acc + 4, channel + 1, out);
+  }
+  if (channel < end) {
+    dot_8(l, w, acc);
+    emit_quad(l, acc, channel, out);
+  }
+}
+
+/* Four pixels, all channels: totals[pixel][channel]. */
+DQNN_NOINLINE void sum_quad(const layer *l) {
   const uint32_t *w = l->weights;
   uint32_t count = l->shape.out_group;
   int32_t acc[8], *total = l->totals;
   for (uint32_t c = 0; c < count; c += 2, w += l->pairs, total += 2) {
-    dqnn_dot_4x2(w, l->columns, l->pairs, acc);
+    dot_8(l, w, acc);
     for (uint32_t p = 0; p < 4; p++) {
-      total[p * count] = finish_sum(l, acc[p], p);
-      if (c + 1 < count) total[p * count + 1] = finish_sum(l, acc[4 + p], p);
+      total[p * count] = acc[p];
+      if (c + 1 < count) total[p * count + 1] = acc[4 + p];
     }
   }
 }
 
-/* The largest of the four pixels into totals[0][channel]; later groups of a window only raise it. */
-static void max_4(const layer *l, int first) {
+/* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
+static void quad_maximum(void *state, int first) {
+  const layer *l = (const layer *)state;
   const uint32_t *w = l->weights;
   uint32_t count = l->shape.out_group;
   int32_t acc[8], *total = l->totals;
   for (uint32_t c = 0; c < count; c += 2, w += l->pairs) {
-    dqnn_dot_4x2(w, l->columns, l->pairs, acc);
+    dot_8(l, w, acc);
     for (uint32_t i = 0; i < 2 && c + i < count; i++, total++) {
       int32_t most = first ? INT32_MIN : *total;
-      for (uint32_t p = 0; p < 4; p++) {
-        int32_t value = finish_sum(l, acc[4 * i + p], p);
-        most = most < value ? value : most;
-      }
+      for (uint32_t p = 0; p < 4; p++) most = most < acc[4 * i + p] ? acc[4 * i + p] : most;
       *total = most;
     }
   }
 }
 
 /* All channels of one pixel. An odd number of channel pairs reads the last pair twice. */
-static void sum_1(const layer *l) {
+DQNN_NOINLINE void sum_one(const layer *l) {
   const uint32_t *w = l->weights;
   uint32_t count = l->shape.out_group;
   int32_t acc[4];
   for (uint32_t c = 0; c < count; c += 4, w += 2 * l->pairs) {
     dqnn_dot_1x4(w, c + 2 < count ? w + l->pairs : w, l->columns, l->pairs, acc);
-    for (uint32_t i = 0; i < 4 && c + i < count; i++) l->totals[c + i] = finish_sum(l, acc[i], 0);
+    for (uint32_t i = 0; i < 4 && c + i < count; i++) l->totals[c + i] = l->half_weights ? 2 * acc[i] + l->sums[0] : acc[i];
   }
 }
 
 /* ---- output ---- */
 
-static void emit_s1(const dqnn_call *call, const int32_t *total, uint32_t channel, uint32_t count, uint32_t *out) {
-  const int32_t *threshold = (const int32_t *)call->constants[1] + channel;
-  const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-  while (count) {
-    uint32_t n = count < 32 ? count : 32, bits = 0;
-    for (uint32_t i = 0; i < n; i++) bits |= (uint32_t)(total[i] < threshold[i]) << i;
-    if (flip) bits ^= dqnn_read_bits(flip, channel, n);
-    dqnn_append_bits(out, channel, n, bits);
-    total += n;
-    threshold += n;
-    channel += n;
-    count -= n;
-  }
-}
-
 static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
   const dqnn_call *call = l->call;
   uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
   if (call->out_def->dtype == DQNN_S1) {
-    emit_s1(call, total, channel, count, (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5));
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
+    dqnn_emit_s1((const int32_t *)call->constants[1], flip, total, channel, count, row);
   } else if (call->out_def->dtype == DQNN_S8) {
     dqnn_emit_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
   } else {
@@ -207,20 +265,23 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
   if (l->half_weights) l->sums[lane] = column_sum(l, lane);
 }
 
-static void quad_sum(void *state, uint32_t lanes) {
+static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   const layer *l = (const layer *)state;
-  if (lanes == 4) {
-    sum_4(l);
-  } else {
-    sum_1(l);
+  if (lanes == 4 && l->affine_s8) {
+    sum_quad_s8(l, first, n);
+    return;
   }
+  if (lanes == 4) {
+    sum_quad(l);
+  } else {
+    sum_one(l);
+  }
+  for (uint32_t i = 0; i < n; i++) emit(l, l->totals + i * l->shape.out_group, first + i);
 }
 
-static void quad_maximum(void *state, int first) { max_4((const layer *)state, first); }
-
-static void quad_emit(void *state, uint32_t lane, uint32_t pixel) {
+static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
-  emit(l, l->totals + lane * l->shape.out_group, pixel);
+  emit(l, l->totals, pixel);
 }
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
@@ -239,6 +300,8 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->pixel_bytes = l->binary ? (g->channels + 31u) / 32u * 4u : g->channels;
   l->zero_point = l->binary ? 0 : in->zero_point;
   l->outside = (int32_t)p->pad_value - l->zero_point;
+  l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
+  l->plain = !l->binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);
@@ -246,6 +309,8 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->totals = (int32_t *)(l->columns + 4 * l->pairs);
   l->row = (int16_t *)(l->totals + 4 * g->out_group);
   if (call->out_def->dtype != DQNN_S1) dqnn_read_epilogue(call, 1, &l->epilogue);
+  l->affine_s8 = call->out_def->dtype == DQNN_S8 && p->requant == DQNN_REQUANT_AFFINE;
+  l->narrow = l->affine_s8 && (p->act_min > -128.0f || p->act_max < 127.0f);
 }
 
 static void run(const dqnn_call *call) {

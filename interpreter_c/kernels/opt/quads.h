@@ -15,9 +15,10 @@ typedef struct {
 /* What a kernel does for one group of the convolution; `layer` is its own state. */
 typedef struct {
   void (*gather)(void *layer, dqnn_origin at, uint32_t lane); /* the window of one pixel */
-  void (*sum)(void *layer, uint32_t lanes);                   /* accumulators of the gathered pixels, all channels */
+  /* All channels of the gathered pixels first .. first + n - 1, to the output. lanes: 4 (the lanes from n on repeat the last) or 1. */
+  void (*sum)(void *layer, uint32_t first, uint32_t n, uint32_t lanes);
   void (*maximum)(void *layer, int first);                    /* largest of the four; `first` starts a pooling window */
-  void (*emit)(void *layer, uint32_t lane, uint32_t pixel);   /* epilogue of one pixel (lane 0 after `maximum`) */
+  void (*emit)(void *layer, uint32_t pixel);                  /* epilogue of the maxima */
 } dqnn_quad_ops;
 
 DQNN_INLINE dqnn_origin dqnn_window_at(const dqnn_geometry *g, uint32_t y, uint32_t x) {
@@ -37,8 +38,7 @@ DQNN_INLINE void dqnn_quads_plain(const dqnn_geometry *g, const dqnn_quad_ops *o
       uint32_t pixel = first + (i < n ? i : n - 1);
       ops->gather(layer, dqnn_window_at(g, pixel / width, pixel % width), i);
     }
-    ops->sum(layer, lanes);
-    for (uint32_t i = 0; i < n; i++) ops->emit(layer, i, first + i);
+    ops->sum(layer, first, n, lanes);
   }
 }
 
@@ -54,7 +54,7 @@ DQNN_INLINE void dqnn_quads_pooled(const dqnn_geometry *g, const dqnn_quad_ops *
       }
       ops->maximum(layer, first == 0);
     }
-    ops->emit(layer, 0, pixel);
+    ops->emit(layer, pixel);
   }
 }
 
