@@ -2,8 +2,8 @@
  *
  * Integers: rounding, saturation and TFLite's fixed-point multiplication. Floats: exp and its relatives as our own
  * polynomials, because libm differs between the host and the boards. Every float operation below rounds to binary32 on
- * its own (-ffp-contract=off, no x87); the order of operations is the definition. tests/kernels/float_steps.py repeats
- * it in numpy, and the two are compared bit for bit. Signed values are shifted right arithmetically, as every compiler
+ * its own (-ffp-contract=off, no x87); the order of operations is the definition. exporter/ir/numerics.py repeats it
+ * in numpy, and tests/kernels compares the two bit for bit. Signed values are shifted right arithmetically, as every compiler
  * for our targets does (checked at compile time). */
 #ifndef DQNN_NUMERICS_H
 #define DQNN_NUMERICS_H
@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+/* 16: the same for float, on cores that also compute with half precision. */
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "dqnn needs float arithmetic that rounds every operation to binary32"
 #endif
 
