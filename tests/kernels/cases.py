@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+
 from dqnn.exporter.ir import numerics
 from dqnn.exporter.params import (
     BinaryParams,
@@ -222,7 +223,13 @@ def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
 
 
 def finish_conv(
-    kernel: Kernel, source: Tensor, target: Tensor, weights: Array, params: ConvParams, draw: Draw, rng: np.random.Generator
+    kernel: Kernel,
+    source: Tensor,
+    target: Tensor,
+    weights: Array,
+    params: ConvParams,
+    draw: Draw,
+    rng: np.random.Generator,
 ) -> Case:
     height, width, outputs = target.map
     pool = (params.pool_h, params.pool_w)
@@ -235,9 +242,7 @@ def finish_conv(
     end = epilogue(target, acc, outputs, draw, rng)
     params = replace(params, requant=end.requant, act_min=end.act_min, act_max=end.act_max)
     constants = conv_constants(kernel, source, weights, params, full, end)
-    return Case(
-        kernel, (source,), target, constants, params, (source.store(values),), target.store(end.apply(acc))
-    )
+    return Case(kernel, (source,), target, constants, params, (source.store(values),), target.store(end.apply(acc)))
 
 
 def conv_constants(
@@ -303,7 +308,9 @@ def lut_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     )  # fmt: skip
 
 
-def plain_f32(kernel: Kernel, values: Array, result: Array, constants: tuple[bytes, ...], params: Params | None) -> Case:
+def plain_f32(
+    kernel: Kernel, values: Array, result: Array, constants: tuple[bytes, ...], params: Params | None
+) -> Case:
     t = Tensor(values.shape, "f32")
     return Case(kernel, (t,), t, constants, params, (t.store(values),), t.store(result))
 
@@ -315,8 +322,8 @@ def unary_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     values = np.where(rng.random(values.shape) < 0.2, rng.choice(special, values.shape), values)
     alpha = float(F(draw.choice((0.3, 1.0, -0.5)))) if UNARY[kind] in ("elu", "leaky_relu") else 0.0
     result = numerics.unary(UNARY[kind], alpha, values)
-    finite = np.isnan(result)  # the bits of a NaN are not specified
-    values, result = np.where(finite, F(0.25), values), np.where(finite, numerics.unary(UNARY[kind], alpha, np.full(1, 0.25, F)), result)
+    values = np.where(np.isnan(result), F(0.25), values)  # the bits of a NaN are not specified
+    result = numerics.unary(UNARY[kind], alpha, values)
     return plain_f32(kernel, values, result, (), UnaryParams(kind, alpha=alpha))
 
 
@@ -391,7 +398,10 @@ def pool_axis(draw: Draw) -> tuple[Axis, int]:
             return axis, outputs
 
 
-def pool_setup(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> tuple[Tensor, Array, spec.Windows, PoolParams, Any]:
+Pool: TypeAlias = tuple[Tensor, Array, spec.Windows, PoolParams, tuple[int, ...]]
+
+
+def pool_setup(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Pool:
     (y, height), (x, width) = pool_axis(draw), pool_axis(draw)
     channels = draw.choice(CHANNELS)
     source = tensor(input_dims(y.size, x.size, channels, draw), kernel.input, draw)
@@ -491,7 +501,8 @@ def view_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
 def reshape_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     factors = [draw.choice((1, 2, 3, 5, 11)) for _ in range(4)]
     source = Tensor((factors[0] * factors[1], factors[2] * factors[3]), "s1")
-    target = Tensor(draw.choice((tuple(factors), (int(np.prod(factors)),), (factors[0], factors[1] * factors[2] * factors[3]))), "s1")
+    a, b, c, d = factors
+    target = Tensor(draw.choice(((a, b, c, d), (a * b * c * d,), (a, b * c * d))), "s1")
     if draw.choice((True, False)):
         source, target = target, source
     values = contents(source, rng)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
-from dqnn import _core
 from hypothesis import strategies as st
+
+from dqnn import _core
 
 from .cases import Case, Kernel
 

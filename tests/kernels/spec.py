@@ -1,8 +1,8 @@
 """schema/SPEC.md section 3 in numpy, written from its text alone: tensors, accumulators, epilogues, weight layouts.
 
-Nothing here is shared with the exporter or the C sources. Speed does not matter; every function says one sentence of the
-specification. s1 arrays hold +1/-1, s8 arrays the stored codes. Weights are (output, ky, kx, channel of the group) codes,
-depthwise weights (ky, kx, channel, multiplier)."""
+Nothing here is shared with the exporter or the C sources. Speed does not matter; every function says one sentence of
+the specification. s1 arrays hold +1/-1, s8 arrays the stored codes. Weights are (output, ky, kx, channel of the group)
+codes, depthwise weights (ky, kx, channel, multiplier)."""
 
 from __future__ import annotations
 

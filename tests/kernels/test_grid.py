@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from dqnn import _core
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from dqnn import _core
 
 from .cases import FAMILIES, Kernel, make
 from .harness import KERNELS, Drawn, Seeded, check

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from dqnn import _core
 from dqnn.exporter.params import ConvParams, PoolParams
 
@@ -38,7 +39,9 @@ def conv(name: str, source: tuple[int, ...] = (6, 7, 4), target: tuple[int, ...]
     """3x3, stride 2, padded by 1: an accepted call."""
     kernel = BY_NAME[name]
     depthwise = kernel.family == "depthwise"
-    p = ConvParams(**{"kernel_h": 3, "kernel_w": 3, "stride_h": 2, "stride_w": 2, "pad_top": 1, "pad_left": 0, **params})
+    p = ConvParams(
+        **{"kernel_h": 3, "kernel_w": 3, "stride_h": 2, "stride_w": 2, "pad_top": 1, "pad_left": 0, **params}
+    )
     rng = np.random.default_rng(5)
     channels = source[-1] // p.groups
     shape = (p.kernel_h, p.kernel_w, channels, 1) if depthwise else (target[-1], p.kernel_h, p.kernel_w, channels)
@@ -139,10 +142,19 @@ def power(case: Case) -> bool:
     return getattr(case.params, "requant", 0) == 2
 
 
+def flipped(case: Case) -> bool:
+    return len(case.constants) == 2
+
+
+def per_channel(case: Case) -> bool:
+    return bool(getattr(case.params, "per_channel", 0))
+
+
 def image(case: Case) -> bool:
     p = case.params
     assert isinstance(p, PoolParams)
-    return len(case.inputs[0].dims) == len(case.output.dims) == 3 and p.stride_h == p.stride_w == 1 and p.pad_top == p.pad_left == 0
+    plain = p.stride_h == p.stride_w == 1 and p.pad_top == p.pad_left == 0
+    return plain and len(case.inputs[0].dims) == len(case.output.dims) == 3
 
 
 S8 = conv("conv_s8_s8_s8")
@@ -156,8 +168,8 @@ DEPTHWISE = depthwise("depthwise_s1_s1_s1")
 MERGED = conv("conv_s8_s8_s8", (2, 3, 7, 4), (2, 3, 3, 6), kernel_h=1, stride_h=1, pad_top=0)
 FIXED = accepted("conv_s8_s8_s8", fixed)
 POWER = accepted("conv_s8_s8_s8", power)
-AFFINE = accepted("affine_s8_s1", lambda c: c.inputs[0].dims[-1] == 33 and len(c.constants) == 2 and c.params.per_channel)  # type: ignore[union-attr]
-AFFINE_ONE = accepted("affine_s8_s1", lambda c: len(c.constants) == 2 and not c.params.per_channel)  # type: ignore[union-attr]
+AFFINE = accepted("affine_s8_s1", lambda c: flipped(c) and per_channel(c) and c.output.dims[-1] == 33)
+AFFINE_ONE = accepted("affine_s8_s1", lambda c: flipped(c) and not per_channel(c))
 LUT, UNARY, PRELU, SOFTMAX = (accepted(n) for n in ("lut_s8", "unary_f32", "prelu_f32", "softmax_f32"))
 BINARY = accepted("binary_s8", lambda c: len(c.output.dims) == 3 and min(c.output.dims) > 1)
 BINARY_F32 = accepted("binary_f32")
@@ -167,6 +179,8 @@ CONCAT = accepted("concat_s8", lambda c: len(c.output.dims) == 3 and c.params.ax
 PAD = accepted("pad_s8", lambda c: len(c.output.dims) == 2)
 VIEW = accepted("view_s8", lambda c: len(c.output.dims) == 3)
 RESHAPE = accepted("reshape_s1")
+
+WITH_PARAMS = (S8, SLICED, DEPTHWISE, AFFINE, UNARY, BINARY, MAXPOOL, AVGPOOL, CONCAT, PAD, VIEW)
 
 REFUSED: list[tuple[str, Case, Change]] = [
     ("input_count", S8, two_inputs),
@@ -191,7 +205,7 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("constant_count", AVGPOOL, no_constants),
     ("constant_count", CONCAT, more_constants),
     ("constant_count", RESHAPE, more_constants),
-    *(("params_missing", case, no_params) for case in (S8, SLICED, DEPTHWISE, AFFINE, UNARY, BINARY, MAXPOOL, AVGPOOL, CONCAT, PAD, VIEW)),
+    *(("params_missing", case, no_params) for case in WITH_PARAMS),
     ("input_type", S8, source(dtype="s1", scale=1.0, zero_point=0)),
     ("input_type", CONCAT, source(1, dtype="f32", scale=1.0, zero_point=0)),
     ("output_type", S8, output(dtype="f32", scale=1.0, zero_point=0)),
@@ -228,11 +242,23 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("output_shape", CONCAT, lambda c: output(dims=(c.output.dims[0] + 1, *c.output.dims[1:]))(c)),
     ("output_shape", RESHAPE, lambda c: output(dims=(*c.output.dims[:-1], c.output.dims[-1] + 1))(c)),
     ("broadcast", BINARY, lambda c: source(1, dims=(c.output.dims[0] + 1, *c.output.dims[1:]))(c)),
-    ("window_outside", MAXPOOL, lambda c: both(params(pad_top=9), output(dims=(c.output.dims[0] + 9, *c.output.dims[1:])))(c)),
+    (
+        "window_outside",
+        MAXPOOL,
+        lambda c: both(params(pad_top=9), output(dims=(c.output.dims[0] + 9, *c.output.dims[1:])))(c),
+    ),
     ("window_outside", MAXPOOL, lambda c: output(dims=(c.inputs[0].dims[0] + 1, *c.output.dims[1:]))(c)),
-    ("window_outside", AVGPOOL, lambda c: output(dims=(c.output.dims[0], c.inputs[0].dims[1] + 1, c.output.dims[2]))(c)),
+    (
+        "window_outside",
+        AVGPOOL,
+        lambda c: output(dims=(c.output.dims[0], c.inputs[0].dims[1] + 1, c.output.dims[2]))(c),
+    ),
     ("view_range", VIEW, lambda c: params(start=(c.inputs[0].dims[c.params.axis[0]], 0, 0, 0))(c)),  # type: ignore[union-attr]
-    ("view_range", VIEW, lambda c: both(params(step=(2**32 - 1, 1, 1, 1), repeat=(1, 1, 1, 1)), output(dims=(2, *c.output.dims[1:])))(c)),
+    (
+        "view_range",
+        VIEW,
+        lambda c: both(params(step=(2**32 - 1, 1, 1, 1), repeat=(1, 1, 1, 1)), output(dims=(2, *c.output.dims[1:])))(c),
+    ),
     ("reserved", S8, params(reserved=1)),
     ("reserved", AFFINE, params(reserved=1)),
     ("reserved", UNARY, params(reserved0=1)),
@@ -277,10 +303,14 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("activation_range", BINARY, params(act_min=-INF)),
     ("accumulator", S8, both(params(kernel_h=60000, pad_top=60000), output(dims=(30005, 3, 6)))),
     ("accumulator", SLICED, both(params(kernel_h=4000, pad_top=4000), output(dims=(2005, 3, 6)))),
-    ("accumulator", AVGPOOL, both(
-        params(kernel_h=65535, kernel_w=65535, stride_h=1, stride_w=1, pad_top=0, pad_left=0),
-        both(source(dims=(5000, 5000, 1)), output(dims=(1, 1, 1))),
-    )),
+    (
+        "accumulator",
+        AVGPOOL,
+        both(
+            params(kernel_h=65535, kernel_w=65535, stride_h=1, stride_w=1, pad_top=0, pad_left=0),
+            both(source(dims=(5000, 5000, 1)), output(dims=(1, 1, 1))),
+        ),
+    ),
     ("kind", UNARY, params(kind=16)),
     ("kind", BINARY, params(kind=5)),
     ("alpha", UNARY, params(kind=10, alpha=0.5)),
@@ -293,14 +323,25 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("axis", VIEW, params(axis=(1, 1, 2, 0))),
     ("axis", VIEW, params(axis=(2**32 - 1, 1, 2, 0))),
     ("repeat", VIEW, params(repeat=(0, 1, 1, 1))),
-    ("padding", PAD, lambda c: output(dims=(c.inputs[0].dims[0] - 1 or 1, *c.output.dims[1:]))(params(before=(9, 0, 0, 0))(c))),
+    (
+        "padding",
+        PAD,
+        lambda c: output(dims=(c.inputs[0].dims[0] - 1 or 1, *c.output.dims[1:]))(params(before=(9, 0, 0, 0))(c)),
+    ),
     ("padding", PAD, params(before=(2**32 - 1, 0, 0, 0))),
     ("padding", PAD, params(before=(0, 0, 0, 1))),
     ("weight_bytes", S8, longer(0)),
     ("weight_bytes", S8, shorter(0)),
     ("weight_bytes", SLICED, shorter(0)),
     ("weight_bytes", DEPTHWISE, longer(0)),
-    ("weight_bytes", F32, both(params(kernel_h=65535, pad_top=65535, stride_h=65535), both(source(dims=(6, 7, 2**16)), output(dims=(2, 3, 6))))),
+    (
+        "weight_bytes",
+        F32,
+        both(
+            params(kernel_h=65535, pad_top=65535, stride_h=65535),
+            both(source(dims=(6, 7, 2**16)), output(dims=(2, 3, 6))),
+        ),
+    ),
     ("preset_bytes", SLICED, longer(1)),
     ("preset_bytes", ZEROS, shorter(1)),
     ("preset_bytes", ZEROS, params(pad_value=1.0)),
@@ -336,20 +377,25 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("fixed_point", FIXED, first_value(3, "<i4", -32)),
     ("fixed_point", POWER, first_value(2, "<i4", -1)),
     ("fixed_point", POWER, last_value(2, "<i4", 31)),
+    ("epilogue_finite", S8, first_value(1, "<f4", NAN)),
+    ("epilogue_finite", S8, last_value(2, "<f4", INF)),
     ("inverse_scale", BINARY, first_value(0, "<f4", INF)),
     ("inverse_scale", AVGPOOL, first_value(0, "<f4", NAN)),
     ("tensor_quantization", S8, output(scale=0.0)),
     ("tensor_quantization", S8, source(zero_point=128)),
     ("tensor_size", S8, output(dims=(0, 3, 6))),
     ("tensor_size", AFFINE, both(source(dims=(2**16, 2**16)), output(dims=(2**16, 2**16)))),
-]  # fmt: skip
+]
 
-# No call from here can reach these: an unknown id has no plan function; scratch overflows only where weights do not fit a file.
+# No call from here can reach these: an unknown id has no plan function; scratch overflows only where weights do not fit
+# a file.
 UNREACHABLE = {"kernel_id", "scratch"}
 BASES = {case.kernel.name: case for _, case, _ in REFUSED}
 
 
-@pytest.mark.parametrize(("check", "case", "change"), REFUSED, ids=[f"{i}-{check}" for i, (check, _, _) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("check", "case", "change"), REFUSED, ids=[f"{i}-{check}" for i, (check, _, _) in enumerate(REFUSED)]
+)
 def test_refused(check: str, case: Case, change: Change) -> None:
     with pytest.raises(_core.PlanError) as caught:
         plan(change(case))
