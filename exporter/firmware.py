@@ -71,7 +71,10 @@ class Board:
         return self.port.machine or ("-machine", self.name)
 
 
-PORTS = (Port("qemu_mps2", "arm-none-eabi-gcc", "qemu-system-arm"),)
+PORTS = (
+    Port("qemu_mps2", "arm-none-eabi-gcc", "qemu-system-arm"),
+    Port("qemu_riscv", "riscv64-unknown-elf-gcc", "qemu-system-riscv32", ("-machine", "virt", "-bios", "none")),
+)
 _BOARD = re.compile(
     r'^\s*"(?P<name>\S+) +\S+ +\S+ +(?P<tick>[\d.]+)(?: +\S+){4} +(?P<model>\S+) +(?P<bytes>\S+)"', re.MULTILINE
 )
