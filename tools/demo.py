@@ -28,6 +28,7 @@ DIGITS = ROOT / "examples" / "digits"
 MODELS = ("larq", "qkeras")
 BOARD = "qemu:mps2-an386"
 BOARD_IMAGES = 100
+TABLE_WIDTH = 100
 EXPORT = Path(sys.executable).with_name("dqnn-export")
 
 
@@ -58,10 +59,10 @@ class Result:
 @contextmanager
 def timed(label: str) -> Iterator[None]:
     """Says what is going on before, and how long it took after."""
-    print(f"  {label} ...", end=" ", flush=True)
+    print(f"  {label} ...", flush=True)
     start = time.perf_counter()
     yield
-    print(f"{time.perf_counter() - start:.2f} s", flush=True)
+    print(f"  done in {time.perf_counter() - start:.2f} s", flush=True)
 
 
 def shown(path: Path) -> str:
@@ -74,7 +75,7 @@ def export(source: Path, path: Path) -> None:
     print(f"\n$ dqnn-export {shown(source)} -o {shown(path)}", flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    subprocess.run([str(EXPORT), str(source), "-o", str(path)], check=True)
+    subprocess.run([str(EXPORT), shown(source), "-o", shown(path)], cwd=ROOT, check=True)
     print(f"  exported in {time.perf_counter() - start:.2f} s")
 
 
@@ -87,7 +88,7 @@ def run(name: str, out: Path, images: int) -> Result:
     interpreter = Interpreter(path)
     with timed(f"host: {len(x)} images"):
         host = interpreter.predict(x)
-    with timed(f"{BOARD}, a Cortex-M4: {images} images (the first run also builds the firmware)"):
+    with timed(f"{BOARD}, a Cortex-M4: {images} images"):
         result = find_target(BOARD).run(path.read_bytes(), interpreter.to_stored(x[:images]))
     board = interpreter.from_stored(result.outputs)
     return Result(path, interpreter, data["y"], data[f"keras_{name}"], host, board, result.stats)
@@ -125,9 +126,10 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=BOARD_IMAGES, help="images that the emulated board runs")
     arguments = parser.parse_args()
 
-    results = [run(name, arguments.out, arguments.images) for name in MODELS]
+    results = [run(name, arguments.out.resolve(), arguments.images) for name in MODELS]
     print()
     console = Console(highlight=False)
+    console.width = max(console.width, TABLE_WIDTH)
     console.print(report(results))
     print("files: " + "  ".join(shown(result.path) for result in results))
     print(f"look inside: .venv/bin/dqnn inspect {shown(results[0].path)}")
