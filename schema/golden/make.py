@@ -1,0 +1,279 @@
+"""Makes the golden files of a release: models that every later runtime must load and run to the same bytes.
+
+    python schema/golden/make.py 0.1.0 [--replace]
+
+writes schema/golden/0.1.0/NAME.dqnn and NAME.npz, the stored inputs (`in0`, ...) and outputs (`out0`, ...) of a few
+samples, batch first. Files of a released version are never made anew; --replace is for the time before the release.
+
+Between them the files use every kernel of kernels.def. The recorded outputs are the numpy evaluator's, and are written
+only if the C kernels agree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dqnn
+from dqnn.exporter.frontends import load
+from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.evaluate import run_node
+from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
+from dqnn.exporter.layouts import pack_signs
+from dqnn.exporter.packing import BINARY_KINDS, UNARY_KINDS
+from dqnn.exporter.passes import run_pipeline
+from dqnn.exporter.writer import write
+
+HERE = Path(__file__).resolve().parent
+DIGITS = HERE.parent.parent / "examples" / "digits"
+SAMPLES = 3
+INF = float("inf")
+FORMATS: dict[str, Format] = {"s1": S1(), "s8": S8(0.05, 3), "f32": F32()}
+MAP = (5, 4, 9)  # of the inputs: odd sizes, channels that fill no word
+
+
+class Maker:
+    """A graph in which every node reads a model input and gives a model output."""
+
+    def __init__(self, name: str, shape: tuple[int, ...] = MAP) -> None:
+        self.name, self.shape = name, shape
+        self.rng = np.random.default_rng(len(name))
+        self.types = {key: TensorType(shape, fmt) for key, fmt in FORMATS.items()}
+        self.nodes: list[Node] = []
+
+    def add(self, op: ops.Op, inputs: tuple[str, ...], shape: tuple[int, ...], fmt: Format) -> None:
+        name = f"v{len(self.nodes)}"
+        self.types[name] = TensorType(shape, fmt)
+        self.nodes.append(Node(op, inputs, name, (name,)))
+
+    def graph(self) -> Graph:
+        inputs = tuple(key for key in FORMATS if any(key in node.inputs for node in self.nodes))
+        outputs = tuple(node.output for node in self.nodes)
+        types = {key: kind for key, kind in self.types.items() if key in (*inputs, *outputs)}
+        return Graph(self.name, inputs, outputs, tuple(self.nodes), types, {key: key for key in (*inputs, *outputs)})
+
+    def weights(self, kind: str, shape: tuple[int, ...]) -> ops.Weights:
+        if kind == "s1":
+            return ops.Weights("s1", self.rng.choice(np.array([-1, 1], np.int8), shape))
+        if kind == "s8":
+            return ops.Weights("s8", self.rng.integers(-128, 128, shape).astype(np.int8), half=len(self.nodes) % 2 == 1)
+        return ops.Weights("f32", self.rng.normal(size=shape).astype(np.float32))
+
+    def epilogue(self, out: Format, channels: int, integer: bool) -> ops.Epilogue:
+        if isinstance(out, S1):
+            flip = np.arange(channels) % 3 == 1
+            if integer:
+                return ops.Threshold(self.rng.integers(-30, 31, channels), flip)
+            return ops.Threshold(self.rng.normal(size=channels).astype(np.float32), flip)
+        scale, offset = self.rng.normal(size=(2, channels)).astype(np.float32)
+        if isinstance(out, F32):
+            return ops.Affine(scale, offset, -1000.0, 2000.0)
+        bias = self.rng.integers(-50, 50, channels).astype(np.int32)
+        shift = self.rng.integers(0, 8, channels).astype(np.int32)
+        forms: list[ops.Epilogue] = [
+            ops.Affine(scale, offset, -120, 127),
+            ops.FixedPoint(bias, self.rng.integers(2**30, 2**31, channels).astype(np.int32), -shift, -128, 100),
+            ops.PowerOfTwo(bias, shift, -128, 127),
+        ]
+        return forms[len(self.nodes) % 3 if integer else 0]
+
+
+def pad_of(fmt: str, number: int) -> float:
+    return {"s1": float(number % 3 - 1), "s8": 3.0, "f32": 0.0}[fmt]
+
+
+def convolutions() -> Graph:
+    """All 27 type combinations, and horizontal weights."""
+    make = Maker("conv")
+    for fmt in FORMATS:
+        for kind in FORMATS:
+            for out in FORMATS:
+                for horizontal in (False, True) if (fmt, kind) == ("s1", "s1") else (False,):
+                    _add_conv(make, fmt, kind, out, horizontal)
+    return make.graph()
+
+
+def _add_conv(make: Maker, fmt: str, kind: str, out: str, horizontal: bool) -> None:
+    number = len(make.nodes)
+    op = ops.ConvKernel(
+        make.weights(kind, (6, 3, 2, 3)),
+        make.epilogue(FORMATS[out], 6, "f32" not in (fmt, kind)),
+        FORMATS[out],
+        stride=(1, 1 + number % 2),
+        padding=((1, 1), (1, 0)),
+        pad_value=pad_of(fmt, number),
+        groups=3,
+        pool=(1 + number % 2, 1),
+        horizontal=horizontal,
+    )
+    width = (4 + 1 - 2) // op.stride[1] + 1
+    make.add(op, (fmt,), (5 // op.pool[0], width, 6), FORMATS[out])
+
+
+def depthwise() -> Graph:
+    """All 27 type combinations."""
+    make = Maker("depthwise")
+    for fmt in FORMATS:
+        for kind in FORMATS:
+            for out in FORMATS.values():
+                number = len(make.nodes)
+                multiplier = 1 + number % 2
+                op = ops.ConvKernel(
+                    make.weights(kind, (3, 3, 9, multiplier)),
+                    make.epilogue(out, 9 * multiplier, "f32" not in (fmt, kind)),
+                    out,
+                    depthwise=True,
+                    padding=((1, 1), (1, 1)),
+                    pad_value=pad_of(fmt, number),
+                )
+                make.add(op, (fmt,), (5, 4, 9 * multiplier), out)
+    return make.graph()
+
+
+def elementwise() -> Graph:
+    """Converters, tables, activations, two-input operators."""
+    make = Maker("elementwise")
+    for fmt in FORMATS:
+        for out in FORMATS.values():
+            channels = 9 if len(make.nodes) % 2 else 1
+            form = make.epilogue(out, channels, fmt != "f32")
+            make.add(ops.ChannelKernel(form, out), (fmt,), MAP, out)
+    make.add(
+        ops.LutKernel(make.rng.permutation(256).astype(np.uint8).view(np.int8), S8(0.05, 3)), ("s8",), MAP, S8(0.05, 3)
+    )
+    for kind in UNARY_KINDS:
+        alpha = 0.3 if kind in ("elu", "leaky_relu") else 0.0
+        make.add(ops.Unary(kind, alpha), ("f32",), MAP, F32())  # type: ignore[arg-type]  # one of the literals
+    make.add(ops.PRelu(make.rng.normal(size=9).astype(np.float32)), ("f32",), MAP, F32())
+    make.add(ops.Softmax(), ("f32",), MAP, F32())
+    one = np.ones(1, np.float32)
+    forms = {
+        "s1": make.epilogue(S1(), 9, False),
+        "s8": ops.Affine(one * np.float32(20), one * 0, -128, 127),
+        "f32": ops.Affine(one, one * 0, -INF, INF),
+    }
+    for number, kind in enumerate(BINARY_KINDS):
+        for out, form in forms.items():
+            pair = (("s1", "s8"), ("s8", "f32"), ("f32", "s1"))[number % 3]
+            make.add(ops.BinaryKernel(kind, form, FORMATS[out]), pair, MAP, FORMATS[out])  # type: ignore[arg-type]
+    return make.graph()
+
+
+def pools_and_moves() -> Graph:
+    """Pools, concat, pad, view, reshape."""
+    make = Maker("moves")
+    window = ops.AvgPool((3, 2), (2, 1), ((1, 1), (0, 1)))
+    for fmt, kind in FORMATS.items():
+        make.add(ops.MaxPool(window.size, window.stride, window.padding), (fmt,), (3, 4, 9), kind)
+        for out in ("s8", "f32"):
+            make.add(ops.AvgPoolKernel(window, FORMATS[out]), (fmt,), (3, 4, 9), FORMATS[out])
+        make.add(ops.Concat(2), (fmt, fmt), (5, 4, 18), kind)
+        make.add(ops.Pad((0, 1, 2), (1, 0, 3), -1.0 if fmt == "s1" else 0.5), (fmt,), (6, 5, 14), kind)
+        make.add(ops.View((9, 10, 2), (2, 0, 1), (0, 0, 1), (1, 1, 2), (1, 2, 1)), (fmt,), (9, 10, 2), kind)
+    make.add(ops.Reshape((6, 30)), ("s1",), (6, 30), S1())
+    return make.graph()
+
+
+def transposed() -> Graph:
+    """Input dilation, which the bit-sliced form does not have."""
+    make = Maker("transposed")
+    for fmt in FORMATS:
+        for kind in FORMATS:
+            op = ops.ConvKernel(
+                make.weights(kind, (4, 3, 3, 9)),
+                make.epilogue(F32(), 4, "f32" not in (fmt, kind)),
+                F32(),
+                padding=((2, 2), (2, 2)),
+                pad_value=pad_of(fmt, 1),
+                up=(2, 3),
+                horizontal=(fmt, kind) == ("s1", "s1"),
+            )
+            make.add(op, (fmt,), (11, 12, 4), F32())
+    return make.graph()
+
+
+def digits(name: str) -> Graph:
+    return run_pipeline(load(DIGITS / f"digits_{name}.h5")).graph
+
+
+MODELS: dict[str, Callable[[], Graph]] = {
+    "conv": convolutions,
+    "depthwise": depthwise,
+    "elementwise": elementwise,
+    "moves": pools_and_moves,
+    "transposed": transposed,
+    "digits_larq": lambda: digits("larq"),
+    "digits_qkeras": lambda: digits("qkeras"),
+}
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def random_inputs(graph: Graph) -> list[Any]:
+    """Stored values as the evaluator holds them, batch first."""
+    rng = np.random.default_rng(1)
+    arrays = []
+    for name in graph.inputs:
+        kind = graph.types[name]
+        shape = (SAMPLES, *kind.shape)
+        if isinstance(kind.fmt, S1):
+            arrays.append(rng.choice(np.array([-1, 1], np.int8), shape))
+        elif isinstance(kind.fmt, S8):
+            arrays.append(rng.integers(-128, 128, shape).astype(np.int8))
+        else:
+            arrays.append(rng.normal(size=shape).astype(np.float32))
+    return arrays
+
+
+def evaluated(graph: Graph, inputs: list[Any]) -> list[Any]:
+    values = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        values[node.output] = run_node(node, [values[name] for name in node.inputs], graph.types, True)
+    return [values[name] for name in graph.outputs]
+
+
+def as_stored(array: Any, kind: TensorType) -> Any:
+    return pack_signs(array) if isinstance(kind.fmt, S1) else array
+
+
+def make_one(name: str, graph: Graph, folder: Path, version: str) -> None:
+    """Writes NAME.dqnn and NAME.npz; raises AssertionError unless evaluator and kernels agree."""
+    blob = write(replace(graph, name=name), producer=f"dqnn {version}").blob
+    inputs = random_inputs(graph)
+    outputs = evaluated(graph, inputs)
+    stored = [as_stored(a, graph.types[n]) for a, n in zip(inputs, graph.inputs, strict=True)]
+    want = [as_stored(a, graph.types[n]) for a, n in zip(outputs, graph.outputs, strict=True)]
+    interpreter = dqnn.Interpreter(blob)
+    got = interpreter.predict(stored if len(stored) > 1 else stored[0], raw=True)
+    results = list(got.values()) if isinstance(got, dict) else [got]
+    for number, (mine, theirs) in enumerate(zip(want, results, strict=True)):
+        assert mine.tobytes() == theirs.tobytes(), f"{name}: output {number} ({graph.outputs[number]}) differs"
+    arrays = {f"in{n}": a for n, a in enumerate(stored)} | {f"out{n}": a for n, a in enumerate(want)}
+    (folder / f"{name}.dqnn").write_bytes(blob)
+    np.savez_compressed(folder / f"{name}.npz", **arrays)
+    print(f"{name}: {len(blob):,} B, {len(graph.nodes)} nodes")
+
+
+def main() -> int:
+    arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder = HERE / arguments[0]
+    if folder.exists() and "--replace" not in sys.argv:
+        print(f"{folder} exists: released files are never made anew", file=sys.stderr)
+        return 2
+    folder.mkdir(exist_ok=True)
+    for name, build in MODELS.items():
+        make_one(name, build(), folder, arguments[0])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

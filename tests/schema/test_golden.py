@@ -1,0 +1,53 @@
+"""Files of every release load and give the recorded bytes: with all instruction sets of this machine, with plain C, and
+on boards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dqnn
+from dqnn import _core
+from dqnn.exporter.inspect import parse
+
+ROOT = Path(__file__).resolve().parents[2] / "schema" / "golden"
+FILES = sorted(ROOT.glob("*/*.dqnn"))
+IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
+BOARDS = ("qemu:mps2-an385", "qemu:mps2-an386")
+
+
+def recorded(path: Path, prefix: str) -> list[Any]:
+    with np.load(path.with_suffix(".npz")) as arrays:
+        return [arrays[f"{prefix}{n}"] for n in range(sum(name.startswith(prefix) for name in arrays))]
+
+
+def assert_outputs(path: Path, outputs: list[Any]) -> None:
+    for number, (got, want) in enumerate(zip(outputs, recorded(path, "out"), strict=True)):
+        assert got.tobytes() == want.tobytes(), f"output {number} differs"
+
+
+@pytest.mark.parametrize("isas", [None, ["ref"]], ids=["all", "ref"])
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_golden(path: Path, isas: list[str] | None) -> None:
+    interpreter = dqnn.Interpreter(path, isas=isas)
+    inputs = recorded(path, "in")
+    results = interpreter.predict(inputs if len(inputs) > 1 else inputs[0], raw=True)
+    assert_outputs(path, list(results.values()) if isinstance(results, dict) else [results])
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_golden_on_boards(path: Path, board: str) -> None:
+    from dqnn.exporter.target import find_target
+
+    assert_outputs(path, find_target(board).run(path.read_bytes(), recorded(path, "in")).outputs)
+
+
+def test_golden_files_use_every_kernel() -> None:
+    used = {node.kernel for path in FILES for node in parse(path.read_bytes()).nodes}
+    missing = {row["name"] for row in _core.kernels()} - used
+    assert not missing, "add them to schema/golden/make.py before the release"
