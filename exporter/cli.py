@@ -52,19 +52,15 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
-class Number(click.ParamType):
+def number(value: str) -> int:
     """An unsigned 32-bit number, decimal or 0x..., as `dqnn inspect` prints ids."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            number = int(value, 0) if isinstance(value, str) else int(value)
-        except ValueError:
-            self.fail(f"{value!r} is no number", param, ctx)
-        if not 0 <= number < 2**32:
-            self.fail(f"{value} is not between 0 and 0xffffffff", param, ctx)
-        return number
+    try:
+        parsed = int(value, 0)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no number") from None
+    if not 0 <= parsed < 2**32:
+        raise click.BadParameter(f"{value} is not between 0 and 0xffffffff")
+    return parsed
 
 
 def console(stderr: bool = False) -> Console:
@@ -116,7 +112,7 @@ def main() -> None:
 @click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
 @click.option("--tflite-rounding", is_flag=True, help="Requantize s8 convolutions exactly as TFLite does.")
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
-@click.option("--model-id", type=Number(), help="Id stored in the file.  [default: its checksum]")
+@click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @refusals

@@ -15,7 +15,7 @@ from .cli import CONTEXT, refusals
 from .errors import DqnnError
 
 if TYPE_CHECKING:
-    from dqnn.interpreter import Interpreter, TensorInfo
+    from dqnn import Interpreter, TensorInfo
 
 Array: TypeAlias = NDArray[Any]
 HOST = "host"
