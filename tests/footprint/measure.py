@@ -1,0 +1,169 @@
+"""Size and stack of the interpreter on a microcontroller: `python tests/footprint/measure.py [CORE]`, CORE a file name in
+interpreter_c/cmake (default cortex-m4).
+
+Code is what the linker keeps of the library (.text and .rodata, with --gc-sections) for a firmware that loads and runs a model; what
+libc, libm and libgcc add is not counted. Stack is the deepest chain of calls by GCC's own figures (-fcallgraph-info=su),
+an indirect call counting as the deepest plan or run function."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+C = ROOT / "interpreter_c"
+CORE = ("flatbuffer", "model", "verify", "interpreter")
+PREFIX = {"riscv32": "riscv64-unknown-elf-"}
+ISAS = ("portable",)
+
+
+def flags(core: str) -> list[str]:
+    """The compiler flags of a toolchain file."""
+    text = (C / "cmake" / f"{core}.cmake").read_text()
+    found = re.search(r'set\((?:DQNN_CPU|CMAKE_C_FLAGS_INIT) "([^"]*)"', text)
+    assert found is not None, core
+    words = found[1].replace("${CMAKE_CURRENT_LIST_DIR}", str(C / "cmake")).split()
+    return [*words, *([] if core in PREFIX else ["-mthumb"])]
+
+
+def sources(isas: Iterable[str] = ()) -> list[Path]:
+    """Everything in the library, as CMake builds it for these instruction sets."""
+    text = (C / "kernels" / "sources.cmake").read_text()
+    names = [C / "src" / f"{name}.c" for name in (*CORE, "names", "numerics", "registry")]
+    for group in ("plan", "ref", *isas):
+        found = re.search(rf"set\(DQNN_SOURCES_{group}\n([^)]*)\)", text)
+        names += [C / line.strip() for line in (found[1] if found else "").splitlines() if line.strip()]
+    return list(dict.fromkeys(names))
+
+
+@dataclass
+class Build:
+    """A compiled library for one core."""
+
+    core: str
+    optimize: str
+    directory: Path
+    isas: tuple[str, ...] = ()
+    objects: list[Path] = field(default_factory=list)
+
+    def tool(self, name: str) -> str:
+        return PREFIX.get(self.core, "arm-none-eabi-") + name
+
+    def run(self, *command: str | Path) -> str:
+        return subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True, cwd=self.directory).stdout
+
+    def options(self) -> list[str]:
+        have = [f"-DDQNN_HAVE_{isa.upper()}=1" for isa in self.isas]
+        return [*flags(self.core), self.optimize, "-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections",
+                *have, f"-I{C / 'include'}", f"-I{C}", f"-I{C / 'src'}"]  # fmt: skip
+
+    def compile(self) -> None:
+        for source in sources(self.isas):
+            target = self.directory / (str(source.relative_to(C)).replace("/", "_") + ".o")
+            self.run(self.tool("gcc"), *self.options(), "-fcallgraph-info=su", "-c", source, "-o", target)
+            self.objects.append(target)
+
+    def core_bytes(self) -> int:
+        """Loader and interpreter in a firmware without any kernel."""
+        return self._linked([o for o in self.objects if o.name.split(".")[0] in {f"src_{name}" for name in CORE}])
+
+    def all_bytes(self) -> int:
+        return self._linked(self.objects, "-DALL_KERNELS")
+
+    def set_bytes(self, kernels: Iterable[str]) -> int:
+        """With a kernel set; names as in `conv_s1_s1_s1_ref`."""
+        return self._linked(self.objects, f"-DKERNELS={','.join(f'&dqnn_variant_{k}' for k in kernels)}")
+
+    def _linked(self, objects: list[Path], *defines: str) -> int:
+        probe, elf = self.directory / "probe.o", self.directory / "probe.elf"
+        self.run(self.tool("gcc"), *self.options(), *defines, "-c", Path(__file__).with_name("probe.c"), "-o", probe)
+        self.run(self.tool("gcc"), *flags(self.core), "-nostdlib", "-Wl,--gc-sections", "-Wl,-e,entry",
+                 "-Wl,--unresolved-symbols=ignore-all", "-Wl,--no-warn-rwx-segments", probe, *objects, "-o", elf)  # fmt: skip
+        text = self.run(self.tool("size"), "-A", elf)
+        total = sum(int(size) for size in re.findall(r"^\.(?:text|rodata)\S*\s+(\d+)", text, re.MULTILINE))
+        own = self.run(self.tool("nm"), "-S", "-t", "d", elf)
+        found = re.search(r"^\d+ (\d+) T entry$", own, re.MULTILINE)
+        assert found is not None
+        return total - int(found[1])
+
+    def undefined(self) -> set[str]:
+        """What the library needs from outside."""
+        needed = set(re.findall(r" U (\S+)", self.run(self.tool("nm"), "-u", *self.objects)))
+        defined = set(re.findall(r" [TDRBV] (\S+)", self.run(self.tool("nm"), "--defined-only", *self.objects)))
+        return needed - defined
+
+    def stack(self) -> dict[str, int]:
+        """Deepest stack below each public function."""
+        return _Stack(self.directory.glob("*.ci")).public()
+
+
+# Where the core calls through a pointer: kernels, or hooks that are the caller's own business.
+INDIRECT = {"dqnn_invoke": r"dqnn_run_\w+$", "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$", "dqnn_model_open": "$^", "notify": "$^"}
+
+
+class _Stack:
+    """Call graph with frame sizes. A function's title is its name, with the file in front if it is static."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self.frame: dict[str, int] = {}
+        self.file: dict[str, str] = {}
+        self.calls: dict[str, set[str]] = {}
+        for file in files:
+            text = file.read_text()
+            assert "(dynamic)" not in text, f"{file.name}: a frame without bound"
+            for title, size in re.findall(r'node: \{ title: "([^"]*)" label: "[^"]*\\n(\d+) bytes \(', text):
+                self.frame[title] = int(size)
+                self.file[title] = file.name
+            for source, target in re.findall(r'edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"', text):
+                self.calls.setdefault(source, set()).add(target)
+
+    def targets(self, caller: str) -> list[str]:
+        """What an indirect call in `caller` may reach: as INDIRECT says, else any function of its file or of a file that calls it."""
+        name = caller.split(":")[-1]
+        if name in INDIRECT:
+            return [title for title in self.frame if re.match(INDIRECT[name], title)]
+        callers = self.above(caller)
+        files = {self.file[title] for title in callers}
+        return [title for title in self.frame if self.file[title] in files and title not in callers]
+
+    def above(self, function: str) -> set[str]:
+        """The function and all that call it, directly or not."""
+        found, fresh = {function}, {function}
+        while fresh:
+            fresh = {title for title, calls in self.calls.items() if calls & fresh and title in self.file} - found
+            found |= fresh
+        return found
+
+    def depth(self, function: str, path: tuple[str, ...] = ()) -> int:
+        assert function not in path, f"recursion: {' -> '.join((*path, function))}"
+        below = self.calls.get(function, set()) - {"__indirect_call"}
+        deepest = max((self.depth(f, (*path, function)) for f in below if f in self.frame), default=0)
+        if "__indirect_call" in self.calls.get(function, set()):
+            reached = (self.depth(f, (*path, function)) for f in self.targets(function) if f not in path)
+            deepest = max(deepest, max(reached, default=0))
+        return self.frame[function] + deepest
+
+    def public(self) -> dict[str, int]:
+        return {name: self.depth(name) for name in ("dqnn_requirements_of", "dqnn_init", "dqnn_invoke")}
+
+
+def main(core: str = "cortex-m4") -> None:
+    if shutil.which(PREFIX.get(core, "arm-none-eabi-") + "gcc") is None:
+        sys.exit(f"no compiler for {core}")
+    for optimize in ("-Os", "-O2"):
+        with tempfile.TemporaryDirectory() as directory:
+            build = Build(core, optimize, Path(directory), ISAS)
+            build.compile()
+            print(f"{core} {optimize}: loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B")
+            print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))
+            print("  from outside: " + ", ".join(sorted(build.undefined())))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,56 @@
+"""Budgets of code and stack on Cortex-M, and what the library may need from outside. measure.py tells how they are counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from footprint import measure
+
+# libgcc's helpers for what a core lacks (64-bit arithmetic, soft float), memory functions, square root.
+ALLOWED = re.compile(r"mem(cpy|set|move|cmp)|__aeabi_\w+|__gnu_thumb1_case_\w+|__(u?div|u?mod|mul|ash|lsh|clz|ctz)\w*|sqrtf")
+
+
+@pytest.fixture(scope="module", params=["-Os", "-O2"])
+def m4(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]) -> measure.Build:
+    require_tool("arm-none-eabi-gcc")
+    build = measure.Build("cortex-m4", request.param, tmp_path_factory.mktemp("m4"), measure.ISAS)
+    build.compile()
+    return build
+
+
+def test_loader_and_interpreter_fit_their_budget(m4: measure.Build) -> None:
+    assert m4.core_bytes() <= {"-Os": 4096, "-O2": 7168}[m4.optimize]
+
+
+def test_a_firmware_pays_only_for_its_kernel_set(m4: measure.Build) -> None:
+    one = m4.set_bytes(["lut_s8_ref"]) - m4.core_bytes()
+    assert 0 < one < 2560  # plan checks and the table of kernel types included
+
+
+def test_stack_stays_under_1_kb(m4: measure.Build) -> None:
+    for function, size in m4.stack().items():
+        assert size <= 1024, function
+
+
+def test_library_needs_nothing_but_memory_functions(m4: measure.Build) -> None:
+    foreign = {symbol for symbol in m4.undefined() if not ALLOWED.fullmatch(symbol)}
+    assert not foreign
+
+
+def test_library_has_no_variables(m4: measure.Build) -> None:
+    """Constants only: any number of interpreters may run at once."""
+    symbols = m4.run(m4.tool("nm"), "--defined-only", *m4.objects)
+    assert not re.findall(r"^\w+ [bBdDcCsS] (\w+)", symbols, re.MULTILINE)
+
+
+def test_cortex_m0_never_counts_bits_in_libgcc(tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+    require_tool("arm-none-eabi-gcc")
+    build = measure.Build("cortex-m0plus", "-Os", tmp_path, measure.ISAS)
+    build.compile()
+    undefined = build.undefined()
+    assert "__popcountsi2" not in undefined
+    assert {symbol for symbol in undefined if not ALLOWED.fullmatch(symbol)} == set()
+    assert build.core_bytes() <= 4608
