@@ -1,7 +1,7 @@
 """QKeras 0.9's quantizers at inference.
 
-All of them return `x + stop_gradient(xq - x)`, which is xq for every |x| of sane size; like any runtime, this one saturates instead of
-reproducing the rounding of that sum for huge x. `alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ
+All of them return `x + stop_gradient(xq - x)`, which is xq for every |x| of sane size. `values`, which serves biases and batch-norm
+parameters, reproduces the rounding of that sum; activations and kernels are xq itself and saturate for huge x. `alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ
 in the last bit, `auto_po2` rounds the difference away."""
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ def _no_auto(name: str, alpha: Any) -> float:
     return 1.0 if alpha is None else float(alpha)
 
 
+def _through(x: F32Array, xq: Any) -> F32Array:
+    """QKeras' straight-through sum in float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(x + (xq.astype(np.float32) - x).astype(np.float32), dtype=np.float32)
+
+
 def _po2(x: F32Array) -> F32Array:
     """The nearest power of two in the logarithm."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -111,7 +117,8 @@ class Binary(Quantizer):
         return np.asarray(1.0 if self.alpha is None else self.alpha, dtype=np.float32)
 
     def values(self, x: F32Array) -> F32Array:
-        return (self._scale(x) * sgn(x)).astype(np.float32)
+        latent = np.tanh(x) if self.alpha is None else x
+        return _through(latent, self._scale(x) * sgn(x))
 
     def activation(self) -> tuple[ops.Op, ...]:
         return _scaled(sign_ops(self.text), _no_auto("binary", self.alpha))
@@ -167,7 +174,7 @@ class Ternary(Quantizer):
 
     def values(self, x: F32Array) -> F32Array:
         q, scale = self._codes(x)
-        return (scale * q).astype(np.float32)
+        return _through(np.tanh(x) if self.alpha is None else x, scale * q)
 
     def activation(self) -> tuple[ops.Op, ...]:
         factor = _no_auto("ternary", self.alpha)
@@ -272,10 +279,10 @@ class QuantizedBits(Quantizer):
         if isinstance(self.alpha, str):
             z, scale = self._auto(x)
             m = np.float32(2.0**self.unsigned_bits)
-            return ((scale * m) * (np.float32(2.0**self.integer) * z / m)).astype(np.float32)
+            return _through(x, (scale * m) * (np.float32(2.0**self.integer) * z / m))
         factor = np.asarray(self._factor(), dtype=np.float32)
         plain = self._grid().values(x) if self.unsigned_bits else sgn(x)
-        return (factor * plain).astype(np.float32)
+        return _through(x, factor * plain)
 
     def activation(self) -> tuple[ops.Op, ...]:
         factor = _no_auto("quantized_bits", self.alpha)
@@ -353,7 +360,13 @@ class QuantizedRelu(Quantizer):
         if self.slope:
             negative = factor * (rhe(p * slope) * (one / (slope * m))) - shift
             xq = xq + mi * slope * np.clip(negative, -one, np.float32(0))
-        return np.asarray(xq, dtype=np.float32)
+        return _through(self._clipped(x), xq)
+
+    def _clipped(self, x: F32Array) -> F32Array:
+        """The float relu around which the straight-through sum is taken."""
+        most = np.float32(2.0**self.integer - 2.0**self.integer / self.m)
+        leaky = np.where(x < 0, x * np.float32(self.slope), x)
+        return np.where(x <= most, leaky, most).astype(np.float32)
 
     def activation(self) -> tuple[ops.Op, ...]:
         _require_bits("quantized_relu", self.bits)
@@ -555,7 +568,7 @@ class QuantizedPo2(_PowerOfTwo):
 
     def values(self, x: F32Array) -> F32Array:
         exponents = _exponents(np.abs(x), self.low, self.high, self.max_value, self.quadratic, self.floor)
-        return (sgn(x) * np.exp2(exponents)).astype(np.float32)
+        return _through(x, sgn(x) * np.exp2(exponents))
 
 
 @quantizer(
