@@ -59,7 +59,7 @@ static uint32_t taps_of(const dqnn_conv *v) {
 static dqnn_check check_accumulator(const dqnn_call *call, const dqnn_conv *v, dqnn_kernel_types types) {
   uint32_t weight = types.weights == DQNN_S1 ? 1 : v->params->half_weights ? 255 : 128;
   uint64_t most = (uint64_t)taps_of(v) * (dqnn_largest_integer(call->in_def[0]) * weight);
-  DQNN_REQUIRE(!is_integer(types) || most <= INT32_MAX, accumulator);
+  DQNN_REQUIRE(!is_integer(types) || most < INT32_MAX, accumulator);
   return DQNN_CHECK_none;
 }
 

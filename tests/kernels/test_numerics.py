@@ -1,4 +1,4 @@
-"""The float functions of interpreter_c/src/numerics.c: bit-equal to their numpy mirror, close to the mathematical ones."""
+"""The float functions of interpreter_c/src/numerics.c: bit-equal to their numpy mirror, close to the true ones."""
 
 from __future__ import annotations
 
