@@ -1,0 +1,60 @@
+"""Conversions between real and stored values, at their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dqnn import TensorInfo, pack_s1, unpack_s1
+from dqnn.tensors import dequantize_s8, quantize_s8, to_stored
+
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, max_side=70)
+
+
+@given(SHAPES, st.integers(0, 2**32 - 1))
+def test_signs_round_trip(shape: tuple[int, ...], seed: int) -> None:
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), shape)
+    packed = pack_s1(signs)
+    assert packed.shape == (*shape[:-1], -(-shape[-1] // 32)) and packed.dtype == np.uint32
+    np.testing.assert_array_equal(unpack_s1(packed, shape[-1]), signs)
+    for i in range(shape[-1]):
+        bit = packed[..., i // 32] >> (i % 32) & 1
+        np.testing.assert_array_equal(bit, signs[..., i] < 0)
+    if shape[-1] % 32:
+        assert not (packed[..., -1] >> (shape[-1] % 32)).any()
+
+
+def test_only_negative_numbers_are_minus_one() -> None:
+    assert pack_s1([0.0, -0.0, 1e-30, -1e-30, -np.inf, np.inf, 5, -5])[0] == 0b10011000
+    info = TensorInfo("x", (2,), "s1", 1.0, 0)
+    assert to_stored(info, np.array([-1e-50, -1.0]))[0] == 0b10  # -1e-50 is 0 in float32
+
+
+def test_ties_go_to_even() -> None:
+    real = np.array([0.25, 0.75, -0.25, -0.75, 1.25], np.float32)
+    np.testing.assert_array_equal(quantize_s8(real, 0.5, 0), [0, 2, 0, -2, 2])
+
+
+@pytest.mark.parametrize("zero_point", [0, -128, 127, 3])
+def test_saturation(zero_point: int) -> None:
+    real = np.array([-np.inf, -1e38, 1e38, np.inf], np.float32)
+    np.testing.assert_array_equal(quantize_s8(real, 1e-6, zero_point), [-128, -128, 127, 127])
+
+
+@given(st.sampled_from([1.0, 1 / 128, 1 / 255, 0.1, 3.7]), st.integers(-128, 127))
+def test_codes_round_trip(scale: float, zero_point: int) -> None:
+    codes = np.arange(-128, 128).astype(np.int8)
+    real = dequantize_s8(codes, scale, zero_point)
+    assert real.dtype == np.float32
+    np.testing.assert_array_equal(quantize_s8(real, scale, zero_point), codes)
+
+
+def test_product_is_float32() -> None:
+    """The reciprocal is rounded to float32, then the product: what a microcontroller would do."""
+    real = np.random.default_rng(0).normal(0, 1, 10000).astype(np.float32)
+    inverse = np.float32(1) / np.float32(0.1)
+    expected = np.clip(np.rint(real * inverse), -128, 127).astype(np.int8)
+    np.testing.assert_array_equal(quantize_s8(real, 0.1, 0), expected)
