@@ -39,6 +39,11 @@ class Report:
         return self.model.prefix.arena_bytes
 
     @property
+    def nodes(self) -> tuple[NodeView, ...]:
+        """Kernel calls in execution order."""
+        return self.model.nodes
+
+    @property
     def kernels(self) -> dict[str, int]:
         """Kernel name -> number of nodes."""
         return dict(Counter(node.kernel for node in self.model.nodes))
@@ -46,6 +51,11 @@ class Report:
     @property
     def fallbacks(self) -> tuple[Decision, ...]:
         return tuple(decision for decision in self.decisions if decision.fallback)
+
+    @property
+    def notes(self) -> tuple[Decision, ...]:
+        """The decisions that are no fallbacks."""
+        return tuple(decision for decision in self.decisions if not decision.fallback)
 
     def to_json(self) -> dict[str, Any]:
         """The report in JSON types."""
