@@ -59,7 +59,11 @@ def network(model: SavedLayer) -> Network:
     """The calls of a Sequential or Functional model."""
     if model.class_name == "Sequential" or "input_layers" not in model.config:
         return _sequential(model)
-    return _Functional(model).network()
+    try:
+        return _Functional(model).network()
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        found = f"its connections cannot be understood ({type(error).__name__}: {error})"
+        raise UnreadableModel(f"model {model.name}: {found}") from error
 
 
 def _sequential(model: SavedLayer) -> Network:
