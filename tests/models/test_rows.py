@@ -27,7 +27,7 @@ def _check(row: Row, kind: str, shape: tuple[int, ...], *, bias: bool, batch_nor
     x = rng.uniform(low, 1.0, (6, *shape)).astype(np.float32)
     comparison = compare(model, x, strict=True)
     _assert_agrees(row, comparison)
-    names = {node.kernel for node in comparison.result.nodes}
+    names = {node.kernel for node in comparison.result.report.model.nodes}
     formats = f"_{row.input}_{row.weights}_{row.output}"
     assert any(name.endswith(formats) for name in names), f"{row.name} asked for {formats}, the export chose {sorted(names)}"
     return comparison
