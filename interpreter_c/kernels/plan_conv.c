@@ -113,6 +113,16 @@ static dqnn_check check_weight_bytes(const dqnn_call *call, uint32_t bytes) {
   return DQNN_CHECK_none;
 }
 
+/* Horizontal binary weights: fast kernels count whole words, so the bits behind the last channel must be 0. */
+static dqnn_check check_horizontal_tails(const dqnn_call *call, const dqnn_conv *v) {
+  const uint32_t *words = (const uint32_t *)call->constants[0];
+  uint32_t tail = v->group_in % 32, row = dqnn_words(v->group_in);
+  for (uint32_t i = row - 1; tail != 0 && i < call->constant_bytes[0] / 4; i += row) {
+    DQNN_REQUIRE(words[i] >> tail == 0, weight_padding);
+  }
+  return DQNN_CHECK_none;
+}
+
 static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_common(call));
   DQNN_TRY(check_groups(call));
@@ -120,6 +130,9 @@ static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
   dqnn_conv v = dqnn_conv_of(call, 0);
   DQNN_TRY(check_accumulator(call, &v, types));
   DQNN_TRY(check_weight_bytes(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
+  if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
+    DQNN_TRY(check_horizontal_tails(call, &v));
+  }
   DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, v.params->requant, is_integer(types)));
   plan->scratch_bytes = dqnn_scratch_conv(call);
   DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);

@@ -1,6 +1,7 @@
 /* Every single-byte change of a file, to twelve values each, with the old checksums (must be refused) and with new ones
  * (may be accepted, and is then run): `sweep [step] FILE...`. In Model.data, whose bytes are weights, only every
  * step-th byte is changed. Prints what happened. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,19 @@
 typedef struct {
   unsigned long trials, accepted, invoked;
 } tally;
+
+static blob current;
+
+/* Leaves the file behind that brought the program down (ASAN_OPTIONS=abort_on_error=1 for what the sanitizers find). */
+static void on_abort(int number) {
+  (void)number;
+  FILE *file = fopen("sweep_failure.dqnn", "wb");
+  if (file != NULL) {
+    (void)fwrite(current.bytes, 1, current.size, file);
+    (void)fclose(file);
+    (void)fputs("see sweep_failure.dqnn\n", stderr);
+  }
+}
 
 static void try_value(blob b, uint32_t at, uint8_t value, uint32_t covered, tally *t) {
   uint8_t old = b.bytes[at];
@@ -50,6 +64,7 @@ static void sweep(blob b, uint32_t step, tally *t) {
 
 int main(int argc, char **argv) {
   int first = 1;
+  (void)signal(SIGABRT, on_abort);
   uint32_t step = argc > 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
   if (step != 0) {
     first = 2;
@@ -59,6 +74,7 @@ int main(int argc, char **argv) {
   for (int i = first; i < argc; ++i) {
     blob b = blob_load("", argv[i]);
     tally t = {0, 0, 0};
+    current = b;
     test_label = argv[i];
     CHECK(safely_run(b.bytes, b.size, true).invoked);
     sweep(b, step, &t);

@@ -60,7 +60,7 @@ static inline uint32_t ref_channel_block_bit(const ref_weight *w) {
   const uint8_t *group = (const uint8_t *)w->data + w->o / v->group_out * (v->group_out * (whole * cells + rest_bytes));
   const uint8_t *output = group + block * v->group_out * cells + w->o % v->group_out * block_bytes;
   uint32_t bit = ref_kernel_cell(w) * in_block + w->i % 8;
-  return output[bit / 8] >> bit % 8 & 1u;
+  return (uint32_t)output[bit / 8] >> bit % 8 & 1u;
 }
 
 /* 4 bytes w[groups][ceil(Og/2)][ceil(K/2)] = (a.k0, b.k0, a.k1, b.k1); odd kernel rows leave their last element for the
