@@ -13,7 +13,7 @@ same input, same plan. `check` is written apart from the planner and knows nothi
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 ALIGNMENT = 16
@@ -155,13 +155,22 @@ class _Placer:
         return offsets, arena
 
     def _lowest(self, i: int, offsets: Sequence[int]) -> int:
+        """The lowest gap between placed items, or the start of one that may be overlaid if that is lower."""
         size = self.items[i].size
         taken = sorted((offsets[j], offsets[j] + self.items[j].size, j) for j in self.conflicts[i] if offsets[j] >= 0)
-        partners = [offsets[j] for _, _, j in taken if self.overlaid(i, j)]
-        for at in sorted({0, *(end for _, end, _ in taken), *partners}):
-            if all(at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken):
-                return at
-        raise AssertionError("the end of the last item always fits")
+        at = 0
+        for start, end, _ in taken:
+            if at + size <= start:
+                break
+            at = max(at, end)
+        for start, _, j in taken:
+            if start < at and self.overlaid(i, j) and self._fits(i, start, taken):
+                return start
+        return at
+
+    def _fits(self, i: int, at: int, taken: Sequence[tuple[int, int, int]]) -> bool:
+        size = self.items[i].size
+        return all(at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken)
 
     def priorities(self) -> dict[str, list[int]]:
         """Named priorities; ties go to the earlier item."""
@@ -223,62 +232,74 @@ def _search(placer: _Placer, best: _Best) -> _Best:
 
 @dataclass(frozen=True)
 class _Partial:
-    """A prefix of an execution order in the beam search."""
+    """A prefix of an execution order in the beam search; `done` has bit n set when node n was executed."""
 
     order: tuple[int, ...]
-    live: frozenset[int]
+    done: int
+    ready: tuple[int, ...]
     peak: int
     live_bytes: int
 
 
-def _beam_orders(problem: Problem, width: int) -> list[tuple[int, ...]]:
-    """Topological orders with small live sets, best first."""
-    readers: list[set[int]] = [set() for _ in problem.sizes]
-    producer = {step.output: node for node, step in enumerate(problem.steps)}
-    for node, step in enumerate(problem.steps):
-        for buffer in step.inputs:
-            readers[buffer].add(node)
-    kept = frozenset(problem.outputs)
-    start = frozenset(problem.inputs)
-    loaded = sum(align(problem.sizes[b]) for b in start)
-    beam = [_Partial((), start, loaded, loaded)]
-    for _ in problem.steps:
-        grown: dict[frozenset[int], _Partial] = {}
-        for partial in beam:
-            for following in _extend(problem, partial, readers, producer, kept):
-                done = frozenset(following.order)
-                if done not in grown or _rank(following) < _rank(grown[done]):
-                    grown[done] = following
-        beam = sorted(grown.values(), key=_rank)[:width]
-    return [partial.order for partial in beam]
+class _Beam:
+    """Searches topological orders with small live sets, keeping the best few prefixes of each length."""
 
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.sizes = [align(size) for size in problem.sizes]
+        producer = {step.output: node for node, step in enumerate(problem.steps)}
+        self.needs = [_bits(producer[b] for b in step.inputs if b in producer) for step in problem.steps]
+        self.readers = [0] * len(problem.sizes)
+        for node, step in enumerate(problem.steps):
+            for buffer in step.inputs:
+                self.readers[buffer] |= 1 << node
+        for buffer in problem.outputs:
+            self.readers[buffer] |= 1 << len(problem.steps)  # a reader that never runs: outputs stay
+        self.followers = [
+            [after for after, needed in enumerate(self.needs) if needed >> node & 1] for node in range(len(self.needs))
+        ]
 
-def _rank(partial: _Partial) -> tuple[int, int, tuple[int, ...]]:
-    return partial.peak, partial.live_bytes, partial.order
+    def orders(self, width: int) -> list[tuple[int, ...]]:
+        """Complete orders, best first."""
+        loaded = sum(self.sizes[b] for b in self.problem.inputs)
+        ready = tuple(node for node, needed in enumerate(self.needs) if not needed)
+        beam = [_Partial((), 0, ready, loaded, loaded)]
+        for _ in self.problem.steps:
+            grown: dict[int, tuple[int, int, int, int]] = {}  # done -> peak, live bytes, number in the beam, node
+            for number, partial in enumerate(beam):
+                for node in partial.ready:
+                    candidate = (*self._costs(partial, node), number, node)
+                    done = partial.done | 1 << node
+                    if done not in grown or candidate < grown[done]:
+                        grown[done] = candidate
+            best = sorted(grown.values())[:width]
+            beam = [self._extended(beam[number], node, peak, live) for peak, live, number, node in best]
+        return [partial.order for partial in beam]
 
-
-def _extend(
-    problem: Problem,
-    partial: _Partial,
-    readers: Sequence[set[int]],
-    producer: dict[int, int],
-    kept: frozenset[int],
-) -> list[_Partial]:
-    """The prefix followed by each node that is ready."""
-    done = set(partial.order)
-    result = []
-    for node, step in enumerate(problem.steps):
-        if node in done or any(producer.get(b, node) not in done for b in step.inputs if b in producer):
-            continue
-        after = done | {node}
-        dead = {b for b in step.inputs if b not in kept and readers[b] <= after}
-        during = partial.live_bytes + align(problem.sizes[step.output]) + align(step.scratch)
+    def _costs(self, partial: _Partial, node: int) -> tuple[int, int]:
+        """Peak up to and including the node, and bytes live behind it."""
+        step, sizes = self.problem.steps[node], self.sizes
+        done = partial.done | 1 << node
+        dead = {b for b in (*step.inputs, step.output) if not self.readers[b] & ~done}
+        during = partial.live_bytes + sizes[step.output] + align(step.scratch)
         host = step.inputs[0] if step.inputs else -1
-        if host in dead and min(problem.sizes[host], problem.sizes[step.output]) <= step.overlap:
-            during -= min(align(problem.sizes[host]), align(problem.sizes[step.output]))
-        live = (partial.live | {step.output}) - dead
-        live_bytes = sum(align(problem.sizes[b]) for b in live)
-        result.append(_Partial((*partial.order, node), live, max(partial.peak, during), live_bytes))
+        if host in dead and min(self.problem.sizes[host], self.problem.sizes[step.output]) <= step.overlap:
+            during -= min(sizes[host], sizes[step.output])
+        after = partial.live_bytes + sizes[step.output] - sum(sizes[b] for b in dead)
+        return max(partial.peak, during), after
+
+    def _extended(self, partial: _Partial, node: int, peak: int, live_bytes: int) -> _Partial:
+        done = partial.done | 1 << node
+        freed = [n for n in self.followers[node] if not self.needs[n] & ~done]
+        ready = (*(n for n in partial.ready if n != node), *freed)
+        return _Partial((*partial.order, node), done, ready, peak, live_bytes)
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    """A set of small numbers as an integer."""
+    result = 0
+    for number in numbers:
+        result |= 1 << number
     return result
 
 
@@ -291,8 +312,9 @@ def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
     given = tuple(range(len(problem.steps)))
     if _is_chain(problem):
         return {"given": given}
-    found = {"given": given, "greedy": _beam_orders(problem, 1)[0]}
-    for number, order in enumerate(_beam_orders(problem, BEAM)[:2]):
+    beam = _Beam(problem)
+    found = {"given": given, "greedy": beam.orders(1)[0]}
+    for number, order in enumerate(beam.orders(BEAM)[:2]):
         found[f"beam{number}"] = order
     unique: dict[tuple[int, ...], str] = {}
     for name, order in found.items():
