@@ -1,8 +1,8 @@
 """What can go wrong with a user's model, as data.
 
-`ExportError` carries every problem found in a model, so that a user repairs them all at once instead of one per run. Each `Problem` names the
-layer as the user wrote it, what was found, what is accepted and what to do. `UnreadableModel` is for files that cannot be read as a
-Keras model at all. The command line prints both without a traceback."""
+`ExportError` carries every problem found in a model, so that a user repairs them all at once instead of one per run.
+Each `Problem` names the layer as the user wrote it, what was found, what is accepted and what to do. `UnreadableModel`
+is for files that cannot be read as a Keras model at all. The command line prints both without a traceback."""
 
 from __future__ import annotations
 

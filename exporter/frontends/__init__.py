@@ -1,8 +1,8 @@
 """Front ends: from a saved or in-memory Keras model to the IR.
 
-`load` is the whole way: `archive` reads the file (configuration and named arrays), `network` turns the configuration into calls of layers, and
-`builder` calls the handler registered for each layer (`keras`, `larq`, `qkeras`, `keras_ops`), which emits IR operators. Nothing here
-imports TensorFlow, and nothing found in a file is evaluated."""
+`load` is the whole way: `archive` reads the file (configuration and named arrays), `network` turns the configuration
+into calls of layers, and `builder` calls the handler registered for each layer (`keras`, `larq`, `qkeras`,
+`keras_ops`), which emits IR operators. Nothing here imports TensorFlow, and nothing found in a file is evaluated."""
 
 from __future__ import annotations
 

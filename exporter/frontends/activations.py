@@ -1,4 +1,5 @@
-"""Activations by name, as layer argument or as a layer: IR operators for Keras' functions, QKeras' functions and quantizers."""
+"""Activations by name, as layer argument or as a layer: IR operators for Keras' functions, QKeras' functions and
+quantizers."""
 
 from __future__ import annotations
 
@@ -70,9 +71,9 @@ def activation_ops(ctx: LayerContext, identifier: Any, qkeras: bool = False) -> 
         spelling = spelled(identifier)
     except BadText as error:
         raise Unsupported(f"activation not understood: {error}", _accepted()) from error
-    if qkeras or (isinstance(identifier, dict) and "qkeras" in str(identifier.get("module"))):
-        if spelling.name in _QKERAS_FUNCTIONS:
-            return _QKERAS_FUNCTIONS[spelling.name]
+    qkeras = qkeras or (isinstance(identifier, dict) and "qkeras" in str(identifier.get("module")))
+    if qkeras and spelling.name in _QKERAS_FUNCTIONS:
+        return _QKERAS_FUNCTIONS[spelling.name]
     if spelling.name in _LAYERS:
         return _LAYERS[spelling.name](dict(spelling.kwargs))
     if spelling.name not in _FUNCTIONS:
@@ -86,7 +87,7 @@ def _accepted() -> str:
     return ", ".join(_FUNCTIONS) + ", and quantizers"
 
 
-# --- activation layers without weights, also when they stand as `activation=` of another layer ----------------------------------------
+# --- activation layers without weights, also when they stand as `activation=` of another layer ------------------------
 
 
 def relu_ops(config: dict[str, Any]) -> Ops:

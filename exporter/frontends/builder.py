@@ -1,7 +1,7 @@
 """From a saved model to an IR graph: calls every layer's handler and collects every problem before giving up.
 
-A value is a name in the graph. After a refused layer its outputs are `UNKNOWN`; the layers behind it still check their own
-configuration, so that one run reports them all, and stop where they would need the missing shape."""
+A value is a name in the graph. After a refused layer its outputs are `UNKNOWN`; the layers behind it still check their
+own configuration, so that one run reports them all, and stop where they would need the missing shape."""
 
 from __future__ import annotations
 
@@ -257,7 +257,8 @@ class _Builder:
         except _ShapeUnknown:
             return [_Value(UNKNOWN)]
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            # A configuration no Keras writes (damaged or edited by hand), not a mistake the user could see in a traceback.
+            # A configuration no Keras writes (damaged or edited by hand), not a mistake the user could see in a
+            # traceback.
             found = f"the configuration cannot be understood ({type(error).__name__}: {error})"
             self.problems.append(Problem(layer.path, found, advice="Save the model again with Keras"))
             return [_Value(UNKNOWN)]
@@ -265,13 +266,11 @@ class _Builder:
 
     def _distinct(self, outputs: Sequence[str], inputs: Sequence[str]) -> list[str]:
         """Outputs that are inputs, or named twice, get a value of their own: ports and values correspond one to one."""
-        seen = set(inputs)
-        result = []
+        result: list[str] = []
         for value in outputs:
-            if value in seen:
-                value = self.emit(ops.Reshape(self.types[value].shape), (value,), f"{value}/output")
-            seen.add(value)
-            result.append(value)
+            taken = value in inputs or value in result
+            own = self.emit(ops.Reshape(self.types[value].shape), (value,), f"{value}/output") if taken else value
+            result.append(own)
         return result
 
 

@@ -50,7 +50,8 @@ def snake_case(name: str) -> str:
 
 
 def find_group(file: h5py.File, parent: str, counted: str, own_name: str) -> str:
-    """Path of a layer's group: by class counter, else by the layer's own name, else by the `name` attribute that Keras 3 writes."""
+    """Path of a layer's group: by class counter, else by the layer's own name, else by the `name` attribute that Keras
+    3 writes."""
     holder = file.get(parent)
     if not isinstance(holder, h5py.Group):
         return f"{parent}/{counted}"

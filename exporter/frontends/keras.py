@@ -27,7 +27,7 @@ def _finish(ctx: LayerContext, y: str) -> str:
     return activate(ctx, y, ctx.get("activation"))
 
 
-# --- layers with weights ------------------------------------------------------------------------------------------------------------
+# --- layers with weights ----------------------------------------------------------------------------------------------
 
 
 @register("Dense", forms="any rank, on the last axis", weights=_with_bias("kernel"))
@@ -140,7 +140,7 @@ def normalization(ctx: LayerContext) -> str:
     return ctx.emit(ops.BatchNorm(np.ones(channels), np.zeros(channels), arrays[0], variance, 0.0), ctx.x)
 
 
-# --- activations --------------------------------------------------------------------------------------------------------------------
+# --- activations ------------------------------------------------------------------------------------------------------
 
 
 @register("Activation", forms="every Keras activation but log_softmax; Larq and QKeras quantizer objects")
@@ -215,7 +215,7 @@ def without_batch(axis: int, rank: int) -> int:
     return found
 
 
-# --- pooling ------------------------------------------------------------------------------------------------------------------------
+# --- pooling ----------------------------------------------------------------------------------------------------------
 
 
 def pool(ctx: LayerContext, kind: type[ops.MaxPool] | type[ops.AvgPool]) -> str:
@@ -252,7 +252,7 @@ def global_average_pool(ctx: LayerContext) -> str:
     return global_pool(ctx, ops.AvgPool)
 
 
-# --- several inputs -----------------------------------------------------------------------------------------------------------------
+# --- several inputs ---------------------------------------------------------------------------------------------------
 
 
 def _merge(ctx: LayerContext, kind: ops.BinaryKind) -> str:
@@ -312,7 +312,7 @@ def concat(ctx: LayerContext, values: Sequence[str], axis: int) -> str:
     return values[0] if len(values) == 1 else ctx.emit(ops.Concat(without_batch(axis, rank)), *values)
 
 
-# --- shapes -------------------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def _borders(value: Any, axes: int, what: str) -> list[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Operators written directly on tensors: `x * 2`, `tf.nn.relu(x)`, `x[:, 1:]`, `keras.ops.mean(x, axis=1)`.
 
-Keras 2 stores them as `TFOpLambda` and `SlicingOpLambda` layers with the TensorFlow function's name, Keras 3 as operation classes. Both come
-down to the same table of functions here; arguments stand in the call, by position or name, or (Keras 3) in the configuration."""
+Keras 2 stores them as `TFOpLambda` and `SlicingOpLambda` layers with the TensorFlow function's name, Keras 3 as
+operation classes. Both come down to the same table of functions here; arguments stand in the call, by position or name,
+or (Keras 3) in the configuration."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def _tensor(ctx: LayerContext) -> str:
     return str(value) if value == UNKNOWN else value
 
 
-# --- arithmetic ---------------------------------------------------------------------------------------------------------------------
+# --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
 def _operands(ctx: LayerContext) -> tuple[Any, Any]:
@@ -157,7 +158,7 @@ def _cast(ctx: LayerContext) -> str:
     return _tensor(ctx)
 
 
-# --- shapes -------------------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def _axes(ctx: LayerContext, rank: int, position: int = 1) -> list[int]:
@@ -230,7 +231,7 @@ def _squeeze(ctx: LayerContext) -> str:
     return ctx.emit(ops.Reshape(tuple(n for axis, n in enumerate(shape) if axis not in axes)), x)
 
 
-# --- slices -------------------------------------------------------------------------------------------------------------------------
+# --- slices -----------------------------------------------------------------------------------------------------------
 
 
 def slicing(ctx: LayerContext) -> str:
@@ -281,7 +282,7 @@ def _without_ellipsis(items: Sequence[Any], rank: int) -> list[Any]:
     return result
 
 
-# --- the table ----------------------------------------------------------------------------------------------------------------------
+# --- the table --------------------------------------------------------------------------------------------------------
 
 # Our name: what it does, TensorFlow's names of it, Keras 3's class.
 _OPERATIONS: tuple[tuple[Operation, tuple[str, ...], str], ...] = (

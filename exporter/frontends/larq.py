@@ -1,4 +1,5 @@
-"""Larq's layers: [input quantizer] -> [pad with pad_values] -> convolution with the quantized kernel -> + float bias -> activation."""
+"""Larq's layers: [input quantizer] -> [pad with pad_values] -> convolution with the quantized kernel -> + float bias ->
+activation."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class MagnitudeAwareSign(Quantizer):
 
     def _scale(self, x: F32Array) -> F32Array:
         axes = tuple(range(x.ndim - 1))
-        return np.mean(np.abs(x), axis=axes, keepdims=True, dtype=np.float64).astype(np.float32)
+        return np.asarray(np.mean(np.abs(x), axis=axes, keepdims=True, dtype=np.float64), dtype=np.float32)
 
     def values(self, x: F32Array) -> F32Array:
         return (self._scale(x) * sgn(x)).astype(np.float32)
@@ -92,12 +92,13 @@ class Tern(Quantizer):
         t = np.float32(self.threshold)
         if self.adaptive:
             t = np.float32(np.float32(0.7) * np.float32(np.sum(np.abs(x), dtype=np.float64)) / np.float32(x.size))
-        return np.sign(np.sign(x + t) + np.sign(x - t)).astype(np.float32)
+        return np.asarray(np.sign(np.sign(x + t) + np.sign(x - t)), dtype=np.float32)
 
     def activation(self) -> tuple[ops.Op, ...]:
         if self.adaptive:
             raise Unsupported(
-                "SteTern(ternary_weight_networks=True) quantizes an activation: its threshold is a mean known only at run time",
+                "SteTern(ternary_weight_networks=True) quantizes an activation: its threshold is a mean, "
+                "known only at run time",
                 "SteTern with threshold_value",
             )
         if self.threshold <= 0:

@@ -1,6 +1,8 @@
-"""Kernels and geometry that the layers of all three libraries share: IR weights from quantized kernels, Keras' paddings, convolutions.
+"""Kernels and geometry that the layers of all three libraries share: IR weights from quantized kernels, Keras'
+paddings, convolutions.
 
-Rank 2 inputs (time, channels) are one-row maps, so every one-dimensional layer is the two-dimensional one with a leading 1."""
+Rank 2 inputs (time, channels) are one-row maps, so every one-dimensional layer is the two-dimensional one with a
+leading 1."""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..ir import ops
 from ..ir.infer import as_map, stored_value
-from ..ir.types import S1, F32
+from ..ir.types import F32, S1
 from .builder import LayerContext, Unsupported
 from .quantizers import Kernel, Quantizer, float_kernel
 
@@ -24,7 +26,8 @@ def quantized(quantizer: Quantizer | None, kernel: NDArray[np.float32]) -> Kerne
 
 
 def weights(kernel: Kernel, order: Sequence[int], outputs: Sequence[int]) -> ops.Weights:
-    """IR weights: codes with axes in `order`, and one scale per output. `outputs` are the kernel's axes that number output channels.
+    """IR weights: codes with axes in `order`, and one scale per output. `outputs` are the kernel's axes that number
+    output channels.
 
     A scale that varies along another axis cannot leave the sum over it, so such a kernel stays f32."""
     shape = kernel.codes.shape
@@ -159,9 +162,9 @@ def dense(ctx: LayerContext, x: str, kernel: Kernel, offset: NDArray[np.float64]
 def transposed(ctx: LayerContext, x: str, kernel: Kernel, offset: NDArray[np.float64] | None) -> str:
     """Conv2DTranspose as a correlation over the input dilated by the stride, with the kernel flipped.
 
-    Keras' kernel is (kh, kw, out, in). Output cell j sums x[i] * w[j - i * stride + before], where `before` is the padding that the forward
-    convolution of the same mode would put in front; so the dilated input is padded by k - 1 - before in front, and behind by what the
-    output size asks for."""
+    Keras' kernel is (kh, kw, out, in). Output cell j sums x[i] * w[j - i * stride + before], where `before` is the
+    padding that the forward convolution of the same mode would put in front; so the dilated input is padded by k - 1 -
+    before in front, and behind by what the output size asks for."""
     if int(ctx.get("groups", 1)) != 1:
         raise Unsupported(f"groups={ctx.get('groups')} in a transposed convolution", "groups=1")
     flipped = Kernel(kernel.kind, kernel.codes[::-1, ::-1], kernel.scale, kernel.half, kernel.source, kernel.note)

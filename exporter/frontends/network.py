@@ -1,7 +1,8 @@
 """From a model's configuration to calls of its layers in execution order.
 
-A Functional configuration lists, for each layer, the nodes at which it is called; each node names its inputs as (layer, node, tensor).
-Keras 2 and Keras 3 write nodes differently and number the nodes of nested models from 1 in some places; `calls` hides both."""
+A Functional configuration lists, for each layer, the nodes at which it is called; each node names its inputs as (layer,
+node, tensor). Keras 2 and Keras 3 write nodes differently and number the nodes of nested models from 1 in some places;
+`calls` hides both."""
 
 from __future__ import annotations
 
@@ -109,8 +110,8 @@ class _Functional:
     def _at(self, ref: Ref, outermost: bool = False) -> Ref:
         """`ref` with its node counted from 0.
 
-        The node at which a nested model was built itself counts as its node 0: everywhere in Keras 2, for Functional models in the
-        outputs of Keras 3."""
+        The node at which a nested model was built itself counts as its node 0: everywhere in Keras 2, for Functional
+        models in the outputs of Keras 3."""
         layer = self._layer(ref.layer)
         calls = len(layer.inbound)
         if calls <= 1:
@@ -131,13 +132,11 @@ class _Functional:
         done = {(layer.name, 0) for layer in self.model.layers if not layer.inbound}
         ordered: list[Call] = []
         while pending:
-            ready = [call for call in pending if all((ref.layer, ref.node) in done for ref in call.refs())]
-            if not ready:
-                raise UnreadableModel(
-                    f"model {self.model.name}: the layers {', '.join(c.layer.name for c in pending)} wait for each other"
-                )
             # One at a time keeps the order of the file, which is the order the user wrote.
-            first = ready[0]
+            first = next((call for call in pending if all((ref.layer, ref.node) in done for ref in call.refs())), None)
+            if first is None:
+                waiting = ", ".join(call.layer.name for call in pending)
+                raise UnreadableModel(f"model {self.model.name}: the layers {waiting} wait for each other")
             ordered.append(first)
             done.add((first.layer.name, first.number))
             pending.remove(first)
@@ -164,7 +163,8 @@ class _Functional:
         return value
 
     def _keras2(self, node: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """A node is one entry [layer, node, tensor, kwargs], or a (nested) list of them; the keyword arguments stand in the first."""
+        """A node is one entry [layer, node, tensor, kwargs], or a (nested) list of them; the keyword arguments stand in
+        the first."""
         if _is_entry(node):
             return (self._entry(node),), self._tensors2(_kwargs_of(node))
         if isinstance(node, dict):

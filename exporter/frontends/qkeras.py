@@ -1,7 +1,8 @@
 """QKeras' layers: convolution with the quantized kernel -> + quantized bias -> activation.
 
-There is no input quantizer: a layer's input has the format that the activation before it gave. A kernel quantizer without alpha is changed
-by its layer to alpha='auto_po2' (`Quantizer.trained`); saved files show the changed values, strings do not."""
+There is no input quantizer: a layer's input has the format that the activation before it gave. A kernel quantizer
+without alpha is changed by its layer to alpha='auto_po2' (`Quantizer.trained`); saved files show the changed values,
+strings do not."""
 
 from __future__ import annotations
 
@@ -106,7 +107,7 @@ def q_activation(ctx: LayerContext) -> str:
     return activate(ctx, ctx.x, ctx.get("activation"), qkeras=True)
 
 
-# --- batch normalization --------------------------------------------------------------------------------------------------------------
+# --- batch normalization ----------------------------------------------------------------------------------------------
 
 _NORM_QUANTIZERS = {
     "gamma": "quantized_relu_po2(6, 2048)",
@@ -143,11 +144,12 @@ def q_batch_norm(ctx: LayerContext) -> str:
     return ctx.emit(ops.BatchNorm(gamma, beta, q_mean, q_variance, float(ctx.get("epsilon", 1e-3))), ctx.x)
 
 
-# --- convolutions that own a batch normalization ----------------------------------------------------------------------------------------
+# --- convolutions that own a batch normalization ----------------------------------------------------------------------
 
 
 def _folded(ctx: LayerContext, kernel: _F32, factor_shape: Sequence[int]) -> tuple[_F32, _F32]:
-    """Kernel and bias with the batch normalization folded in, in float32 and in QKeras' order: the kernel is quantized afterwards."""
+    """Kernel and bias with the batch normalization folded in, in float32 and in QKeras' order: the kernel is quantized
+    afterwards."""
     mean, variance = _norm_weight(ctx, "moving_mean"), _norm_weight(ctx, "moving_variance")
     if mean is None or variance is None:
         raise Unsupported(
@@ -202,7 +204,7 @@ def q_depthwise_batch_norm(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.depthwise(ctx, ctx.x, lowering.quantized(kernels, kernel), _folded_bias(ctx, bias)))
 
 
-# --- pooling --------------------------------------------------------------------------------------------------------------------------
+# --- pooling ----------------------------------------------------------------------------------------------------------
 
 
 def _finish_average(ctx: LayerContext, y: str, area: int) -> str:

@@ -1,8 +1,9 @@
 """QKeras 0.9's quantizers at inference.
 
-All of them return `x + stop_gradient(xq - x)`, which is xq for every |x| of sane size. `values`, which serves biases and batch-norm
-parameters, reproduces the rounding of that sum; activations and kernels are xq itself and saturate for huge x. `alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ
-in the last bit, `auto_po2` rounds the difference away."""
+All of them return `x + stop_gradient(xq - x)`, which is xq for every |x| of sane size. `values`, which serves biases
+and batch-norm parameters, reproduces the rounding of that sum; activations and kernels are xq itself and saturate for
+huge x. `alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ in the last bit,
+`auto_po2` rounds the difference away."""
 
 from __future__ import annotations
 
@@ -55,9 +56,11 @@ def _no_auto(name: str, alpha: Any) -> float:
     """The factor of an activation quantizer."""
     if isinstance(alpha, str):
         raise Unsupported(
-            f"{name} quantizes an activation with alpha={alpha!r}: its scale is a mean over the batch, known only at run time",
+            f"{name} quantizes an activation with alpha={alpha!r}: its scale is a mean over the batch, "
+            "known only at run time",
             "alpha=1 or a number",
-            f"Write {name}(..., alpha=1) for activations; a quantizer object shared with a kernel is changed to auto_po2 by QKeras",
+            f"Write {name}(..., alpha=1) for activations; QKeras changes a quantizer object that a kernel shares to "
+            "auto_po2",
         )
     if isinstance(alpha, list):
         raise Unsupported(f"{name} quantizes an activation with an array as alpha", "alpha=1 or a number")
@@ -80,7 +83,7 @@ def _mean(x: F32Array) -> F32Array:
     """Per output channel (last axis); element by element for vectors, as QKeras does."""
     if x.ndim <= 1:
         return x
-    return np.mean(x, axis=tuple(range(x.ndim - 1)), keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.asarray(np.mean(x, axis=tuple(range(x.ndim - 1)), keepdims=True, dtype=np.float64), dtype=np.float32)
 
 
 def _auto_scale(alpha: str, x: F32Array, q: F32Array) -> F32Array:
@@ -142,7 +145,8 @@ def stochastic_binary(alpha: Any = None, temperature: Any = 6.0, use_real_sigmoi
     "ternary", parameters=("alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"), ignored=_TRAINING
 )
 class Ternary(Quantizer):
-    """scale * sign(x) where |x| >= threshold, else 0; with an automatic alpha threshold and scale come from the kernel."""
+    """scale * sign(x) where |x| >= threshold, else 0; with an automatic alpha threshold and scale come from the
+    kernel."""
 
     def __init__(
         self, alpha: Any = None, threshold: Any = None, use_stochastic_rounding: Any = False, number_of_unrolls: Any = 5
@@ -227,8 +231,8 @@ def stochastic_ternary(
 class QuantizedBits(Quantizer):
     """Fixed point: 2^integer / m * clip(rhe(x * m / 2^integer), low, m - 1) with m = 2^(bits - keep_negative).
 
-    With an automatic alpha the scale comes from the kernel, and codes are rounded half away from zero. `values` takes any number of bits
-    (biases are numbers), activations and kernels take 8, or 1 (the sign)."""
+    With an automatic alpha the scale comes from the kernel, and codes are rounded half away from zero. `values` takes
+    any number of bits (biases are numbers), activations and kernels take 8, or 1 (the sign)."""
 
     def __init__(
         self,
@@ -273,7 +277,7 @@ class QuantizedBits(Quantizer):
     def _away(x: F32Array, scale: F32Array, levels: int) -> F32Array:
         with np.errstate(divide="ignore", invalid="ignore"):
             v = np.floor((np.abs(x) / scale).astype(np.float32) + np.float32(0.5))
-        return (np.sign(x) * np.where(v < levels / 2, v, np.float32(levels / 2))).astype(np.float32)
+        return np.asarray(np.sign(x) * np.where(v < levels / 2, v, np.float32(levels / 2)), dtype=np.float32)
 
     def values(self, x: F32Array) -> F32Array:
         if isinstance(self.alpha, str):
@@ -403,8 +407,8 @@ class QuantizedRelu(Quantizer):
 class QuantizedTanh(Quantizer):
     """The hard tanh clip(x, -1, 1) (or the real one) in steps of 1/128.
 
-    QKeras computes the hard one as 2 * hard_sigmoid(x) - 1, whose float32 rounding can differ from x in the last bits; both give the same
-    level except within 2^-24 of a tie."""
+    QKeras computes the hard one as 2 * hard_sigmoid(x) - 1, whose float32 rounding can differ from x in the last bits;
+    both give the same level except within 2^-24 of a tie."""
 
     def __init__(
         self, bits: Any = 8, use_stochastic_rounding: Any = False, symmetric: Any = False, use_real_tanh: Any = False

@@ -1,5 +1,6 @@
-"""Names and arguments of a quantizer, from any spelling found in a model: a string such as `"quantized_bits(8, 0, alpha=1)"`, a dict of any Keras
-version, or a bare name. Strings are parsed with `ast` and must be one name or one call with constant arguments; nothing is evaluated."""
+"""Names and arguments of a quantizer, from any spelling found in a model: a string such as `"quantized_bits(8, 0,
+alpha=1)"`, a dict of any Keras version, or a bare name. Strings are parsed with `ast` and must be one name or one call
+with constant arguments; nothing is evaluated."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def _constant(node: ast.expr, text: str) -> Any:
 
 
 def spelled(identifier: Any) -> Spelled:
-    """Name and arguments of a string or of a serialized object (v3 dict, legacy dict, dict with `__passive_serialization__`)."""
+    """Name and arguments of a string or of a serialized object (v3 dict, legacy dict, dict with
+    `__passive_serialization__`)."""
     if isinstance(identifier, str):
         return parse_text(identifier)
     if not isinstance(identifier, dict) or "class_name" not in identifier:

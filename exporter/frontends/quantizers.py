@@ -1,8 +1,8 @@
 """What quantizers are to the rest of the front end.
 
-A `Quantizer` computes what the library computes (`values`, float32, element for element), and says how its three uses are expressed: an activation
-as IR operators, a kernel as codes and scales, a bias as numbers (`values`). The Larq ones are in `larq_quantizers`, the QKeras ones in
-`qkeras_quantizers`; `parse` finds the one that any spelling means."""
+A `Quantizer` computes what the library computes (`values`, float32, element for element), and says how its three uses
+are expressed: an activation as IR operators, a kernel as codes and scales, a bias as numbers (`values`). The Larq ones
+are in `larq_quantizers`, the QKeras ones in `qkeras_quantizers`; `parse` finds the one that any spelling means."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def float_kernel(w: F32Array, source: str = "", note: str = "") -> Kernel:
 
 def rhe(x: Any) -> F32Array:
     """Round half to even."""
-    return np.rint(x).astype(np.float32)
+    return np.asarray(np.rint(x), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def sign_ops(source: str) -> tuple[ops.Op, ...]:
     return (ops.Quantize(S1(), source=source),)
 
 
-# --- finding the quantizer that a spelling means ------------------------------------------------------------------------------------
+# --- finding the quantizer that a spelling means ----------------------------------------------------------------------
 
 Make = Callable[[Mapping[str, Any]], Quantizer]
 
@@ -150,8 +150,8 @@ _REFUSED: dict[str, tuple[str, str]] = {}
 def quantizer(
     *names: str, parameters: Sequence[str], ignored: Iterable[str] = ()
 ) -> Callable[[Callable[..., Quantizer]], Callable[..., Quantizer]]:
-    """Decorator: register a quantizer class (or factory) under the names the library knows. `parameters` in the constructor's order;
-    `ignored` ones do not matter at inference."""
+    """Decorator: register a quantizer class (or factory) under the names the library knows. `parameters` in the
+    constructor's order; `ignored` ones do not matter at inference."""
 
     def add(make: Callable[..., Quantizer]) -> Callable[..., Quantizer]:
         entry = _Entry(lambda arguments: make(**arguments), tuple(parameters), frozenset(ignored))

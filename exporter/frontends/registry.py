@@ -1,8 +1,8 @@
 """Which handler builds which layer class, and what each supports: the source of the support table.
 
-A handler is registered under its library and class names. Files name classes in several ways (`QuantConv2D`, `larq.layers` + `QuantConv2D`,
-`Custom>QuantConv2D`, `Larq>QuantConv2D`); `identify` brings them to (library, class). Users can register handlers for layers of their own the
-same way."""
+A handler is registered under its library and class names. Files name classes in several ways (`QuantConv2D`,
+`larq.layers` + `QuantConv2D`, `Custom>QuantConv2D`, `Larq>QuantConv2D`); `identify` brings them to (library, class).
+Users can register handlers for layers of their own the same way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def register(
     limits: Iterable[str] = (),
     weights: WeightNames = no_weights,
 ) -> Callable[[Handler], Handler]:
-    """Decorator: the function builds layers of these classes. `weights` names the variables in the order the layer creates them."""
+    """Decorator: the function builds layers of these classes. `weights` names the variables in the order the layer
+    creates them."""
 
     def add(handler: Handler) -> Handler:
         support = LayerSupport(library, classes, forms, tuple(limits), weights, handler)
@@ -111,4 +112,5 @@ def advice_for(layer: SavedLayer) -> str:
         return _REFUSED[class_name]
     if library in ("", *_KNOWN_LIBRARIES):
         return "Replace it by supported layers"
-    return f"Replace it by supported layers, or register a handler: dqnn.exporter.frontends.register({class_name!r}, library={library!r})"
+    call = f"dqnn.exporter.frontends.register({class_name!r}, library={library!r})"
+    return f"Replace it by supported layers, or register a handler: {call}"

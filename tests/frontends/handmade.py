@@ -23,7 +23,10 @@ def layer(class_name: str, name: str, module: str | None = "keras.layers", **con
 
 
 def input_layer(*shape: int | None, name: str = "x") -> Layer:
-    return {"class_name": "InputLayer", "config": {"batch_input_shape": [None, *shape], "dtype": "float32", "name": name}}
+    return {
+        "class_name": "InputLayer",
+        "config": {"batch_input_shape": [None, *shape], "dtype": "float32", "name": name},
+    }
 
 
 def sequential(*layers: Layer, name: str = "model") -> Layer:
@@ -44,7 +47,9 @@ def write_h5(path: Path, config: Any, weights: Mapping[str, Sequence[tuple[str, 
     return path
 
 
-def write_keras(path: Path, config: Any, weights: Mapping[str, Sequence[Any]] | None = None, version: str = "3.5.0") -> Path:
+def write_keras(
+    path: Path, config: Any, weights: Mapping[str, Sequence[Any]] | None = None, version: str = "3.5.0"
+) -> Path:
     """A .keras archive; `weights` are the numbered arrays of each group (`layers/dense`)."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:

@@ -1,4 +1,5 @@
-"""Small Keras models for the front-end tests: random weights, the three ways to read them, and the comparison with Keras."""
+"""Small Keras models for the front-end tests: random weights, the three ways to read them, and the comparison with
+Keras."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from dqnn.exporter.frontends import build_graph, read_model
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph

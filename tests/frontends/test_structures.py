@@ -1,4 +1,5 @@
-"""Models that are more than a chain: nested, shared, several inputs and outputs, operators on tensors; weights read back identically."""
+"""Models that are more than a chain: nested, shared, several inputs and outputs, operators on tensors; weights read
+back identically."""
 
 from __future__ import annotations
 
@@ -8,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dqnn.exporter.frontends import load
 from frontends.keras_models import agrees, randomize, readings, weights_of
+
+from dqnn.exporter.frontends import load
 
 pytestmark = pytest.mark.tf
 
 
 def nested_sequential(keras: Any) -> Any:
     layers = keras.layers
-    head = keras.Sequential([layers.Dense(4, name="a"), layers.BatchNormalization(name="b"), layers.Dense(3, name="c")], name="head")
+    head = keras.Sequential(
+        [layers.Dense(4, name="a"), layers.BatchNormalization(name="b"), layers.Dense(3, name="c")], name="head"
+    )
     x = keras.Input((8,), name="x")
     return keras.Model(x, head(layers.Dense(6, name="a")(x)), name="outer")
 
@@ -162,8 +166,20 @@ def unused_branch(keras: Any) -> Any:
 
 
 MODELS = [
-    nested_sequential, nested_functional, nested_in_sequential, sequential_without_input, shared, shared_nested, shared_functional,
-    several_in_and_out_nested, merges, operators, outputs_of_inputs, unused_branch, same_names_at_every_depth, ellipsis,
+    nested_sequential,
+    nested_functional,
+    nested_in_sequential,
+    sequential_without_input,
+    shared,
+    shared_nested,
+    shared_functional,
+    several_in_and_out_nested,
+    merges,
+    operators,
+    outputs_of_inputs,
+    unused_branch,
+    same_names_at_every_depth,
+    ellipsis,
 ]
 # What Keras itself cannot save: .h5 has one namespace per outer layer, .keras has no form for an ellipsis.
 UNSAVABLE = {"same_names_at_every_depth": ("h5",), "ellipsis": ("keras",)}
@@ -243,15 +259,22 @@ def mixed(keras: Any) -> Any:
     y = qkeras.QActivation("quantized_bits(8, 2, alpha=1)")(x)
     y = qkeras.QConv2D(6, 3, padding="same", kernel_quantizer=qkeras.binary(alpha=1), use_bias=False)(y)
     y = layers.BatchNormalization()(y)
-    z = larq.layers.QuantConv2D(6, 3, padding="same", pad_values=1, input_quantizer="ste_sign", kernel_quantizer=larq.quantizers.SteSign())(y)
+    z = larq.layers.QuantConv2D(
+        6, 3, padding="same", pad_values=1, input_quantizer="ste_sign", kernel_quantizer=larq.quantizers.SteSign()
+    )(y)
     z = layers.BatchNormalization()(layers.MaxPooling2D(2)(z))
-    y = larq.layers.QuantDepthwiseConv2D(3, strides=2, padding="same", input_quantizer=larq.quantizers.ApproxSign(),
-                                         depthwise_quantizer="ste_sign")(y)
+    y = larq.layers.QuantDepthwiseConv2D(
+        3, strides=2, padding="same", input_quantizer=larq.quantizers.ApproxSign(), depthwise_quantizer="ste_sign"
+    )(y)
     y = layers.Add()([y, z])
     y = qkeras.QActivation(qkeras.binary(alpha=1))(y)
     y = layers.Flatten()(y)
-    y = qkeras.QDense(10, kernel_quantizer=qkeras.quantized_bits(8, 0, alpha=1), bias_quantizer="quantized_bits(8,0,alpha=1)",
-                      activation=qkeras.quantized_relu(8, 3))(y)
+    y = qkeras.QDense(
+        10,
+        kernel_quantizer=qkeras.quantized_bits(8, 0, alpha=1),
+        bias_quantizer="quantized_bits(8,0,alpha=1)",
+        activation=qkeras.quantized_relu(8, 3),
+    )(y)
     return keras.Model(x, layers.Dense(4, activation="softmax")(y))
 
 
@@ -268,11 +291,15 @@ def test_files_that_the_libraries_cannot_load(tmp_path: Path) -> None:
     import qkeras
     import tensorflow as tf
 
-    inner = tf.keras.Sequential([qkeras.QActivation(qkeras.binary(alpha=1)), qkeras.QDense(4, kernel_quantizer=qkeras.binary(alpha=1))])
+    inner = tf.keras.Sequential(
+        [qkeras.QActivation(qkeras.binary(alpha=1)), qkeras.QDense(4, kernel_quantizer=qkeras.binary(alpha=1))]
+    )
     model = randomize(tf.keras.Sequential([tf.keras.Input((7,)), inner]))
     model.save(tmp_path / "model.h5")
     with pytest.raises(Exception, match=r"."):
-        tf.keras.models.load_model(tmp_path / "model.h5", custom_objects={"QDense": qkeras.QDense, "QActivation": qkeras.QActivation})
+        tf.keras.models.load_model(
+            tmp_path / "model.h5", custom_objects={"QDense": qkeras.QDense, "QActivation": qkeras.QActivation}
+        )
     for graph in readings(model, tmp_path).values():
         agrees(model, graph)
 
