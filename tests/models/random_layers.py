@@ -88,14 +88,16 @@ def configs(draw: st.DrawFn) -> Config:
     if kind == "dense":
         shape = draw(st.sampled_from(((channels,), (height, channels), (height, width, channels))))
     valid_map = kind != "dense"
+    input_quantizer = draw(st.sampled_from(LARQ_INPUTS if library == "larq" else QKERAS_INPUTS))
+    # DoReFa activations are k/255, k >= 0: a pad value of -1 is not among them, the export refuses it.
+    pads = (0.0, 1.0) if input_quantizer == "dorefa" else (0.0, 1.0, -1.0)
     return Config(
-        library=library, kind=kind, shape=shape, units=units,
-        input=draw(st.sampled_from(LARQ_INPUTS if library == "larq" else QKERAS_INPUTS)),
+        library=library, kind=kind, shape=shape, units=units, input=input_quantizer,
         kernel=draw(st.sampled_from(LARQ_KERNELS if library == "larq" else QKERAS_KERNELS)),
         bias=draw(st.sampled_from(("none", "none", "float") if library == "larq" else QKERAS_BIASES)),
         size=size, strides=strides, dilation=dilation, groups=groups,
         multiplier=draw(st.sampled_from((1, 1, 1, 2, 3))) if kind == "depthwise" else 1,
-        padding=padding, pad_values=draw(st.sampled_from((0.0, 1.0, -1.0))) if kind != "transposed" else 0.0,
+        padding=padding, pad_values=draw(st.sampled_from(pads)) if kind != "transposed" else 0.0,
         pool=draw(st.sampled_from((None, None, "before_bn", "after_bn"))) if valid_map else None,
         batch_norm=draw(st.booleans()), activation=draw(st.sampled_from(ACTIVATIONS)), output=draw(st.sampled_from(OUTPUTS)),
         seed=draw(st.integers(0, 2**31 - 1)),
