@@ -9,7 +9,7 @@ nothing is rounded between steps.
   bisection over the reachable range: integers, or the bit patterns of float32. Where no accumulator in reach changes
   the sign the channel is constant. gamma = 0 makes f constant. A ReLU before the sign makes f >= 0 everywhere:
   constant +1. Chains that are not monotone (a negative PReLU slope) are searched value by value over small integer
-  ranges, and refused otherwise.
+  ranges, piece by piece between the points where they turn otherwise; one that needs two thresholds is refused.
 * Affine to s8: the chain's clipped affine form is stated in float32, then compared with f at every step of the
   staircase (both are monotone, so equality left and right of each step is equality everywhere); where it differs,
   scale and offset move by a few ulps until it does not.
@@ -36,6 +36,7 @@ INT32 = np.iinfo(np.int32)
 INT8 = (-128, 127)
 FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
+MOST_SHIFT = 30  # of a fixed-point multiplier
 NUDGES = 6  # ulps that scale and offset may move
 RISING = frozenset(
     {"relu", "sigmoid", "hard_sigmoid", "tanh", "exp", "selu", "softplus", "softsign"}
@@ -164,29 +165,77 @@ def fit_threshold(start: Start, steps: Sequence[ops.Op]) -> ops.Threshold | None
     first = first_true(lambda index: positive(index) ^ falling, start.low, start.high)
     mixed = way == MIXED
     if mixed.any():
-        found = _search_mixed(start, positive)
-        if found is None or not found[2][mixed].all():
+        found = _try_all(start, positive) or _search_pieces(start, steps, positive)
+        if found is None or (found.changes[mixed] > 1).any():
             return None
-        first, falling = np.where(mixed, found[0], first), np.where(mixed, found[1], falling)
+        first, falling = np.where(mixed, found.first, first), np.where(mixed, found.falling, falling)
     return _as_threshold(start, first, falling)
 
 
-def _search_mixed(
-    start: Start, positive: Callable[[I64], NDArray[np.bool_]]
-) -> tuple[I64, NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """First change, whether the sign falls there, and whether it is the only change, from every accumulator in
-    reach."""
+@dataclass(frozen=True, eq=False)
+class _Changes:
+    """Per channel: where the sign first changes (beyond the range: never), whether it falls there, how often it
+    changes."""
+
+    first: I64
+    falling: NDArray[np.bool_]
+    changes: I64
+
+
+def _changes(start: Start, index: I64, positive: Callable[[I64], NDArray[np.bool_]]) -> _Changes:
+    """From accumulators (n, C), ascending, between which the sign changes nowhere else than right before one of
+    them."""
+    signs = positive(index)
+    begins = positive(start.low)
+    before = np.concatenate([begins[None], signs[:-1]])
+    changed = before != signs
+    first = np.where(
+        changed.any(axis=0), np.take_along_axis(index, changed.argmax(axis=0)[None], axis=0)[0], start.high + 1
+    )
+    never = ~changed.any(axis=0)
+    return _Changes(np.where(never & begins, start.low, first), begins & ~never, changed.sum(axis=0))
+
+
+def _try_all(start: Start, positive: Callable[[I64], NDArray[np.bool_]]) -> _Changes | None:
+    """By trying every accumulator in reach, if they are few."""
     span = int((start.high - start.low).max()) + 1
     if not start.integer or span > SEARCHED:
         return None
-    index = np.minimum(start.low + np.arange(span)[:, None], start.high)
-    signs = positive(index)
-    changes = signs[1:] != signs[:-1]
-    falling = signs[0] & changes.any(axis=0)
-    first = np.where(
-        changes.any(axis=0), start.low + 1 + changes.argmax(axis=0), np.where(signs[0], start.low, start.high + 1)
-    )
-    return first, falling, changes.sum(axis=0) <= 1
+    return _changes(start, np.minimum(start.low + np.arange(span)[:, None], start.high), positive)
+
+
+def _search_pieces(
+    start: Start, steps: Sequence[ops.Op], positive: Callable[[I64], NDArray[np.bool_]]
+) -> _Changes | None:
+    """By cutting the range where a step turns (a negative slope begins at 0) and bisecting each monotone piece."""
+    edges = np.stack([start.low, start.high + 1])
+    for i, step in enumerate(steps):
+        if (_direction(step) != MIXED).all():
+            continue
+        if not _turns_at_zero(step):
+            return None
+        edges = _cut(edges, _not_negative(start, steps[:i]))
+    edges = _cut(edges, positive)
+    return _changes(start, np.minimum(edges, start.high), positive)
+
+
+def _not_negative(start: Start, steps: Sequence[ops.Op]) -> Callable[[I64], NDArray[np.bool_]]:
+    def holds(index: I64) -> NDArray[np.bool_]:
+        return np.asarray(run(start, steps, accumulators(start, index)) >= 0)
+
+    return holds
+
+
+def _turns_at_zero(step: ops.Op) -> bool:
+    return isinstance(step, ops.PRelu) or (isinstance(step, ops.Unary) and step.kind in ("leaky_relu", "abs", "square"))
+
+
+def _cut(edges: I64, holds: Callable[[I64], NDArray[np.bool_]]) -> I64:
+    """Ascending piece edges (n, C) with one more per piece: where a predicate monotone on the piece changes."""
+    low, high = edges[:-1], np.maximum(edges[1:] - 1, edges[:-1])
+    falls = holds(low)
+    inside = first_true(lambda index: holds(index) ^ falls, low, high)
+    return np.sort(np.concatenate([edges, np.minimum(inside, edges[1:])]), axis=0)
 
 
 def _as_threshold(start: Start, first: I64, falling: NDArray[np.bool_]) -> ops.Threshold:
@@ -334,7 +383,9 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
         if shifted is not None:
             return Requantized(shifted, 0)
     unit = 2.0 * quantizer.threshold * (1 - 2.0**-20) if isinstance(quantizer, ops.Ternary) else fmt.scale
-    scale, offset = real.to_float32(form.scale / unit), real.to_float32(form.offset / unit)
+    constant = real.to_codes(form.offset, quantizer).astype(np.float64) - fmt.zero_point
+    scale = real.to_float32(form.scale / unit)
+    offset = real.to_float32(np.where(form.scale == 0, constant, form.offset / unit))
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         return None
     first = ops.Affine(scale, offset, low, high)
@@ -343,6 +394,27 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
     found = _nudge(staircase, first)
     # More than one code apart is no rounding: the clips differ between channels.
     return found if found.inexact == 0 or _distance(staircase, found.epilogue) <= 1 else None
+
+
+def fit_fixed_point(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> ops.FixedPoint | None:
+    """The s8 epilogue as TFLite states it: an int32 bias in accumulator units, real = multiplier * 2**(shift - 31)."""
+    form = clipped_affine(start, steps) if start.integer and isinstance(quantizer, ops.Quantize) else None
+    if form is None or not (form.scale > 0).all():
+        return None
+    fmt = quantizer_format(quantizer)
+    assert isinstance(fmt, S8)
+    bias = np.rint(form.offset / form.scale)
+    bounds = _Staircase(start, tuple(steps), quantizer, fmt).bounds(form)
+    if bounds is None or (np.abs(bias) > INT32.max).any():
+        return None
+    mantissa, shift = np.frexp(form.scale / fmt.scale)
+    multiplier = np.rint(mantissa * 2.0**31).astype(np.int64)
+    shift = shift + (multiplier == 1 << 31)
+    multiplier = np.where(multiplier == 1 << 31, 1 << 30, multiplier)
+    if (shift > MOST_SHIFT).any():
+        return None
+    multiplier, shift = np.where(shift < -31, 0, multiplier), np.where(shift < -31, 0, shift)
+    return ops.FixedPoint(bias.astype(np.int32), multiplier.astype(np.int32), shift.astype(np.int32), *bounds)
 
 
 def quantizer_format(op: Quantizer) -> Format:

@@ -8,7 +8,8 @@ weights of the channel are negated (acc' = -acc turns A into a rising function);
 epilogue then states B o A by `chain.py`. A quantizer before the pool rises, so it is part of A. The longest run of
 layers that one epilogue can state is taken; what is left is lowered on its own.
 
-A pool is fused when its windows do not overlap and need no padding. Weights of s8 that hold -128 cannot be negated;
+A pool is fused when its windows do not overlap and need no padding. Otherwise it follows the kernel, on bits or bytes
+where a quantizer ends the run. Weights of s8 that hold -128 cannot be negated;
 half-integer weights (2w + 1) always can, as -w - 1."""
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .context import Context, PassError, describe
 from .editor import Editor
 
 INT8_MAX = 127
+NO_PADDING = ((0, 0), (0, 0))
 Conv: TypeAlias = ops.Conv2D | ops.DepthwiseConv2D
 
 
@@ -51,6 +53,7 @@ class Fused:
     weights: ops.Weights
     pool: ops.Pair
     remark: str
+    late: tuple[ops.Op, ...] = ()  # what still follows the kernel: a pool that is not fused
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -91,12 +94,16 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
         pool=best.pool,
     )
     editor.drop([node, *taken])
-    fused = editor.put(kernel, node.inputs, last.output, [name for n in [node, *taken] for name in n.layers])
+    layers = [name for n in [node, *taken] for name in n.layers]
+    values = [editor.fresh(node.output) for _ in best.late]
+    fused = editor.put(kernel, node.inputs, [*values, last.output][0], layers)
+    for i, late in enumerate(best.late):
+        editor.put(late, (values[i],), [*values, last.output][i + 1], layers)
     context.note(fused, f"{fmt} x {op.weights.kind} -> {best.out}", best.remark)
 
 
 def _pads(op: Conv) -> bool:
-    return op.padding != ((0, 0), (0, 0))
+    return op.padding != NO_PADDING
 
 
 def _default_pad(fmt: Format) -> float:
@@ -147,21 +154,50 @@ def _longest(product: Product, trail: Sequence[ops.Op], context: Context) -> Fus
 
 def _try(product: Product, trail: Sequence[ops.Op], context: Context) -> Fused | None:
     pools = [i for i, op in enumerate(trail) if isinstance(op, ops.MaxPool)]
-    pool: ops.Pair = (1, 1)
-    if pools:
-        window = trail[pools[0]]
-        assert isinstance(window, ops.MaxPool)
-        if len(pools) > 1 or window.size != window.stride or window.padding != ((0, 0), (0, 0)):
-            return None
-        turned = _rising(product, trail[: pools[0]])
-        if turned is None:
-            return None
-        product, pool = turned, window.size
-    found = fit(product.start, [op for op in trail if not isinstance(op, ops.MaxPool)], context)
-    if found is None:
+    if len(pools) > 1:
         return None
-    epilogue, out, remark = found
-    return Fused(len(trail), epilogue, out, product.weights, pool, remark)
+    if pools:
+        return _try_pooled(product, trail, pools[0], context)
+    found = fit(product.start, trail, context)
+    return None if found is None else Fused(len(trail), found[0], found[1], product.weights, (1, 1), found[2])
+
+
+def _try_pooled(product: Product, trail: Sequence[ops.Op], at: int, context: Context) -> Fused | None:
+    """The pool inside the kernel, or else behind it on quantized values."""
+    window = trail[at]
+    assert isinstance(window, ops.MaxPool)
+    steps = [*trail[:at], *trail[at + 1 :]]
+    turned = _rising(product, trail[:at]) if window.size == window.stride and window.padding == NO_PADDING else None
+    if turned is not None:
+        found = fit(turned.start, steps, context)
+        return None if found is None else Fused(len(trail), found[0], found[1], turned.weights, window.size, found[2])
+    if not steps or not isinstance(steps[-1], ops.Quantize | ops.Ternary):
+        return None
+    found = fit(product.start, steps, context)
+    late = None if found is None else _late_pool(found[0], window, trail[at + 1 :], product.start.channels)
+    if found is None or late is None:
+        return None
+    return Fused(
+        len(trail), late[0], found[1], product.weights, (1, 1), found[2] + ", pooled behind the kernel", late[1]
+    )
+
+
+def _late_pool(
+    epilogue: ops.Epilogue, window: ops.MaxPool, after: Sequence[ops.Op], channels: int
+) -> tuple[ops.Epilogue, tuple[ops.Op, ...]] | None:
+    """Epilogue and operators behind it that give q(B(max x)) from q(B(x)): max q(B(x)) where B rises.
+
+    Where B falls, not(max(not q(B(x)))): the bits are turned before and behind the pool. Bytes cannot be turned."""
+    way = chain.directions(chain.float_start(channels), after)
+    if (way == chain.MIXED).any():
+        return None
+    falling = way == -1
+    if not falling.any():
+        return epilogue, (window,)
+    if not isinstance(epilogue, ops.Threshold):
+        return None
+    turn = ops.Threshold(np.zeros(channels, np.int64), falling)
+    return ops.Threshold(epilogue.t, epilogue.flip ^ falling), (window, ops.ChannelKernel(turn, S1()))
 
 
 def fit(start: chain.Start, steps: Sequence[ops.Op], context: Context) -> tuple[ops.Epilogue, Format, str] | None:
@@ -174,6 +210,10 @@ def fit(start: chain.Start, steps: Sequence[ops.Op], context: Context) -> tuple[
     if isinstance(out, S1):
         threshold = chain.fit_threshold(start, steps[:-1])
         return None if threshold is None else (threshold, out, "exact thresholds")
+    if context.options.requant == "tflite":
+        fixed = chain.fit_fixed_point(start, steps[:-1], quantizer)
+        if fixed is not None:
+            return fixed, out, "TFLite's fixed point"
     requantized = chain.fit_s8(start, steps[:-1], quantizer)
     if requantized is None:
         return None

@@ -3,6 +3,7 @@
 * Softmax reads f32.
 * Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named
   fallback.
+* A convolution whose integer sums could leave int32 works on f32: a named fallback.
 * Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all
   were quantized).
 * Concat of more than 16 inputs becomes a tree."""
@@ -19,6 +20,7 @@ from .context import Context
 from .editor import Editor
 
 MAX_INPUTS = 16
+INT32_MAX = 2**31 - 1
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -68,6 +70,11 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     op = node.op
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
     fmt = editor.types[node.inputs[0]].fmt
+    if largest_sum(op, fmt) > INT32_MAX:
+        _read_floats(editor, node)
+        reason = "its sums could leave 32 bits"
+        context.fallback(node, f"input read as f32 instead of {fmt}", reason, "split the layer, or use s1 weights")
+        return
     if (
         op.padding == ((0, 0), (0, 0))
         or stored_value(op.pad_value, fmt) is not None
@@ -82,6 +89,17 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
         f"pad value {op.pad_value:g} has no code in {fmt}",
         f"set pad_values to {accepted}",
     )
+
+
+def largest_sum(op: ops.Conv2D | ops.DepthwiseConv2D, fmt: Format) -> int:
+    """The bound that kernels put on integer sums: taps * largest input * largest weight; 0 for float sums."""
+    if isinstance(fmt, F32) or op.weights.kind == "f32":
+        return 0
+    shape = op.weights.codes.shape
+    taps = shape[0] * shape[1] if isinstance(op, ops.DepthwiseConv2D) else shape[1] * shape[2] * shape[3]
+    largest = max(128 + fmt.zero_point, 127 - fmt.zero_point) if isinstance(fmt, S8) else 1
+    weight = 1 if op.weights.kind == "s1" else 255 if op.weights.half else 128
+    return taps * largest * weight
 
 
 def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:

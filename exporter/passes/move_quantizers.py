@@ -19,7 +19,6 @@ import numpy as np
 
 from ..ir import ops, real
 from ..ir.graph import Graph, Node
-from . import chain
 from .context import Context
 from .editor import Editor
 
@@ -92,27 +91,6 @@ def _over_pad(editor: Editor, before: Node, node: Node) -> bool:
     return _swap(editor, before, node, replace(before.op, value=float(value[0])))
 
 
-def _over_max_pool(editor: Editor, before: Node, node: Node) -> bool:
-    """A pool that no convolution in front of it can take; with a quantizer it fits a smaller map."""
-    assert isinstance(before.op, ops.MaxPool)
-    fusable = before.op.size == before.op.stride and before.op.padding == ((0, 0), (0, 0))
-    if fusable or not _behind_convolution(editor, before) or not isinstance(node.op, ops.Quantize):
-        return False
-    return _swap(editor, before, node, before.op)
-
-
-def _behind_convolution(editor: Editor, node: Node) -> bool:
-    """Whether a chain of per-channel operators leads from a convolution to the node."""
-    source = editor.nodes.get(node.inputs[0])
-    while source is not None and editor.only_consumer(source.output) is not None:
-        if isinstance(source.op, ops.Conv2D | ops.DepthwiseConv2D):
-            return True
-        if not chain.is_chainable(source.op, editor.types[source.output].shape[-1]):
-            return False
-        source = editor.nodes.get(source.inputs[0])
-    return False
-
-
 def _over_concat(editor: Editor, before: Node, node: Node) -> bool:
     assert isinstance(before.op, ops.Concat)
     last = before.op.axis == len(editor.types[before.output].shape) - 1
@@ -155,6 +133,5 @@ _MOVERS: dict[type, Mover] = {
     ops.Reshape: _over_reshape,
     ops.View: _over_view,
     ops.Pad: _over_pad,
-    ops.MaxPool: _over_max_pool,
     ops.Concat: _over_concat,
 }

@@ -40,7 +40,19 @@ def test_sign_of_edge_values() -> None:
 def test_s8_quantizer_ties_and_saturation() -> None:
     x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 126.5, 127.5, 1e9, -1e9, np.inf, -np.inf], F)
     assert real.to_codes(x, ops.Quantize(S8(1.0))).tolist() == [0, 2, 2, 0, -2, 126, 127, 127, -128, 127, -128]
-    assert real.to_codes(x, ops.Quantize(S8(1.0), -127, 100)).tolist() == [0, 2, 2, 0, -2, 100, 100, 100, -127, 100, -127]
+    assert real.to_codes(x, ops.Quantize(S8(1.0), -127, 100)).tolist() == [
+        0,
+        2,
+        2,
+        0,
+        -2,
+        100,
+        100,
+        100,
+        -127,
+        100,
+        -127,
+    ]
 
 
 def test_dorefa_levels_decide_in_float32() -> None:

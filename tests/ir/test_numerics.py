@@ -12,7 +12,9 @@ KINDS: tuple[UnaryKind, ...] = (
     "relu", "sigmoid", "hard_sigmoid", "tanh", "elu", "swish", "exp", "selu", "softplus", "softsign", "gelu",
     "leaky_relu", "abs", "square", "hard_swish", "mish",
 )  # fmt: skip
-GRID = np.concatenate([np.linspace(-30, 30, 20001), np.geomspace(1e-30, 80, 500), -np.geomspace(1e-30, 80, 500), [0.0, -0.0]])
+GRID = np.concatenate(
+    [np.linspace(-30, 30, 20001), np.geomspace(1e-30, 80, 500), -np.geomspace(1e-30, 80, 500), [0.0, -0.0]]
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
