@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "isa/count_plan.h"
+#include "isa/plans.h"
 
 #if defined(__GNUC__)
 #define DQNN_INLINE static inline __attribute__((always_inline, unused))
@@ -117,6 +117,56 @@ DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, 
       count = dqnn_add_bytes(count, dqnn_sum_of_three(s0, s1, s2) + 2 * dqnn_sum_of_three(t0, t1, t2));
     }
     acc[o] = plan->base - 2 * (int32_t)count;
+  }
+}
+#endif
+
+/* ---- 3x3 windows of one-bit numbers ---- */
+
+DQNN_INLINE uint32_t dqnn_majority(uint32_t a, uint32_t b, uint32_t c) { return a ^ ((a ^ b) & (a ^ c)); }
+
+/* Sum of nine one-bit numbers, four planes. Here and below loops are written out: compilers do not unroll them at -O2. */
+DQNN_INLINE void dqnn_sum_nine(const uint32_t d[9], uint32_t sum[4]) {
+  uint32_t one_a = d[0], one_b = d[3], one_c = d[6];
+  uint32_t two_a = dqnn_full_add(&one_a, d[1], d[2]), two_b = dqnn_full_add(&one_b, d[4], d[5]), two_c = dqnn_full_add(&one_c, d[7], d[8]);
+  uint32_t two_d = dqnn_full_add(&one_a, one_b, one_c);
+  uint32_t four_a = dqnn_full_add(&two_a, two_b, two_c), four_b = dqnn_half_add(&two_a, two_d);
+  sum[0] = one_a;
+  sum[1] = two_a;
+  sum[2] = four_a ^ four_b;
+  sum[3] = four_a & four_b;
+}
+
+/* Bits where 2 * sum + preset >= 0; preset has six planes. */
+DQNN_INLINE uint32_t dqnn_sign_of_nine(const uint32_t sum[4], const uint32_t *preset) {
+  uint32_t carry = preset[1] & sum[0];
+  carry = dqnn_majority(preset[2], sum[1], carry);
+  carry = dqnn_majority(preset[3], sum[2], carry);
+  carry = dqnn_majority(preset[4], sum[3], carry);
+  return ~(preset[5] ^ carry);
+}
+
+/* Presets and weights as depthwise_s1_s1_s1 has them; x: first cell of the first of `pixels` windows inside the map. */
+#ifndef DQNN_HAVE_NINE_SIGNS
+DQNN_INLINE void dqnn_three_taps(const uint8_t *x, const uint32_t *weight, uint32_t column, uint32_t d[3]) {
+  d[0] = *(const uint32_t *)(const void *)x ^ weight[0];
+  d[1] = *(const uint32_t *)(const void *)(x + column) ^ weight[1];
+  d[2] = *(const uint32_t *)(const void *)(x + 2 * column) ^ weight[2];
+}
+
+DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x, uint32_t *out, uint32_t pixels) {
+  const uint8_t *window = (const uint8_t *)x;
+  const uint32_t column = plan->column, row = plan->row;
+  for (; pixels > 0; pixels--, window += plan->step) {
+    const uint32_t *weight = plan->weights, *preset = plan->presets;
+    for (uint32_t i = 0; i < plan->pixel; i += 4, weight += 9, preset += 6) {
+      uint32_t d[9], sum[4];
+      dqnn_three_taps(window + i, weight, column, d);
+      dqnn_three_taps(window + i + row, weight + 3, column, d + 3);
+      dqnn_three_taps(window + i + 2 * row, weight + 6, column, d + 6);
+      dqnn_sum_nine(d, sum);
+      *out++ = dqnn_sign_of_nine(sum, preset);
+    }
   }
 }
 #endif

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "isa/count_plan.h"
+#include "isa/plans.h"
 
 #define DQNN_HAVE_LIST_BITS
 static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
@@ -121,5 +121,45 @@ __attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribut
       "subs r5,#1\n str r4,[sp,#8]\n str r5,[sp,#12]\n bne 1b\n add sp,#24\n pop {r4-r11,pc}");
 }
 #endif
+
+/* ---- 3x3 windows of one-bit numbers ---- */
+#define DQNN_HAVE_NINE_SIGNS
+
+/* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 presets, lr output; r4 to r11 are free. */
+
+/* Full adder of a, b, c: sum in a, carry in b; half is lost. Two-operand steps fit 16 bits where registers are low. */
+#define DQNN_SUM_3(a, b, c, half)                                                                      \
+  "eor " half "," a "," b "\n eor " a "," half "," c "\n eor " c "," c "," b "\n and " c "," c "," half \
+  "\n eor " b "," b "," c "\n"
+/* Carry of plane + number + carry, into carry; number is lost. */
+#define DQNN_CARRY(plane, number, carry)                                                                             \
+  "eor " number "," number "," plane "\n eor " carry "," carry "," plane "\n and " carry "," carry "," number "\n eor " \
+  carry "," carry "," plane "\n"
+#define DQNN_LOAD_TAPS(at, a, b, c) "ldr " a ",[" at "]\n ldr " b ",[" at ",r2]\n ldr " c ",[" at ",r2,lsl #1]\n"
+
+__attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute__((unused)) const dqnn_nine_plan *plan,
+                                                                     __attribute__((unused)) const uint32_t *x,
+                                                                     __attribute__((unused)) uint32_t *out,
+                                                                     __attribute__((unused)) uint32_t pixels) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n sub sp,#28\n"
+      /* stack: end of the pixel's first cells, pixels to go, weights, presets, bytes of a pixel, bytes from its end to the next */
+      "ldm r0,{r4-r9}\n mov lr,r2\n mov r2,r6\n str r3,[sp,#4]\n mov r3,r7\n mov r0,r1\n strd r4,r5,[sp,#8]\n"
+      "sub r9,r9,r8\n strd r8,r9,[sp,#16]\n"
+      "1: ldrd r1,r12,[sp,#8]\n ldr r4,[sp,#16]\n add r4,r0\n str r4,[sp]\n"
+      /* rows: ones and twos in r5 and r6, r7 and r8, r9 and r10 */
+      "2:\n" DQNN_LOAD_TAPS("r0", "r5", "r6", "r7") "ldm r1!,{r8,r9,r10}\n eor r5,r5,r8\n eor r6,r6,r9\n eor r7,r7,r10\n"
+          DQNN_SUM_3("r5", "r6", "r7", "r8") "add r4,r0,r3\n" DQNN_LOAD_TAPS("r4", "r7", "r8", "r9")
+      "ldm r1!,{r4,r10,r11}\n eors r7,r4\n eor r8,r8,r10\n eor r9,r9,r11\n" DQNN_SUM_3("r7", "r8", "r9", "r4")
+      "add r4,r0,r3,lsl #1\n" DQNN_LOAD_TAPS("r4", "r9", "r10", "r11") "ldr r4,[r1],#4\n eor r9,r9,r4\n ldr r4,[r1],#4\n"
+      "eor r10,r10,r4\n ldr r4,[r1],#4\n eor r11,r11,r4\n" DQNN_SUM_3("r9", "r10", "r11", "r4")
+      /* sum: ones r5, twos r6, fours r4, eights r8 */
+          DQNN_SUM_3("r5", "r7", "r9", "r4") DQNN_SUM_3("r6", "r8", "r10", "r4")
+      "and r9,r6,r7\n eors r6,r7\n eor r4,r8,r9\n and r8,r8,r9\n"
+      "ldr r10,[r12,#4]\n ldr r11,[r12,#8]\n ldr r7,[r12,#12]\n and r10,r10,r5\n" DQNN_CARRY("r11", "r6", "r10")
+          DQNN_CARRY("r7", "r4", "r10") "ldr r11,[r12,#16]\n ldr r6,[r12,#20]\n" DQNN_CARRY("r11", "r8", "r10")
+      "eor r10,r10,r6\n mvn r10,r10\n str r10,[lr],#4\n ldr r4,[sp]\n adds r0,#4\n add r12,r12,#24\n cmp r0,r4\n bne 2b\n"
+      "ldr r4,[sp,#20]\n ldr r5,[sp,#4]\n add r0,r4\n subs r5,#1\n str r5,[sp,#4]\n bne 1b\n add sp,#28\n pop {r4-r11,pc}");
+}
 
 #endif

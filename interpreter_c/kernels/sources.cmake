@@ -24,6 +24,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_float.c
   kernels/opt/conv_horizontal.c
   kernels/opt/conv_pairs.c
+  kernels/opt/depthwise_bitsliced.c
 )
 set(DQNN_SOURCES_thumb2
 )

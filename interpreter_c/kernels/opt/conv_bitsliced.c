@@ -15,6 +15,7 @@
 
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
+#include "kernels/opt/planes.h"
 
 enum { NO_COLUMN = INT32_MIN };
 
@@ -177,31 +178,6 @@ static void resolve(uint32_t *counter, uint32_t planes) {
   for (; p < DQNN_PLANES; p++) counter[p] = counter[planes - 1];
 }
 
-/* Exchanges the bits of a above `shift` with those of b below it. */
-DQNN_INLINE void exchange(uint32_t *a, uint32_t *b, uint32_t shift, uint32_t mask) {
-  uint32_t t = ((*a >> shift) ^ *b) & mask;
-  *b ^= t;
-  *a ^= t << shift;
-}
-
-DQNN_INLINE void transpose_4(uint32_t *z, uint32_t stride, uint32_t shift, uint32_t outer, uint32_t inner) {
-  uint32_t a = z[0], b = z[stride], c = z[2 * stride], d = z[3 * stride];
-  exchange(&a, &c, 2 * shift, outer);
-  exchange(&b, &d, 2 * shift, outer);
-  exchange(&a, &b, shift, inner);
-  exchange(&c, &d, shift, inner);
-  z[0] = a;
-  z[stride] = b;
-  z[2 * stride] = c;
-  z[3 * stride] = d;
-}
-
-/* 16 planes of 32 lanes -> word i holds lane i in its low and lane i + 16 in its high half. */
-static void transpose(uint32_t *z) {
-  for (uint32_t i = 0; i < 4; i++) transpose_4(z + i, 4, 4, 0x00ff00ffu, 0x0f0f0f0fu);
-  for (uint32_t i = 0; i < 16; i += 4) transpose_4(z + i, 1, 1, 0x33333333u, 0x55555555u);
-}
-
 /* Accumulators of a block: acc = base + 2*z for listed ones, base - 2*z for zeros. */
 DQNN_NOINLINE void accumulators(const layer *l, const window *w, uint32_t *counter, int32_t acc[32]) {
   int32_t base = (int32_t)w->inside - 2 * (int32_t)w->listed, factor = 2;
@@ -210,12 +186,7 @@ DQNN_NOINLINE void accumulators(const layer *l, const window *w, uint32_t *count
     factor = -2;
   }
   resolve(counter, l->planes);
-  transpose(counter);
-  for (uint32_t i = 0; i < 16; i++) {
-    uint32_t z = counter[i];
-    acc[i] = base + factor * (int16_t)(z & 0xffffu);
-    acc[i + 16] = base + factor * ((int32_t)z >> 16);
-  }
+  dqnn_planes_to_int(counter, base, factor, acc);
 }
 
 /* ---- outputs of one block of one position ---- */

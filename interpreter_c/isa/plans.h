@@ -1,0 +1,24 @@
+/* What some primitives are told besides their pointers. Assembly reads the fields in this order. */
+#ifndef DQNN_ISA_PLANS_H
+#define DQNN_ISA_PLANS_H
+
+#include <stdint.h>
+
+/* dqnn_count_nines */
+typedef struct {
+  int32_t base;     /* what an output with no differing bit has */
+  uint32_t outputs; /* at least 1 */
+  uint32_t steps;   /* of nine words per output, at least 1 */
+  uint32_t skip;    /* words of w between the last step of an output and the first of the next */
+} dqnn_count_plan;
+
+/* dqnn_nine_signs; the distances are in bytes */
+typedef struct {
+  const uint32_t *weights; /* nine words per word of a pixel */
+  const uint32_t *presets; /* six planes per word of a pixel */
+  uint32_t column, row;    /* from a tap to its right and to its lower neighbour */
+  uint32_t pixel;          /* size of a pixel */
+  uint32_t step;           /* from a window to the next */
+} dqnn_nine_plan;
+
+#endif
