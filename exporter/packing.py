@@ -30,6 +30,13 @@ from .layouts import (
     pack_quads,
     pack_words,
     plane_count,
+    unpack_bitsliced,
+    unpack_channel_blocks,
+    unpack_depthwise_bits,
+    unpack_depthwise_plain,
+    unpack_horizontal,
+    unpack_pairs,
+    unpack_quads,
     window_classes,
 )
 from .params import (
@@ -49,6 +56,7 @@ from .params import (
 REQUANT = {ops.Affine: 0, ops.FixedPoint: 1, ops.PowerOfTwo: 2, ops.Threshold: 0}
 UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
 BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
+DTYPE_CODES = {"s8": "i1", "f32": "<f4"}
 INT32 = np.iinfo(np.int32)
 
 
@@ -250,6 +258,27 @@ def _depthwise_presets(op: ops.ConvKernel) -> tuple[bytes, ...]:
     padded = np.pad(presets, (0, -len(presets) % WORD), constant_values=-2 * taps - 1)
     count = int(2 * taps).bit_length() + 1  # ceil(log2(2N + 1)) + 1
     return (_planes(padded, count), *flip_constant(threshold))
+
+
+def unpack_weights(kernel: str, params: ConvParams, data: bytes, inputs: Types, output: TensorType) -> Array:
+    """The codes that `pack` was given, from the first constant of a convolution's call: OHWI, depthwise (kh, kw, C,
+    M)."""
+    form, fmt, kind, _ = kernel.split("_")
+    channels, outputs = inputs[0].shape[-1], output.shape[-1]
+    size, groups = (params.kernel_h, params.kernel_w), params.groups
+    if form == "depthwise":
+        shape = (*size, channels, params.multiplier)
+        if kind == "s1":
+            return unpack_depthwise_bits(data, shape)
+        return unpack_depthwise_plain(data, shape, DTYPE_CODES[kind])
+    shape = (outputs, *size, channels // groups)
+    if kind == "s1" and fmt == "s1":
+        return unpack_horizontal(data, shape) if form == "convh" else unpack_bitsliced(data, shape, groups)
+    if kind == "s1":
+        return unpack_channel_blocks(data, shape, groups)
+    if kind == "s8" and fmt != "f32":
+        return unpack_pairs(data, shape, groups)
+    return unpack_quads(data, shape, groups, DTYPE_CODES[kind])
 
 
 # --- everything else --------------------------------------------------------------------------------------------------

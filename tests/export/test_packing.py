@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.packing import UNARY_KINDS, Packed, PackingError, pack
+from dqnn.exporter.packing import UNARY_KINDS, Packed, PackingError, pack, unpack_weights
+from dqnn.exporter.params import ConvParams
 
 FORMATS: dict[str, Format] = {"s1": S1(), "s8": S8(0.05, 3), "f32": F32()}
 INF = float("inf")
@@ -98,6 +99,14 @@ def pad_value(rng: np.random.Generator, fmt: Format) -> float:
     return float(rng.integers(-128, 128)) if isinstance(fmt, S8) else float(np.float32(rng.normal()))
 
 
+def unpacks(op: ops.ConvKernel, source: TensorType, output: TensorType) -> None:
+    """Asserts that the weights read back from the constant are those that went in."""
+    packed = pack(op, [source], output)
+    assert isinstance(packed.params, ConvParams)
+    codes = unpack_weights(packed.kernel, packed.params, packed.constants[0], [source], output)
+    assert np.array_equal(codes, op.weights.codes)
+
+
 KINDS = [(a, w, o) for a in FORMATS for w in FORMATS for o in FORMATS]
 
 
@@ -125,7 +134,9 @@ def test_conv(kinds: tuple[str, str, str], seed: int) -> None:
         horizontal=kinds[:2] == ("s1", "s1") and bool(rng.integers(2)),
     )
     output = TensorType((y.out // y.pool, x.out // x.pool, groups * og), out)
-    agree(op, [TensorType((y.size, x.size, groups * cg), fmt)], output, rng)
+    source = TensorType((y.size, x.size, groups * cg), fmt)
+    agree(op, [source], output, rng)
+    unpacks(op, source, output)
 
 
 @pytest.mark.parametrize("kinds", KINDS, ids="_".join)
@@ -149,7 +160,9 @@ def test_depthwise(kinds: tuple[str, str, str], seed: int) -> None:
         pool=(y.pool, x.pool),
     )
     output = TensorType((y.out // y.pool, x.out // x.pool, channels * multiplier), out)
-    agree(op, [TensorType((y.size, x.size, channels), fmt)], output, rng)
+    source = TensorType((y.size, x.size, channels), fmt)
+    agree(op, [source], output, rng)
+    unpacks(op, source, output)
 
 
 @pytest.mark.parametrize(
