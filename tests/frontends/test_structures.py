@@ -12,8 +12,9 @@ import pytest
 from frontends.keras_models import agrees, randomize, readings, weights_of
 
 from dqnn.exporter.frontends import load
+from dqnn.exporter.ir.evaluate import evaluate
 
-pytestmark = pytest.mark.tf
+needs_tf = pytest.mark.tf
 
 
 def nested_sequential(keras: Any) -> Any:
@@ -189,6 +190,7 @@ def formats(make: Callable[[Any], Any]) -> tuple[str, ...]:
     return tuple(name for name in ("h5", "keras", "memory") if name not in UNSAVABLE.get(make.__name__, ()))
 
 
+@needs_tf
 @pytest.mark.parametrize("make", MODELS)
 def test_structure(make: Callable[[Any], Any], tmp_path: Path) -> None:
     import tensorflow as tf
@@ -201,6 +203,7 @@ def test_structure(make: Callable[[Any], Any], tmp_path: Path) -> None:
         assert not set(graph.inputs) & set(graph.outputs)
 
 
+@needs_tf
 @pytest.mark.parametrize("make", MODELS)
 def test_weights_are_identical_in_every_form(make: Callable[[Any], Any], tmp_path: Path) -> None:
     import tensorflow as tf
@@ -218,6 +221,7 @@ def test_weights_are_identical_in_every_form(make: Callable[[Any], Any], tmp_pat
                 np.testing.assert_array_equal(ours, theirs)
 
 
+@needs_tf
 def test_names_of_layers_and_ports(tmp_path: Path) -> None:
     import tensorflow as tf
 
@@ -227,6 +231,7 @@ def test_names_of_layers_and_ports(tmp_path: Path) -> None:
     assert graph.name == "outer"
 
 
+@needs_tf
 def test_frozen_layers_keep_their_weights(tmp_path: Path) -> None:
     """Frozen layers' arrays stand behind all trainable ones in a nested model's .h5 group."""
     import tensorflow as tf
@@ -237,6 +242,7 @@ def test_frozen_layers_keep_their_weights(tmp_path: Path) -> None:
         agrees(model, graph)
 
 
+@needs_tf
 def test_many_layers_exceed_one_attribute(tmp_path: Path) -> None:
     """Keras cuts the list of names into several attributes where HDF5 limits their size."""
     import tensorflow as tf
@@ -278,6 +284,7 @@ def mixed(keras: Any) -> Any:
     return keras.Model(x, layers.Dense(4, activation="softmax")(y))
 
 
+@needs_tf
 def test_mixed_libraries(tmp_path: Path) -> None:
     import tensorflow as tf
 
@@ -286,6 +293,7 @@ def test_mixed_libraries(tmp_path: Path) -> None:
         agrees(model, graph)
 
 
+@needs_tf
 def test_files_that_the_libraries_cannot_load(tmp_path: Path) -> None:
     """A Sequential in a Sequential with quantizer objects saves, but Keras cannot load it again."""
     import qkeras
@@ -314,3 +322,13 @@ def test_larq_introduction_network(digits: Path) -> None:
     kinds = [type(node.op).__name__ for node in load(digits / "digits_larq.h5").nodes]
     assert kinds.count("Conv2D") == 3
     assert kinds.count("Dense") == 2
+
+
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_keras_3_files(form: str) -> None:
+    """Files of Keras 3 hold other node lists, names, dtypes and defaults; outputs were computed by Keras 3."""
+    data = Path(__file__).parent / "data"
+    arrays = np.load(data / "keras3.npz")
+    found = evaluate(load(data / f"keras3.{form}"), [arrays["x0"], arrays["x1"]]).outputs
+    for ours, theirs in zip(found, (arrays["y0"], arrays["y1"]), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
