@@ -302,7 +302,7 @@ def test_export_imports_no_tensorflow(larq: Path, tmp_path: Path) -> None:
 
 
 def test_export_is_fast(larq: Path, tmp_path: Path) -> None:
-    """The whole command, interpreter start included. Processor time, which on an idle machine is the wall time: the tests
+    """The whole command with interpreter start, in processor time: on an idle machine that is the wall time, but tests
     run side by side."""
     command = [sys.executable, "-m", "dqnn.exporter", "export", str(larq), "-o", str(tmp_path / "m.dqnn")]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
