@@ -81,7 +81,7 @@ c_tests() {
 fuzz() {
   local dir=build/fuzz
   configure "$dir" clang -DDQNN_FUZZ=ON && cmake --build "$dir" -j "$JOBS" || return 1
-  tests/fuzz/run.sh "$dir" "$FUZZ_SECONDS" schema/golden/*.dqnn
+  tests/fuzz/run.sh "$dir" "$FUZZ_SECONDS" schema/golden/*/*.dqnn
 }
 
 mkdir -p build
