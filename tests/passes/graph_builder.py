@@ -77,7 +77,7 @@ def batch_norm(rng: np.random.Generator, channels: int, spread: float = 4.0) -> 
         rng.random(channels) < 0.5, np.rint(rng.normal(size=channels) * spread), rng.normal(size=channels) * spread
     )
     variance = rng.choice([0.0, 1.0, 4.0, 0.77], channels)
-    singles = [np.float64(np.float32(values)) for values in (gamma, beta, mean, variance)]
+    singles = [np.asarray(values, np.float32).astype(np.float64) for values in (gamma, beta, mean, variance)]
     return ops.BatchNorm(*singles, 1e-3)
 
 

@@ -1,0 +1,122 @@
+"""The whole pipeline on random graphs: the evaluator before and after, and the C interpreter on the written file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from passes.graph_builder import SIGN, Builder, batch_norm, binary_weights, chain_graph, grid_input, kernels_of, rng_of
+from passes.random_graphs import Drawn, draw
+
+from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.evaluate import Evaluation, evaluate
+from dqnn.exporter.ir.types import F32, S1, S8
+from dqnn.exporter.ir.validate import ValidationError
+from dqnn.exporter.passes import PIPELINE, Compiled, PassError, run_pipeline
+
+ROUNDED = "differs by one code"
+
+
+def check(drawn: Drawn) -> Compiled:
+    """Quantized values equal, floats close; where a float decides, all but a tie in a hundred."""
+    compiled = run_pipeline(drawn.graph)
+    before, after = evaluate(drawn.graph, [drawn.x], kernel_ready=False), evaluate(compiled.graph, [drawn.x])
+    exact = drawn.exact and not any(ROUNDED in decision.reason for decision in compiled.decisions)
+    for old, new in zip(drawn.graph.outputs, compiled.graph.outputs, strict=True):
+        a, b = before.real(old), after.real(new)
+        assert a.shape == b.shape
+        scale = max(1.0, float(np.abs(a).max()))
+        floats = isinstance(compiled.graph.types[new].fmt, F32)
+        wrong = np.abs(a - b) > 1e-4 * scale if floats else a != b
+        assert wrong.mean() <= (0.0 if exact else 0.2)
+    return compiled
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_graphs_compute_the_same(seed: int) -> None:
+    check(draw(seed))
+
+
+def stored(interpreter: Any, index: int, evaluation: Evaluation, name: str, sample: int) -> tuple[Any, Any]:
+    """(the interpreter's, the evaluator's) output, codes where there are codes."""
+    if isinstance(evaluation.graph.types[name].fmt, S8):
+        return interpreter.get_output(index, raw=True), evaluation.stored[name][sample]
+    return interpreter.get_output(index), evaluation.real(name)[sample]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_interpreter_gives_the_evaluators_bits(seed: int) -> None:
+    dqnn = pytest.importorskip("dqnn")
+    writer = pytest.importorskip("dqnn.exporter.writer")
+    drawn = draw(seed)
+    graph = run_pipeline(drawn.graph).graph
+    evaluation = evaluate(graph, [drawn.x], kernel_ready=True)
+    interpreter = dqnn.Interpreter(writer.write(graph, producer="test").blob)
+    for sample in range(len(drawn.x)):
+        for i, name in enumerate(graph.inputs):
+            raw = isinstance(graph.types[name].fmt, S8)
+            interpreter.set_input(i, evaluation.stored[name][sample] if raw else drawn.x[sample], raw=raw)
+        interpreter.invoke()
+        for i, name in enumerate(graph.outputs):
+            got, wanted = stored(interpreter, i, evaluation, name, sample)
+            np.testing.assert_array_equal(got, wanted)
+
+
+def introduction_network() -> Builder:
+    """Larq's introduction network with random weights: 93,556 parameters as the vendor counts."""
+    rng = rng_of(0)
+    builder = Builder((28, 28, 1))
+    pool = ops.MaxPool((2, 2), (2, 2))
+    for outputs, inputs, pools in ((32, 1, True), (64, 32, True), (64, 64, False)):
+        builder.add(ops.Conv2D(binary_weights(rng, outputs, 3, 3, inputs)))
+        if pools:
+            builder.add(pool)
+        builder.add(batch_norm(rng, outputs))
+        if inputs < 64:
+            builder.add(SIGN)
+    builder.add(ops.Reshape((576,)))
+    for outputs, inputs in ((64, 576), (10, 64)):
+        builder.add(SIGN)
+        builder.add(ops.Dense(binary_weights(rng, outputs, inputs)))
+        builder.add(batch_norm(rng, outputs))
+    builder.add(ops.Softmax())
+    return builder
+
+
+def test_the_introduction_network_is_five_kernels_and_a_softmax() -> None:
+    graph = introduction_network().graph()
+    compiled = check(Drawn(graph, grid_input(rng_of(1), (28, 28, 1), 20), True))
+    assert kernels_of(compiled.graph) == ["ConvKernel"] * 5 + ["Softmax"]
+    assert [str(compiled.graph.types[n.output]) for n in compiled.graph.nodes] == [
+        "s1[13x13x32]", "s1[5x5x64]", "s1[3x3x64]", "s1[64]", "f32[10]", "f32[10]",
+    ]  # fmt: skip
+    assert not compiled.fallbacks
+    layers = {layer for node in compiled.graph.nodes for layer in node.layers}
+    assert {node.layers[0] for node in graph.nodes} == layers
+
+
+def test_a_failure_names_pass_and_layer() -> None:
+    good = chain_graph((4, 4, 2), ops.Conv2D(binary_weights(rng_of(0), 3, 3, 3, 2)))
+    bad = chain_graph((4, 4, 2), ops.Conv2D(ops.Weights("s1", np.zeros((3, 3, 3, 2), np.int8))))
+    run_pipeline(good)
+    with pytest.raises(ValidationError, match=r"after the front end: Conv2D 'v0' \(layers: conv2d_0\)"):
+        run_pipeline(bad)
+
+
+def test_every_pass_has_a_name_and_its_errors_are_values() -> None:
+    assert all(name and callable(function) for name, function in PIPELINE)
+    assert issubclass(PassError, ValueError)
+
+
+def test_several_inputs_and_outputs_keep_order_and_names() -> None:
+    builder = Builder((5,), (5,))
+    a = builder.add(SIGN, "x1")
+    b = builder.add(ops.Binary("add"), "x0", a)
+    graph = builder.graph(b, a)
+    compiled = run_pipeline(graph).graph
+    assert compiled.inputs == ("x0", "x1")
+    assert [compiled.port_names[name] for name in compiled.outputs] == [b, a]
+    assert compiled.types[compiled.outputs[1]].fmt == S1()
