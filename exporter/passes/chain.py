@@ -53,6 +53,7 @@ class Start:
     low: I64  # (C,)
     high: I64
     integer: bool
+    bit: bool = False  # the accumulators are exactly -1 and +1: a stored s1 value
 
     @property
     def channels(self) -> int:
@@ -82,7 +83,7 @@ def value_start(fmt: Format, channels: int) -> Start:
         return float_start(channels)
     ones = np.ones(channels, np.int64)
     if isinstance(fmt, S1):
-        return Start(np.ones(channels), None, -ones, ones, True)
+        return Start(np.ones(channels), None, -ones, ones, True, bit=True)
     return Start(ones * fmt.scale, None, ones * (-128 - fmt.zero_point), ones * (127 - fmt.zero_point), True)
 
 
@@ -320,7 +321,7 @@ def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
     """The f32 epilogue of a chain, None unless it is affine with the same clip in every channel.
 
     A binary value takes only two values, so any function of it is affine."""
-    if _is_binary(start):
+    if start.bit:
         return _through_two_points(start, steps)
     form = clipped_affine(start, steps)
     bounds = form.bounds() if form is not None else None
@@ -330,16 +331,6 @@ def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
     if not (np.isfinite(scale).all() and np.isfinite(offset).all()):
         return None
     return ops.Affine(scale, offset, float(np.float32(bounds[0])), float(np.float32(bounds[1])))
-
-
-def _is_binary(start: Start) -> bool:
-    """Accumulators are exactly -1 and +1 (a stored s1 value)."""
-    return (
-        start.integer
-        and bool((start.low == -1).all() and (start.high == 1).all())
-        and start.bias is None
-        and bool((start.scale == 1).all())
-    )
 
 
 def _through_two_points(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
@@ -369,7 +360,7 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
     staircase = _Staircase(start, tuple(steps), quantizer, fmt)
     if not staircase.monotone:
         return None
-    if _is_binary(start):
+    if start.bit:
         return _two_codes(staircase)
     form = clipped_affine(start, steps)
     if form is None:
@@ -433,7 +424,7 @@ class _Staircase:
 
     @property
     def monotone(self) -> bool:
-        return MIXED not in directions(self.start, self.steps) or _is_binary(self.start)
+        return MIXED not in directions(self.start, self.steps) or self.start.bit
 
     def codes(self, index: I64) -> NDArray[np.int8]:
         return real.to_codes(run(self.start, self.steps, accumulators(self.start, index)), self.quantizer)

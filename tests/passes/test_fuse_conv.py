@@ -204,3 +204,11 @@ def test_requantization_as_tflite_does_it() -> None:
     assert isinstance(op.epilogue, ops.FixedPoint)
     op = only_kernel(run_pipeline(graph).graph)
     assert isinstance(op.epilogue, ops.Affine)
+
+
+def test_a_convolution_of_one_tap_still_reaches_zero_at_its_borders() -> None:
+    rng = rng_of(15)
+    conv = ops.DepthwiseConv2D(binary_weights(rng, 1, 1, 5, 1), padding=((1, 1), (1, 1)))
+    for last in (ops.Quantize(S8(0.05, 3)), ops.Unary("exp"), ops.Clip(0, 6)):
+        graph = chain_graph(TensorType(SHAPE, S1()), conv, batch_norm(rng, 5), last)
+        compile_and_compare(graph, [grid_input(rng, SHAPE)])
