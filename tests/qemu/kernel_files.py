@@ -1,0 +1,108 @@
+"""Many kernel calls in one .dqnn file: a node, an input and an output for each, so that a board runs hundreds at once.
+
+The calls are the random cases of tests/kernels, with the bytes that schema/SPEC.md asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+import numpy as np
+from c import make_blobs
+from c.make_blobs import File, N, T
+from kernels.cases import Case, Kernel, make
+from kernels.harness import KERNELS, Seeded, plan
+from kernels.spec import Tensor
+
+DTYPES = ("s1", "s8", "f32")
+
+
+@dataclass
+class Bundle:
+    """Cases that fit into a board together."""
+
+    cases: list[Case] = field(default_factory=list)
+    tensor_bytes: int = 0
+    scratch_bytes: int = 0
+    file_bytes: int = 0
+
+
+def aligned(size: int) -> int:
+    return -(-size // 16) * 16
+
+
+def cost(case: Case) -> tuple[int, int, int]:
+    """Bytes of tensors, scratch and (about) file."""
+    scratch, _ = plan(case)
+    tensors = sum(aligned(len(data)) for data in case.data) + aligned(len(case.expected))
+    return tensors, aligned(scratch), sum(aligned(len(c)) for c in case.constants) + 512
+
+
+def bundles(cases: Iterable[Case], memory: int, file: int) -> Iterator[Bundle]:
+    """Fills bundles up to these limits; leaves out what fits into none."""
+    bundle = Bundle()
+    for case in cases:
+        tensors, scratch, constants = cost(case)
+        if tensors + scratch > memory or constants > file:
+            continue
+        over = bundle.tensor_bytes + tensors + max(bundle.scratch_bytes, scratch) > memory
+        if over or bundle.file_bytes + constants > file or len(bundle.cases) == 400:
+            yield bundle
+            bundle = Bundle()
+        bundle.cases.append(case)
+        bundle.tensor_bytes += tensors
+        bundle.scratch_bytes = max(bundle.scratch_bytes, scratch)
+        bundle.file_bytes += constants
+    if bundle.cases:
+        yield bundle
+
+
+def random_cases(seed: int, each: int) -> Iterator[Case]:
+    for kernel in KERNELS:
+        for number in range(each):
+            yield make(kernel, Seeded(seed, kernel.id, number))
+
+
+def kernel_named(name: str) -> Kernel:
+    return next(kernel for kernel in KERNELS if kernel.name == name)
+
+
+def blob(bundle: Bundle) -> bytes:
+    """Every tensor in memory of its own; one scratch behind them all."""
+    file = File(tensors=[], nodes=[], inputs=[], outputs=[], arena=0)
+    for number, case in enumerate(bundle.cases):
+        inputs = tuple(_tensor(file, tensor, len(data)) for tensor, data in zip(case.inputs, case.data, strict=True))
+        output = _tensor(file, case.output, len(case.expected))
+        first = len(file.constants)
+        file.constants += case.constants
+        constants = tuple(range(first, first + len(case.constants)))
+        scratch, _ = plan(case)
+        # Scratch begins behind the tensors of all cases: its place is known at the end.
+        file.nodes.append(N(case.kernel.id, inputs, output, constants, (0, scratch), f"case{number}", _params(case)))
+        file.inputs += [(index, f"in{index}") for index in inputs]
+        file.outputs.append((output, f"out{output}"))
+    for node in file.nodes:
+        node.scratch = (file.arena if node.scratch[1] else 0, node.scratch[1])
+    file.arena += bundle.scratch_bytes
+    return make_blobs.blob(file)
+
+
+def _tensor(file: File, tensor: Tensor, size: int) -> int:
+    definition = tensor.definition
+    file.tensors.append(T(definition[1], tuple(definition[0]), file.arena, definition[2], definition[3]))
+    file.arena += aligned(size)
+    return len(file.tensors) - 1
+
+
+def _params(case: Case) -> tuple[str, Any, tuple[Any, ...]] | None:
+    if case.params is None:
+        return None
+    name = type(case.params).__name__
+    module = __import__(name)  # tests/c/make_blobs.py puts schema/generated on the path
+    return type(case.params).SLOT.capitalize(), getattr(module, f"Create{name}"), astuple(case.params)
+
+
+def inputs(bundle: Bundle) -> list[np.ndarray[Any, Any]]:
+    """One sample: the bytes of every input."""
+    return [np.frombuffer(data, np.uint8)[None] for case in bundle.cases for data in case.data]

@@ -1,0 +1,214 @@
+"""The emulated boards give the host's bytes: the example models, and every kernel in every variant the board has."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from c import make_blobs
+
+import dqnn
+from dqnn import Interpreter
+from dqnn.exporter import firmware, target
+from dqnn.exporter.firmware import TargetError
+from dqnn.exporter.target import QemuTarget, RefusedError, find_target, run_on_target
+
+from .kernel_files import Bundle, blob, bundles, inputs, random_cases
+
+pytestmark = pytest.mark.qemu
+M4 = "qemu:mps2-an386"
+BOARDS = target.target_names()[1:]
+MODELS = ("larq", "qkeras")
+# The smallest board leaves 11 KB to the interpreter and 136 KB to the file.
+SMALL = {"qemu:microbit": (8000, 80_000)}
+LARGE = (1_000_000, 4_000_000)
+
+
+def board(name: str) -> QemuTarget:
+    """A board whose tools are there (those of the Cortex-M boards always are, see conftest.py)."""
+    found = find_target(name)
+    assert isinstance(found, QemuTarget)
+    if shutil.which(found.board.port.compiler) is None or shutil.which(found.board.port.emulator) is None:
+        pytest.skip(f"{found.board.port.compiler} or {found.board.port.emulator} is not installed")
+    return dataclasses.replace(found, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def blobs(digits: Path) -> dict[str, bytes]:
+    return {name: dqnn.export(digits / f"digits_{name}.h5").blob for name in MODELS}
+
+
+@pytest.fixture(scope="module")
+def images(digits: Path) -> np.ndarray:
+    return np.asarray(np.load(digits / "digits_test.npz")["x"])
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("model", MODELS)
+def test_digits(name: str, model: str, blobs: dict[str, bytes], images: np.ndarray) -> None:
+    samples = images[:20] if name == M4 else images[:3]
+    interpreter = Interpreter(blobs[model])
+    stored = interpreter.to_stored(samples)
+    result = board(name).run(blobs[model], stored)
+    assert result.outputs[0].tobytes() == interpreter.predict(stored[0], raw=True).tobytes()
+    stats = result.stats
+    assert stats.samples == len(samples)
+    assert 0 < (stats.arena_touched or 0) <= stats.arena_bytes == interpreter.arena_bytes
+    assert stats.memory_bytes == stats.arena_bytes + stats.state_bytes
+    assert 0 < (stats.stack_invoke or 0) < 2048 and 0 < (stats.stack_init or 0) < 2048
+
+
+def test_one_firmware_runs_all_models(blobs: dict[str, bytes], images: np.ndarray) -> None:
+    m4 = board(M4)
+    elf = firmware.build_firmware(m4.board)
+    before = (elf.stat().st_mtime_ns, elf.stat().st_ino, hashlib.sha256(elf.read_bytes()).hexdigest())
+    for model in MODELS:
+        real = run_on_target(blobs[model], M4, images[:2])
+        np.testing.assert_array_equal(real, Interpreter(blobs[model]).predict(images[:2]))
+    assert firmware.build_firmware(m4.board) == elf
+    assert before == (elf.stat().st_mtime_ns, elf.stat().st_ino, hashlib.sha256(elf.read_bytes()).hexdigest())
+
+
+def test_several_inputs_and_outputs() -> None:
+    file = make_blobs.floats()
+    interpreter = Interpreter(make_blobs.blob(file))
+    x = np.random.default_rng(0).normal(0, 1, (7, 8))
+    got = run_on_target(make_blobs.blob(file), M4, x)
+    expected = interpreter.predict(x)
+    assert isinstance(expected, dict) and got.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+def test_no_samples() -> None:
+    result = board(M4).run(make_blobs.blob(make_blobs.floats()), [np.empty((0, 8), np.float32)])
+    assert [output.shape for output in result.outputs] == [(0, 2, 4), (0, 2, 4)]
+
+
+# --- kernels ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_kernel(name: str) -> None:
+    """Best variants, then the reference alone: all give the bytes of the specification."""
+    machine = board(name)
+    seen: set[str] = set()
+    for bundle, file in kernel_files(SMALL.get(name, LARGE)):
+        for isas in ((), ("ref",)):
+            compare(dataclasses.replace(machine, isas=isas), bundle, file)
+        seen |= {case.kernel.name for case in bundle.cases}
+    assert len(seen) >= (80 if name in SMALL else 92)
+
+
+@cache
+def kernel_files(limits: tuple[int, int]) -> list[tuple[Bundle, bytes]]:
+    """The same for all boards of a size: the numpy oracle takes longer than the boards."""
+    cases = random_cases(7, 2 if limits in SMALL.values() else 5)
+    return [(bundle, blob(bundle)) for bundle in bundles(cases, *limits)]
+
+
+def compare(machine: QemuTarget, bundle: Bundle, file: bytes) -> None:
+    outputs = machine.run(file, inputs(bundle)).outputs
+    for case, output in zip(bundle.cases, outputs, strict=True):
+        assert output.tobytes() == case.expected, f"{machine.name} {machine.isas}: {case.kernel.name} {case.params}"
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_profile(blobs: dict[str, bytes], images: np.ndarray) -> None:
+    interpreter = Interpreter(blobs["larq"])
+    stored = interpreter.to_stored(images[:1])
+    stats = dataclasses.replace(board(M4), profile=True).run(blobs["larq"], stored).stats
+    assert [node.kernel for node in stats.nodes] == [node.kernel for node in interpreter.nodes]
+    assert stats.nodes[0].layer == interpreter.nodes[0].layer
+    counted = dataclasses.replace(board(M4), count_instructions=True).run(blobs["larq"], stored).stats
+    assert counted.instructions is not None and stats.instructions is not None
+    assert 0.9 < sum(node.instructions for node in stats.nodes) / counted.instructions < 1.1
+
+
+def test_counting_is_repeatable(blobs: dict[str, bytes], images: np.ndarray) -> None:
+    machine = dataclasses.replace(board(M4), count_instructions=True)
+    stored = Interpreter(blobs["larq"]).to_stored(images[:1])
+    counts = {machine.run(blobs["larq"], stored).stats.instructions for _ in range(2)}
+    assert max(counts) - min(counts) <= 100  # type: ignore[type-var, operator]
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_hostile_files_are_refused() -> None:
+    """Damage to any part gives the status that the host gives, never a crash."""
+    good = make_blobs.blob(make_blobs.bits())
+    stored = [np.zeros((1, 5, 5, 35), np.int8)]
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        bad = bytearray(good)
+        bad[rng.integers(len(bad))] ^= 1 << rng.integers(8)
+        with pytest.raises(dqnn.BlobError) as host:
+            Interpreter(bad)
+        with pytest.raises(RefusedError) as caught:
+            board(M4).run(bytes(bad), stored)
+        assert (caught.value.status, caught.value.node) == (host.value.status, host.value.node)
+
+
+def test_refusal_names_the_node() -> None:
+    file = make_blobs.floats()
+    file.constants = [b"123"]
+    with pytest.raises(
+        RefusedError, match="status kernel_constant, check constant_bytes, node 3, kernel prelu_f32"
+    ) as caught:
+        board(M4).run(make_blobs.blob(file), [np.zeros((1, 8), np.float32)])
+    assert (caught.value.status, caught.value.code, caught.value.node) == ("kernel_constant", 0x28, 3)
+
+
+def test_too_large_for_the_board() -> None:
+    file = make_blobs.floats()
+    file.arena = 1 << 24
+    with pytest.raises(RefusedError, match=r"needs 167[0-9]+ bytes of RAM, the board has [0-9]+ for it"):
+        board(M4).run(make_blobs.blob(file), [np.zeros((1, 8), np.float32)])
+    with pytest.raises(TargetError, match="has room for 16777216 beside the firmware"):
+        board(M4).run(bytes(1 << 25), [])
+
+
+def test_wrong_amount_of_input() -> None:
+    with pytest.raises(TargetError, match="the firmware reports input_length"):
+        board(M4).run(make_blobs.blob(make_blobs.floats()), [np.zeros((2, 3), np.float32)])
+
+
+def test_timeout(blobs: dict[str, bytes], images: np.ndarray) -> None:
+    machine = dataclasses.replace(board(M4), timeout=0.3)
+    firmware.build_firmware(machine.board)
+    with pytest.raises(TargetError, match=r"did not finish 100000 samples in 0\.3 s"):
+        machine.run(blobs["larq"], [np.zeros((100_000, 28, 28, 1), np.float32)])
+
+
+def test_unknown_targets() -> None:
+    with pytest.raises(TargetError, match="no target is named 'qemu:avr'; there are host, qemu:microbit, "):
+        find_target("qemu:avr")
+    with pytest.raises(TargetError, match="no instruction set is named sse"):
+        dataclasses.replace(board(M4), isas=("sse",)).run(
+            make_blobs.blob(make_blobs.floats()), [np.zeros((1, 8), "f4")]
+        )
+
+
+def test_missing_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        TargetError, match="qemu-system-arm not found; on Debian or Ubuntu: apt-get install qemu-system-arm"
+    ):
+        find_target(M4).run(b"", [])
+    machine = find_target(M4)
+    assert isinstance(machine, QemuTarget)
+    with pytest.raises(
+        TargetError, match=r"arm-none-eabi-gcc and cmake not found; .* gcc-arm-none-eabi libnewlib-arm-none-eabi cmake"
+    ):
+        firmware.build_firmware(machine.board)
