@@ -36,7 +36,7 @@ types() {
   ln -s "$PWD"/python_bindings/dqnn/* "$tree/dqnn/"
   ln -s "$PWD/exporter" "$tree/dqnn/exporter"
   ln -s "$PWD/schema/generated" "$tree/dqnn/schema"
-  MYPYPATH=$tree mypy --cache-dir build/mypy --strict -p dqnn && MYPYPATH=$tree mypy --cache-dir build/mypy --strict tools/*.py
+  MYPYPATH=$tree mypy --cache-dir build/mypy --strict -p dqnn && MYPYPATH=$tree:tests/models mypy --cache-dir build/mypy --strict tools/*.py
 }
 
 configure() { # configure DIR COMPILER OPTIONS...

@@ -1,6 +1,7 @@
 """Every optimized variant of a convolution gives the reference's bytes, on random shapes, parameters and data.
 
-Calls are made by the exporter's packing from random kernel-ready operators, so that the weight layouts are the real ones."""
+Calls are made by the exporter's packing from random kernel-ready operators, so that the weight layouts are the real
+ones."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from dqnn.exporter import packing
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 
-KERNELS = [k for k in _core.kernels() if k["family"] in ("conv", "conv_bitsliced", "depthwise") and len(k["variants"]) > 1]
+KERNELS = [
+    k for k in _core.kernels() if k["family"] in ("conv", "conv_bitsliced", "depthwise") and len(k["variants"]) > 1
+]
 ROUNDS = 60
 
 
@@ -45,7 +48,10 @@ def random_epilogue(out: Format, channels: int, taps: int, integer: bool, rng: n
             values[rng.random(channels) < 0.1] = rng.choice([-(2**31), 2**31 - 1])
             return ops.Threshold(values, rng.random(channels) < rng.choice([0.0, 0.5]))
         return ops.Threshold(t.astype(np.float32), rng.random(channels) < rng.choice([0.0, 0.5]))
-    scale, offset = rng.normal(0.0, 60 / spread, channels).astype(np.float32), rng.normal(0.0, 20.0, channels).astype(np.float32)
+    scale, offset = (
+        rng.normal(0.0, 60 / spread, channels).astype(np.float32),
+        rng.normal(0.0, 20.0, channels).astype(np.float32),
+    )
     if isinstance(out, F32):
         low, high = rng.choice([-np.inf, 0.0]), rng.choice([np.inf, 6.0])
         return ops.Affine(scale, offset, float(low), float(high))
@@ -78,7 +84,9 @@ def out_size(size: int, kernel: int, stride: int, dilation: int, pads: tuple[int
     return ((size - 1) * up + 1 + sum(pads) - (kernel - 1) * dilation - 1) // stride + 1
 
 
-def random_call(kernel: dict[str, Any], rng: np.random.Generator) -> tuple[ops.ConvKernel, TensorType, TensorType] | None:
+def random_call(
+    kernel: dict[str, Any], rng: np.random.Generator
+) -> tuple[ops.ConvKernel, TensorType, TensorType] | None:
     """A random operator for this kernel with its input and output types; None if the drawn shape does not exist."""
     depthwise, name = kernel["family"] == "depthwise", kernel["name"]
     groups = 1 if depthwise else int(rng.choice([1, 1, 1, 2, 3]))
@@ -100,10 +108,19 @@ def random_call(kernel: dict[str, Any], rng: np.random.Generator) -> tuple[ops.C
     fmt, out = random_format(kernel["input"], rng), random_format(kernel["output"], rng)
     integer = "f32" not in (kernel["input"], kernel["weights"])
     op = ops.ConvKernel(
-        random_weights(kernel["weights"], shape, integer, rng), random_epilogue(out, outputs, count, integer, rng), out, depthwise=depthwise,
-        stride=stride, dilation=dilation, padding=padding, pad_value=random_pad_value(fmt, rng), groups=groups, up=up, pool=pool,
+        random_weights(kernel["weights"], shape, integer, rng),
+        random_epilogue(out, outputs, count, integer, rng),
+        out,
+        depthwise=depthwise,
+        stride=stride,
+        dilation=dilation,
+        padding=padding,
+        pad_value=random_pad_value(fmt, rng),
+        groups=groups,
+        up=up,
+        pool=pool,
         horizontal=name.startswith("convh"),
-    )  # fmt: skip
+    )
     return op, TensorType((*size, channels), fmt), TensorType((full[0] // pool[0], full[1] // pool[1], outputs), out)
 
 
@@ -124,7 +141,13 @@ def test_variants_equal_reference(kernel: dict[str, Any]) -> None:
         op, x_type, y_type = call
         packed = packing.pack(op, (x_type,), y_type)
         assert packed.kernel == kernel["name"]
-        arguments = ([random_data(x_type, rng)], [tensor_def(x_type)], tensor_def(y_type), list(packed.constants), packed.params_bytes)
+        arguments = (
+            [random_data(x_type, rng)],
+            [tensor_def(x_type)],
+            tensor_def(y_type),
+            list(packed.constants),
+            packed.params_bytes,
+        )
         results = {isa: _core.run_kernel(kernel["id"], isa, *arguments) for isa in kernel["variants"]}
         for isa, output in results.items():
             assert output == results["ref"], f"{isa} differs from ref, seed {seed}: {x_type} -> {y_type}, {op}"

@@ -1,7 +1,8 @@
 """Exports a Keras model, runs it on the host interpreter and compares with Keras itself.
 
-A model whose output is quantized must agree element for element; a float output must agree to 1e-5 of the largest magnitude. A quantized
-output behind a float accumulation can flip where Keras' own value is within rounding of the decision; `ties` says how many elements may."""
+A model whose output is quantized must agree element for element; a float output to 1e-5 of the largest magnitude. A
+quantized output behind a float accumulation can flip where Keras' own value is within rounding of the decision; `ties`
+says how many elements may."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def assert_close(comparison: Comparison, tolerance: float = 1e-5) -> None:
 
 
 def randomize(model: Any, seed: int) -> Any:
-    """Gives every weight a value that exercises folding: batch norms with gammas of either sign (some zero) and centred means."""
+    """Gives every weight a value that exercises folding: batch norms with gammas of either sign (some zero) and
+    centred means."""
     rng = np.random.default_rng(seed)
     for layer in model.submodules:
         kind = type(layer).__name__

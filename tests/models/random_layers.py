@@ -1,6 +1,8 @@
-"""Random layers: a configuration, the hypothesis strategy that draws it, the Keras model it means, and the comparison with Keras.
+"""Random layers: a configuration, the hypothesis strategy that draws it, the Keras model it means, and the comparison
+with Keras.
 
-Run as a program for a long search: `python tests/models/random_layers.py --draws 20000 --seed 1` prints every configuration that
+Run as a program for a long search: `python tests/models/random_layers.py --draws 20000 --seed 1` prints every
+configuration that
 disagrees, ready to become a named regression in test_random_layers.py."""
 
 from __future__ import annotations
@@ -53,13 +55,37 @@ class Config:
 
 LARQ_INPUTS = (None, "ste_sign", "ste_sign", "ste_sign", "approx_sign", "dorefa")
 LARQ_KERNELS = ("ste_sign", "ste_sign", "ste_sign", "magnitude_aware_sign", "dorefa", "ste_tern", None)
-QKERAS_INPUTS = (None, "binary(alpha=1)", "binary(alpha=1)", "quantized_bits(8,0,alpha=1)", "quantized_bits(8,2,alpha=1)", "quantized_relu(8,0)", "ternary(alpha=1)")
+QKERAS_INPUTS = (
+    None,
+    "binary(alpha=1)",
+    "binary(alpha=1)",
+    "quantized_bits(8,0,alpha=1)",
+    "quantized_bits(8,2,alpha=1)",
+    "quantized_relu(8,0)",
+    "ternary(alpha=1)",
+)
 QKERAS_KERNELS = (
-    "binary(alpha=1)", "binary(alpha=1)", "binary(alpha='auto')", "binary(alpha='auto_po2')", "binary(alpha=0.5)", "stochastic_binary(alpha=1)",
-    "quantized_bits(8,0,alpha=1)", "quantized_bits(8,0,alpha='auto')", "quantized_bits(8,0,alpha='auto_po2')", "ternary(alpha=1)", None,
+    "binary(alpha=1)",
+    "binary(alpha=1)",
+    "binary(alpha='auto')",
+    "binary(alpha='auto_po2')",
+    "binary(alpha=0.5)",
+    "stochastic_binary(alpha=1)",
+    "quantized_bits(8,0,alpha=1)",
+    "quantized_bits(8,0,alpha='auto')",
+    "quantized_bits(8,0,alpha='auto_po2')",
+    "ternary(alpha=1)",
+    None,
 )
 QKERAS_BIASES = ("none", "float", "binary(alpha=1)", "quantized_bits(8,1,alpha=1)")
-OUTPUTS = (None, "binary(alpha=1)", "binary(alpha=1)", "quantized_bits(8,2,alpha=1)", "quantized_relu(8,2)", "quantized_tanh(8)")
+OUTPUTS = (
+    None,
+    "binary(alpha=1)",
+    "binary(alpha=1)",
+    "quantized_bits(8,2,alpha=1)",
+    "quantized_relu(8,2)",
+    "quantized_tanh(8)",
+)
 ACTIVATIONS = (None, None, None, "relu", "leaky_relu", "relu6", "tanh", "prelu")
 
 
@@ -99,7 +125,8 @@ def configs(draw: st.DrawFn) -> Config:
         multiplier=draw(st.sampled_from((1, 1, 1, 2, 3))) if kind == "depthwise" else 1,
         padding=padding, pad_values=draw(st.sampled_from(pads)) if kind != "transposed" else 0.0,
         pool=draw(st.sampled_from((None, None, "before_bn", "after_bn"))) if valid_map else None,
-        batch_norm=draw(st.booleans()), activation=draw(st.sampled_from(ACTIVATIONS)), output=draw(st.sampled_from(OUTPUTS)),
+        batch_norm=draw(st.booleans()), activation=draw(st.sampled_from(ACTIVATIONS)),
+        output=draw(st.sampled_from(OUTPUTS)),
         seed=draw(st.integers(0, 2**31 - 1)),
     )  # fmt: skip
 
@@ -136,7 +163,10 @@ def _activation(name: str | None, x: Any) -> Any:
     if name == "relu6":
         return layers.ReLU(6.0)(x)
     if name == "prelu":
-        return layers.PReLU(alpha_initializer=tf.keras.initializers.RandomUniform(-0.5, 0.5, seed=1), shared_axes=list(range(1, len(x.shape) - 1)) or None)(x)
+        return layers.PReLU(
+            alpha_initializer=tf.keras.initializers.RandomUniform(-0.5, 0.5, seed=1),
+            shared_axes=list(range(1, len(x.shape) - 1)) or None,
+        )(x)
     return layers.Activation(name)(x) if name else x
 
 
@@ -154,11 +184,28 @@ def _layer(config: Config) -> Any:
     if config.kind == "dense":
         return qkeras.QDense(config.units, kernel_quantizer=kernel, **common)
     if config.kind == "conv":
-        return qkeras.QConv2D(config.units, config.size, kernel_quantizer=kernel, dilation_rate=config.dilation, groups=config.groups, **common, **spatial)
+        return qkeras.QConv2D(
+            config.units,
+            config.size,
+            kernel_quantizer=kernel,
+            dilation_rate=config.dilation,
+            groups=config.groups,
+            **common,
+            **spatial,
+        )
     if config.kind == "depthwise":
-        return qkeras.QDepthwiseConv2D(config.size, depthwise_quantizer=kernel, depth_multiplier=config.multiplier, dilation_rate=config.dilation, **common, **spatial)
+        return qkeras.QDepthwiseConv2D(
+            config.size,
+            depthwise_quantizer=kernel,
+            depth_multiplier=config.multiplier,
+            dilation_rate=config.dilation,
+            **common,
+            **spatial,
+        )
     if config.kind == "separable":
-        return qkeras.QSeparableConv2D(config.units, config.size, depthwise_quantizer=kernel, pointwise_quantizer=kernel, **common, **spatial)
+        return qkeras.QSeparableConv2D(
+            config.units, config.size, depthwise_quantizer=kernel, pointwise_quantizer=kernel, **common, **spatial
+        )
     return qkeras.QConv2DTranspose(config.units, config.size, kernel_quantizer=kernel, **common, **spatial)
 
 
@@ -171,12 +218,27 @@ def _larq_layer(config: Config, common: dict[str, Any], spatial: dict[str, Any])
         return lq.layers.QuantConv2DTranspose(config.units, config.size, kernel_quantizer=kernel, **common, **spatial)
     padded = {**spatial, "pad_values": config.pad_values}
     if config.kind == "conv":
-        return lq.layers.QuantConv2D(config.units, config.size, kernel_quantizer=kernel, dilation_rate=config.dilation, groups=config.groups, **common, **padded)
+        return lq.layers.QuantConv2D(
+            config.units,
+            config.size,
+            kernel_quantizer=kernel,
+            dilation_rate=config.dilation,
+            groups=config.groups,
+            **common,
+            **padded,
+        )
     if config.kind == "depthwise":
         return lq.layers.QuantDepthwiseConv2D(
-            config.size, depthwise_quantizer=kernel, depth_multiplier=config.multiplier, dilation_rate=config.dilation, **common, **padded
+            config.size,
+            depthwise_quantizer=kernel,
+            depth_multiplier=config.multiplier,
+            dilation_rate=config.dilation,
+            **common,
+            **padded,
         )
-    return lq.layers.QuantSeparableConv2D(config.units, config.size, depthwise_quantizer=kernel, pointwise_quantizer=kernel, **common, **padded)
+    return lq.layers.QuantSeparableConv2D(
+        config.units, config.size, depthwise_quantizer=kernel, pointwise_quantizer=kernel, **common, **padded
+    )
 
 
 def _randomize_biases(model: Any, number: int) -> None:
@@ -243,7 +305,13 @@ def search(draws: int, number: int) -> int:
     start = time.monotonic()
 
     @seed(number)
-    @settings(max_examples=draws, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=draws,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(configs())
     def run(config: Config) -> None:
         seen["draws"] += 1
@@ -263,7 +331,10 @@ def search(draws: int, number: int) -> int:
             print(f"{verdict.problem}\n  {config}", flush=True)
         if seen["draws"] % 200 == 0:
             tf.keras.backend.clear_session()
-            print(f"# {seen['draws']} draws, {len(found)} findings, {time.monotonic() - start:.0f} s, {dict(seen)}", flush=True)
+            print(
+                f"# {seen['draws']} draws, {len(found)} findings, {time.monotonic() - start:.0f} s, {dict(seen)}",
+                flush=True,
+            )
 
     run()
     print(f"# {seen['draws']} draws, {len(found)} findings, {time.monotonic() - start:.0f} s, {dict(seen)}")

@@ -1,52 +1,16 @@
-"""The vendor's published type combinations, and Keras models that have exactly these formats.
-
-A row is (name, input, weights, output, bias) with formats s1, s8, f32; `bias` s32 marks the TFLite int8 rows, which test_tflite_rows.py holds
-against TFLite itself. Names and order are those of the support table in docs/."""
+"""Keras models that have exactly the formats of a published row."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import larq as lq
 import qkeras
 import tensorflow as tf
+from published import Row
 
 layers = tf.keras.layers
 
-
-@dataclass(frozen=True)
-class Row:
-    """One published combination; `dorefa` rows use Larq's 8-bit DoReFa for input and kernel."""
-
-    name: str
-    input: str
-    weights: str
-    output: str
-    bias: str
-    dorefa: bool = False
-
-
-DENSE = tuple(
-    Row(f"D{i}", *formats)
-    for i, formats in enumerate(
-        (
-            ("s1", "s1", "s1", "s1"), ("s1", "s1", "s1", "f32"), ("s1", "s8", "s1", "s1"), ("s1", "s1", "s8", "s8"),
-            ("s1", "s8", "s8", "s8"), ("s1", "s1", "f32", "s1"), ("s1", "s1", "f32", "f32"), ("s1", "s8", "f32", "s8"),
-            ("s1", "f32", "f32", "f32"), ("s8", "s1", "s1", "s1"), ("s8", "s1", "s8", "s1"), ("s8", "s1", "f32", "s1"),
-            ("s8", "s8", "s8", "s8"), ("s8", "s8", "s8", "s32"), ("s8", "s1", "f32", "f32"), ("f32", "s1", "s1", "s1"),
-            ("f32", "s1", "s1", "f32"), ("f32", "s1", "f32", "s1"), ("f32", "s1", "f32", "f32"),
-        ),
-        start=1,
-    )
-)
-CONV = (
-    Row("C1", "s1", "s1", "s1", "s1"), Row("C2", "s1", "s1", "s8", "s8"), Row("C3", "s1", "s1", "s8", "f32"), Row("C4", "s1", "s1", "f32", "f32"),
-    Row("C5", "s8", "s8", "s1", "s8"), Row("C6", "s8", "s8", "s1", "none", dorefa=True), Row("C7", "s8", "s8", "s8", "s8"),
-    Row("C8", "s8", "s8", "s8", "s32"),
-)
-FORMATS = ("s1", "s8", "f32")
-ALL_27 = tuple(Row(f"{a}x{w}_{o}", a, w, o, "f32") for a in FORMATS for w in FORMATS for o in FORMATS)
 
 _ACTIVATION = {"s1": "binary(alpha=1)", "s8": "quantized_bits(8,2,alpha=1)"}
 _INPUT = {"s1": "binary(alpha=1)", "s8": "quantized_bits(8,0,alpha=1)"}
@@ -54,8 +18,19 @@ _KERNEL = {"s1": "binary(alpha=1)", "s8": "quantized_bits(8,0,alpha=1)", "f32": 
 _BIAS = {"s1": "binary(alpha=1)", "s8": "quantized_bits(8,1,alpha=1)", "f32": None}
 
 
-def build(row: Row, kind: str, *, bias: bool, batch_norm: bool, pool: bool = False, shape: tuple[int, ...] = (7, 6, 35), units: int = 37, **options: Any) -> Any:
-    """A Keras model of one layer of `kind` (dense, conv, pointwise, depthwise, transposed) with the row's formats around it."""
+def build(
+    row: Row,
+    kind: str,
+    *,
+    bias: bool,
+    batch_norm: bool,
+    pool: bool = False,
+    shape: tuple[int, ...] = (7, 6, 35),
+    units: int = 37,
+    **options: Any,
+) -> Any:
+    """A Keras model of one layer of `kind` (dense, conv, pointwise, depthwise, transposed) with the row's formats
+    around it."""
     x = inputs = layers.Input(shape)
     if row.dorefa:
         x = _dorefa_layer(kind, units, options)(x)

@@ -1,4 +1,5 @@
-"""Random layer configurations against Keras. DQNN_LAYER_DRAWS sets how many (default 150); longer searches: random_layers.py."""
+"""Random layer configurations against Keras. DQNN_LAYER_DRAWS sets how many (default 150); longer searches:
+random_layers.py."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def _transposed_works() -> Iterator[None]:
         del array_ops.stack
 
 
-@settings(max_examples=int(os.environ.get("DQNN_LAYER_DRAWS", "150")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=int(os.environ.get("DQNN_LAYER_DRAWS", "150")), deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(configs())
 def test_random_layer_agrees_with_keras(config: Config) -> None:
     try:

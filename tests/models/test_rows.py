@@ -13,13 +13,16 @@ pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tf
 
 from compare import Comparison, assert_close, compare, randomize  # noqa: E402
-from rows import ALL_27, CONV, DENSE, Row, build  # noqa: E402
+from published import ALL_27, CONV, DENSE, Row  # noqa: E402
+from rows import build  # noqa: E402
 
 FLAT = (67,)
 MAP = (7, 6, 35)
 
 
-def _check(row: Row, kind: str, shape: tuple[int, ...], *, bias: bool, batch_norm: bool, pool: bool = False, **options: Any) -> Comparison:
+def _check(
+    row: Row, kind: str, shape: tuple[int, ...], *, bias: bool, batch_norm: bool, pool: bool = False, **options: Any
+) -> Comparison:
     rng = np.random.default_rng(11)
     model = build(row, kind, bias=bias, batch_norm=batch_norm, pool=pool, shape=shape, **options)
     randomize(model, seed=2)
@@ -29,7 +32,9 @@ def _check(row: Row, kind: str, shape: tuple[int, ...], *, bias: bool, batch_nor
     _assert_agrees(row, comparison)
     names = {node.kernel for node in comparison.result.report.model.nodes}
     formats = f"_{row.input}_{row.weights}_{row.output}"
-    assert any(name.endswith(formats) for name in names), f"{row.name} asked for {formats}, the export chose {sorted(names)}"
+    assert any(name.endswith(formats) for name in names), (
+        f"{row.name} asked for {formats}, the export chose {sorted(names)}"
+    )
     return comparison
 
 
@@ -43,8 +48,10 @@ def _assert_agrees(row: Row, comparison: Comparison) -> None:
     flips = int(np.count_nonzero(difference))
     if row.output == "s8":
         assert difference.max(initial=0.0) <= step, "an s8 output differs by more than one step"
-    # Keras sums floats in another order: an accumulator on a rounding boundary may fall to the other side (counted, at most 1 in 1,000).
-    # Integer sums through a float32 batch norm to s8 can meet such a boundary too; s1 outputs of integer sums must all agree.
+    # Keras sums floats in another order: an accumulator on a rounding boundary may fall to the other side (counted,
+    # at most 1 in 1,000).
+    # Integer sums through a float32 batch norm to s8 can meet such a boundary too; s1 outputs of integer sums must
+    # all agree.
     allowed = difference.size // 1000 if float_sum or row.output == "s8" else 0
     assert flips <= allowed, f"{flips} of {difference.size} elements differ from Keras"
 
@@ -92,7 +99,9 @@ def test_all_27_transposed(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     _check(row, "transposed", (4, 5, 9), bias=True, batch_norm=True, units=11, strides=2, padding="same")
 
 
-@pytest.mark.parametrize("options", [{"strides": 2, "padding": "same"}, {"dilation_rate": 2}, {"padding": "same"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"strides": 2, "padding": "same"}, {"dilation_rate": 2}, {"padding": "same"}], ids=str
+)
 @pytest.mark.parametrize("row", ALL_27, ids=lambda row: row.name)
 def test_all_27_padding_stride_dilation(row: Row, options: dict[str, Any]) -> None:
     _check(row, "conv", MAP, bias=False, batch_norm=True, **options)

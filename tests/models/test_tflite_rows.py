@@ -30,7 +30,10 @@ def _run(layer: Int8Layer, op: ops.ConvKernel) -> np.ndarray[Any, Any]:
     x_def = (x_type.shape, 1, layer.input_scale, layer.input_zero)
     y_def = (y_type.shape, 1, layer.output_scale, layer.output_zero)
     outputs = [
-        _core.run_kernel(kernel["id"], "ref", [sample.tobytes()], [x_def], y_def, list(packed.constants), packed.params_bytes) for sample in layer.x
+        _core.run_kernel(
+            kernel["id"], "ref", [sample.tobytes()], [x_def], y_def, list(packed.constants), packed.params_bytes
+        )
+        for sample in layer.x
     ]
     return np.stack([np.frombuffer(y, np.int8).reshape(layer.y.shape[1:]) for y in outputs])
 
@@ -48,7 +51,9 @@ def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def test_d14_dense_is_bit_exact_with_tflite(seed: int) -> None:
     layer = convert(layers.Dense(13), (45,), seed)
     weights = ops.Weights("s8", layer.weights[:, None, None, :])
-    np.testing.assert_array_equal(_run(layer, ops.ConvKernel(weights, _fixed_point(layer), S8(layer.output_scale, layer.output_zero))), layer.y)
+    np.testing.assert_array_equal(
+        _run(layer, ops.ConvKernel(weights, _fixed_point(layer), S8(layer.output_scale, layer.output_zero))), layer.y
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2])

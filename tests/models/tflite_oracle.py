@@ -1,5 +1,7 @@
-"""TFLite int8 layers: converts a float Keras layer with post-training quantization, runs TFLite's reference kernels on random int8 inputs,
-and gives the layer's numbers (weights, bias, scales) so that the same integers can go through our fixed-point kernels."""
+"""TFLite int8 layers: converts a float Keras layer with post-training quantization, runs TFLite's reference kernels
+on random int8 inputs,
+and gives the layer's numbers (weights, bias, scales) so that the same integers can go through our fixed-point
+kernels."""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def convert(layer: Any, shape: tuple[int, ...], seed: int) -> Int8Layer:
     layer.set_weights([rng.normal(0.0, 0.5, w.shape).astype(np.float32) for w in layer.get_weights()])
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([rng.uniform(-1.0, 3.0, (1, *shape)).astype(np.float32)] for _ in range(20))
+    converter.representative_dataset = lambda: (
+        [rng.uniform(-1.0, 3.0, (1, *shape)).astype(np.float32)] for _ in range(20)
+    )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
     interpreter = tf.lite.Interpreter(
@@ -57,8 +61,16 @@ def convert(layer: Any, shape: tuple[int, ...], seed: int) -> Int8Layer:
 def _collect(interpreter: Any, shape: tuple[int, ...], rng: np.random.Generator) -> Int8Layer:
     source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     constants = [d for d in interpreter.get_tensor_details() if d["index"] not in (source["index"], sink["index"])]
-    bias = next(d for d in constants if d["dtype"] == np.int32 and len(d["shape"]) == 1 and len(d["quantization_parameters"]["scales"]))
-    weights = next(d for d in constants if d["dtype"] == np.int8 and len(d["shape"]) >= 2 and len(d["quantization_parameters"]["scales"]))
+    bias = next(
+        d
+        for d in constants
+        if d["dtype"] == np.int32 and len(d["shape"]) == 1 and len(d["quantization_parameters"]["scales"])
+    )
+    weights = next(
+        d
+        for d in constants
+        if d["dtype"] == np.int8 and len(d["shape"]) >= 2 and len(d["quantization_parameters"]["scales"])
+    )
     (in_scale, in_zero), (out_scale, out_zero) = source["quantization"], sink["quantization"]
     count = len(interpreter.get_tensor(bias["index"]))
     scales = np.broadcast_to(weights["quantization_parameters"]["scales"].astype(np.float64), (count,))

@@ -1,7 +1,7 @@
 """Small models in the style of the published binary networks, with random weights.
 
-Each builder returns a Keras model of 32x32x3 input (sizes shrunk so that a test takes seconds). The structures follow the papers: what is
-binary, where batch norm, pooling, shortcut and activation stand; widths and depths do not."""
+Each builder returns a Keras model of 32x32x3 input (sizes shrunk so that a test takes seconds). The structures follow
+the papers: what is binary, where batch norm, pooling, shortcut and activation stand; widths and depths do not."""
 
 from __future__ import annotations
 
@@ -135,14 +135,16 @@ def meliusnet() -> Any:
 
 
 def _slice_channels(x: Any, first: int, last: int) -> Any:
-    """Channels [first, last) of a map, with layers alone: a permutation brings channels to the rows that Cropping2D cuts."""
+    """Channels [first, last) of a map, with layers alone: a permutation brings channels to the rows that Cropping2D
+    cuts."""
     moved = layers.Permute((3, 1, 2))(x)
     cut = layers.Cropping2D(((first, int(x.shape[-1]) - last), (0, 0)))(moved)
     return layers.Permute((2, 3, 1))(cut)
 
 
 def quicknet() -> Any:
-    """QuickNet: stem with depthwise convolution, residual binary convolutions with ReLU before batch norm, pooled transitions."""
+    """QuickNet: stem with depthwise convolution, residual binary convolutions with ReLU before batch norm, pooled
+    transitions."""
     options = {**BINARY, "padding": "same", "pad_values": 1.0, "activation": "relu"}
     x = inputs = layers.Input(IMAGE)
     x = layers.Activation("relu")(_bn(layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(x)))
@@ -160,7 +162,8 @@ def quicknet() -> Any:
 
 
 def qkeras_cnn() -> Any:
-    """A QKeras classifier as its tutorial builds them: 8-bit kernels and biases, quantized_relu activations, pooling, float softmax."""
+    """A QKeras classifier as its tutorial builds them: 8-bit kernels and biases, quantized_relu activations, pooling,
+    float softmax."""
     kernel = {"kernel_quantizer": "quantized_bits(8,0,1,alpha=1)", "bias_quantizer": "quantized_bits(8,2,1,alpha=1)"}
     x = inputs = layers.Input(IMAGE)
     x = qkeras.QActivation("quantized_bits(8,0,alpha=1)")(x)
@@ -190,5 +193,14 @@ def mixed() -> Any:
 
 
 ZOO: tuple[Callable[[], Any], ...] = (
-    binary_net, binary_alexnet, xnor_net, birealnet, binary_densenet, real_to_binary, meliusnet, quicknet, qkeras_cnn, mixed,
+    binary_net,
+    binary_alexnet,
+    xnor_net,
+    birealnet,
+    binary_densenet,
+    real_to_binary,
+    meliusnet,
+    quicknet,
+    qkeras_cnn,
+    mixed,
 )
