@@ -53,8 +53,8 @@ def row_test(row: Row, test: str) -> str:
 def published_rows() -> Iterator[str]:
     """Published row -> kernel -> test."""
     yield "## Published combinations\n"
-    yield "The rows of the vendor's documentation (dense D1-D19, convolution C1-C8). Dense is a 1x1 convolution. The bias"
-    yield "is optional everywhere, and batch normalization always folds in. Binary pairs with few outputs take"
+    yield "The rows of the vendor's documentation (dense D1-D19, convolution C1-C8). Dense is a 1x1 convolution."
+    yield "The bias is optional everywhere, and batch normalization always folds in. Binary pairs with few outputs take"
     yield "`convh_...`, the horizontal layout.\n"
     for rows, test in ((DENSE, "test_dense_row"), (CONV, "test_conv_row")):
         header = ("row", "input", "weights", "output", "bias", "kernel", "test")
@@ -69,8 +69,8 @@ def row_cells(row: Row, test: str) -> tuple[str, ...]:
 def kernel_grid(kernels: Sequence[KernelRow]) -> Iterator[str]:
     """Every kernel with its variants, by family."""
     yield "## Kernels\n"
-    yield "Every row of `interpreter_c/src/kernels.def`. Variants give the same bytes; a runtime takes the best one that"
-    yield "its core has when it loads a file.\n"
+    yield "Every row of `interpreter_c/src/kernels.def`. Variants give the same bytes; a runtime takes the best one"
+    yield "that its core has when it loads a file.\n"
     optimized = {kernel["name"]: [v for v in declared(kernel["name"]) if v != "ref"] for kernel in kernels}
     rows = [
         (
