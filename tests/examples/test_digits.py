@@ -59,9 +59,7 @@ def test_stored_outputs_are_what_keras_computes(digits: Path) -> None:
     np.testing.assert_allclose(model.predict(data["x"], verbose=0), data["keras_larq"], rtol=1e-5, atol=1e-7)
 
 
-def test_c_example_equals_python(
-    repo: Path, digits: Path, tmp_path: Path, require_tool: Callable[[str], str]
-) -> None:
+def test_c_example_equals_python(repo: Path, digits: Path, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
     from dqnn import Interpreter, export
 
     cmake = require_tool("cmake")
