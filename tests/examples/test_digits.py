@@ -1,4 +1,5 @@
-"""The files of examples/digits are what their page says, and the C example computes what the Python package computes."""
+"""The files of examples/digits are what their page says, and the C example computes what the Python package
+computes."""
 
 from __future__ import annotations
 
