@@ -159,14 +159,17 @@ def export_command(
 @refusals
 def inspect_command(model: Path, as_json: bool) -> None:
     """Show what is in a .dqnn file."""
-    from .inspect import read, to_json
+    from .inspect import NotAModelError, read, to_json, verdict
     from .inspect_view import render
 
     view = read(model)
+    refusal = verdict(model.read_bytes())
     if as_json:
-        click.echo(json.dumps(to_json(view), indent=2))
+        click.echo(json.dumps({**to_json(view), "refused": refusal}, indent=2))
     else:
         render(view, console())
+    if refusal:
+        raise NotAModelError(f"{model}: the interpreter refuses it: {refusal}")
 
 
 @click.command("version", context_settings=CONTEXT)

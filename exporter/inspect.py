@@ -116,9 +116,35 @@ def parse(blob: bytes) -> ModelView:
     if not model.ModelBufferHasIdentifier(payload, 0) or IDENTIFIER not in payload[:8]:
         raise NotAModelError("the payload is not a dqnn model")
     try:
-        return _model(prefix, payload, model.GetRootAs(payload, 0))
-    except (struct.error, IndexError, TypeError, ValueError, UnicodeDecodeError) as error:
+        view = _model(prefix, payload, model.GetRootAs(payload, 0))
+    except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
         raise NotAModelError(f"the payload cannot be read: {error}") from error
+    _check_indices(view)
+    return view
+
+
+def _check_indices(view: ModelView) -> None:
+    """What the views of a file rely on; everything else is for the C verifier."""
+    tensors, constants = len(view.tensors), len(view.constants)
+    used = [port.tensor for port in (*view.inputs, *view.outputs)]
+    used += [tensor for node in view.nodes for tensor in (*node.inputs, node.output)]
+    if any(tensor >= tensors for tensor in used):
+        raise NotAModelError("a node or port names a tensor that is not there")
+    if any(constant >= constants for node in view.nodes for constant in node.constants):
+        raise NotAModelError("a node names a constant that is not there")
+    if not all(tensor.type.shape for tensor in view.tensors):
+        raise NotAModelError("a tensor has no dimensions")
+
+
+def verdict(blob: bytes) -> str:
+    """What the C verifier says, empty if it accepts the file."""
+    from dqnn import _core
+
+    try:
+        _core.verify(blob)
+    except _core.BlobError as error:
+        return str(error)
+    return ""
 
 
 def read(path: Path) -> ModelView:

@@ -7,8 +7,10 @@ import os
 import resource
 import shutil
 import stat
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,15 @@ def test_inspect_refuses_what_is_damaged(cli: Cli, larq: Path, tmp_path: Path) -
     refused(cli("inspect", larq), "not a .dqnn file")
     refused(cli("inspect", tmp_path), "directory")
     refused(cli("inspect", "none.dqnn"), "none.dqnn")
+
+
+def test_inspect_shows_what_the_interpreter_refuses(cli: Cli) -> None:
+    blob = bytearray((GOLDEN / "moves.dqnn").read_bytes())
+    struct.pack_into("<I", blob, 20, 16)  # an arena of 16 bytes
+    struct.pack_into("<I", blob, 60, zlib.crc32(blob[:60]))
+    Path("small.dqnn").write_bytes(blob)
+    refused(cli("inspect", "small.dqnn"), "Tensors", "the interpreter refuses it", "tensor_place")
+    assert json.loads(cli("inspect", "small.dqnn", "--json").stdout)["refused"]
 
 
 # --- run --------------------------------------------------------------------------------------------------------------

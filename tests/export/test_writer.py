@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -9,11 +13,12 @@ import pytest
 from export.kernel_calls import random_stored, stored_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import dqnn
 from dqnn import _core
-from dqnn.exporter.inspect import NotAModelError, parse
-from dqnn.exporter.inspect_view import lives, memory_map
+from dqnn.exporter.inspect import NotAModelError, parse, to_json
+from dqnn.exporter.inspect_view import lives, memory_map, render
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph, Node
@@ -220,3 +225,22 @@ def test_a_call_that_no_kernel_takes_names_its_layer() -> None:
     build.types[name] = TensorType((4, 4, 9), S1())
     with pytest.raises(WriteError, match=r"layer layer_v0: .*conv_f32_s1_s1"):
         write(build.graph(name), producer="test")
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 10**6))
+def test_reading_hostile_files_ends_in_a_sentence(seed: int) -> None:
+    """Changed bytes under valid checksums: shown or refused, never another exception."""
+    rng = np.random.default_rng(seed)
+    build = Builder(7)
+    blob = bytearray(write(build.graph(build.conv(build.input((5, 5, 3), F32()), 8, S1())), producer="t").blob)
+    for _ in range(int(rng.integers(1, 4))):
+        blob[int(rng.integers(64, 64 + 700)) % len(blob)] = int(rng.integers(256))
+    struct.pack_into("<I", blob, 16, zlib.crc32(blob[64:]))
+    struct.pack_into("<I", blob, 60, zlib.crc32(blob[:60]))
+    try:
+        view = parse(bytes(blob))
+    except NotAModelError:
+        return
+    render(view, Console(file=StringIO()))
+    json.dumps(to_json(view))
