@@ -219,11 +219,13 @@ const KernelRow &kernel_row(unsigned id) {
 uint32_t host_isa_mask() {
   uint32_t mask = (1u << DQNN_ISA_ref) | (1u << DQNN_ISA_portable);
 #if defined(__x86_64__) && defined(__GNUC__)
+  // As many features as the options in interpreter_c/kernels/sources.cmake let the compiler use.
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt")) {
     mask |= 1u << DQNN_ISA_avx2;
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    mask |= 1u << DQNN_ISA_avx512;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+      mask |= 1u << DQNN_ISA_avx512;
+    }
   }
 #endif
   return mask;
