@@ -3,7 +3,9 @@
 * Dequantize of f32, Reshape to the same shape, View that copies, Scale by 1, Clip to (-inf, inf), Pad by nothing, a
   1x1 pool: dropped.
 * A second quantizer whose result is always its input (sign of s1, an s8 quantizer on its own format) is dropped.
-* relu becomes Clip(0, inf); a Reshape of a Reshape is one Reshape; LeakyReLU and ELU keep their name.
+* relu becomes Clip(0, inf); a Reshape of a Reshape is one Reshape, a max pool of a max pool one pool where windows
+  neither overlap nor reach out (floor(floor(n / a) / b) = floor(n / ab)), a View of a View one View unless both
+  repeat; LeakyReLU and ELU keep their name.
 * Two equal operators on the same value are computed once, so a value quantized twice in the same way stays fusable."""
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ def _simplify(editor: Editor, node: Node) -> bool:
         return True
     if isinstance(node.op, ops.Reshape):
         return _merge_reshape(editor, node)
-    return False
+    if isinstance(node.op, ops.View):
+        return _merge_view(editor, node)
+    return isinstance(node.op, ops.MaxPool) and _merge_pool(editor, node)
 
 
 def _does_nothing(op: ops.Op, kind: TensorType) -> bool:
@@ -80,6 +84,47 @@ def _merge_reshape(editor: Editor, node: Node) -> bool:
         return False
     editor.put(node.op, before.inputs, node.output, [*before.layers, *node.layers])
     return True
+
+
+def _merge_pool(editor: Editor, node: Node) -> bool:
+    before = editor.nodes.get(node.inputs[0])
+    if before is None or editor.only_consumer(before.output) is None or not isinstance(before.op, ops.MaxPool):
+        return False
+    assert isinstance(node.op, ops.MaxPool)
+    if not (_is_plain(before.op) and _is_plain(node.op)):
+        return False
+    size = (before.op.size[0] * node.op.size[0], before.op.size[1] * node.op.size[1])
+    editor.drop([before])
+    editor.put(ops.MaxPool(size, size), before.inputs, node.output, [*before.layers, *node.layers])
+    return True
+
+
+def _merge_view(editor: Editor, node: Node) -> bool:
+    before = editor.nodes.get(node.inputs[0])
+    if before is None or not isinstance(before.op, ops.View) or not isinstance(node.op, ops.View):
+        return False
+    walks = [_walk(before.op, node.op, k) for k in range(len(node.op.axis))]
+    known = [walk for walk in walks if walk is not None]
+    if len(known) < len(walks):
+        return False
+    axis, start, step, repeat = zip(*known, strict=True)
+    merged = ops.View(node.op.shape, axis, start, step, repeat)
+    editor.put(merged, before.inputs, node.output, [*before.layers, *node.layers])
+    return True
+
+
+def _walk(inner: ops.View, outer: ops.View, k: int) -> tuple[int, int, int, int] | None:
+    """axis, start, step, repeat of output axis k through both: s_i + ((s_o + (i / r_o) * d_o) / r_i) * d_i."""
+    a = outer.axis[k]
+    axis, start, step, repeat = inner.axis[a], inner.start[a], inner.step[a], inner.repeat[a]
+    if repeat == 1:
+        return axis, start + outer.start[k] * step, outer.step[k] * step, outer.repeat[k]
+    straight = (outer.start[k], outer.step[k], outer.repeat[k]) == (0, 1, 1)
+    return (axis, start, step, repeat) if straight else None
+
+
+def _is_plain(op: ops.MaxPool) -> bool:
+    return op.size == op.stride and op.padding == ((0, 0), (0, 0))
 
 
 def _share_equal(editor: Editor) -> bool:

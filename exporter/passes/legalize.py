@@ -3,6 +3,7 @@
 * Softmax reads f32.
 * Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named
   fallback.
+* A kernel that the front end could not store in its quantizer's codes is a named fallback.
 * A convolution whose integer sums could leave int32 works on f32: a named fallback.
 * Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all
   were quantized).
@@ -69,8 +70,11 @@ def _legalize_pad(editor: Editor, node: Node, context: Context) -> None:
 def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     op = node.op
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
+    if op.weights.note:
+        remedy = "use alpha=1, or a quantizer with one scale per output channel"
+        context.fallback(node, "weights stored as f32", op.weights.note, remedy)
     fmt = editor.types[node.inputs[0]].fmt
-    if largest_sum(op, fmt) > INT32_MAX:
+    if largest_sum(op, fmt) >= INT32_MAX:
         _read_floats(editor, node)
         reason = "its sums could leave 32 bits"
         context.fallback(node, f"input read as f32 instead of {fmt}", reason, "split the layer, or use s1 weights")

@@ -29,6 +29,7 @@ from dqnn.exporter.passes import Options
 
 POOL = ops.MaxPool((2, 2), (2, 2))
 OVERLAPPING = ops.MaxPool((3, 3), (2, 2))
+OVERLAPPING_2 = ops.MaxPool((2, 2), (1, 1))
 SHAPE = (9, 8, 5)
 FORMATS: dict[str, Format] = {"s1": S1(), "s8": S8(1 / 16, 3), "f32": F32()}
 OUTPUTS: dict[str, list[ops.Op]] = {"s1": [SIGN], "s8": [ops.Quantize(S8(0.5, -3))], "f32": []}
@@ -152,7 +153,7 @@ def test_what_one_kernel_takes(steps: list[ops.Op]) -> None:
         ([ops.Unary("sigmoid"), BYTE], ["ConvKernel", "Unary", "ChannelKernel"]),
         ([ops.Unary("abs"), ops.Scale(1.0, -2.0), SIGN], ["ConvKernel", "Unary", "ChannelKernel"]),
         ([ops.Clip(0, 6), ops.PRelu(np.full(10, -1.0, np.float32))], ["ConvKernel", "PRelu"]),
-        ([POOL, POOL, SIGN], ["ConvKernel", "MaxPool"]),
+        ([POOL, OVERLAPPING_2, SIGN], ["ConvKernel", "MaxPool"]),
     ],
 )
 def test_what_stays_outside(steps: list[ops.Op], kernels: list[str]) -> None:

@@ -109,6 +109,32 @@ def test_canonicalize_computes_equal_quantizers_once() -> None:
     assert after.nodes[0].layers == ("quantize_0", "quantize_1")
 
 
+@pytest.mark.parametrize("shape", [(4, 8, 2), (5, 11, 2), (7, 9, 2)])
+def test_canonicalize_merges_pools(shape: tuple[int, ...]) -> None:
+    plain, overlapping = ops.MaxPool((2, 2), (2, 2)), ops.MaxPool((2, 2), (1, 1))
+    after, _ = rewritten(canonicalize, chain_graph(shape, plain, ops.MaxPool((1, 3), (1, 3))))
+    assert [node.op for node in after.nodes] == [ops.MaxPool((2, 6), (2, 6))]
+    assert len(rewritten(canonicalize, chain_graph(shape, plain, overlapping))[0].nodes) == 2
+
+
+def test_canonicalize_merges_views() -> None:
+    """Permute, crop, permute back: how models slice channels."""
+    front = ops.View((6, 4, 5), (2, 0, 1), (0, 0, 0), (1, 1, 1), (1, 1, 1))
+    crop = ops.View((3, 4, 5), (0, 1, 2), (2, 0, 0), (1, 1, 1), (1, 1, 1))
+    back = ops.View((4, 5, 3), (1, 2, 0), (0, 0, 0), (1, 1, 1), (1, 1, 1))
+    after, _ = rewritten(canonicalize, chain_graph(SHAPE, front, crop, back))
+    assert [node.op for node in after.nodes] == [ops.View((4, 5, 3), (0, 1, 2), (0, 0, 2), (1, 1, 1), (1, 1, 1))]
+
+
+def test_canonicalize_merges_an_upsampling_with_a_crop_one_way_only() -> None:
+    up = ops.View((8, 10, 6), (0, 1, 2), (0, 0, 0), (1, 1, 1), (2, 2, 1))
+    crop = ops.View((8, 8, 6), (0, 1, 2), (0, 1, 0), (1, 1, 1), (1, 1, 1))
+    assert len(rewritten(canonicalize, chain_graph(SHAPE, up, crop))[0].nodes) == 2
+    crop = ops.View((2, 3, 6), (0, 1, 2), (1, 2, 0), (2, 1, 1), (1, 1, 1))
+    up = ops.View((4, 6, 6), (0, 1, 2), (0, 0, 0), (1, 1, 1), (2, 2, 1))
+    assert len(rewritten(canonicalize, chain_graph(SHAPE, crop, up))[0].nodes) == 1
+
+
 def test_a_model_that_does_nothing_keeps_its_output() -> None:
     compile_and_compare(chain_graph(SHAPE, ops.Reshape(SHAPE)), [grid_input(RNG, SHAPE)])
 
