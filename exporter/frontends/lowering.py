@@ -43,8 +43,8 @@ def weights(kernel: Kernel, order: Sequence[int], outputs: Sequence[int]) -> ops
     flat = np.array(
         per_output[0] if per_output.size and np.all(per_output == per_output[0]) else per_output, dtype=np.float64
     )
-    source = f"{kernel.source}: stored as f32, because {kernel.note}" if kernel.note else kernel.source
-    return ops.Weights(kernel.kind, np.ascontiguousarray(kernel.codes.transpose(order)), flat, kernel.half, source)
+    codes = np.ascontiguousarray(kernel.codes.transpose(order))
+    return ops.Weights(kernel.kind, codes, flat, kernel.half, kernel.source, kernel.note)
 
 
 def conv_weights(kernel: Kernel) -> ops.Weights:

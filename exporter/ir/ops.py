@@ -38,6 +38,7 @@ class Weights:
     scale: F64 = field(default_factory=lambda: np.ones(()))
     half: bool = False
     source: str = ""
+    note: str = ""  # why a quantized kernel had to stay f32, for the report
 
 
 # --- 1. formats -------------------------------------------------------------------------------------------------------
