@@ -59,8 +59,9 @@ def words(elements: int) -> int:
 
 
 def pack_s1(real: npt.ArrayLike) -> npt.NDArray[np.uint32]:
-    """Signs of the last axis, 32 to a word: x < 0 is bit 1, everything else (0 and -0.0 too) bit 0."""
-    negative = np.asarray(real) < 0
+    """Signs of the last axis, 32 to a word: negative is bit 1, everything else bit 0: 0, -0.0 and, as TensorFlow
+    flushes them to 0, negative denormals too."""
+    negative = np.asarray(real) <= -np.finfo(np.float32).tiny
     count = negative.shape[-1]
     padded = np.zeros((*negative.shape[:-1], words(count) * WORD), dtype=np.bool_)
     padded[..., :count] = negative
@@ -74,10 +75,19 @@ def unpack_s1(packed: npt.ArrayLike, count: int) -> npt.NDArray[np.float32]:
     return np.float32(1) - np.float32(2) * bits.astype(np.float32)
 
 
+def reciprocal(scale: float) -> np.float32:
+    """1 / scale in float32. A scale that is the float32 of 1/n stands for 1/n: its reciprocal is n.
+
+    8-bit quantizers multiply by 255, and 1 / float32(1/255) is not 255: codes at ties would differ from theirs."""
+    exact = 1.0 / float(np.float32(scale))
+    whole = round(exact) if exact < 2**24 else 0
+    return np.float32(whole if whole and np.float32(1.0 / whole) == np.float32(scale) else exact)
+
+
 def quantize_s8(real: npt.NDArray[np.float32], scale: float, zero_point: int) -> npt.NDArray[np.int8]:
-    """float32 product with the float32 reciprocal of the scale, rounded half to even, clipped. No NaNs."""
+    """float32 product with the reciprocal of the scale, rounded half to even, clipped. No NaNs."""
     with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint(real * (np.float32(1) / np.float32(scale)))
+        steps = np.rint(real * reciprocal(scale))
     clipped: npt.NDArray[np.float32] = np.clip(steps, -128 - zero_point, 127 - zero_point)
     return (clipped + zero_point).astype(np.int8)
 

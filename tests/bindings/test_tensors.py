@@ -29,6 +29,7 @@ def test_signs_round_trip(shape: tuple[int, ...], seed: int) -> None:
 
 def test_only_negative_numbers_are_minus_one() -> None:
     assert pack_s1([0.0, -0.0, 1e-30, -1e-30, -np.inf, np.inf, 5, -5])[0] == 0b10011000
+    assert pack_s1(np.array([-1e-45, -1.1754942e-38, -1.1754944e-38], np.float32))[0] == 0b100
     info = TensorInfo("x", (2,), "s1", 1.0, 0)
     assert to_stored(info, np.array([-1e-50, -1.0]))[0] == 0b10  # -1e-50 is 0 in float32
 
@@ -58,3 +59,10 @@ def test_product_is_float32() -> None:
     inverse = np.float32(1) / np.float32(0.1)
     expected = np.clip(np.rint(real * inverse), -128, 127).astype(np.int8)
     np.testing.assert_array_equal(quantize_s8(real, 0.1, 0), expected)
+
+
+def test_a_scale_of_one_over_n_multiplies_by_n() -> None:
+    """Keras' 8-bit quantizers round x * 255; ties between two codes must fall as theirs."""
+    ties = ((np.arange(255) + 0.5) / 255).astype(np.float32)
+    codes = quantize_s8(ties, float(np.float32(1 / 255)), -128)
+    np.testing.assert_array_equal(codes, np.rint(ties * np.float32(255)) - 128)
