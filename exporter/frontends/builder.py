@@ -279,10 +279,6 @@ _FLOATS = ("float32", "")
 
 def _check_common(context: LayerContext) -> None:
     """What no layer supports: channels_first, other precisions than float32, training mode inside the model."""
-    if context.get("data_format") == "channels_first":
-        context.problem(
-            "data_format is channels_first", "channels_last", "Build the model with data_format='channels_last'"
-        )
     policy = context.get("dtype", "float32")
     if isinstance(policy, dict):
         policy = (policy.get("config") or {}).get("name", "float32")
@@ -294,6 +290,10 @@ def _check_common(context: LayerContext) -> None:
         )
     if context.kwargs.get("training") is True or context.kwargs.get("training") == 1:
         context.problem("the layer is called with training=True", "inference", "Call it without training=True")
+    if context.get("data_format") == "channels_first":
+        # The layer's shapes would all be misread, so nothing else is looked at.
+        found = "data_format is channels_first"
+        raise Unsupported(found, "channels_last", "Build the model with data_format='channels_last'")
 
 
 def _resolve(argument: Any, values: Mapping[tuple[str, int], list[str]]) -> Any:

@@ -22,7 +22,7 @@ from .registry import refuse, register
 
 _KERNELS = (
     "binary, stochastic_binary (alpha: number, auto, auto_po2), ternary, quantized_bits(8) (all alphas), "
-    "quantized_linear-like grids, po2 where 8 bits hold it"
+    "quantized_relu(8), quantized_tanh(8), quantized_sigmoid(8), po2 where 8 bits hold their levels"
 )
 _F32 = NDArray[np.float32]
 

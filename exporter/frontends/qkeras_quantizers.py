@@ -315,6 +315,25 @@ class QuantizedBits(Quantizer):
         return self
 
 
+@quantizer(
+    "quantized_linear",
+    parameters=("bits", "integer", "symmetric", "keep_negative", "alpha", "use_stochastic_rounding"),
+    ignored=_TRAINING,
+)
+def quantized_linear(
+    bits: Any = 8,
+    integer: Any = 0,
+    symmetric: Any = 1,
+    keep_negative: Any = True,
+    alpha: Any = None,
+    use_stochastic_rounding: Any = False,
+) -> Quantizer:
+    """Newer than QKeras 0.9: without a scale it is the grid of `quantized_bits`; its other scales are refused."""
+    if alpha not in (None, 1):
+        raise Unsupported(f"quantized_linear has alpha={alpha!r}", "alpha=1", "Use quantized_bits(8, ...) for scales")
+    return QuantizedBits(bits, integer, symmetric, keep_negative, 1.0, use_stochastic_rounding)
+
+
 def _hard_sigmoid(x: F32Array) -> F32Array:
     return np.clip(np.float32(0.5) * x + np.float32(0.5), 0, 1).astype(np.float32)
 

@@ -151,8 +151,16 @@ def test_real_functions(text: str) -> None:
         np.testing.assert_allclose(found, theirs(x), atol=1.01 / 128)
 
 
+def test_quantized_linear() -> None:
+    """Newer than the library installed here; the grid that its documentation gives is that of quantized_bits."""
+    grid = parse("quantized_bits(8,1,1,alpha=1)")
+    linear = parse("quantized_linear(8,1)")
+    same(linear.values(edges()), grid.values(edges()))
+    with pytest.raises(Unsupported, match="alpha='auto'"):
+        parse("quantized_linear(8,0,1,alpha='auto')")
+
+
 def test_hard_swish() -> None:
-    ours, theirs = pair("quantized_bits(8,2,alpha=1)")
     import qkeras
 
     theirs = qkeras.quantized_hswish(8, 2, alpha=1)

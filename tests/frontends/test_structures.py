@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from frontends.keras_models import agrees, randomize, readings, weights_of
 
+from dqnn.exporter.errors import UnreadableModel
 from dqnn.exporter.frontends import load
 from dqnn.exporter.ir.evaluate import evaluate
 
@@ -322,6 +323,18 @@ def test_larq_introduction_network(digits: Path) -> None:
     kinds = [type(node.op).__name__ for node in load(digits / "digits_larq.h5").nodes]
     assert kinds.count("Conv2D") == 3
     assert kinds.count("Dense") == 2
+
+
+@needs_tf
+def test_subclassed_models_are_refused() -> None:
+    import tensorflow as tf
+
+    class Own(tf.keras.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(UnreadableModel, match="accepted: Sequential and Functional"):
+        load(Own())
 
 
 @pytest.mark.parametrize("form", ["keras", "h5"])
