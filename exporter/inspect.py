@@ -158,7 +158,7 @@ def read(path: Path) -> ModelView:
 
 
 def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:
-    start = model._tab.Vector(model._tab.Offset(18)) if model.DataLength() else 0
+    start = model.Data(0)._tab.Pos if model.DataLength() else 0
     constants = []
     for i in range(model.ConstantsLength()):
         entry = model.Constants(i)
