@@ -15,7 +15,7 @@ from typing import Any
 
 import flatbuffers
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "schema" / "generated"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "schema" / "generated"))
 import BinaryParams  # type: ignore[import-not-found]
 import Block16  # type: ignore[import-not-found]
 import ChannelParams  # type: ignore[import-not-found]

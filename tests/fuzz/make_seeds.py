@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "c"))
 sys.path.insert(0, str(ROOT / "schema" / "generated"))
 import BinaryParams  # type: ignore[import-not-found]
@@ -174,9 +174,12 @@ def seed(kernel: tuple[int, str, str, str, str, str], channels: int, outputs: in
 
 def main(directory: str) -> None:
     Path(directory).mkdir(parents=True, exist_ok=True)
+    names = []
     for kernel in kernels():
         for label, channels, outputs in (("odd", 5, 3), ("full", 8, 4)):
-            Path(directory, f"{kernel[1]}_{label}.dqnn").write_bytes(make_blobs.blob(seed(kernel, channels, outputs)))
+            names.append(f"{kernel[1]}_{label}.dqnn")
+            Path(directory, names[-1]).write_bytes(make_blobs.blob(seed(kernel, channels, outputs)))
+    Path(directory, "list.txt").write_text("\n".join(names))
 
 
 if __name__ == "__main__":

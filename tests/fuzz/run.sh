@@ -7,7 +7,7 @@ seconds=$2
 shift 2
 seeds=$build/seeds
 mkdir -p "$seeds"
-find "$build" -path '*blobs/*.dqnn' -exec cp -t "$seeds" {} +
+find "$build" \( -path '*/blobs/*.dqnn' -o -path '*/c/seeds/*.dqnn' \) -exec cp -t "$seeds" {} +
 [ $# -eq 0 ] || cp -t "$seeds" "$@"
 
 fuzz() { # fuzz TARGET SECONDS

@@ -1,6 +1,6 @@
 /* Every single-byte change of a file, to twelve values each, with the old checksums (must be refused) and with new ones
- * (may be accepted, and is then run): `sweep [step] FILE...`. In Model.data, whose bytes are weights, only every
- * step-th byte is changed. Prints what happened. */
+ * (may be accepted, and is then run): `sweep STEP DATA_STEP FILE...`. Only every STEP-th byte is changed, in Model.data
+ * (weights) every DATA_STEP-th. Prints what happened. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +43,12 @@ static void try_value(blob b, uint32_t at, uint8_t value, uint32_t covered, tall
   *blob_prefix(b) = prefix;
 }
 
-static void sweep(blob b, uint32_t step, tally *t) {
+static void sweep(blob b, uint32_t step, uint32_t data_step, tally *t) {
   dqnn_model model = blob_model(b);
   uint32_t data = (uint32_t)(model.data - b.bytes), data_end = data + model.data_bytes;
   uint32_t covered = model.prefix->signature_offset != 0 ? model.prefix->signature_offset : b.size;
   for (uint32_t at = 0; at < b.size; ++at) {
-    if (at >= data && at < data_end && at % step != 0) {
+    if (at % (at >= data && at < data_end ? data_step : step) != 0) {
       continue;
     }
     uint8_t old = b.bytes[at];
@@ -63,21 +63,19 @@ static void sweep(blob b, uint32_t step, tally *t) {
 }
 
 int main(int argc, char **argv) {
-  int first = 1;
-  (void)signal(SIGABRT, on_abort);
-  uint32_t step = argc > 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
-  if (step != 0) {
-    first = 2;
-  } else {
-    step = 1;
+  if (argc < 4) {
+    (void)fprintf(stderr, "usage: sweep STEP DATA_STEP FILE...\n");
+    return 2;
   }
-  for (int i = first; i < argc; ++i) {
+  uint32_t step = (uint32_t)strtoul(argv[1], NULL, 10), data_step = (uint32_t)strtoul(argv[2], NULL, 10);
+  (void)signal(SIGABRT, on_abort);
+  for (int i = 3; i < argc; ++i) {
     blob b = blob_load("", argv[i]);
     tally t = {0, 0, 0};
     current = b;
     test_label = argv[i];
     CHECK(safely_run(b.bytes, b.size, true).invoked);
-    sweep(b, step, &t);
+    sweep(b, step, data_step, &t);
     (void)printf("%s: %lu trials, %lu accepted with new checksums, %lu of them run\n", argv[i], t.trials, t.accepted,
                  t.invoked);
     blob_free(b);
