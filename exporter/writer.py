@@ -275,9 +275,12 @@ def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, const
     if constant_list is not None:
         schema.NodeAddConstants(builder, constant_list)
     schema.NodeAddInputs(builder, inputs)
+    # Zeros are written out: nodes that have the same fields share one vtable, which is larger than the zeros.
+    builder.ForceDefaults(True)
     if call.plan.scratch:
         schema.NodeAddScratchOffset(builder, memory.scratch[number])
         schema.NodeAddScratchBytes(builder, call.plan.scratch)
     schema.NodeAddOutput(builder, call.output)
     schema.NodeAddKernel(builder, ids()[call.packed.kernel])
+    builder.ForceDefaults(False)
     return int(schema.NodeEnd(builder))
