@@ -100,6 +100,17 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
     for i, late in enumerate(best.late):
         editor.put(late, (values[i],), [*values, last.output][i + 1], layers)
     context.note(fused, f"{fmt} x {op.weights.kind} -> {best.out}", best.remark)
+    _explain_rest(trail, best, fused, context)
+
+
+def _explain_rest(trail: Sequence[Node], best: Fused, fused: Node, context: Context) -> None:
+    """Say what stands between an f32 result and a quantizer that comes later."""
+    rest = trail[best.taken :]
+    quantizer = next((n for n in rest if isinstance(n.op, ops.Quantize | ops.Ternary)), None)
+    if isinstance(best.out, F32) and quantizer is not None:
+        layer = ", ".join(rest[0].layers)
+        reason = f"no single epilogue computes {layer} and what follows up to {', '.join(quantizer.layers)}"
+        context.note(fused, "stored as f32 before it is quantized", reason)
 
 
 def _pads(op: Conv) -> bool:

@@ -213,3 +213,11 @@ def test_a_convolution_of_one_tap_still_reaches_zero_at_its_borders() -> None:
     for last in (ops.Quantize(S8(0.05, 3)), ops.Unary("exp"), ops.Clip(0, 6)):
         graph = chain_graph(TensorType(SHAPE, S1()), conv, batch_norm(rng, 5), last)
         compile_and_compare(graph, [grid_input(rng, SHAPE)])
+
+
+def test_the_report_says_why_a_quantizer_was_not_reached() -> None:
+    rng = rng_of(17)
+    conv = ops.Conv2D(binary_weights(rng, 10, 3, 3, 5))
+    graph = chain_graph(TensorType(SHAPE, S1()), conv, ops.Unary("sigmoid"), BYTE)
+    decisions = compile_and_compare(graph, [grid_input(rng, SHAPE)]).decisions
+    assert any("no single epilogue computes unary_1" in decision.reason for decision in decisions)
