@@ -27,8 +27,8 @@ Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right)) in cell
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Quantized or float weights: real value = scale * code (s1, s8), scale * (2 * code + 1) (s8 with `half`), or the
-    float itself.
+    """Quantized or float weights: real value = scale * code, or scale * (2 * code + 1) for s8 with `half`. Front ends
+    give f32 weights scale 1; a pass may put a factor of the input there.
 
     `codes`: int8 +1/-1 for kind s1, int8 for s8, float32 for f32. `scale`: float64, () or (output channels,); for
     depthwise the output channel is c * multiplier + m. `source` names the quantizer for reports."""

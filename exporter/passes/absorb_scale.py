@@ -38,7 +38,7 @@ def _absorb(editor: Editor, node: Node) -> bool:
     if not isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
         return False
     found = _scaled_source(editor, node.inputs[0])
-    if found is None or node.op.weights.kind == "f32":
+    if found is None:
         return False
     source, factor = found
     weights = replace(node.op.weights, scale=node.op.weights.scale * factor)

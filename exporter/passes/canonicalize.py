@@ -3,9 +3,10 @@
 * Dequantize of f32, Reshape to the same shape, View that copies, Scale by 1, Clip to (-inf, inf), Pad by nothing, a
   1x1 pool: dropped.
 * A second quantizer whose result is always its input (sign of s1, an s8 quantizer on its own format) is dropped.
-* relu becomes Clip(0, inf); a Reshape of a Reshape is one Reshape, a max pool of a max pool one pool where windows
-  neither overlap nor reach out (floor(floor(n / a) / b) = floor(n / ab)), a View of a View one View unless both
-  repeat; LeakyReLU and ELU keep their name.
+* relu becomes Clip(0, inf); PReLU with a slope per element that only varies by channel gets one per channel; a
+  Reshape of a Reshape is one Reshape, a max pool of a max pool one pool where windows neither overlap nor reach out
+  (floor(floor(n / a) / b) = floor(n / ab)), a View of a View one View unless both repeat; LeakyReLU and ELU keep
+  their name.
 * Two equal operators on the same value are computed once, so a value quantized twice in the same way stays fusable."""
 
 from __future__ import annotations
@@ -46,11 +47,20 @@ def _simplify(editor: Editor, node: Node) -> bool:
     if isinstance(node.op, ops.Unary) and node.op.alpha != 0 and node.op.kind not in WITH_ALPHA:
         editor.put(ops.Unary(node.op.kind), node.inputs, node.output, node.layers)
         return True
+    if isinstance(node.op, ops.PRelu) and _varies_by_channel_only(node.op):
+        slopes = np.ascontiguousarray(node.op.alpha.reshape((-1, node.op.alpha.shape[-1]))[0])
+        editor.put(ops.PRelu(slopes), node.inputs, node.output, node.layers)
+        return True
     if isinstance(node.op, ops.Reshape):
         return _merge_reshape(editor, node)
     if isinstance(node.op, ops.View):
         return _merge_view(editor, node)
     return isinstance(node.op, ops.MaxPool) and _merge_pool(editor, node)
+
+
+def _varies_by_channel_only(op: ops.PRelu) -> bool:
+    rows = op.alpha.reshape((-1, op.alpha.shape[-1]))
+    return op.alpha.ndim > 1 and bool((rows == rows[0]).all())
 
 
 def _does_nothing(op: ops.Op, kind: TensorType) -> bool:

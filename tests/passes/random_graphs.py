@@ -108,6 +108,21 @@ class _Source:
         up = self.pick(((1, 1),) * 5 + ((2, 2),))
         return ops.Conv2D(weights, self.bias(outputs), groups=groups, up=up, **common)
 
+    def view(self, shape: tuple[int, ...]) -> ops.Op:
+        """A permutation, a crop or an upsampling."""
+        rank = len(shape)
+        axes = tuple(range(rank))
+        zeros, ones = (0,) * rank, (1,) * rank
+        kind = self.number(0, 3)
+        if kind == 0:
+            axis = tuple(int(k) for k in self.rng.permutation(rank))
+            return ops.View(tuple(shape[k] for k in axis), axis, zeros, ones, ones)
+        if kind == 1:
+            start = tuple(self.number(0, n) for n in shape)
+            return ops.View(tuple(n - s for n, s in zip(shape, start, strict=True)), axes, start, ones, ones)
+        repeat = tuple(2 if k < rank - 1 else 1 for k in axes)
+        return ops.View(tuple(n * r for n, r in zip(shape, repeat, strict=True)), axes, zeros, ones, repeat)
+
     def step(self, shape: tuple[int, ...]) -> ops.Op:
         channels, r = shape[-1], self.rng.random()
         if r < 0.3:
@@ -124,7 +139,7 @@ class _Source:
         if r < 0.7:
             return ops.MaxPool(*self.pick(POOLS))
         if r < 0.75:
-            return ops.AvgPool((2, 2), (2, 2))
+            return ops.AvgPool(*self.pick(POOLS))
         if r < 0.78:
             return ops.Ternary(self.pick((0.05, 0.5, 2.0)))
         return ops.Dequantize() if r < 0.8 else self.pick(QUANTIZERS)
@@ -133,7 +148,9 @@ class _Source:
 def draw(seed: int) -> Drawn:
     """The graph of a number."""
     source = _Source(seed)
-    shape = (source.number(1, 9), source.number(1, 9), source.number(1, 20))
+    shape: tuple[int, ...] = (source.number(1, 9), source.number(1, 9), source.number(1, 20))
+    if source.chance(0.15):
+        shape = source.pick((shape[2:], shape[1:], (2, *shape)))
     builder = Builder(shape)
     value = "x0"
 
@@ -157,6 +174,8 @@ def draw(seed: int) -> Drawn:
         if source.chance(0.5):
             put(source.pick(QUANTIZERS))
         kept.append(value)
+    if source.chance(0.1):
+        put(ops.Softmax())
     outputs = list(dict.fromkeys([value, *([source.pick(kept[1:])] if source.chance(0.2) else [])]))
     graph = builder.graph(*outputs)
     return Drawn(graph, grid_input(source.rng, shape, 2), _is_exact(graph))
@@ -169,6 +188,8 @@ def _move_or_join(source: _Source, builder: Builder, value: str, kept: list[str]
     elif source.chance(0.1):
         put(ops.Pad((1, 0, 0), (0, 1, 0), source.pick((0.0, 1.0, -1.0))))
     elif source.chance(0.1):
+        put(source.view(shape))
+    elif source.chance(0.1):
         same = [v for v in kept if builder.types[v].shape == shape]
         if same:
             put(ops.Binary(source.pick(("add", "mul", "maximum", "sub"))), source.pick(same))
@@ -176,6 +197,8 @@ def _move_or_join(source: _Source, builder: Builder, value: str, kept: list[str]
         same = [v for v in kept if builder.types[v].shape[:-1] == shape[:-1]]
         if same:
             put(ops.Concat(len(shape) - 1), source.pick(same))
+            if source.chance(0.5):
+                put(source.pick(QUANTIZERS))
 
 
 def _is_exact(graph: Graph) -> bool:

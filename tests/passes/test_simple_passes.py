@@ -117,6 +117,15 @@ def test_canonicalize_merges_pools(shape: tuple[int, ...]) -> None:
     assert len(rewritten(canonicalize, chain_graph(shape, plain, overlapping))[0].nodes) == 2
 
 
+def test_canonicalize_finds_slopes_per_channel() -> None:
+    alpha = np.broadcast_to(np.linspace(-1, 1, 6).astype(np.float32), SHAPE).copy()
+    after, _ = rewritten(canonicalize, chain_graph(SHAPE, ops.PRelu(alpha)))
+    assert after.nodes[0].op.alpha.shape == (6,)  # type: ignore[union-attr]
+    alpha[1, 1, 1] = 3
+    after, _ = rewritten(canonicalize, chain_graph(SHAPE, ops.PRelu(alpha)))
+    assert after.nodes[0].op.alpha.shape == SHAPE  # type: ignore[union-attr]
+
+
 def test_canonicalize_merges_views() -> None:
     """Permute, crop, permute back: how models slice channels."""
     front = ops.View((6, 4, 5), (2, 0, 1), (0, 0, 0), (1, 1, 1), (1, 1, 1))
@@ -263,6 +272,12 @@ def test_a_factor_on_bits_goes_into_the_weights() -> None:
     after, _ = rewritten(absorb_scale, graph)
     assert kernels_of(after) == ["Quantize", "MaxPool", "Conv2D"]
     assert after.nodes[-1].op.pad_value == 1.0  # type: ignore[union-attr]
+
+
+def test_a_factor_on_bits_before_float_weights_keeps_the_bits() -> None:
+    graph = chain_graph(SHAPE, SIGN, ops.Scale(0.3), ops.Conv2D(float_weights(RNG, 4, 2, 2, 6)), batch_norm(RNG, 4))
+    compiled = compile_and_compare(graph, [grid_input(RNG, SHAPE)])
+    assert kernels_of(compiled.graph) == ["ConvKernel"] and compiled.graph.types["x0"].fmt == S1()
 
 
 @pytest.mark.parametrize("scale", [ops.Scale(0.5, 1.0), ops.Scale(0.0)])
