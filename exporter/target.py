@@ -130,7 +130,7 @@ class HostTarget:
         from dqnn.interpreter import Interpreter
 
         interpreter = Interpreter(blob)
-        results = interpreter.predict(list(inputs) if len(inputs) > 1 else inputs[0], threads=self.threads, raw=True)
+        results = interpreter.predict(list(inputs), threads=self.threads, raw=True)
         outputs = list(results.values()) if isinstance(results, dict) else [results]
         stats = Stats(
             len(inputs[0]),

@@ -45,8 +45,9 @@ class Memory {
     std::memset(data_.get(), 0, bytes);
   }
   Memory(const void *source, size_t bytes) : Memory(bytes) {
-    if (bytes != 0)
+    if (bytes != 0) {
       std::memcpy(data_.get(), source, bytes);
+    }
   }
   uint8_t *data() const {
     return data_.get();
@@ -71,12 +72,14 @@ class Guarded {
  public:
   explicit Guarded(size_t bytes, uint8_t fill = 0) : bytes_(bytes), memory_(bytes + 2 * kGuard) {
     std::memset(memory_.data(), kPattern, memory_.size());
-    if (bytes != 0)
+    if (bytes != 0) {
       std::memset(data(), fill, bytes);
+    }
   }
   explicit Guarded(const nb::bytes &source) : Guarded(source.size()) {
-    if (bytes_ != 0)
+    if (bytes_ != 0) {
       std::memcpy(data(), source.c_str(), bytes_);
+    }
   }
   uint8_t *data() const {
     return memory_.data() + kGuard;
@@ -101,8 +104,9 @@ class Guarded {
 class View {
  public:
   explicit View(nb::handle source) {
-    if (PyObject_GetBuffer(source.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0)
+    if (PyObject_GetBuffer(source.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) {
       throw nb::python_error();
+    }
   }
   View(View &&other) noexcept : view_(other.view_), owner_(std::exchange(other.owner_, false)) {
   }
@@ -110,8 +114,9 @@ class View {
   View &operator=(const View &) = delete;
   View &operator=(View &&) = delete;
   ~View() {
-    if (owner_)
+    if (owner_) {
       PyBuffer_Release(&view_);
+    }
   }
   const uint8_t *data() const {
     return static_cast<const uint8_t *>(view_.buf);
@@ -127,13 +132,23 @@ class View {
 
 nb::bytearray make_bytearray(size_t bytes) {
   PyObject *object = PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(bytes));
-  if (object == nullptr)
+  if (object == nullptr) {
     throw nb::python_error();
+  }
   return nb::steal<nb::bytearray>(object);
 }
 
 uint8_t *writable(const nb::bytearray &array) {
   return reinterpret_cast<uint8_t *>(PyByteArray_AsString(array.ptr()));
+}
+
+// A name from the file, which may hold any bytes.
+nb::str text_of(const char *name) {
+  PyObject *object = PyUnicode_DecodeUTF8(name, static_cast<Py_ssize_t>(std::strlen(name)), "replace");
+  if (object == nullptr) {
+    throw nb::python_error();
+  }
+  return nb::steal<nb::str>(object);
 }
 
 // ---- errors: classes made in NB_MODULE, with attributes that a program can read ----
@@ -162,26 +177,31 @@ nb::object optional_index(uint16_t index) {
 std::string fault_place(const dqnn_fault &fault) {
   std::string place;
   const auto add = [&place](const std::string &part) { place += (place.empty() ? "" : ", ") + part; };
-  if (fault.check != DQNN_CHECK_none)
+  if (fault.check != DQNN_CHECK_none) {
     add(std::string("check ") + dqnn_check_name(fault.check));
-  if (fault.node != DQNN_NONE)
+  }
+  if (fault.node != DQNN_NONE) {
     add("node " + std::to_string(fault.node));
+  }
   if (fault.kernel != DQNN_NONE) {
     const std::string name = dqnn_kernel_name(fault.kernel);
     add("kernel " + (name == "unknown" ? "id " + std::to_string(fault.kernel) : name));
   }
-  if (fault.tensor != DQNN_NONE)
+  if (fault.tensor != DQNN_NONE) {
     add("index " + std::to_string(fault.tensor));
+  }
   return place;
 }
 
 [[noreturn]] void raise_blob_error(dqnn_status status, const dqnn_fault &fault) {
   std::string message = dqnn_status_str(status);
-  if (fault.check != DQNN_CHECK_none)
+  if (fault.check != DQNN_CHECK_none) {
     message += std::string(": ") + dqnn_check_str(fault.check);
+  }
   const std::string place = fault_place(fault);
-  if (!place.empty())
+  if (!place.empty()) {
     message += " (" + place + ")";
+  }
   nb::object error = nb::borrow(blob_error_class)(message);
   error.attr("status") = dqnn_status_name(status);
   error.attr("code") = static_cast<int>(status);
@@ -209,8 +229,9 @@ constexpr KernelRow kKernels[] = {
 
 const KernelRow &kernel_row(unsigned id) {
   for (const KernelRow &row : kKernels) {
-    if (row.id == id)
+    if (row.id == id) {
       return row;
+    }
   }
   throw nb::value_error(("no kernel has id " + std::to_string(id)).c_str());
 }
@@ -234,8 +255,9 @@ uint32_t host_isa_mask() {
 std::vector<std::string> isa_names(uint32_t mask) {
   std::vector<std::string> names;
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
-    if ((mask >> isa & 1u) != 0)
+    if ((mask >> isa & 1u) != 0) {
       names.emplace_back(dqnn_isa_name(isa));
+    }
   }
   return names;
 }
@@ -245,12 +267,15 @@ uint32_t isa_mask_of(const std::vector<std::string> &names) {
   uint32_t mask = 0;
   for (const std::string &name : names) {
     uint32_t isa = 0;
-    while (isa < DQNN_ISA_NUMBER && name != dqnn_isa_name(isa))
+    while (isa < DQNN_ISA_NUMBER && name != dqnn_isa_name(isa)) {
       ++isa;
-    if (isa == DQNN_ISA_NUMBER)
+    }
+    if (isa == DQNN_ISA_NUMBER) {
       throw nb::value_error(("unknown instruction set '" + name + "'").c_str());
-    if ((usable >> isa & 1u) == 0)
+    }
+    if ((usable >> isa & 1u) == 0) {
       throw nb::value_error(("this machine cannot run '" + name + "'").c_str());
+    }
     mask |= 1u << isa;
   }
   return mask;
@@ -259,10 +284,12 @@ uint32_t isa_mask_of(const std::vector<std::string> &names) {
 const dqnn_variant *find_variant(unsigned kernel_id, const char *isa) {
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
     const dqnn_variant *variant = dqnn_all_kernels[i];
-    if (variant->kernel->id != kernel_id)
+    if (variant->kernel->id != kernel_id) {
       continue;
-    if (isa == nullptr || std::strcmp(dqnn_isa_name(variant->isa), isa) == 0)
+    }
+    if (isa == nullptr || std::strcmp(dqnn_isa_name(variant->isa), isa) == 0) {
       return variant;
+    }
   }
   const std::string name = kernel_row(kernel_id).name;
   throw nb::value_error((name + " has no variant '" + (isa == nullptr ? "" : isa) + "' in this build").c_str());
@@ -273,8 +300,9 @@ nb::list kernels() {
   for (const KernelRow &row : kKernels) {
     nb::list variants;
     for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
-      if (dqnn_all_kernels[i]->kernel->id == row.id)
+      if (dqnn_all_kernels[i]->kernel->id == row.id) {
         variants.append(dqnn_isa_name(dqnn_all_kernels[i]->isa));
+      }
     }
     nb::dict entry;
     entry["id"] = row.id;
@@ -295,12 +323,14 @@ using TensorDef = std::tuple<nb::tuple, int, double, int>;  // dims, dtype, scal
 
 dqnn_tensor_def tensor_def(const TensorDef &source) {
   const auto &[dims, dtype, scale, zero_point] = source;
-  if (dims.size() == 0 || dims.size() > 4)
+  if (dims.size() == 0 || dims.size() > 4) {
     throw nb::value_error("a tensor has 1 to 4 dimensions");
+  }
   dqnn_tensor_def def{};
   std::fill(std::begin(def.dims), std::end(def.dims), 1u);
-  for (size_t i = 0; i < dims.size(); ++i)
+  for (size_t i = 0; i < dims.size(); ++i) {
     def.dims[i] = nb::cast<uint32_t>(dims[i]);
+  }
   def.scale = static_cast<float>(scale);
   def.zero_point = zero_point;
   def.dtype = static_cast<uint8_t>(dtype);
@@ -314,24 +344,29 @@ class Call {
   Call(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
        const std::vector<nb::bytes> &constants, const nb::bytes &params)
       : params_(params), out_def_(tensor_def(output)) {
-    if (inputs.empty() || inputs.size() > DQNN_MAX_INPUTS)
+    if (inputs.empty() || inputs.size() > DQNN_MAX_INPUTS) {
       throw nb::value_error("a kernel has 1 to 16 inputs");
-    if (constants.size() > DQNN_MAX_CONSTANTS)
+    }
+    if (constants.size() > DQNN_MAX_CONSTANTS) {
       throw nb::value_error("a kernel has at most 6 constants");
+    }
     row_ = &kernel_row(kernel_id);
     in_defs_.reserve(inputs.size());
-    for (const TensorDef &input : inputs)
+    for (const TensorDef &input : inputs) {
       in_defs_.push_back(tensor_def(input));
-    for (const nb::bytes &constant : constants)
+    }
+    for (const nb::bytes &constant : constants) {
       constants_.emplace_back(constant);
+    }
     fill(kernel_id);
   }
 
   dqnn_plan plan(dqnn_plan_fn function) {
     dqnn_plan plan{};
     const dqnn_status status = function(&call_, &plan);
-    if (status != DQNN_OK)
+    if (status != DQNN_OK) {
       raise_plan_error(row_->name, status, plan.check);
+    }
     return plan;
   }
 
@@ -357,8 +392,9 @@ class Call {
     call_.params = params_.size() == 0 ? nullptr : params_.data();
     call_.inputs = static_cast<uint8_t>(in_defs_.size());
     call_.out_def = &out_def_;
-    for (size_t i = 0; i < in_defs_.size(); ++i)
+    for (size_t i = 0; i < in_defs_.size(); ++i) {
       call_.in_def[i] = &in_defs_[i];
+    }
     call_.constant_count = static_cast<uint8_t>(constants_.size());
     for (size_t i = 0; i < constants_.size(); ++i) {
       call_.constants[i] = constants_[i].data();
@@ -369,8 +405,9 @@ class Call {
   size_t tensor_bytes(const dqnn_tensor_def &def) const {
     uint16_t check = DQNN_CHECK_none;
     const uint32_t bytes = dqnn_tensor_bytes(&def, &check);
-    if (bytes == 0)
+    if (bytes == 0) {
       raise_plan_error(row_->name, DQNN_ERROR_TENSOR, check);
+    }
     return bytes;
   }
 
@@ -401,10 +438,12 @@ struct Placement {
     return offset ? std::max(in_bytes, *offset + out_bytes) + before() : in_bytes;
   }
   void check(uint32_t overlap) const {
-    if (!offset)
+    if (!offset) {
       return;
-    if (*offset % static_cast<int64_t>(DQNN_ALIGNMENT) != 0)
+    }
+    if (*offset % static_cast<int64_t>(DQNN_ALIGNMENT) != 0) {
       throw nb::value_error("output_at must be a multiple of 16");
+    }
     const int64_t shared_end = std::min(in_bytes, *offset + out_bytes);
     if (overlap != UINT32_MAX && shared_end > static_cast<int64_t>(overlap) && *offset < in_bytes) {
       throw nb::value_error("output_at overlaps more of input 0 than plan allows");
@@ -419,14 +458,16 @@ nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb
   in.emplace_back(static_cast<size_t>(place.span()), fill);
   uint8_t *first = in[0].data() + place.before();
   std::memcpy(first, inputs[0].c_str(), inputs[0].size());
-  for (size_t i = 1; i < inputs.size(); ++i)
+  for (size_t i = 1; i < inputs.size(); ++i) {
     in.emplace_back(inputs[i]);
+  }
   Guarded separate(place.offset ? 0 : static_cast<size_t>(place.out_bytes), fill);
   Guarded scratch(scratch_bytes, fill);
   dqnn_call &raw = call.raw();
   raw.in[0] = first;
-  for (size_t i = 1; i < inputs.size(); ++i)
+  for (size_t i = 1; i < inputs.size(); ++i) {
     raw.in[i] = in[i].data();
+  }
   raw.out = place.offset ? first + *place.offset : separate.data();
   raw.scratch = scratch.data();
   raw.scratch_bytes = scratch_bytes;
@@ -450,8 +491,9 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
                      std::optional<int64_t> output_at) {
   const dqnn_variant *variant = find_variant(kernel_id, isa.c_str());
   (void)isa_mask_of({isa});
-  if (inputs.size() != defs.size())
+  if (inputs.size() != defs.size()) {
     throw nb::value_error("as many inputs as definitions are needed");
+  }
   Call call(kernel_id, defs, output, constants, params);
   const dqnn_plan plan = call.plan(variant->kernel->plan);
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -487,15 +529,17 @@ void verify(nb::handle source) {
   const dqnn_options options = options_for(host_isa_mask());
   dqnn_fault fault = kNoFault;
   const dqnn_status status = dqnn_verify(blob.data(), blob.size(), &options, &fault);
-  if (status != DQNN_OK)
+  if (status != DQNN_OK) {
     raise_blob_error(status, fault);
+  }
 }
 
 dqnn_requirements requirements_of(const Memory &blob) {
   dqnn_requirements need{};
   const dqnn_status status = dqnn_requirements_of(blob.data(), blob.size(), &need);
-  if (status != DQNN_OK)
+  if (status != DQNN_OK) {
     raise_blob_error(status, kNoFault);
+  }
   return need;
 }
 
@@ -513,19 +557,19 @@ nb::dict requirements(nb::handle source) {
   return result;
 }
 
-using Port =
-    std::tuple<std::string, nb::tuple, int, double, int, size_t>;  // name, dims, dtype, scale, zero point, bytes
+using Port = std::tuple<nb::str, nb::tuple, int, double, int, size_t>;  // name, dims, dtype, scale, zero point, bytes
 
 nb::tuple dims_of(const dqnn_tensor &tensor) {
   nb::list dims;
-  for (uint32_t i = 0; i < tensor.rank; ++i)
+  for (uint32_t i = 0; i < tensor.rank; ++i) {
     dims.append(tensor.dims[i]);
+  }
   return nb::tuple(dims);
 }
 
 Port port_of(const dqnn_tensor &tensor) {
-  return {tensor.name == nullptr ? "" : tensor.name, dims_of(tensor),   tensor.dtype,
-          static_cast<double>(tensor.scale),         tensor.zero_point, tensor.bytes};
+  return {text_of(tensor.name), dims_of(tensor), tensor.dtype, static_cast<double>(tensor.scale),
+          tensor.zero_point,    tensor.bytes};
 }
 
 // One interpreter in memory of its own.
@@ -545,12 +589,14 @@ struct Recorder {
 
   void end(uint32_t node) {
     seconds[node] += std::chrono::duration<double>(Clock::now() - start).count();
-    if (!keep_outputs)
+    if (!keep_outputs) {
       return;
+    }
     dqnn_node_info info{};
     dqnn_tensor tensor{};
-    if (dqnn_node(it, node, &info) != DQNN_OK || dqnn_tensor_at(it, info.output, &tensor) != DQNN_OK)
+    if (dqnn_node(it, node, &info) != DQNN_OK || dqnn_tensor_at(it, info.output, &tensor) != DQNN_OK) {
       return;
+    }
     const auto *bytes = static_cast<const uint8_t *>(tensor.data);
     outputs[node].assign(bytes, bytes + tensor.bytes);
   }
@@ -603,8 +649,9 @@ class Interpreter {
 
   // Inputs are kept here and copied in by invoke: the interpreter reuses their memory.
   void set_input(size_t i, nb::handle source) {
-    if (i >= in_.size())
+    if (i >= in_.size()) {
       throw nb::index_error("input index out of range");
+    }
     const View view(source);
     expect_bytes("input", i, view.size(), in_[i].bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -622,10 +669,12 @@ class Interpreter {
   }
 
   nb::bytearray get_output(size_t i) {
-    if (i >= out_.size())
+    if (i >= out_.size()) {
       throw nb::index_error("output index out of range");
-    if (!invoked_)
+    }
+    if (!invoked_) {
       throw std::runtime_error("invoke() has not run yet");
+    }
     nb::bytearray result = make_bytearray(out_[i].bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     std::memcpy(writable(result), out_[i].data, out_[i].bytes);
@@ -633,8 +682,9 @@ class Interpreter {
   }
 
   std::vector<nb::bytearray> invoke_batch(const std::vector<nb::object> &sources, size_t count, size_t threads) {
-    if (sources.size() != in_.size())
+    if (sources.size() != in_.size()) {
       throw nb::value_error("one buffer per input is needed");
+    }
     Batch batch;
     std::vector<View> views;
     for (size_t i = 0; i < sources.size(); ++i) {
@@ -648,8 +698,9 @@ class Interpreter {
       batch.out.push_back(writable(results.back()));
     }
     threads = std::max<size_t>(1, std::min(threads, count));
-    for (size_t t = 0; t <= threads; ++t)
+    for (size_t t = 0; t <= threads; ++t) {
       batch.first.push_back(count * t / threads);
+    }
     run_batch(batch, threads);
     return results;
   }
@@ -657,8 +708,9 @@ class Interpreter {
   std::vector<double> profile(size_t repeats) {
     Recorder recorder;
     record(recorder, repeats);
-    for (double &seconds : recorder.seconds)
+    for (double &seconds : recorder.seconds) {
       seconds /= static_cast<double>(repeats);
+    }
     return recorder.seconds;
   }
 
@@ -667,8 +719,9 @@ class Interpreter {
     recorder.keep_outputs = true;
     record(recorder, 1);
     std::vector<nb::bytes> result;
-    for (const auto &output : recorder.outputs)
+    for (const auto &output : recorder.outputs) {
       result.emplace_back(output.data(), output.size());
+    }
     return result;
   }
 
@@ -683,8 +736,9 @@ class Interpreter {
       copy_inputs(instance);
       (void)dqnn_invoke(instance.it);
       size_t end = need_.arena_bytes;
-      while (end > touched && arena[end - 1] == colour)
+      while (end > touched && arena[end - 1] == colour) {
         --end;
+      }
       touched = end;
     }
     return touched;
@@ -696,10 +750,11 @@ class Interpreter {
       dqnn_node_info info{};
       (void)dqnn_node(main_.it, i, &info);
       nb::list inputs;
-      for (uint32_t k = 0; k < info.input_count; ++k)
+      for (uint32_t k = 0; k < info.input_count; ++k) {
         inputs.append(info.inputs[k]);
+      }
       nb::dict node;
-      node["layer"] = info.layer;
+      node["layer"] = text_of(info.layer);
       node["kernel"] = dqnn_kernel_name(info.kernel);
       node["kernel_id"] = info.kernel;
       node["isa"] = dqnn_isa_name(info.isa);
@@ -731,8 +786,8 @@ class Interpreter {
 
   nb::dict model() const {
     nb::dict result;
-    result["name"] = model_.name;
-    result["producer"] = model_.producer;
+    result["name"] = text_of(model_.name);
+    result["producer"] = text_of(model_.producer);
     result["file_bytes"] = model_.file_bytes;
     result["arena_bytes"] = need_.arena_bytes;
     result["state_bytes"] = need_.state_bytes;
@@ -762,8 +817,9 @@ class Interpreter {
     dqnn_status status = DQNN_OK;
     dqnn_fault fault = kNoFault;
     Instance instance = make_unchecked(recorder, status, fault);
-    if (status != DQNN_OK)
+    if (status != DQNN_OK) {
       raise_blob_error(status, fault);
+    }
     return instance;
   }
 
@@ -787,8 +843,9 @@ class Interpreter {
 
   void run_batch(Batch &batch, size_t threads) {
     std::vector<Instance> instances;
-    for (size_t t = 0; t < threads; ++t)
+    for (size_t t = 0; t < threads; ++t) {
       instances.push_back(borrow());
+    }
     bool interrupted = false;
     {
       const nb::gil_scoped_release release;
@@ -797,13 +854,16 @@ class Interpreter {
         workers.emplace_back([this, &batch, &instances, t] { (void)run_part(batch, instances[t], t, false); });
       }
       interrupted = !run_part(batch, instances[0], 0, true);
-      for (std::thread &worker : workers)
+      for (std::thread &worker : workers) {
         worker.join();
+      }
     }
-    for (Instance &instance : instances)
+    for (Instance &instance : instances) {
       give_back(std::move(instance));
-    if (interrupted)
+    }
+    if (interrupted) {
       throw nb::python_error();
+    }
   }
 
   // Thread 0 is the caller's: several times a second it looks whether the user pressed Ctrl-C.
@@ -860,14 +920,17 @@ class Interpreter {
 
   void expect_all_set() const {
     for (size_t i = 0; i < is_set_.size(); ++i) {
-      if (!is_set_[i])
-        throw std::runtime_error(std::string("input '") + in_[i].name + "' has not been set");
+      if (!is_set_[i]) {
+        const std::string name = nb::cast<std::string>(text_of(in_[i].name));
+        throw std::runtime_error("input '" + name + "' has not been set");
+      }
     }
   }
 
   static void expect_bytes(const char *what, size_t i, size_t got, size_t expected) {
-    if (got == expected)
+    if (got == expected) {
       return;
+    }
     const std::string message = std::string(what) + " " + std::to_string(i) + " takes " + std::to_string(expected) +
                                 " bytes, got " + std::to_string(got);
     throw nb::value_error(message.c_str());
@@ -875,8 +938,9 @@ class Interpreter {
 
   static std::vector<Port> ports(const std::vector<dqnn_tensor> &tensors) {
     std::vector<Port> result;
-    for (const dqnn_tensor &tensor : tensors)
+    for (const dqnn_tensor &tensor : tensors) {
       result.push_back(port_of(tensor));
+    }
     return result;
   }
 
@@ -901,8 +965,9 @@ void define_errors(nb::module_ &m) {
                                                "A file was refused. Attributes: status, code, node, kernel, tensor, "
                                                "check, detail; None where it does not apply.",
                                                PyExc_ValueError, nullptr);
-  if (plan_error_class == nullptr || blob_error_class == nullptr)
+  if (plan_error_class == nullptr || blob_error_class == nullptr) {
     throw nb::python_error();
+  }
   m.attr("PlanError") = nb::borrow(plan_error_class);
   m.attr("BlobError") = nb::borrow(blob_error_class);
 }

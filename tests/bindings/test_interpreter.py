@@ -6,6 +6,7 @@ import pickle
 import re
 import signal
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,9 @@ def test_raw_inputs_equal_real_ones(product: Interpreter, bits: Interpreter) -> 
     packed = bits.predict(codes, raw=True)
     assert isinstance(packed, np.ndarray) and packed.shape == (4, 2, 2, 2) and packed.dtype == np.uint32
     reals = (codes.astype(np.float32) + 3) * np.float32(0.5)  # scale 0.5, zero point -3
-    np.testing.assert_array_equal(bits.predict(reals), unpack_s1(packed, 35))
+    for batch in (reals, [reals], {"image": reals}, list(reals)):
+        np.testing.assert_array_equal(bits.predict(batch), unpack_s1(packed, 35))
+    np.testing.assert_array_equal(bits.predict([reals[0]]), unpack_s1(packed[:1], 35))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.uint8, np.bool_])
@@ -326,3 +329,12 @@ def test_interrupt(digits: Path) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert interpreter.predict(x[:1]).shape == (1, 10)
+
+
+def test_names_of_any_bytes() -> None:
+    blob = make_blobs.blob(make_blobs.floats()).replace(b"relu\0", b"\xff\x80 \n\0").replace(b"x\0\0\0", b"\xfe\0\0\0")
+    payload = blob[64:]
+    prefix = blob[:16] + zlib.crc32(payload).to_bytes(4, "little") + blob[20:60]
+    interpreter = Interpreter(prefix + zlib.crc32(prefix).to_bytes(4, "little") + payload)
+    assert interpreter.inputs[0].name == "\N{REPLACEMENT CHARACTER}"
+    assert interpreter.nodes[0].layer == "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} \n"

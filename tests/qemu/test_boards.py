@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+import struct
+import zlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -145,19 +148,53 @@ def test_counting_is_repeatable(blobs: dict[str, bytes], images: np.ndarray) -> 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def test_hostile_files_are_refused() -> None:
-    """Damage to any part gives the status that the host gives, never a crash."""
+def sealed(file: bytes | bytearray) -> bytes:
+    """With both checksums right again, so that the damage is found by the checks behind them."""
+    payload = file[64:]
+    prefix = bytes(file[:16]) + struct.pack("<I", zlib.crc32(payload)) + bytes(file[20:60])
+    return prefix + struct.pack("<I", zlib.crc32(prefix)) + bytes(payload)
+
+
+def damaged(good: bytes, seed: int) -> bytes:
+    """One to three bytes of the payload changed."""
+    rng = np.random.default_rng(seed)
+    bad = bytearray(good)
+    for _ in range(rng.integers(1, 4)):
+        bad[rng.integers(64, len(bad))] = rng.choice([0, 1, 2, 127, 128, 255, int(rng.integers(256))])
+    return sealed(bad)
+
+
+def test_truncated_files() -> None:
+    """A board does not know how long the file is: behind its end lies something else, which the checksum shows."""
     good = make_blobs.blob(make_blobs.bits())
-    stored = [np.zeros((1, 5, 5, 35), np.int8)]
-    rng = np.random.default_rng(0)
-    for _ in range(12):
-        bad = bytearray(good)
-        bad[rng.integers(len(bad))] ^= 1 << rng.integers(8)
-        with pytest.raises(dqnn.BlobError) as host:
-            Interpreter(bad)
+    for size, status in ((0, "magic"), (60, "checksum"), (64, "checksum"), (len(good) - 40, "checksum")):
         with pytest.raises(RefusedError) as caught:
-            board(M4).run(bytes(bad), stored)
-        assert (caught.value.status, caught.value.node) == (host.value.status, host.value.node)
+            board(M4).run(good[:size], [np.zeros((1, 5, 5, 35), np.int8)])
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize("file", [make_blobs.bits, make_blobs.floats], ids=["bits", "floats"])
+def test_hostile_files(file: Callable[[], make_blobs.File]) -> None:
+    """Damage gives the status and place that the host gives; what both accept gives the same bytes. Never a crash."""
+    machine, good = board(M4), make_blobs.blob(file())
+    verdicts = set()
+    for seed in range(40):
+        bad = damaged(good, seed)
+        try:
+            interpreter = Interpreter(bad)
+        except dqnn.BlobError as error:
+            with pytest.raises(RefusedError) as caught:
+                machine.run(bad, [np.zeros((1, 1), np.uint8)])
+            refusal = caught.value
+            assert (refusal.status, refusal.node, refusal.check) == (error.status, error.node, error.check)
+            verdicts.add(error.status)
+        else:
+            stored = interpreter.to_stored([np.ones((1, *info.shape)) for info in interpreter.inputs])
+            expected = target.HostTarget().run(bad, stored).outputs
+            for ours, theirs in zip(machine.run(bad, stored).outputs, expected, strict=True):
+                assert ours.tobytes() == theirs.tobytes()
+            verdicts.add("ok")
+    assert len(verdicts) >= 4, verdicts
 
 
 def test_refusal_names_the_node() -> None:
@@ -198,6 +235,30 @@ def test_unknown_targets() -> None:
         dataclasses.replace(board(M4), isas=("sse",)).run(
             make_blobs.blob(make_blobs.floats()), [np.zeros((1, 8), "f4")]
         )
+
+
+def test_no_firmware(tmp_path: Path) -> None:
+    elf = tmp_path / "firmware.elf"
+    elf.write_bytes(b"nothing that runs")
+    machine = dataclasses.replace(board(M4), firmware=elf, timeout=2)
+    with pytest.raises(TargetError, match="qemu:mps2-an386"):
+        machine.run(make_blobs.blob(make_blobs.floats()), [np.zeros((1, 8), np.float32)])
+
+
+def test_build_failure_shows_the_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And another source means another firmware, in the cache directory that the environment names."""
+    machine = board(M4)
+    before = firmware.build_firmware(machine.board)
+    sources = shutil.copytree(firmware.SOURCES, tmp_path / "interpreter_c")
+    runner = sources / "ports" / "common" / "runner.c"
+    runner.write_text("#error broken on purpose\n" + runner.read_text())
+    monkeypatch.setattr(firmware, "SOURCES", sources)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    said: list[str] = []
+    with pytest.raises(TargetError, match=r"building the firmware for mps2-an386 failed(?s:.*)broken on purpose"):
+        firmware.build_firmware(machine.board, said.append)
+    assert said == ["building the firmware for mps2-an386 (only once) ..."]
+    assert list((tmp_path / "cache").rglob("*.elf")) == [] and before.exists()
 
 
 def test_missing_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
