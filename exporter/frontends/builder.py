@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ExportError, Problem
+from ..errors import ExportError, Problem, UnreadableModel
 from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.infer import InferError, infer_type
@@ -110,6 +110,10 @@ class LayerContext:
         return self._builder.model.weights.get(self.layer.path, ())
 
 
+# What a configuration with wrong types or numbers in it makes Python and numpy raise.
+_CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+
+
 class _Value(str):
     """Tells values from strings among a call's arguments."""
 
@@ -161,6 +165,8 @@ class _Builder:
         outputs = self._model(root, inputs)
         if self.problems:
             raise ExportError(list(dict.fromkeys(self.problems)))
+        if UNKNOWN in outputs:
+            raise UnreadableModel(f"model {root.name}: an output of the configuration does not exist")
         outputs = self._distinct(outputs, inputs)
         ports = dict(zip(inputs, names, strict=True))
         ports |= dict(zip(outputs, (ref.layer for ref in inner.outputs), strict=True))
@@ -256,7 +262,15 @@ class _Builder:
             return [_Value(UNKNOWN)]
         except _ShapeUnknown:
             return [_Value(UNKNOWN)]
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except (
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+            MemoryError,
+        ) as error:
             # A configuration no Keras writes (damaged or edited by hand), not a mistake the user could see in a
             # traceback.
             found = f"the configuration cannot be understood ({type(error).__name__}: {error})"
@@ -309,7 +323,7 @@ def _resolve(argument: Any, values: Mapping[tuple[str, int], list[str]]) -> Any:
 def _pick(values: Mapping[tuple[str, int], list[str]], ref: Ref) -> str:
     produced = values.get((ref.layer, ref.node), [])
     # A refused layer stands for all its outputs with one unknown value.
-    return produced[ref.tensor] if ref.tensor < len(produced) else _Value(UNKNOWN)
+    return produced[ref.tensor] if 0 <= ref.tensor < len(produced) else _Value(UNKNOWN)
 
 
 def _reachable(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:

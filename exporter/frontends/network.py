@@ -62,7 +62,7 @@ def network(model: SavedLayer) -> Network:
         return _sequential(model)
     try:
         return _Functional(model).network()
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         found = f"its connections cannot be understood ({type(error).__name__}: {error})"
         raise UnreadableModel(f"model {model.name}: {found}") from error
 
@@ -148,8 +148,7 @@ class _Functional:
             yield Call(layer, number, args, kwargs)
 
     def _keras3(self, node: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        kwargs = self._tensors3(node.get("kwargs") or {})
-        assert isinstance(kwargs, dict)
+        kwargs = {key: self._tensors3(value) for key, value in (node.get("kwargs") or {}).items()}
         return tuple(self._tensors3(list(node.get("args", ())))), kwargs
 
     def _tensors3(self, value: Any) -> Any:

@@ -3,12 +3,14 @@ needed."""
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +300,7 @@ def test_damaged_files(name: str, digits: Path, tmp_path: Path) -> None:
 
 _DAMAGE = """
 import random, sys
+from collections.abc import Iterator
 from pathlib import Path
 from dqnn.exporter.errors import DqnnError
 from dqnn.exporter.frontends import load
@@ -466,3 +469,50 @@ def test_read_model_keeps_configuration_and_names(tmp_path: Path) -> None:
     )
     assert [weight.name for weight in saved.weights["d"]] == ["kernel", "bias"]
     assert saved.keras == 2
+
+
+# --- configurations with anything in them -----------------------------------------------------------------------------
+
+WEIRD: list[Any] = [
+    *(None, 0, -1, 1, 2, 10**9, 10**400, 1.5, float("inf"), float("nan"), "", "x", "same", "valid", True, False),
+    *([], {}, [1, 2], [0, 0], [-1, -1], [[1]], [None], {"class_name": "x"}, {"class_name": "SteSign", "config": {}}),
+    *("quantized_bits(8,0,1)", "channels_first"),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything inside a configuration."""
+    if path:
+        yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("name", ["digits_larq.h5", "digits_qkeras.h5", "keras3.h5"])
+def test_changed_configurations(name: str, digits: Path, tmp_path: Path) -> None:
+    """Whatever stands in a configuration, the model is exported or refused with a sentence."""
+    folder = Path(__file__).parent / "data" if name == "keras3.h5" else digits
+    path = Path(shutil.copy(folder / name, tmp_path / name))
+    with h5py.File(path) as file:
+        text = file.attrs["model_config"]
+    draw = random.Random(3)
+    outcomes = set()
+    for _ in range(150):
+        config = json.loads(text)
+        for _ in range(draw.choice((1, 1, 3))):
+            *outer, last = draw.choice(list(places(config)))
+            holder = config
+            for key in outer:
+                holder = holder[key]
+            if draw.random() < 0.2:
+                del holder[last]
+            else:
+                holder[last] = copy.deepcopy(draw.choice(WEIRD))
+        with h5py.File(path, "a") as file:
+            file.attrs["model_config"] = json.dumps(config)
+        try:
+            load(path)
+            outcomes.add("loaded")
+        except (UnreadableModel, ExportError) as error:
+            outcomes.add(type(error).__name__)
+    assert outcomes == {"loaded", "ExportError", "UnreadableModel"}
