@@ -22,8 +22,6 @@ from .windows import Geometry, inside_counts, taps, with_map
 
 Array: TypeAlias = NDArray[Any]
 Inputs: TypeAlias = Sequence[Array] | Mapping[str, Array]
-KERNEL_OPS = (ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel)
-SHARED_OPS = (ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool, ops.Concat, ops.Pad, ops.View, ops.Reshape)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def evaluate(graph: Graph, inputs: Inputs, *, kernel_ready: bool | None = None) 
     Inputs of s1 and s8 type are quantized as their type says. `kernel_ready` defaults to whether every node is a
     kernel call."""
     if kernel_ready is None:
-        kernel_ready = all(isinstance(node.op, KERNEL_OPS + SHARED_OPS) for node in graph.nodes)
+        kernel_ready = all(isinstance(node.op, ops.KERNEL_OPS + ops.SHARED_OPS) for node in graph.nodes)
     result = Evaluation(graph)
     for name, array in zip(graph.inputs, _ordered(graph, inputs), strict=True):
         result.stored[name] = _stored_input(np.asarray(array), graph.types[name], name, kernel_ready)
@@ -69,7 +67,7 @@ def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType]
     """Stored output of one node from the stored values of its inputs, all with a batch axis."""
     in_types = [types[name] for name in node.inputs]
     out = types[node.output]
-    if isinstance(node.op, KERNEL_OPS) or kernel_ready:
+    if isinstance(node.op, ops.KERNEL_OPS) or kernel_ready:
         floats = [real.to_float32(a) if isinstance(t.fmt, F32) else a for a, t in zip(arguments, in_types, strict=True)]
         result = kernels.run(node.op, floats, in_types)
         return result.reshape((-1, *out.shape))

@@ -23,6 +23,8 @@ F64 = NDArray[np.float64]
 F32Array = NDArray[np.float32]
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right)) in cells
+NO_PADDING: Padding = ((0, 0), (0, 0))
+MAX_CONCAT = 16  # inputs of one Concat kernel: DQNN_MAX_INPUTS in interpreter_c/src/kernel.h
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ class Conv2D:
     bias: F64 | None = None  # (O,), real
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
     pad_value: float = 0.0
     groups: int = 1
     up: Pair = (1, 1)
@@ -99,7 +101,7 @@ class DepthwiseConv2D:
     bias: F64 | None = None
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
     pad_value: float = 0.0
 
 
@@ -186,7 +188,7 @@ class MaxPool:
 
     size: Pair
     stride: Pair
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class AvgPool:
 
     size: Pair
     stride: Pair
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,7 @@ class ConvKernel:
     depthwise: bool = False
     stride: Pair = (1, 1)
     dilation: Pair = (1, 1)
-    padding: Padding = ((0, 0), (0, 0))
+    padding: Padding = NO_PADDING
     pad_value: float = 0.0
     groups: int = 1
     up: Pair = (1, 1)
@@ -363,3 +365,10 @@ Op: TypeAlias = (
     | BinaryKernel
     | AvgPoolKernel
 )
+
+KERNEL_OPS = (ConvKernel, ChannelKernel, LutKernel, BinaryKernel, AvgPoolKernel)
+"""Section 4: only ever one kernel call."""
+SHARED_OPS = (Unary, PRelu, Softmax, MaxPool, Concat, Pad, View, Reshape)
+"""Operators of sections 2 and 3 that are also kernels, or share memory."""
+MAP_KERNELS = (ConvKernel, MaxPool, AvgPoolKernel)
+"""Kernels that read and write maps, whatever the rank of their tensors."""

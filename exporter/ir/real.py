@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import ops
-from .types import F32, S1, S8, Format
+from .types import S1, S8, Format
 
 Array: TypeAlias = NDArray[Any]
 F64: TypeAlias = NDArray[np.float64]
@@ -155,8 +155,3 @@ UNARY: dict[str, Callable[[F64, float], F64]] = {
     "hard_swish": lambda x, a: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,
     "mish": lambda x, a: x * np.tanh(_softplus(x)),
 }
-
-
-def is_float(fmt: Format) -> bool:
-    """Whether the format is f32."""
-    return isinstance(fmt, F32)

@@ -17,11 +17,7 @@ from .graph import Graph, Node
 from .infer import InferError, as_map, infer_type, stored_value
 from .types import F32, S1, S8, TensorType
 
-KERNEL_CALLS = (ops.ConvKernel, ops.ChannelKernel, ops.LutKernel, ops.BinaryKernel, ops.AvgPoolKernel)
-SHARED = (ops.Unary, ops.PRelu, ops.Softmax, ops.MaxPool, ops.Concat, ops.Pad, ops.View, ops.Reshape)
 FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.Softmax)
-MAP_KERNELS = (ops.ConvKernel, ops.MaxPool, ops.AvgPoolKernel)
-MAX_CONCAT = 16
 
 
 class ValidationError(ValueError):
@@ -77,7 +73,7 @@ def _check_node(graph: Graph, node: Node, known: set[str], kernel_ready: bool) -
 
 
 def _same_map(op: ops.Op, a: TensorType, b: TensorType) -> bool:
-    return isinstance(op, MAP_KERNELS) and as_map(a.shape) == as_map(b.shape)
+    return isinstance(op, ops.MAP_KERNELS) and as_map(a.shape) == as_map(b.shape)
 
 
 def _arrays(op: ops.Op) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
@@ -103,12 +99,12 @@ def _check_weights(weights: ops.Weights) -> None:
 
 
 def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None:
-    _require(isinstance(op, KERNEL_CALLS + SHARED), "is no kernel")
+    _require(isinstance(op, ops.KERNEL_OPS + ops.SHARED_OPS), "is no kernel")
     if isinstance(op, FLOAT_ONLY):
         _require(isinstance(inputs[0].fmt, F32), f"reads f32, got {inputs[0].fmt}")
     if isinstance(op, ops.Concat):
         same = all(kind.fmt == inputs[0].fmt for kind in inputs)
-        _require(same and len(inputs) <= MAX_CONCAT, f"joins at most {MAX_CONCAT} tensors of one format")
+        _require(same and len(inputs) <= ops.MAX_CONCAT, f"joins at most {ops.MAX_CONCAT} tensors of one format")
     if isinstance(op, ops.Pad):
         _require(stored_value(op.value, inputs[0].fmt) is not None, f"{inputs[0].fmt} has no value {op.value}")
     if isinstance(op, ops.ConvKernel):

@@ -134,7 +134,7 @@ def _walk(inner: ops.View, outer: ops.View, k: int) -> tuple[int, int, int, int]
 
 
 def _is_plain(op: ops.MaxPool) -> bool:
-    return op.size == op.stride and op.padding == ((0, 0), (0, 0))
+    return op.size == op.stride and op.padding == ops.NO_PADDING
 
 
 def _share_equal(editor: Editor) -> bool:

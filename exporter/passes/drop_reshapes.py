@@ -14,7 +14,6 @@ from ..ir.infer import as_map
 from ..ir.types import TensorType
 from .context import Context
 
-MAP_KERNELS = (ops.ConvKernel, ops.MaxPool, ops.AvgPoolKernel)
 HIGHEST = 3
 
 
@@ -35,7 +34,11 @@ def run(graph: Graph, context: Context) -> Graph:
 
 
 def _disappears(graph: Graph, nodes: dict[str, Node], node: Node, source: Node, types: dict[str, TensorType]) -> bool:
-    if not isinstance(node.op, ops.Reshape) or not isinstance(source.op, MAP_KERNELS) or source.output in graph.outputs:
+    if (
+        not isinstance(node.op, ops.Reshape)
+        or not isinstance(source.op, ops.MAP_KERNELS)
+        or source.output in graph.outputs
+    ):
         return False
     before, after = types[source.output].shape, types[node.output].shape
     low_rank = max(len(before), len(after)) <= HIGHEST

@@ -33,7 +33,7 @@ def _fold(editor: Editor, node: Node) -> None:
     if before is None or not isinstance(before.op, ops.Pad):
         return
     pad, kind = before.op, editor.types[before.inputs[0]]
-    own = op.padding != ((0, 0), (0, 0))
+    own = op.padding != ops.NO_PADDING
     up = op.up if isinstance(op, ops.Conv2D) else (1, 1)
     if len(kind.shape) != MAP_RANK or pad.before[2] or pad.after[2] or up != (1, 1):
         return

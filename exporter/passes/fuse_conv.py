@@ -30,7 +30,6 @@ from .context import Context, PassError, describe
 from .editor import Editor
 
 INT8_MAX = 127
-NO_PADDING = ((0, 0), (0, 0))
 Conv: TypeAlias = ops.Conv2D | ops.DepthwiseConv2D
 
 
@@ -114,7 +113,7 @@ def _explain_rest(trail: Sequence[Node], best: Fused, fused: Node, context: Cont
 
 
 def _pads(op: Conv) -> bool:
-    return op.padding != NO_PADDING
+    return op.padding != ops.NO_PADDING
 
 
 def _default_pad(fmt: Format) -> float:
@@ -178,7 +177,7 @@ def _try_pooled(product: Product, trail: Sequence[ops.Op], at: int, context: Con
     window = trail[at]
     assert isinstance(window, ops.MaxPool)
     steps = [*trail[:at], *trail[at + 1 :]]
-    turned = _rising(product, trail[:at]) if window.size == window.stride and window.padding == NO_PADDING else None
+    turned = _rising(product, trail[:at]) if window.size == window.stride and window.padding == ops.NO_PADDING else None
     if turned is not None:
         found = fit(turned.start, steps, context)
         return None if found is None else Fused(len(trail), found[0], found[1], turned.weights, window.size, found[2])

@@ -20,7 +20,6 @@ from ..ir.types import F32, S1, S8, Format, TensorType
 from .context import Context
 from .editor import Editor
 
-MAX_INPUTS = 16
 INT32_MAX = 2**31 - 1
 
 
@@ -80,7 +79,7 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
         context.fallback(node, f"input read as f32 instead of {fmt}", reason, "split the layer, or use s1 weights")
         return
     if (
-        op.padding == ((0, 0), (0, 0))
+        op.padding == ops.NO_PADDING
         or stored_value(op.pad_value, fmt) is not None
         or (isinstance(fmt, S1) and op.pad_value == 0)
     ):
@@ -116,10 +115,10 @@ def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:
             node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor"
         )
     inputs = [_converted(editor, name, fmt, node) for name in node.inputs]
-    while len(inputs) > MAX_INPUTS:
+    while len(inputs) > ops.MAX_CONCAT:
         head = editor.fresh(node.output)
-        editor.put(node.op, inputs[:MAX_INPUTS], head, node.layers)
-        inputs = [head, *inputs[MAX_INPUTS:]]
+        editor.put(node.op, inputs[: ops.MAX_CONCAT], head, node.layers)
+        inputs = [head, *inputs[ops.MAX_CONCAT :]]
     editor.put(node.op, inputs, node.output, node.layers)
 
 
