@@ -1,0 +1,320 @@
+// The kernel table, the plan functions and single kernel calls: what the exporter and the kernel tests use. The
+// exporter thereby asks the code that the device runs.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+#include <tuple>
+
+#include "support.h"
+
+namespace dqnn {
+
+using namespace nb::literals;
+
+namespace {
+
+// ---- the kernel table ----
+
+struct KernelRow {
+  uint16_t id;
+  const char *name, *family, *input, *weights, *output;
+};
+
+#define DQNN_KERNEL(id, name, family, input, weights, output) {id, #name, #family, #input, #weights, #output},
+constexpr KernelRow kKernels[] = {
+#include "kernels.def"
+};
+
+const KernelRow &kernel_row(unsigned id) {
+  for (const KernelRow &row : kKernels) {
+    if (row.id == id) {
+      return row;
+    }
+  }
+  throw nb::value_error(("no kernel has id " + std::to_string(id)).c_str());
+}
+
+const dqnn_variant *find_variant(unsigned kernel_id, const char *isa) {
+  for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
+    const dqnn_variant *variant = dqnn_all_kernels[i];
+    if (variant->kernel->id != kernel_id) {
+      continue;
+    }
+    if (isa == nullptr || std::strcmp(dqnn_isa_name(variant->isa), isa) == 0) {
+      return variant;
+    }
+  }
+  const std::string name = kernel_row(kernel_id).name;
+  throw nb::value_error((name + " has no variant '" + (isa == nullptr ? "" : isa) + "' in this build").c_str());
+}
+
+nb::list kernels() {
+  nb::list rows;
+  for (const KernelRow &row : kKernels) {
+    nb::list variants;
+    for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
+      if (dqnn_all_kernels[i]->kernel->id == row.id) {
+        variants.append(dqnn_isa_name(dqnn_all_kernels[i]->isa));
+      }
+    }
+    nb::dict entry;
+    entry["id"] = row.id;
+    entry["name"] = row.name;
+    entry["family"] = row.family;
+    entry["input"] = row.input;
+    entry["weights"] = row.weights;
+    entry["output"] = row.output;
+    entry["variants"] = variants;
+    rows.append(entry);
+  }
+  return rows;
+}
+
+// ---- one kernel call ----
+
+// Memory between two guards, to see whether a kernel writes outside its buffers.
+class Guarded {
+ public:
+  explicit Guarded(size_t bytes, uint8_t fill = 0) : bytes_(bytes), memory_(bytes + 2 * kGuard) {
+    std::memset(memory_.data(), kPattern, memory_.size());
+    if (bytes != 0) {
+      std::memset(data(), fill, bytes);
+    }
+  }
+  explicit Guarded(const nb::bytes &source) : Guarded(source.size()) {
+    if (bytes_ != 0) {
+      std::memcpy(data(), source.c_str(), bytes_);
+    }
+  }
+  uint8_t *data() const {
+    return memory_.data() + kGuard;
+  }
+  size_t size() const {
+    return bytes_;
+  }
+  bool intact() const {
+    const uint8_t *end = data() + bytes_;
+    const auto ok = [](uint8_t b) { return b == kPattern; };
+    return std::all_of(memory_.data(), memory_.data() + kGuard, ok) && std::all_of(end, end + kGuard, ok);
+  }
+
+ private:
+  static constexpr size_t kGuard = 64;
+  static constexpr uint8_t kPattern = 0xD7;
+  size_t bytes_;
+  Memory memory_;
+};
+
+using TensorDef = std::tuple<nb::tuple, int, double, int>;  // dims, dtype, scale, zero point
+
+dqnn_tensor_def tensor_def(const TensorDef &source) {
+  const auto &[dims, dtype, scale, zero_point] = source;
+  if (dims.size() == 0 || dims.size() > 4) {
+    throw nb::value_error("a tensor has 1 to 4 dimensions");
+  }
+  dqnn_tensor_def def{};
+  std::fill(std::begin(def.dims), std::end(def.dims), 1u);
+  for (size_t i = 0; i < dims.size(); ++i) {
+    def.dims[i] = nb::cast<uint32_t>(dims[i]);
+  }
+  def.scale = static_cast<float>(scale);
+  def.zero_point = zero_point;
+  def.dtype = static_cast<uint8_t>(dtype);
+  def.rank = static_cast<uint8_t>(dims.size());
+  return def;
+}
+
+// A dqnn_call with aligned, guarded copies of everything it points to.
+class Call {
+ public:
+  Call(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
+       const std::vector<nb::bytes> &constants, const nb::bytes &params)
+      : params_(params), out_def_(tensor_def(output)) {
+    if (inputs.empty() || inputs.size() > DQNN_MAX_INPUTS) {
+      throw nb::value_error("a kernel has 1 to 16 inputs");
+    }
+    if (constants.size() > DQNN_MAX_CONSTANTS) {
+      throw nb::value_error("a kernel has at most 6 constants");
+    }
+    row_ = &kernel_row(kernel_id);
+    in_defs_.reserve(inputs.size());
+    for (const TensorDef &input : inputs) {
+      in_defs_.push_back(tensor_def(input));
+    }
+    for (const nb::bytes &constant : constants) {
+      constants_.emplace_back(constant);
+    }
+    fill(kernel_id);
+  }
+
+  dqnn_plan plan(dqnn_plan_fn function) {
+    dqnn_plan plan{};
+    const dqnn_status status = function(&call_, &plan);
+    if (status != DQNN_OK) {
+      raise_plan_error(row_->name, status, plan.check);
+    }
+    return plan;
+  }
+
+  size_t in_bytes(size_t i) const {
+    return tensor_bytes(in_defs_[i]);
+  }
+  size_t out_bytes() const {
+    return tensor_bytes(out_def_);
+  }
+  dqnn_call &raw() {
+    return call_;
+  }
+  const char *name() const {
+    return row_->name;
+  }
+  bool intact() const {
+    return params_.intact() && std::all_of(constants_.begin(), constants_.end(), [](auto &c) { return c.intact(); });
+  }
+
+ private:
+  void fill(unsigned kernel_id) {
+    call_.kernel = static_cast<uint16_t>(kernel_id);
+    call_.params = params_.size() == 0 ? nullptr : params_.data();
+    call_.inputs = static_cast<uint8_t>(in_defs_.size());
+    call_.out_def = &out_def_;
+    for (size_t i = 0; i < in_defs_.size(); ++i) {
+      call_.in_def[i] = &in_defs_[i];
+    }
+    call_.constant_count = static_cast<uint8_t>(constants_.size());
+    for (size_t i = 0; i < constants_.size(); ++i) {
+      call_.constants[i] = constants_[i].data();
+      call_.constant_bytes[i] = static_cast<uint32_t>(constants_[i].size());
+    }
+  }
+
+  size_t tensor_bytes(const dqnn_tensor_def &def) const {
+    uint16_t check = DQNN_CHECK_none;
+    const uint32_t bytes = dqnn_tensor_bytes(&def, &check);
+    if (bytes == 0) {
+      raise_plan_error(row_->name, DQNN_ERROR_TENSOR, check);
+    }
+    return bytes;
+  }
+
+  Guarded params_;
+  std::vector<dqnn_tensor_def> in_defs_;
+  dqnn_tensor_def out_def_;
+  std::vector<Guarded> constants_;
+  const KernelRow *row_ = nullptr;
+  dqnn_call call_{};
+};
+
+std::tuple<uint32_t, uint32_t> plan(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
+                                    const std::vector<nb::bytes> &constants, const nb::bytes &params) {
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
+  return {result.scratch_bytes, result.overlap_bytes};
+}
+
+// Where the output of a kernel test lies: a buffer of its own, or at `offset` from the start of input 0.
+struct Placement {
+  std::optional<int64_t> offset;
+  int64_t in_bytes, out_bytes;
+
+  int64_t before() const {
+    return offset ? std::max<int64_t>(0, -*offset) : 0;
+  }
+  int64_t span() const {
+    return offset ? std::max(in_bytes, *offset + out_bytes) + before() : in_bytes;
+  }
+  void check(uint32_t overlap) const {
+    if (!offset) {
+      return;
+    }
+    if (*offset % static_cast<int64_t>(DQNN_ALIGNMENT) != 0) {
+      throw nb::value_error("output_at must be a multiple of 16");
+    }
+    const int64_t shared_end = std::min(in_bytes, *offset + out_bytes);
+    if (overlap != UINT32_MAX && shared_end > static_cast<int64_t>(overlap) && *offset < in_bytes) {
+      throw nb::value_error("output_at overlaps more of input 0 than plan allows");
+    }
+  }
+};
+
+// Runs once with all memory that the kernel must not read filled with `fill`.
+nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb::bytes> &inputs,
+                   uint32_t scratch_bytes, const Placement &place, uint8_t fill) {
+  std::vector<Guarded> in;
+  in.emplace_back(static_cast<size_t>(place.span()), fill);
+  uint8_t *first = in[0].data() + place.before();
+  std::memcpy(first, inputs[0].c_str(), inputs[0].size());
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    in.emplace_back(inputs[i]);
+  }
+  Guarded separate(place.offset ? 0 : static_cast<size_t>(place.out_bytes), fill);
+  Guarded scratch(scratch_bytes, fill);
+  dqnn_call &raw = call.raw();
+  raw.in[0] = first;
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    raw.in[i] = in[i].data();
+  }
+  raw.out = place.offset ? first + *place.offset : separate.data();
+  raw.scratch = scratch.data();
+  raw.scratch_bytes = scratch_bytes;
+  variant->run(&raw);
+  const std::string who = std::string(call.name()) + " (" + dqnn_isa_name(variant->isa) + ")";
+  const bool guards = std::all_of(in.begin(), in.end(), [](auto &g) { return g.intact(); });
+  if (!guards || !separate.intact() || !scratch.intact() || !call.intact()) {
+    throw std::runtime_error(who + " wrote outside its buffers");
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if ((i > 0 || !place.offset) && std::memcmp(raw.in[i], inputs[i].c_str(), inputs[i].size()) != 0) {
+      throw std::runtime_error(who + " changed its input " + std::to_string(i));
+    }
+  }
+  return nb::bytes(raw.out, static_cast<size_t>(place.out_bytes));
+}
+
+nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vector<nb::bytes> &inputs,
+                     const std::vector<TensorDef> &defs, const TensorDef &output,
+                     const std::vector<nb::bytes> &constants, const nb::bytes &params,
+                     std::optional<int64_t> output_at) {
+  const dqnn_variant *variant = find_variant(kernel_id, isa.c_str());
+  (void)isa_mask_of({isa});
+  if (inputs.size() != defs.size()) {
+    throw nb::value_error("as many inputs as definitions are needed");
+  }
+  Call call(kernel_id, defs, output, constants, params);
+  const dqnn_plan plan = call.plan(variant->kernel->plan);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].size() != call.in_bytes(i)) {
+      throw nb::value_error(("input " + std::to_string(i) + " has " + std::to_string(inputs[i].size()) +
+                             " bytes, its definition says " + std::to_string(call.in_bytes(i)))
+                                .c_str());
+    }
+  }
+  const Placement place{output_at, static_cast<int64_t>(call.in_bytes(0)), static_cast<int64_t>(call.out_bytes())};
+  place.check(plan.overlap_bytes);
+  nb::bytes result = run_once(call, variant, inputs, plan.scratch_bytes, place, 0x5A);
+  const nb::bytes again = run_once(call, variant, inputs, plan.scratch_bytes, place, 0xA5);
+  if (std::memcmp(result.c_str(), again.c_str(), result.size()) != 0) {
+    throw std::runtime_error(std::string(call.name()) + " (" + isa + "): the output depends on uninitialised memory");
+  }
+  return result;
+}
+
+}  // namespace
+
+void define_kernels(nb::module_ &m) {
+  m.def("kernels", &kernels, "Every kernel of kernels.def with the variants in this build, best first.");
+  m.def(
+      "host_isas", [] { return isa_names(host_isa_mask()); }, "Instruction sets that this machine can run.");
+  m.def("plan", &plan, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
+        "Asks a kernel's C plan function: (scratch bytes, overlap bytes), or raises PlanError.");
+  m.def("run_kernel", &run_kernel, "kernel_id"_a, "isa"_a, "inputs"_a, "input_defs"_a, "output_def"_a, "constants"_a,
+        "params"_a, "output_at"_a.none() = nb::none(),
+        "Plans and runs one kernel in guarded memory. output_at places the output at that offset from input 0.");
+}
+
+}  // namespace dqnn
