@@ -107,10 +107,19 @@ static uint32_t depthwise_weight_bytes(const dqnn_conv *v, dqnn_kernel_types typ
   return dqnn_size_mul(dqnn_size_mul(area, row), types.weights == DQNN_S8 ? 1 : 4);
 }
 
-static dqnn_check check_weight_bytes(const dqnn_call *call, uint32_t bytes) {
+/* A product with 0 must be 0: fast kernels multiply where the rule leaves a hole out. */
+static dqnn_check check_float_weights(const dqnn_call *call) {
+  const float *weights = (const float *)call->constants[0];
+  for (uint32_t i = 0; i < call->constant_bytes[0] / 4; ++i) {
+    DQNN_REQUIRE(dqnn_is_finite(weights[i]), weight_finite);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check check_weights(const dqnn_call *call, uint32_t bytes) {
   DQNN_REQUIRE(call->constant_count >= 1, constant_count);
   DQNN_REQUIRE(bytes != UINT32_MAX && call->constant_bytes[0] == bytes, weight_bytes);
-  return DQNN_CHECK_none;
+  return dqnn_types_of(call->kernel).weights == DQNN_F32 ? check_float_weights(call) : DQNN_CHECK_none;
 }
 
 /* Horizontal binary weights: fast kernels count whole words, so the bits behind the last channel must be 0. */
@@ -129,12 +138,13 @@ static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   DQNN_TRY(check_accumulator(call, &v, types));
-  DQNN_TRY(check_weight_bytes(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
+  DQNN_TRY(check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
   DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, v.params->requant, is_integer(types)));
   plan->scratch_bytes = dqnn_scratch_conv(call);
+  plan->overlap_bytes = dqnn_overlap_conv(call);
   DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
   return DQNN_CHECK_none;
 }
@@ -190,7 +200,7 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_REQUIRE(dqnn_last(call->out_def) == dqnn_size_mul(dqnn_last(call->in_def[0]), p->multiplier), channels);
   dqnn_conv v = dqnn_conv_of(call, 1);
   DQNN_TRY(check_accumulator(call, &v, types));
-  DQNN_TRY(check_weight_bytes(call, depthwise_weight_bytes(&v, types)));
+  DQNN_TRY(check_weights(call, depthwise_weight_bytes(&v, types)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1 && types.output == DQNN_S1) {
     DQNN_TRY(check_depthwise_presets(call, &v));
   } else {
@@ -298,7 +308,7 @@ static dqnn_check check_bitsliced_constants(const dqnn_call *call, const dqnn_co
   uint32_t one_class = dqnn_size_mul(dqnn_size_mul(blocks, s->np), 4);
   uint32_t all = dqnn_size_mul(dqnn_size_mul(s->classes_y, s->classes_x), one_class);
   int thresholds = call->out_def->dtype == DQNN_S1;
-  DQNN_TRY(check_weight_bytes(call, weights));
+  DQNN_TRY(check_weights(call, weights));
   DQNN_REQUIRE(call->constant_count >= 3, constant_count);
   DQNN_REQUIRE(all != UINT32_MAX && call->constant_bytes[1] == all, preset_bytes);
   DQNN_REQUIRE(!thresholds || call->constant_bytes[2] == one_class, preset_bytes);

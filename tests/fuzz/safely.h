@@ -17,7 +17,7 @@ typedef struct {
  * after a failure, ... Files that want more than SAFELY_MEMORY bytes, or more than about SAFELY_WORK operations, are
  * checked but not run. */
 enum { SAFELY_MEMORY = 1 << 22 };
-#define SAFELY_WORK 2.0e7
+#define SAFELY_WORK 4.0e7
 safely_result safely_run(const uint8_t *blob, size_t size, bool invoke);
 
 #endif

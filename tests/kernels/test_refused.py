@@ -163,6 +163,7 @@ F32 = conv("conv_f32_f32_f32")
 F32_S1 = conv("conv_f32_f32_s1")
 SLICED = conv("conv_s1_s1_s1")
 SLICED_F32 = conv("conv_s1_s1_f32")
+HORIZONTAL = conv("convh_s1_s1_f32")
 ZEROS = conv("conv_s1_s1_s1", pad_value=0.0)
 DEPTHWISE = depthwise("depthwise_s1_s1_s1")
 MERGED = conv("conv_s8_s8_s8", (2, 3, 7, 4), (2, 3, 3, 6), kernel_h=1, stride_h=1, pad_top=0)
@@ -362,6 +363,7 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("constant_bytes", AVGPOOL, shorter(0)),
     ("weight_padding", SLICED, last_value(0, "<u4", 1)),
     ("weight_padding", SLICED, first_value(0, "<u4", 1 << 6)),
+    ("weight_padding", HORIZONTAL, last_value(0, "<u4", 1 << 31)),
     ("weight_padding", DEPTHWISE, first_value(0, "<u4", 1 << 6)),
     ("preset_padding", SLICED, last_value(1, "<u4", 1 << 31)),
     ("preset_padding", SLICED, last_value(2, "<u4", 0)),
@@ -379,6 +381,8 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("fixed_point", POWER, last_value(2, "<i4", 31)),
     ("epilogue_finite", S8, first_value(1, "<f4", NAN)),
     ("epilogue_finite", S8, last_value(2, "<f4", INF)),
+    ("weight_finite", F32, first_value(0, "<f4", NAN)),
+    ("weight_finite", F32_S1, last_value(0, "<f4", INF)),
     ("inverse_scale", BINARY, first_value(0, "<f4", INF)),
     ("inverse_scale", AVGPOOL, first_value(0, "<f4", NAN)),
     ("tensor_quantization", S8, output(scale=0.0)),
