@@ -1,6 +1,8 @@
 // Names, instruction sets and errors of dqnn._core.
 #include "support.h"
 
+#include <nanobind/stl/string.h>
+
 namespace dqnn {
 
 namespace {
