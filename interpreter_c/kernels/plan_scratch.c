@@ -2,6 +2,8 @@
 #include "dqnn/dqnn_config.h"
 #include "map.h"
 #include "opt/conv_bitsliced.h"
+#include "opt/conv_blocks.h"
+#include "opt/conv_first.h"
 #include "opt/conv_float.h"
 #include "opt/conv_horizontal.h"
 #include "opt/conv_pairs.h"
@@ -24,7 +26,18 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
     return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
   }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) return capped(dqnn_conv_horizontal_scratch(&v));
+  if (types.weights == DQNN_S1) {
+    int first = types.input == DQNN_F32 && dqnn_is_first_layer(call, &v);
+    return first ? DQNN_FIRST_SCRATCH : capped(dqnn_conv_blocks_scratch(&v));
+  }
   return 0;
+}
+
+uint32_t dqnn_overlap_conv(const dqnn_call *call) {
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  if (types.weights != DQNN_S1 || types.input == DQNN_S1 || !dqnn_is_first_layer(call, &v)) return 0;
+  return dqnn_first_overlap(&v, types.input == DQNN_F32 ? 4 : 1);
 }
 
 uint32_t dqnn_scratch_depthwise(const dqnn_call *call) {

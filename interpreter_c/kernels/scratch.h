@@ -10,4 +10,7 @@ uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call);
 uint32_t dqnn_scratch_conv(const dqnn_call *call);
 uint32_t dqnn_scratch_depthwise(const dqnn_call *call);
 
+/* Bytes of input 0, from its start, that the output may share with any variant, ref included. */
+uint32_t dqnn_overlap_conv(const dqnn_call *call);
+
 #endif

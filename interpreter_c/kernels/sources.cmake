@@ -21,6 +21,8 @@ set(DQNN_SOURCES_ref
 )
 set(DQNN_SOURCES_portable
   kernels/opt/conv_bitsliced.c
+  kernels/opt/conv_blocks.c
+  kernels/opt/conv_first.c
   kernels/opt/conv_float.c
   kernels/opt/conv_horizontal.c
   kernels/opt/conv_pairs.c

@@ -1,0 +1,70 @@
+/* conv_{f32,s8}_s1_*: binary weights, other inputs.
+ *
+ * Four inputs under four signs have sixteen sums. They are tabulated for each chunk of four inputs of a kernel row (SPEC.md 3.1 gives the
+ * order: blocks of eight channels, kernel rows, chunks), for four output pixels side by side; then all outputs only look up and add.
+ * First layers of one channel have a kernel of their own (conv_first.c). */
+#include "kernels/opt/conv_blocks.h"
+
+#include "kernels/opt/conv_first.h"
+#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/geometry.h"
+
+static void emit_int(const dqnn_call *call, const int32_t *acc, uint32_t channel, uint32_t count, uint32_t pixel) {
+  dqnn_epilogue e;
+  uint32_t outputs = dqnn_last(call->out_def);
+  if (call->out_def->dtype == DQNN_S1) {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *out = (uint32_t *)call->out + pixel * dqnn_words(outputs);
+    dqnn_emit_s1((const int32_t *)call->constants[1], flip, acc, channel, count, out);
+    return;
+  }
+  dqnn_read_epilogue(call, 1, &e);
+  if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_s8(&e, acc, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+  } else {
+    dqnn_emit_f32(&e, acc, channel, count, (float *)call->out + pixel * outputs + channel);
+  }
+}
+
+static void emit_float(const dqnn_call *call, const float *acc, uint32_t channel, uint32_t count, uint32_t pixel) {
+  dqnn_epilogue e;
+  uint32_t outputs = dqnn_last(call->out_def);
+  if (call->out_def->dtype == DQNN_S1) {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *out = (uint32_t *)call->out + pixel * dqnn_words(outputs);
+    dqnn_emit_float_s1((const float *)call->constants[1], flip, acc, channel, count, out);
+    return;
+  }
+  dqnn_read_epilogue(call, 1, &e);
+  if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_float_s8(&e, acc, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+  } else {
+    dqnn_emit_float_f32(&e, acc, channel, count, (float *)call->out + pixel * outputs + channel);
+  }
+}
+
+static int32_t load_int(const void *image, uint32_t index) { return ((const int8_t *)image)[index]; }
+static float load_float(const void *image, uint32_t index) { return ((const float *)image)[index]; }
+
+#define blocks_value int32_t
+#define BLOCKS(name) name##_int
+#include "kernels/opt/conv_blocks_body.h"
+
+#define blocks_value float
+#define BLOCKS(name) name##_float
+#include "kernels/opt/conv_blocks_body.h"
+
+void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) { run_int(call); }
+void dqnn_run_conv_s8_s1_s8_portable(const dqnn_call *call) { run_int(call); }
+void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) { run_int(call); }
+
+void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  if (dqnn_is_first_layer(call, &v)) {
+    dqnn_run_first_f32(call);
+  } else {
+    run_float(call);
+  }
+}
+void dqnn_run_conv_f32_s1_s8_portable(const dqnn_call *call) { run_float(call); }
+void dqnn_run_conv_f32_s1_f32_portable(const dqnn_call *call) { run_float(call); }

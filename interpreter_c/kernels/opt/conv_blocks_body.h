@@ -1,0 +1,168 @@
+/* The body of conv_blocks.c for one type of accumulator: included twice, with BLOCKS(name) and blocks_value defined. */
+
+typedef struct {
+  dqnn_geometry shape;
+  const void *image;
+  const uint8_t *weights; /* of the group at work */
+  blocks_value outside, zero_point;
+  int32_t up_h, up_w;
+  uint32_t chunks;        /* of a kernel row of a whole block, at most */
+  blocks_value *tables;   /* [chunk][code][pixel] */
+  blocks_value *totals;   /* [output of the group][pixel] */
+} BLOCKS(layer);
+
+/* What one pass over all outputs adds: one block of channels, one kernel row. */
+typedef struct {
+  const uint8_t *weights; /* of the first output */
+  uint32_t output_bytes;  /* from an output to the next */
+  uint32_t bit, count;    /* first bit of the kernel row, and how many */
+  int first;              /* nothing was added before */
+} BLOCKS(pass);
+
+/* Input of a tap: position of the dilated input, channel of all. */
+static blocks_value BLOCKS(input_at)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint32_t channel) {
+  const dqnn_geometry *s = &l->shape;
+  if (y < 0 || x < 0 || y > (s->height - 1) * l->up_h || x > (s->width - 1) * l->up_w) return l->outside;
+  if (l->up_h * l->up_w > 1) {
+    if (y % l->up_h || x % l->up_w) return 0;
+    y /= l->up_h;
+    x /= l->up_w;
+  }
+  uint32_t index = (uint32_t)(y * s->width + x) * s->channels + channel;
+  return BLOCKS(load)(l->image, index) - l->zero_point;
+}
+
+/* All sums ((s0*x0 + s1*x1) + s2*x2) + s3*x3 of up to four inputs; code bit i is the sign bit of input i. */
+static void BLOCKS(fill_table)(const blocks_value x[4], uint32_t count, blocks_value *table) {
+  blocks_value pair[4] = {x[0] + x[1], x[1] - x[0], x[0] - x[1], -x[0] - x[1]};
+  uint32_t codes = 1u << count;
+  for (uint32_t code = 0; code < codes; code++, table += DQNN_BLOCK_PIXELS) {
+    blocks_value sum = count == 1 ? (code & 1u ? -x[0] : x[0]) : pair[code & 3u];
+    if (count > 2) sum = code & 4u ? sum - x[2] : sum + x[2];
+    if (count > 3) sum = code & 8u ? sum - x[3] : sum + x[3];
+    *table = sum;
+  }
+}
+
+/* Tables of one kernel row for one pixel; y, x: its first tap. */
+static void BLOCKS(tables_of)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint32_t channel, uint32_t channels, blocks_value *table) {
+  uint32_t count = (uint32_t)l->shape.kernel_w * channels, lane = 0, have = 0;
+  blocks_value inputs[4] = {0, 0, 0, 0};
+  for (uint32_t i = 0; i < count; i++) {
+    inputs[have++] = BLOCKS(input_at)(l, y, x, channel + lane);
+    if (++lane == channels) {
+      lane = 0;
+      x += l->shape.dilation_w;
+    }
+    if (have < 4 && i + 1 < count) continue;
+    BLOCKS(fill_table)(inputs, have, table);
+    table += 16 * DQNN_BLOCK_PIXELS;
+    have = 0;
+  }
+}
+
+/* Bits bit .. bit + count - 1 (at most four) of a row of bytes. */
+DQNN_INLINE uint32_t BLOCKS(code_at)(const uint8_t *row, uint32_t bit, uint32_t count) {
+  uint32_t shift = bit & 7u, value = (uint32_t)row[bit >> 3] >> shift;
+  if (shift + count > 8) value |= (uint32_t)row[(bit >> 3) + 1] << (8 - shift);
+  return value & ((1u << count) - 1u);
+}
+
+static void BLOCKS(add_pass)(const BLOCKS(layer) *l, const BLOCKS(pass) *p) {
+  const uint8_t *row = p->weights;
+  blocks_value *total = l->totals;
+  for (uint32_t o = 0; o < l->shape.out_group; o++, row += p->output_bytes, total += DQNN_BLOCK_PIXELS) {
+    const blocks_value *table = l->tables;
+    blocks_value a = total[0], b = total[1], c = total[2], d = total[3];
+    int first = p->first;
+    for (uint32_t done = 0; done < p->count; done += 4, table += 16 * DQNN_BLOCK_PIXELS) {
+      uint32_t n = p->count - done < 4 ? p->count - done : 4;
+      const blocks_value *t = table + DQNN_BLOCK_PIXELS * BLOCKS(code_at)(row, p->bit + done, n);
+      a = first ? t[0] : a + t[0];
+      b = first ? t[1] : b + t[1];
+      c = first ? t[2] : c + t[2];
+      d = first ? t[3] : d + t[3];
+      first = 0;
+    }
+    total[0] = a;
+    total[1] = b;
+    total[2] = c;
+    total[3] = d;
+  }
+}
+
+/* Accumulators of DQNN_BLOCK_PIXELS windows, all outputs of a group. */
+static void BLOCKS(sum_windows)(const BLOCKS(layer) *l, const int32_t *ys, const int32_t *xs, uint32_t group) {
+  const dqnn_geometry *s = &l->shape;
+  uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w);
+  BLOCKS(pass) p = {l->weights, 0, 0, 0, 1};
+  for (uint32_t channel = 0; channel < s->in_group; channel += 8) {
+    uint32_t channels = s->in_group - channel < 8 ? s->in_group - channel : 8;
+    p.output_bytes = (cells * channels + 7) / 8;
+    p.count = (uint32_t)s->kernel_w * channels;
+    p.bit = 0;
+    for (int32_t ky = 0; ky < s->kernel_h; ky++, p.bit += p.count) {
+      for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
+        BLOCKS(tables_of)(l, ys[i] + ky * s->dilation_h, xs[i], group * s->in_group + channel, channels, l->tables + i);
+      }
+      BLOCKS(add_pass)(l, &p);
+      p.first = 0;
+    }
+    p.weights += p.output_bytes * s->out_group;
+  }
+}
+
+/* totals[output] of one pixel, packed to the front of `row`. */
+static void BLOCKS(take_pixel)(const BLOCKS(layer) *l, uint32_t pixel, int later, blocks_value *row) {
+  for (uint32_t o = 0; o < l->shape.out_group; o++) {
+    blocks_value value = l->totals[o * DQNN_BLOCK_PIXELS + pixel];
+    if (!later || row[o] < value) row[o] = value;
+  }
+}
+
+/* Four neighbouring outputs of a row, or the positions of one pooling window, four at a time. */
+static void BLOCKS(run_group)(BLOCKS(layer) *l, const dqnn_call *call, uint32_t group, blocks_value *row) {
+  const dqnn_geometry *s = &l->shape;
+  int32_t pool_w = s->pool_w, cells = s->pool_h * pool_w, total = s->out_height / s->pool_h * s->pooled_width * cells;
+  uint32_t pixel = 0;
+  for (int32_t at = 0, cell = 0; at < total; at += DQNN_BLOCK_PIXELS) {
+    int32_t ys[DQNN_BLOCK_PIXELS], xs[DQNN_BLOCK_PIXELS];
+    for (int32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
+      int32_t n = at + i < total ? at + i : total - 1, place = n / cells, inner = n - place * cells;
+      int32_t py = place / s->pooled_width, px = place - py * s->pooled_width, wy = inner / pool_w, wx = inner - wy * pool_w;
+      ys[i] = (py * s->pool_h + wy) * s->stride_h - s->pad_top;
+      xs[i] = (px * pool_w + wx) * s->stride_w - s->pad_left;
+    }
+    BLOCKS(sum_windows)(l, ys, xs, group);
+    for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS && at + (int32_t)i < total; i++) {
+      BLOCKS(take_pixel)(l, i, cell > 0, row);
+      if (++cell < cells) continue;
+      cell = 0;
+      BLOCKS(emit)(call, row, group * s->out_group, s->out_group, pixel++);
+    }
+  }
+}
+
+static void BLOCKS(run)(const dqnn_call *call) {
+  BLOCKS(layer) l;
+  dqnn_read_geometry(call, &l.shape);
+  const dqnn_geometry *s = &l.shape;
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w), rest = s->in_group & 7u;
+  uint32_t group_bytes = s->out_group * (s->in_group / 8 * cells + (cells * rest + 7) / 8);
+  l.image = call->in[0];
+  l.up_h = p->up_h;
+  l.up_w = p->up_w;
+  l.zero_point = (blocks_value)(call->in_def[0]->dtype == DQNN_S8 ? call->in_def[0]->zero_point : 0);
+  l.outside = (blocks_value)p->pad_value - l.zero_point;
+  l.chunks = dqnn_block_chunks((uint32_t)s->kernel_w, s->in_group);
+  l.tables = (blocks_value *)call->scratch;
+  l.totals = l.tables + l.chunks * 16 * DQNN_BLOCK_PIXELS;
+  for (uint32_t group = 0; group < s->groups; group++) {
+    l.weights = (const uint8_t *)call->constants[0] + group * group_bytes;
+    BLOCKS(run_group)(&l, call, group, l.totals + s->out_group * DQNN_BLOCK_PIXELS);
+  }
+}
+
+#undef BLOCKS
+#undef blocks_value
