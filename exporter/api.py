@@ -67,7 +67,7 @@ def export(
     _check_numbers(model_id, model_version)
     if output is not None:
         _check_writable(Path(output), model_or_path)
-    graph = _load(model_or_path)
+    graph = load_graph(model_or_path)
     if name is not None:
         graph = replace(graph, name=name)
     lowered, decisions = _lower(graph, io_dtype, constant_time, requant)
@@ -132,9 +132,13 @@ def _umask() -> int:
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
-def _load(model_or_path: Any) -> Graph:
+def load_graph(model_or_path: Any) -> Graph:
+    """The front end's graph of a Keras model; a graph is taken as it is."""
     from .frontends import load
+    from .ir.graph import Graph
 
+    if isinstance(model_or_path, Graph):
+        return model_or_path
     return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path)
 
 

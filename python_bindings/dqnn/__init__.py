@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._core import BlobError as BlobError
+    from .exporter.analyze import analyze as analyze
     from .exporter.api import export as export
     from .interpreter import Interpreter as Interpreter
     from .tensors import TensorInfo as TensorInfo
@@ -27,11 +28,12 @@ _WHERE = {
     "BlobError": "_core",
     "Interpreter": "interpreter",
     "TensorInfo": "tensors",
+    "analyze": "exporter.analyze",
     "export": "exporter.api",
     "pack_s1": "tensors",
     "unpack_s1": "tensors",
 }
-__all__ = ["BlobError", "Interpreter", "TensorInfo", "__version__", "export", "pack_s1", "unpack_s1"]
+__all__ = ["BlobError", "Interpreter", "TensorInfo", "__version__", "analyze", "export", "pack_s1", "unpack_s1"]
 
 
 def __getattr__(name: str) -> Any:
