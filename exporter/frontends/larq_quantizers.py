@@ -18,6 +18,7 @@ from .quantizers import (
     sgn,
     sign_kernel,
     sign_ops,
+    tanh,
     ternary_kernel,
 )
 
@@ -124,7 +125,7 @@ class DoReFa(Quantizer):
         self.grid = Grid(1 / 255, 0, 255)
 
     def _weight_codes(self, w: F32Array) -> F32Array:
-        limited = np.tanh(w).astype(np.float32)
+        limited = tanh(w)
         largest = np.float32(np.max(np.abs(limited))) if w.size else np.float32(0)
         normed = limited / (np.float32(2) * largest) if largest else np.zeros_like(limited)
         return rhe((normed + np.float32(0.5)).astype(np.float32) * np.float32(255))

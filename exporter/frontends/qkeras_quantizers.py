@@ -27,6 +27,7 @@ from .quantizers import (
     sgn,
     sign_kernel,
     sign_ops,
+    tanh,
     ternary_kernel,
 )
 
@@ -120,7 +121,7 @@ class Binary(Quantizer):
         return np.asarray(1.0 if self.alpha is None else self.alpha, dtype=np.float32)
 
     def values(self, x: F32Array) -> F32Array:
-        latent = np.tanh(x) if self.alpha is None else x
+        latent = tanh(x) if self.alpha is None else x
         return _through(latent, self._scale(x) * sgn(x))
 
     def activation(self) -> tuple[ops.Op, ...]:
@@ -178,7 +179,7 @@ class Ternary(Quantizer):
 
     def values(self, x: F32Array) -> F32Array:
         q, scale = self._codes(x)
-        return _through(np.tanh(x) if self.alpha is None else x, scale * q)
+        return _through(tanh(x) if self.alpha is None else x, scale * q)
 
     def activation(self) -> tuple[ops.Op, ...]:
         factor = _no_auto("ternary", self.alpha)
@@ -440,7 +441,7 @@ class QuantizedTanh(Quantizer):
         return Grid(1 / m, -m + self.symmetric, m - 1)
 
     def values(self, x: F32Array) -> F32Array:
-        p = np.tanh(x) if self.real else np.float32(2) * _hard_sigmoid(x) - np.float32(1)
+        p = tanh(x) if self.real else np.float32(2) * _hard_sigmoid(x) - np.float32(1)
         return self._grid().values(p.astype(np.float32))
 
     def activation(self) -> tuple[ops.Op, ...]:
