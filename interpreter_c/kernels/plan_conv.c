@@ -197,6 +197,7 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_REQUIRE(p->groups == 1, groups);
+  DQNN_REQUIRE(p->up_h == 1 && p->up_w == 1, up); /* no layer asks for it */
   DQNN_REQUIRE(dqnn_last(call->out_def) == dqnn_size_mul(dqnn_last(call->in_def[0]), p->multiplier), channels);
   dqnn_conv v = dqnn_conv_of(call, 1);
   DQNN_TRY(check_accumulator(call, &v, types));

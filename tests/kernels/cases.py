@@ -167,15 +167,21 @@ def flips(channels: int, draw: Draw, rng: np.random.Generator) -> Array | None:
 
 
 def draw_axis(draw: Draw, *, up: bool, largest: int) -> tuple[Axis, int, int]:
-    """(axis, pooled outputs, pool) that fit together."""
+    """(axis, pooled outputs, pool) that fit together; often the 3-cell windows that fast variants are made for."""
+    plain = draw.choice((True, False))
     while True:
-        axis = Axis(
-            draw.integer(1, largest),
-            draw.choice((1, 2, 3, 3, 4, 5)),
-            draw.choice((1, 1, 2, 3)),
-            draw.choice((1, 1, 2, 3)),
-            draw.choice((0, 0, 1, 2, 5)),
-            draw.choice((1, 1, 2, 3)) if up else 1,
+        axis = Axis(draw.integer(3, largest + 3), 3, draw.choice((1, 1, 2)), 1, draw.choice((0, 1)), 1)
+        axis = (
+            axis
+            if plain
+            else Axis(
+                draw.integer(1, largest),
+                draw.choice((1, 2, 3, 3, 4, 5)),
+                draw.choice((1, 1, 2, 3)),
+                draw.choice((1, 1, 2, 3)),
+                draw.choice((0, 0, 1, 2, 5)),
+                draw.choice((1, 1, 2, 3)) if up else 1,
+            )
         )
         pool = draw.choice((1, 1, 2, 3))
         outputs = axis.outputs(draw.choice((0, 1, 2, 6))) // pool
@@ -203,8 +209,10 @@ def pad_value(dtype: str, draw: Draw) -> float:
 
 def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     depthwise, sliced = kernel.family == "depthwise", kernel.family == "conv_bitsliced"
-    y, height, pool_h = draw_axis(draw, up=not sliced, largest=6)
-    x, width, pool_w = draw_axis(draw, up=not sliced, largest=7)
+    if kernel.weights == kernel.output == "s1" != kernel.input and not depthwise and draw.choice((True, False, False)):
+        return first_layer_case(kernel, draw, rng)
+    y, height, pool_h = draw_axis(draw, up=not sliced and not depthwise, largest=6)
+    x, width, pool_w = draw_axis(draw, up=not sliced and not depthwise, largest=7)
     groups = 1 if depthwise else draw.choice((1, 1, 1, 2, 3))
     multiplier = draw.choice((1, 1, 2, 3)) if depthwise else 1
     channels = draw.choice(CHANNELS) * groups
@@ -219,6 +227,24 @@ def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
         weights = codes(kernel.weights, (y.kernel, x.kernel, channels, multiplier), rng)
     else:
         weights = codes(kernel.weights, (outputs, y.kernel, x.kernel, channels // groups), rng)
+    return finish_conv(kernel, source, target, weights, params, draw, rng)
+
+
+def first_layer_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    """3x3 on one channel with a 2x2 pool: variants may put the output on the input."""
+    pad_y, pad_x = draw.choice((0, 0, 1)), draw.choice((0, 0, 1))
+    height, width = draw.integer(1, 9), draw.integer(1, 30)
+    outputs = draw.choice((1, 16, 32, 32, 33, 64))
+    params = ConvParams(
+        3, 3, pad_top=pad_y, pad_left=pad_x, pool_h=2, pool_w=2, pad_value=pad_value(kernel.input, draw)
+    )
+    cells = draw.choice((0, 1))  # that the pool drops
+    source = tensor((2 * height + 2 - 2 * pad_y, 2 * width + 2 - 2 * pad_x + cells, 1), kernel.input, draw)
+    if min(source.dims) < 1:
+        source = replace(source, dims=(2 * height + 2, 2 * width + 2 + cells, 1))
+        params = replace(params, pad_top=0, pad_left=0)
+    target = tensor((height, width, outputs), kernel.output, draw)
+    weights = codes(kernel.weights, (outputs, 3, 3, 1), rng)
     return finish_conv(kernel, source, target, weights, params, draw, rng)
 
 

@@ -13,7 +13,6 @@ from dqnn import _core
 from .cases import Case, Kernel
 
 T = TypeVar("T")
-IN_PLACE = 2**32 - 1
 KERNELS = [Kernel(**{**row, "variants": tuple(row["variants"])}) for row in _core.kernels()]
 BY_NAME = {k.name: k for k in KERNELS}
 
@@ -61,7 +60,7 @@ def run(case: Case, isa: str, output_at: int | None = None) -> bytes:
 def check(case: Case) -> None:
     """Every variant gives the expected bytes, in place too where the plan allows it."""
     _, overlap = plan(case)
-    places = (None, 0) if overlap == IN_PLACE else (None,)
+    places = (None, 0) if min(len(case.data[0]), len(case.expected)) <= overlap else (None,)
     for isa in case.kernel.variants:
         for place in places:
             got = run(case, isa, place)

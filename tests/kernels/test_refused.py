@@ -273,6 +273,7 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("dilation", S8, params(dilation_w=0)),
     ("up", S8, params(up_h=0)),
     ("up", ZEROS, both(params(up_w=2), output(dims=(3, 6, 6)))),
+    ("up", DEPTHWISE, both(params(up_w=2), output(dims=(3, 6, 6)))),
     ("pool", S8, params(pool_w=0)),
     ("groups", S8, params(groups=0)),
     ("groups", S8, params(groups=3)),

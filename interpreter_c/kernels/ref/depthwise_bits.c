@@ -20,7 +20,7 @@ static uint32_t below(const ref_conv *c, const uint32_t *planes, int32_t oy, int
   for (int32_t ky = 0; ky < v->y.kernel; ++ky) {
     for (int32_t kx = 0; kx < v->x.kernel; ++kx) {
       dqnn_place place = ref_tap(c, oy, ox, ky, kx, &cell);
-      if (place == DQNN_HOLE || (place == DQNN_OUTSIDE && !c->outside_counts)) {
+      if (place == DQNN_OUTSIDE && !c->outside_counts) {
         z += 1;
         continue;
       }
