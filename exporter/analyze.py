@@ -185,7 +185,21 @@ def product_type(source: str, weights: str) -> str:
     return "sxor_s1_s1" if source == weights == "s1" else f"smul_{source}_{weights}"
 
 
-def _conv_operations(node: NodeView, source: TensorType, output: TensorType) -> Iterator[Operations]:
+def _own_offsets(node: NodeView, graph: Graph | None, integer: bool) -> bool:
+    """Does the vendor count an addition per output: for floats a bias or batch norm, for integers a bias that no batch
+    norm absorbs. Without the Keras model a float convolution is taken to have one, an integer one not."""
+    if graph is None:
+        return not integer
+    convs = [n for n in graph.nodes if isinstance(n.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense)]
+    own = next((n for layer in node.layers for n in convs if layer in n.layers), None)
+    biased = own is not None and not isinstance(own.op, ops.BatchNorm) and getattr(own.op, "bias", None) is not None
+    normed = any(isinstance(n.op, ops.BatchNorm) and set(n.layers) & set(node.layers) for n in graph.nodes)
+    return biased and not normed if integer else biased or normed
+
+
+def _conv_operations(
+    node: NodeView, source: TensorType, output: TensorType, graph: Graph | None
+) -> Iterator[Operations]:
     params = node.params
     assert isinstance(params, ConvParams)
     _, x_type, w_type, _ = node.kernel.split("_")
@@ -193,20 +207,24 @@ def _conv_operations(node: NodeView, source: TensorType, output: TensorType) -> 
     full = height * params.pool_h * width * params.pool_w * outputs
     depthwise = node.kernel.startswith("depthwise")
     taps = params.kernel_h * params.kernel_w * (1 if depthwise else _map(source.shape)[2] // params.groups)
-    affine = outputs if "f32" in (x_type, w_type) else 0
-    yield Operations(product_type(x_type, w_type), full * taps + affine, "products")
+    integer = "f32" not in (x_type, w_type)
+    offsets = _own_offsets(node, graph, integer)
+    additions = (full if integer else outputs) if offsets else 0
+    yield Operations(product_type(x_type, w_type), full * taps + additions, "products")
     window = params.pool_h * params.pool_w
     if window > 1:
         kind = dtype_name(output.fmt)
         yield Operations(f"op_{kind}_{kind}", height * width * outputs * window, "fused max pool")
 
 
-def operations_of(node: NodeView, inputs: tuple[TensorType, ...], output: TensorType) -> tuple[Operations, ...]:
+def operations_of(
+    node: NodeView, inputs: tuple[TensorType, ...], output: TensorType, graph: Graph | None = None
+) -> tuple[Operations, ...]:
     """What one kernel call computes, in the vendor's units."""
     family = node.kernel.split("_")[0]
     source, sink = dtype_name(inputs[0].fmt), dtype_name(output.fmt)
     if family in ("conv", "convh", "depthwise"):
-        return tuple(_conv_operations(node, inputs[0], output))
+        return tuple(_conv_operations(node, inputs[0], output, graph))
     if family == "softmax":
         return (Operations("op_f32_f32", SOFTMAX_OPERATIONS * output.elements, "softmax"),)
     if family == "affine":
@@ -401,7 +419,7 @@ def analyze_view(
         output = model.tensors[node.output].type
         nodes.append(
             NodeAnalysis(
-                index, node.layers, node.kernel, inputs, output, operations_of(node, inputs, output),
+                index, node.layers, node.kernel, inputs, output, operations_of(node, inputs, output, graph),
                 parameters_of(node, inputs, output), model.constant_bytes(node), node.scratch_bytes,
             )
         )  # fmt: skip
