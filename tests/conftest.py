@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in (*MODULES, *TOOLS):
         if item.get_closest_marker(marker) is not None and (names := missing(marker)):
             skip_or_fail(names)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where nothing may be missing, a test that skips because something `is not installed` has failed."""
+    report = yield
+    if STRICT and report.skipped and isinstance(report.longrepr, tuple) and "not installed" in report.longrepr[2]:
+        report.outcome = "failed"
+        report.longrepr = f"{report.longrepr[2]} (required here: `make test` installs it)"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,8 @@ has_sanitizers() {
   clang -fsanitize=fuzzer,address,undefined "$source" -o "$LOGS/sanitizers" 2>/dev/null
 }
 
-# Prints the Debian packages that are missing for a purpose. Tools are looked for, not packages: a compiler built by hand is as good.
+# Prints the Debian packages that are missing for a purpose; `a|b` is a where it exists, else b. Tools are looked for, not packages: a
+# compiler built by hand is as good.
 missing_packages() {
   has g++ || echo g++
   has cmake || echo cmake
@@ -75,10 +76,25 @@ missing_packages() {
   has chromium || echo chromium # the HTML report is looked at in a browser
   has clang-format || echo clang-format
   has flatc || echo flatbuffers-compiler
+  has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
+  has qemu-system-riscv32 || echo 'qemu-system-riscv|qemu-system-misc'
+  has chromium || has chromium-browser || echo 'chromium|chromium-browser'
 }
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Of `a|b` the name that apt knows.
+available() {
+  local name
+  for name in ${1//|/ }; do
+    if apt-cache show "$name" >/dev/null 2>&1; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "${1%%|*}"
 }
 
 apt_install() {
@@ -88,6 +104,7 @@ apt_install() {
   # Ask for the password now, not behind a progress line.
   [ "$(id -u)" = 0 ] || sudo -v
   run_logged "apt-get update" as_root env DEBIAN_FRONTEND=noninteractive apt-get update
+  packages=$(for package in $packages; do available "$package"; done | tr '\n' ' ')
   # shellcheck disable=SC2086
   run_logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
 }
