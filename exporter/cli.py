@@ -32,6 +32,7 @@ COMMANDS = {
     "analyze": ("dqnn.exporter.analyze_view", "analyze_command", "What a model will cost on a device, and advice."),
     "targets": ("dqnn.exporter.boards", "targets_command", "Boards that analyze and export can check a model against."),
     "inspect": ("dqnn.exporter.cli", "inspect_command", "Show tensors, nodes, kernels and memory map of a .dqnn file."),
+    "bench": ("dqnn.exporter.bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
     "version": ("dqnn.exporter.cli", "version_command", "Versions of dqnn and of the file format."),
 }
 

@@ -11,16 +11,24 @@ from pathlib import Path
 from .timing import M0PLUS, M4, Core
 
 SOURCES = Path(__file__).resolve().parents[2] / "interpreter_c"
-COMMON = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra")
+COMMON = (
+    "-std=c11",
+    "-DDQNN_HAVE_PORTABLE=1",
+    "-ffp-contract=off",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-Wall",
+    "-Wextra",
+)
 BARE_METAL = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-Ttext=0x1000", "-Wl,-Tdata=0x20000000", "-Wl,-e,0")
 LAYOUT = """
 #include <stddef.h>
 #include "kernel.h"
 const uint32_t dqnn_bench_layout[] = {
     sizeof(dqnn_call), offsetof(dqnn_call, params), offsetof(dqnn_call, in_def), offsetof(dqnn_call, out_def),
-    offsetof(dqnn_call, in), offsetof(dqnn_call, out), offsetof(dqnn_call, constants), offsetof(dqnn_call, constant_bytes),
-    offsetof(dqnn_call, scratch), offsetof(dqnn_call, scratch_bytes), offsetof(dqnn_call, kernel), offsetof(dqnn_call, inputs),
-    offsetof(dqnn_call, constant_count)};
+    offsetof(dqnn_call, in), offsetof(dqnn_call, out), offsetof(dqnn_call, constants),
+    offsetof(dqnn_call, constant_bytes), offsetof(dqnn_call, scratch), offsetof(dqnn_call, scratch_bytes),
+    offsetof(dqnn_call, kernel), offsetof(dqnn_call, inputs), offsetof(dqnn_call, constant_count)};
 """
 
 
@@ -55,9 +63,14 @@ TARGETS = {
 
 
 def compile_sources(
-    target: Target, sources: Sequence[Path], output: Path, optimize: str = "-O3", keep: Sequence[str] = (), extra: Sequence[str] = ()
+    target: Target,
+    sources: Sequence[Path],
+    output: Path,
+    optimize: str = "-O3",
+    keep: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> Path:
-    """Builds sources (relative to interpreter_c) and the layout table; `keep` are the symbols that the linker must not drop."""
+    """Builds sources (relative to interpreter_c) and the layout table. The linker must not drop the symbols `keep`."""
     if shutil.which(target.compiler) is None:
         raise BuildError(f"{target.compiler} is not installed (Debian: gcc-arm-none-eabi)")
     layout = output.with_suffix(".layout.c")
@@ -65,8 +78,21 @@ def compile_sources(
     includes = [f"-I{SOURCES / part}" for part in (".", "include", "src")]
     roots = [f"-Wl,-u,{symbol}" for symbol in (*keep, "dqnn_bench_layout")]
     link = [] if target is HOST else [*BARE_METAL, *roots]
-    files = [str(SOURCES / s) for s in sources]
-    command = [target.compiler, optimize, *COMMON, *target.flags, *extra, *includes, *files, str(layout), *link, "-o", str(output), "-lm"]
+    files = [str(SOURCES / s) for s in sources]  # an absolute path stays as it is
+    command = [
+        target.compiler,
+        optimize,
+        *COMMON,
+        *target.flags,
+        *extra,
+        *includes,
+        *files,
+        str(layout),
+        *link,
+        "-o",
+        str(output),
+        "-lm",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(command)}\n{done.stderr}")
@@ -74,7 +100,10 @@ def compile_sources(
 
 
 def kernel_sources() -> list[Path]:
-    """Every C file of the kernels and of src that kernels need."""
-    found = sorted((SOURCES / "kernels").rglob("*.c"))
-    found += [SOURCES / "src" / name for name in ("numerics.c", "registry.c") if (SOURCES / "src" / name).exists()]
-    return [path.relative_to(SOURCES) for path in found]
+    """Plans, reference and portable kernels: what every target compiles."""
+    found = [
+        *(SOURCES / "kernels").glob("*.c"),
+        *(SOURCES / "kernels" / "ref").glob("*.c"),
+        *(SOURCES / "kernels" / "opt").glob("*.c"),
+    ]
+    return sorted(path.relative_to(SOURCES) for path in found)

@@ -20,8 +20,8 @@ from .machine import Cost, Machine
 
 DTYPES = {"s1": 0, "s8": 1, "f32": 2}
 LAYOUT_FIELDS = (
-    "size", "params", "in_def", "out_def", "in", "out", "constants", "constant_bytes", "scratch", "scratch_bytes", "kernel", "inputs",
-    "constant_count",
+    "size", "params", "in_def", "out_def", "in", "out", "constants", "constant_bytes", "scratch", "scratch_bytes",
+    "kernel", "inputs", "constant_count",
 )  # fmt: skip
 GUARD = b"\xc3" * 64
 
@@ -59,10 +59,12 @@ def random_input(tensor: TensorType, rng: np.random.Generator, density: float = 
     return rng.standard_normal(tensor.shape).astype("<f4").tobytes()
 
 
-def fill_call(call: Call, layout: dict[str, int], pointer: int, place: Callable[[bytes], int]) -> tuple[bytes, int, int]:
-    """The dqnn_call struct for a memory reached through `place`; returns it with the addresses of output and scratch."""
+def fill_call(
+    call: Call, layout: dict[str, int], pointer: int, place: Callable[[bytes], int]
+) -> tuple[bytes, int, int]:
+    """The dqnn_call struct for a memory reached through `place`, with the addresses of output and scratch."""
     raw = bytearray(layout["size"])
-    kind = "<Q" if pointer == 8 else "<I"  # noqa: PLR2004
+    kind = "<Q" if pointer == 8 else "<I"
 
     def put(field: str, value: int, index: int = 0) -> None:
         struct.pack_into(kind, raw, layout[field] + pointer * index, value)
@@ -97,7 +99,13 @@ def check_guards(name: str, read: Callable[[int, int], bytes], address: int, cou
 
 def run_on_machine(machine: Machine, function: str, call: Call) -> tuple[bytes, Cost]:
     address = machine.symbols["dqnn_bench_layout"]
-    layout = dict(zip(LAYOUT_FIELDS, struct.unpack(f"<{len(LAYOUT_FIELDS)}I", machine.read(address, 4 * len(LAYOUT_FIELDS))), strict=True))
+    layout = dict(
+        zip(
+            LAYOUT_FIELDS,
+            struct.unpack(f"<{len(LAYOUT_FIELDS)}I", machine.read(address, 4 * len(LAYOUT_FIELDS))),
+            strict=True,
+        )
+    )
     raw, out, scratch = fill_call(call, layout, 4, machine.place)
     cost = machine.call(function, machine.place(raw))
     check_guards(function, machine.read, out, call.output.nbytes)

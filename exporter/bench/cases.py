@@ -1,6 +1,7 @@
 """Convolution layers by shape: random weights, thresholds and inputs for measuring and for comparing variants.
 
-The grid names the shapes whose cost per multiply-accumulate docs/benchmarks.md records, with the figure to reach and a peer's."""
+The grid names the shapes whose cost per multiply-accumulate docs/benchmarks.md records, with the figure to reach and
+a peer's."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ class Layer:
     def out_size(self) -> Pair:
         """Height and width before pooling."""
         height, width = (
-            ((size - 1) * self.up[i] + 1 + sum(self.padding[i]) - (self.kernel[i] - 1) * self.dilation[i] - 1) // self.stride[i] + 1
+            ((size - 1) * self.up[i] + 1 + sum(self.padding[i]) - (self.kernel[i] - 1) * self.dilation[i] - 1)
+            // self.stride[i]
+            + 1
             for i, size in enumerate((self.height, self.width))
         )
         return height, width
@@ -85,7 +88,7 @@ def _weights(layer: Layer, rng: np.random.Generator) -> ops.Weights:
         shape = (*layer.kernel, layer.channels, layer.outputs // layer.channels)
     codes: NDArray[np.int8] | NDArray[np.float32]
     if layer.weights == "s1":
-        codes = np.where(rng.random(shape) < 0.5, np.int8(-1), np.int8(1))  # noqa: PLR2004
+        codes = np.where(rng.random(shape) < 0.5, np.int8(-1), np.int8(1))
     elif layer.weights == "s8":
         codes = rng.integers(-128, 128, shape).astype(np.int8)
     else:
@@ -105,14 +108,14 @@ def _epilogue(layer: Layer, rng: np.random.Generator) -> ops.Epilogue:
     integer = "f32" not in (layer.input, layer.weights)
     if layer.output == "s1":
         t = rng.standard_normal(count) * spread
-        t[rng.random(count) < 0.05] = -INF  # noqa: PLR2004
-        t[rng.random(count) < 0.05] = INF  # noqa: PLR2004
+        t[rng.random(count) < 0.05] = -INF
+        t[rng.random(count) < 0.05] = INF
         clipped = np.clip(np.rint(t), INT32.min, INT32.max).astype(np.int64) if integer else t.astype(np.float32)
-        return ops.Threshold(clipped, rng.random(count) < 0.3)  # noqa: PLR2004
+        return ops.Threshold(clipped, rng.random(count) < 0.3)
     if layer.output == "f32":
         scale, offset = (rng.standard_normal((2, count)) / spread).astype(np.float32)
-        return ops.Affine(scale, offset, *((-INF, INF) if rng.random() < 0.5 else (0.0, 1.5)))  # noqa: PLR2004
-    least, most = (-128, 127) if rng.random() < 0.5 else (-100, 90)  # noqa: PLR2004
+        return ops.Affine(scale, offset, *((-INF, INF) if rng.random() < 0.5 else (0.0, 1.5)))
+    least, most = (-128, 127) if rng.random() < 0.5 else (-100, 90)
     bias = np.rint(rng.standard_normal(count) * spread / 2).astype(np.int32)
     if layer.requant == "fixed_point":
         multiplier = rng.integers(1 << 30, 1 << 31, count).astype(np.int32)
@@ -152,7 +155,7 @@ def make_layer_call(layer: Layer, seed: int = 1, scratch_bytes: int = 0) -> Call
     return make_call(op, source, output, random_input(source, rng, layer.density), scratch_bytes)
 
 
-# --- the grid ---------------------------------------------------------------------------------------------------------------------
+# --- the grid ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -200,8 +203,18 @@ GRID: tuple[Row, ...] = (
     Row("s1 depthwise 3x3 16x16x64 same", _same(replace(_binary(16, 64, 64, 3), depthwise=True)), 0.65),
     Row("s1 conv 3x3 16x16x64->64 same, M0+", S1_3X3, 0.50, "1.25 (libgcc popcount)", "cortex-m0plus"),
     Row("f32 x s1 first layer 3x3 28x28x1->32, pool 2x2", FIRST, 1.4, "49 instructions (TFLM f32)"),
-    Row("s8 x s1 first layer 3x3 28x28x1->32, pool 2x2", replace(FIRST, input="s8"), 0.8, "8.6 instructions (CMSIS-NN s8 x s8)"),
-    Row("s8 x s1 conv 3x3 16x16x32->32 same", _same(Layer("s8", "s1", "s8", 16, 16, 32, 32, (3, 3))), 0.70, "1.2 (as s8 x s8)"),
+    Row(
+        "s8 x s1 first layer 3x3 28x28x1->32, pool 2x2",
+        replace(FIRST, input="s8"),
+        0.8,
+        "8.6 instructions (CMSIS-NN s8 x s8)",
+    ),
+    Row(
+        "s8 x s1 conv 3x3 16x16x32->32 same",
+        _same(Layer("s8", "s1", "s8", 16, 16, 32, 32, (3, 3))),
+        0.70,
+        "1.2 (as s8 x s8)",
+    ),
 )
 
 

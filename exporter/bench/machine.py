@@ -1,7 +1,7 @@
 """Runs functions of a bare-metal ELF under Unicorn and counts what was executed.
 
-Basic blocks are counted by a hook; instructions per block come from Capstone, cycles from a model of timing.py. Unicorn is not cycle
-accurate and this module does not pretend so: instruction counts are exact, cycles an estimate."""
+Basic blocks are counted by a hook; instructions per block come from Capstone, cycles from a model of timing.py.
+Instruction counts are exact, cycles an estimate: Unicorn knows nothing of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARGUMENTS = (arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2, arm.UC_ARM
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call executed. `by_function` holds cycles (instructions if there is no timing model) by function name."""
+    """What one call executed. `by_function`: cycles (instructions if there is no timing model) by function name."""
 
     instructions: int
     cycles: int | None
@@ -79,7 +79,7 @@ class Machine:
         self._edges[(self._previous, address, size)] += 1
         self._previous = address
 
-    # --- memory -------------------------------------------------------------------------------------------------------------------
+    # --- memory -------------------------------------------------------------------------------------------------------
 
     def place(self, data: bytes, align: int = 16) -> int:
         """Copies data to fresh memory; returns its address."""
@@ -96,7 +96,7 @@ class Machine:
     def write(self, address: int, data: bytes) -> None:
         self._uc.mem_write(address, data)
 
-    # --- running ------------------------------------------------------------------------------------------------------------------
+    # --- running ------------------------------------------------------------------------------------------------------
 
     def call(self, function: str, *arguments: int) -> Cost:
         """Calls a function with up to four words; its return value is in `result`."""
@@ -110,6 +110,26 @@ class Machine:
         self._uc.emu_start(self.symbols[function] | 1, STOP)
         return self._cost()
 
+    def call_marked(self, function: str, mark: str, *arguments: int) -> dict[int | None, Cost]:
+        """As call, with costs apart by what `mark(context, key, _, begin)` announces; key None: everything outside."""
+        hooked = self.symbols[mark] & ~1
+        parts: dict[int | None, Counter[tuple[int, int, int]]] = {None: self._edges}
+
+        def switch(_uc: Any, address: int, _size: int, _user: Any) -> None:
+            if address == hooked:
+                key, begin = (int(self._uc.reg_read(ARGUMENTS[i])) for i in (1, 3))
+                self._edges = parts.setdefault(key if begin & 1 else None, Counter())
+
+        hook = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, switch)
+        self.call(function, *arguments)
+        self._uc.hook_del(hook)
+        costs = {}
+        for key, edges in parts.items():
+            self._edges = edges
+            costs[key] = self._cost()
+        self._edges = Counter()
+        return costs
+
     @property
     def result(self) -> int:
         return int(self._uc.reg_read(arm.UC_ARM_REG_R0))
@@ -118,7 +138,7 @@ class Machine:
         stack = self.read(self._stack_top - STACK_BYTES, STACK_BYTES)
         return len(stack.lstrip(bytes([STACK_PAINT])))
 
-    # --- counting -----------------------------------------------------------------------------------------------------------------
+    # --- counting -----------------------------------------------------------------------------------------------------
 
     def _block(self, address: int, size: int) -> BlockCost:
         key = (address, size)

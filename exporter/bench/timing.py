@@ -1,13 +1,14 @@
 """Estimated cycles of Cortex-M code from the timing tables of the Technical Reference Manuals.
 
-Cortex-M4 (ARM DDI 0439, tables 3-1 and 7-1): zero-wait-state memory; loads take 2 cycles, the following loads and stores of a run 1; a load
-whose address comes from the instruction before waits 1; LDM/STM/PUSH/POP/VLDM/VSTM take 1 + N; a taken branch costs 1 + 2 (pipeline
-refill); integer division 7 (2 to 12 in the manual); a floating-point result used by the next instruction waits 1; VMOV of two core
-registers takes 2; VDIV and VSQRT 14. Cortex-M0+ (DDI 0484, table 3-1, single-cycle multiplier): loads and stores 2, LDM/STM 1 + N,
-taken branches 2, BL 3, POP with pc 3 + N.
+Cortex-M4 (ARM DDI 0439, tables 3-1 and 7-1): zero-wait-state memory; loads take 2 cycles, the following loads and
+stores of a run 1; a load whose address comes from the instruction before waits 1; LDM/STM/PUSH/POP/VLDM/VSTM take
+1 + N; a taken branch costs 1 + 2 (pipeline refill); integer division 7 (2 to 12 in the manual); a floating-point result
+used by the next instruction waits 1; VMOV of two core registers takes 2; VDIV and VSQRT 14. Cortex-M0+ (DDI 0484, table
+3-1, single-cycle multiplier): loads and stores 2, LDM/STM 1 + N, taken branches 2, BL 3, POP with pc 3 + N.
 
-Limits: never checked on silicon; no flash wait states, caches, bus contention or interrupts; memory alignment is ignored; folded IT and
-dual-issue effects of other cores are not modelled. The sum over executed basic blocks is exact, the cycles of a block are an estimate."""
+Limits: never checked on silicon; no flash wait states, caches, bus contention or interrupts; memory alignment is
+ignored; folded IT and dual-issue effects of other cores are not modelled. The sum over executed basic blocks is exact,
+the cycles of a block are an estimate."""
 
 from __future__ import annotations
 
@@ -18,10 +19,24 @@ from typing import TypeAlias
 
 REGISTER = re.compile(r"\b(?:r\d+|sb|sl|fp|ip|sp|lr|pc)\b")
 FLOAT_REGISTER = re.compile(r"\b([sd])(\d+)\b")
-CONDITIONS = "eq ne hs lo cs cc mi pl vs vc hi ls ge lt gt le".split()
+CONDITIONS = ["eq", "ne", "hs", "lo", "cs", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"]
 BRANCHES = {"b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh"} | {f"b{c}" for c in CONDITIONS}
 NO_RESULT = {"cmp", "cmn", "tst", "teq", "nop"}
-FLOAT_ARITHMETIC = ("vadd", "vsub", "vmul", "vnmul", "vmla", "vmls", "vfma", "vfms", "vneg", "vabs", "vcvt", "vdiv", "vsqrt")
+FLOAT_ARITHMETIC = (
+    "vadd",
+    "vsub",
+    "vmul",
+    "vnmul",
+    "vmla",
+    "vmls",
+    "vfma",
+    "vfms",
+    "vneg",
+    "vabs",
+    "vcvt",
+    "vdiv",
+    "vsqrt",
+)
 BLOCK_TRANSFERS = ("ldm", "stm", "push", "pop", "vldm", "vstm", "vpush", "vpop")
 REFILL = 2  # cycles a taken branch loses on the M4
 M4_DIVIDE, M4_FLOAT_DIVIDE, M4_MULTIPLY_ACCUMULATE = 7, 14, 3
@@ -49,7 +64,9 @@ class Instruction:
     @property
     def float_sources(self) -> set[str]:
         return _singles(self.operands.split(",")[1:]) | (
-            _singles(self.operands.split(",")[:1]) if self.mnemonic.startswith(("vstr", "vcmp", "vmla", "vmls", "vstm")) else set()
+            _singles(self.operands.split(",")[:1])
+            if self.mnemonic.startswith(("vstr", "vcmp", "vmla", "vmls", "vstm"))
+            else set()
         )
 
     def is_a(self, *prefixes: str) -> bool:
@@ -83,16 +100,16 @@ class _M4State:
         self.computed: str | None = None  # destination of a data-processing instruction
         self.float_result: set[str] = set()
 
-    def step(self, loaded: str | None = None, computed: str | None = None, float_result: set[str] | None = None) -> None:
+    def step(
+        self, loaded: str | None = None, computed: str | None = None, float_result: set[str] | None = None
+    ) -> None:
         self.loaded, self.computed, self.float_result = loaded, computed, float_result or set()
 
 
 def _m4_single_transfer(i: Instruction, state: _M4State) -> int:
     store, follows = i.is_a("str"), state.loaded is not None
-    if follows and state.loaded not in i.address_registers:
-        cycles = 1
-    else:
-        cycles = 1 if store else 2
+    pipelined = follows and state.loaded not in i.address_registers
+    cycles = 1 if pipelined or store else 2
     if not follows and state.computed in i.address_registers:
         cycles += 1
     state.step(loaded=None if store or i.operands.endswith("!") else i.destination)
@@ -116,7 +133,7 @@ def _m4_float(i: Instruction, state: _M4State) -> int:
         return M4_FLOAT_DIVIDE + waits
     if i.is_a("vmla", "vmls", "vfma", "vfms", "vnml"):
         return M4_MULTIPLY_ACCUMULATE + waits
-    two_cores = i.is_a("vmov") and len(i.operands.split(",")) > 2  # noqa: PLR2004
+    two_cores = i.is_a("vmov") and len(i.operands.split(",")) > 2
     return (2 if two_cores else 1) + waits
 
 
@@ -155,9 +172,7 @@ def cortex_m0plus(block: Sequence[Instruction]) -> BlockCost:
     for i in block:
         if i.is_a(*BLOCK_TRANSFERS):
             cycles += 1 + len(i.register_list) + (1 if "pc" in i.register_list else 0)
-        elif i.is_a("ldr", "str"):
-            cycles += 2
-        elif i.mnemonic == "bl":
+        elif i.is_a("ldr", "str") or i.mnemonic == "bl":
             cycles += 2
         else:
             cycles += 1

@@ -1,0 +1,333 @@
+"""`dqnn bench`: a model on an emulated core or on this machine, or the grid of single kernels."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..cli import console, refusals
+from ..errors import DqnnError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from .kernel import KernelCost
+    from .model import ModelCost
+
+HOST = "host"
+BOARDS = {
+    "cortex-m3": "mps2-an385",
+    "cortex-m7": "mps2-an500",
+    "cortex-m33": "mps2-an505",
+    "cortex-m55": "mps3-an547",
+    "rv32imac": "riscv32",
+}
+EMULATED = ("cortex-m4", "cortex-m0plus")
+HOST_REPEATS = 200
+HOST_BATCH = 64
+ESTIMATE = "Cycles are an estimate from the manuals' timing tables (zero wait states), never checked on silicon."
+
+
+class BenchError(DqnnError):
+    """A measurement that cannot be made."""
+
+
+@click.command("bench")
+@click.argument("model", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--target", default="cortex-m4", show_default=True, help=f"One of {', '.join((HOST, *EMULATED, *BOARDS))}."
+)
+@click.option(
+    "--kernels", metavar="PATTERN", help="Measure the rows of the kernel grid whose name matches, instead of a model."
+)
+@click.option(
+    "--optimize",
+    type=click.Choice(["-O2", "-O3", "-Os"]),
+    default="-O2",
+    show_default=True,
+    help="How the C code is compiled.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--markdown", is_flag=True, help="Print the kernel grid as a Markdown table.")
+@click.option(
+    "--chart", type=click.Path(dir_okay=False, path_type=Path), help="Write a bar chart of the nodes (.svg or .png)."
+)
+@refusals
+def command(
+    model: Path | None,
+    target: str,
+    kernels: str | None,
+    optimize: str,
+    as_json: bool,
+    markdown: bool,
+    chart: Path | None,
+) -> None:
+    """Count instructions, and estimate Cortex-M4 and M0+ cycles, of MODEL (a .dqnn file) or of single kernels.
+
+    The C sources are compiled for the target (arm-none-eabi-gcc) and run under emulation on random inputs; results are
+    compared with this machine's byte for byte."""
+    if (model is None) == (kernels is None):
+        raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
+    if kernels is not None:
+        _bench_kernels(kernels, optimize, as_json, markdown)
+        return
+    assert model is not None
+    blob = model.read_bytes()
+    if target == HOST:
+        _bench_host(blob, as_json)
+        return
+    cost = measure_model(blob, target, optimize)
+    click.echo(json.dumps(model_json(cost), indent=2)) if as_json else _print_model(cost)
+    if chart is not None:
+        draw_chart(cost, chart)
+
+
+def measure_model(blob: bytes, target: str, optimize: str = "-O2") -> ModelCost:
+    """On Unicorn where there is a timing model, else instructions from QEMU."""
+    if target in BOARDS:
+        return _measure_board(blob, target)
+    _require_emulator()
+    from .build import TARGETS, BuildError
+    from .model import ModelError, bench_model
+
+    if target not in EMULATED:
+        raise BenchError(f"no bench target is named {target!r}; there are {', '.join((HOST, *EMULATED, *BOARDS))}")
+    try:
+        return bench_model(blob, TARGETS[target], optimize)
+    except (BuildError, ModelError) as error:
+        raise BenchError(str(error)) from error
+
+
+def _require_emulator() -> None:
+    missing = [name for name in ("unicorn", "capstone", "elftools") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BenchError(f"bench needs {', '.join(missing)}: pip install 'dqnn[dev]'")
+
+
+def _measure_board(blob: bytes, target: str) -> ModelCost:
+    """Instructions per node as the board's own counter sees them."""
+    import numpy as np
+
+    from .. import inspect
+    from ..firmware import boards
+    from ..target import QemuTarget, find_target
+    from .model import ModelCost, NodeCost, macs_of, random_inputs
+
+    board = boards().get(BOARDS[target])
+    if board is None:
+        raise BenchError(f"there is no firmware for {target} ({BOARDS[target]})")
+    view = inspect.parse(blob)
+    arrays = [_as_stored(view, i, data) for i, data in enumerate(random_inputs(view))]
+    found = QemuTarget(board, count_instructions=True, profile=True).run(blob, arrays)
+    stats, host = found.stats, find_target(HOST).run(blob, arrays)
+    nodes = []
+    for node, measured in zip(view.nodes, stats.nodes, strict=True):
+        source, output = (view.tensors[i].type for i in (node.inputs[0], node.output))
+        macs = macs_of(node, source, output)
+        nodes.append(
+            NodeCost(", ".join(node.layers), node.kernel, measured.isa, macs, int(measured.instructions), None)
+        )
+    return ModelCost(
+        target=target, timing=None, nodes=tuple(nodes), instructions=int(stats.instructions or 0), cycles=None,
+        init_instructions=0, arena_bytes=stats.arena_bytes, state_bytes=stats.state_bytes, file_bytes=len(blob),
+        stack_bytes=stats.stack_invoke or 0, code_bytes={},
+        equal_to_host=all(map(np.array_equal, found.outputs, host.outputs)),
+    )  # fmt: skip
+
+
+def _as_stored(view: Any, index: int, data: bytes) -> Any:
+    """Random stored bytes as the array a target takes: batch of one, s1 as words."""
+    import numpy as np
+
+    from ..ir.types import F32, S1
+
+    tensor = view.tensors[view.inputs[index].tensor].type
+    if isinstance(tensor.fmt, S1):
+        return np.frombuffer(data, "<u4").reshape((1, *tensor.shape[:-1], -1))
+    return np.frombuffer(data, "<f4" if isinstance(tensor.fmt, F32) else np.int8).reshape((1, *tensor.shape))
+
+
+# --- output -----------------------------------------------------------------------------------------------------------
+
+
+def _table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < 2 else "right")
+    return table
+
+
+def _ratio(value: float | None, macs: int) -> str:
+    return "" if value is None or not macs else f"{value / macs:.3f}"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def model_json(cost: ModelCost) -> dict[str, Any]:
+    return {**asdict(cost), "macs": cost.macs, "note": ESTIMATE if cost.cycles is not None else ""}
+
+
+def _print_model(cost: ModelCost) -> None:
+    out = console()
+    table = _table("layers", "kernel", "isa", "MACs", "instructions", "per MAC", "cycles (est.)", "per MAC")
+    for n in cost.nodes:
+        table.add_row(
+            n.layers, n.kernel, n.isa, _number(n.macs), _number(n.instructions), _ratio(n.instructions, n.macs),
+            _number(n.cycles), _ratio(n.cycles, n.macs),
+        )  # fmt: skip
+    macs = cost.macs
+    table.add_row(
+        "[bold]total[/]", "", "", _number(macs), _number(cost.instructions), _ratio(cost.instructions, macs),
+        _number(cost.cycles), _ratio(cost.cycles, macs),
+    )  # fmt: skip
+    out.print(table)
+    equal = "same bytes as the host" if cost.equal_to_host else "[red]BYTES DIFFER FROM THE HOST[/]"
+    out.print(
+        f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
+        f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
+    )
+    if cost.code_bytes:
+        linked = ", ".join(f"{n.removeprefix('dqnn_run_')} {s}" for n, s in _used_code(cost).items())
+        out.print(f"entry functions of the kernels used, bytes: {linked}")
+    if cost.cycles is not None:
+        out.print(f"{ESTIMATE} {cost.timing}.")
+
+
+def _used_code(cost: ModelCost) -> dict[str, int]:
+    used = {f"dqnn_run_{n.kernel}_{n.isa}" for n in cost.nodes}
+    return {name: size for name, size in cost.code_bytes.items() if name in used}
+
+
+def draw_chart(cost: ModelCost, path: Path) -> None:
+    """Horizontal bars of cycles (instructions where there is no estimate), one per node."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise BenchError("--chart needs matplotlib: pip install matplotlib") from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    values = [n.cycles if n.cycles is not None else n.instructions for n in cost.nodes]
+    labels = [f"{n.kernel}\n{n.layers}" for n in cost.nodes]
+    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(labels) + 1.5))
+    axes.barh(range(len(labels)), values, color="#2a6f97")
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"{'estimated cycles' if cost.cycles is not None else 'instructions'}, {cost.target}")
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+# --- kernels ----------------------------------------------------------------------------------------------------------
+
+
+def _bench_kernels(pattern: str, optimize: str, as_json: bool, markdown: bool) -> None:
+    _require_emulator()
+    from .build import BuildError
+    from .cases import find_rows
+    from .kernel import bench_row
+
+    rows = find_rows(pattern)
+    if not rows:
+        raise BenchError(f"no row of the kernel grid matches {pattern!r}")
+    try:
+        costs = [bench_row(row, optimize) for row in rows]
+    except BuildError as error:
+        raise BenchError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps([asdict(cost) for cost in costs], indent=2))
+    elif markdown:
+        click.echo(kernel_markdown(costs))
+    else:
+        _print_kernels(costs)
+    wrong = [cost.name for cost in costs if not cost.equal_to_reference]
+    if wrong:
+        raise BenchError(f"results differ from the reference kernel: {'; '.join(wrong)}")
+
+
+def _kernel_cells(cost: KernelCost) -> tuple[str, ...]:
+    cycles = cost.cycles_per_mac
+    return (
+        cost.name, cost.target, f"{cost.instructions_per_mac:.3f}", "" if cycles is None else f"{cycles:.3f}",
+        "" if cost.goal is None else f"{cost.goal:g}", cost.peer, f"{cost.scratch_bytes:,}", f"{cost.stack_bytes:,}",
+    )  # fmt: skip
+
+
+KERNEL_COLUMNS = ("kernel", "target", "instructions/MAC", "cycles/MAC (est.)", "goal", "peer", "scratch B", "stack B")
+
+
+def kernel_markdown(costs: Sequence[KernelCost]) -> str:
+    lines = [f"| {' | '.join(KERNEL_COLUMNS)} |", "|" + "---|" * len(KERNEL_COLUMNS)]
+    lines += [f"| {' | '.join(_kernel_cells(cost))} |" for cost in costs]
+    return "\n".join(lines)
+
+
+def _print_kernels(costs: Sequence[KernelCost]) -> None:
+    out = console()
+    table = _table(*KERNEL_COLUMNS)
+    for cost in costs:
+        missed = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal
+        table.add_row(*_kernel_cells(cost), style="yellow" if missed else "")
+    out.print(table)
+    out.print(ESTIMATE)
+
+
+# --- this machine -----------------------------------------------------------------------------------------------------
+
+
+def _bench_host(blob: bytes, as_json: bool) -> None:
+    import os
+
+    from dqnn import _core
+
+    from .. import inspect
+    from .model import random_inputs
+
+    view = inspect.parse(blob)
+    interpreter, inputs = _core.Interpreter(blob), random_inputs(view)
+    for i, data in enumerate(inputs):
+        interpreter.set_input(i, data)
+    single = _median_seconds(interpreter.invoke, HOST_REPEATS)
+    threads = os.cpu_count() or 1
+    batch = [data * HOST_BATCH for data in inputs]
+    batched = _median_seconds(lambda: interpreter.invoke_batch(batch, HOST_BATCH, threads), 5) / HOST_BATCH
+    macs = _macs(view)
+    if as_json:
+        found = {"target": HOST, "seconds": single, "seconds_batched": batched, "threads": threads, "macs": macs}
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"host, one thread: {single * 1e6:.1f} us per inference (median), {macs / single / 1e9:.2f} GMAC/s")
+    click.echo(f"host, batches of {HOST_BATCH} on {threads} threads: {batched * 1e6:.1f} us per inference")
+
+
+def _median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _macs(view: Any) -> int:
+    from .model import macs_of
+
+    total = 0
+    for node in view.nodes:
+        source, output = (view.tensors[i].type for i in (node.inputs[0], node.output))
+        total += macs_of(node, source, output)
+    return total

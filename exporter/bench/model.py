@@ -1,0 +1,194 @@
+"""Whole models: what each node of a .dqnn file executes on an emulated core.
+
+The interpreter and all kernels are compiled for the target and called directly, without a port: dqnn_init and
+dqnn_invoke under Unicorn, with a profile hook whose entry separates the nodes. Output bytes are compared with the
+host's in the same run."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import inspect
+from ..ir.types import TensorType
+from ..params import ConvParams
+from .build import SOURCES, Target, compile_sources, kernel_sources
+from .call import random_input
+from .machine import Cost, Machine
+
+RUNTIME = ("flatbuffer.c", "interpreter.c", "model.c", "names.c", "numerics.c", "registry.c", "verify.c")
+DRIVER = """
+#include "dqnn/dqnn.h"
+#include "dqnn/dqnn_kernels.h"
+static dqnn_interpreter *interpreter;
+__attribute__((noinline)) void dqnn_bench_mark(void *context, uint32_t node, uint16_t kernel, bool begin) {
+  __asm__ volatile("" : : "r"(context), "r"(node), "r"(kernel), "r"(begin));
+}
+uint32_t dqnn_bench_init(void *memory, size_t bytes, const void *blob, size_t size) {
+  const dqnn_options options = {
+      .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .profile = dqnn_bench_mark};
+  return (uint32_t)dqnn_init(&interpreter, memory, bytes, blob, size, &options, NULL);
+}
+uint32_t dqnn_bench_invoke(void) { return (uint32_t)dqnn_invoke(interpreter); }
+void *dqnn_bench_port(uint32_t index, uint32_t output) {
+  dqnn_tensor tensor;
+  dqnn_status found = output ? dqnn_output(interpreter, index, &tensor) : dqnn_input(interpreter, index, &tensor);
+  return found == DQNN_OK ? tensor.data : NULL;
+}
+const char *dqnn_bench_isa(uint32_t node) {
+  dqnn_node_info info;
+  return dqnn_node(interpreter, node, &info) == DQNN_OK ? dqnn_isa_name(info.isa) : "unknown";
+}
+uint32_t dqnn_bench_sizes(const void *blob, size_t size, uint32_t sizes[3]) {
+  dqnn_requirements needs;
+  dqnn_status status = dqnn_requirements_of(blob, size, &needs);
+  sizes[0] = needs.memory_bytes;
+  sizes[1] = needs.arena_bytes;
+  sizes[2] = needs.state_bytes;
+  return (uint32_t)status;
+}
+"""
+ENTRIES = tuple(f"dqnn_bench_{name}" for name in ("mark", "init", "invoke", "port", "isa", "sizes"))
+
+
+class ModelError(Exception):
+    """The emulated interpreter refused the file or disagrees with the host."""
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    layers: str
+    kernel: str
+    isa: str
+    macs: int
+    instructions: int
+    cycles: int | None
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    target: str
+    timing: str | None
+    nodes: tuple[NodeCost, ...]
+    instructions: int  # of dqnn_invoke in all
+    cycles: int | None
+    init_instructions: int
+    arena_bytes: int
+    state_bytes: int
+    file_bytes: int
+    stack_bytes: int
+    code_bytes: dict[str, int]  # by kernel run function
+    equal_to_host: bool
+
+    @property
+    def macs(self) -> int:
+        return sum(node.macs for node in self.nodes)
+
+
+def macs_of(node: inspect.NodeView, source: TensorType, output: TensorType) -> int:
+    """Multiply-accumulates of a convolution, outputs before a fused pool counted; 0 for other kernels."""
+    p = node.params
+    if not isinstance(p, ConvParams):
+        return 0
+    taps = p.kernel_h * p.kernel_w
+    if not node.kernel.startswith("depthwise"):
+        taps *= source.shape[-1] // p.groups
+    return output.elements * p.pool_h * p.pool_w * taps
+
+
+def random_inputs(view: inspect.ModelView, seed: int = 1) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    return [random_input(view.tensors[port.tensor].type, rng) for port in view.inputs]
+
+
+def _host_outputs(blob: bytes, inputs: Sequence[bytes]) -> list[bytes]:
+    """Stored output bytes of the host's interpreter."""
+    from dqnn import _core
+
+    interpreter = _core.Interpreter(blob)
+    for i, data in enumerate(inputs):
+        interpreter.set_input(i, data)
+    interpreter.invoke()
+    return [bytes(interpreter.get_output(i)) for i in range(len(inspect.parse(blob).outputs))]
+
+
+class EmulatedModel:
+    """A file loaded on an emulated core."""
+
+    def __init__(self, blob: bytes, target: Target, optimize: str = "-O2") -> None:
+        self.blob, self.target = blob, target
+        self.view = inspect.parse(blob)
+        with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
+            elf = build_model_firmware(target, Path(directory), optimize)
+            self.machine = Machine(elf, target.core)
+        data, sizes = self.machine.place(blob), self.machine.place(bytes(12))
+        self._accepted(self.machine.call("dqnn_bench_sizes", data, len(blob), sizes))
+        memory, self.arena_bytes, self.state_bytes = struct.unpack("<3I", self.machine.read(sizes, 12))
+        where = self.machine.place(bytes(memory))
+        self.init_cost = self._accepted(self.machine.call("dqnn_bench_init", where, memory, data, len(blob)))
+
+    def _accepted(self, cost: Cost) -> Cost:
+        if self.machine.result:
+            raise ModelError(f"the interpreter on {self.target.name} refuses the file: status {self.machine.result:#x}")
+        return cost
+
+    def _port(self, index: int, output: bool) -> int:
+        self.machine.call("dqnn_bench_port", index, int(output))
+        return self.machine.result
+
+    def run(self, inputs: Sequence[bytes]) -> tuple[list[bytes], dict[int | None, Cost]]:
+        """Output bytes and costs by node; None holds the interpreter's own."""
+        for i, data in enumerate(inputs):
+            self.machine.write(self._port(i, False), data)
+        costs = self.machine.call_marked("dqnn_bench_invoke", "dqnn_bench_mark")
+        tensors = [self.view.tensors[port.tensor].type for port in self.view.outputs]
+        return [self.machine.read(self._port(i, True), t.nbytes) for i, t in enumerate(tensors)], costs
+
+    def isa(self, node: int) -> str:
+        """Instruction set of the variant that runs a node."""
+        self.machine.call("dqnn_bench_isa", node)
+        return self.machine.read(self.machine.result, 32).split(b"\0")[0].decode()
+
+
+def build_model_firmware(target: Target, directory: Path, optimize: str) -> Path:
+    driver = directory / "driver.c"
+    driver.write_text(DRIVER)
+    runtime = [Path("src") / name for name in RUNTIME if (SOURCES / "src" / name).exists()]
+    sources = [driver, *runtime, *kernel_sources()]
+    return compile_sources(target, sources, directory / "model.elf", optimize, keep=ENTRIES)
+
+
+def bench_model(blob: bytes, target: Target, optimize: str = "-O2", seed: int = 1) -> ModelCost:
+    """Runs a file once on random inputs. Instructions are exact, cycles an estimate; both depend on the data."""
+    model = EmulatedModel(blob, target, optimize)
+    inputs = random_inputs(model.view, seed)
+    outputs, costs = model.run(inputs)
+    nodes = tuple(_node_cost(model, i, costs[i]) for i in range(len(model.view.nodes)))
+    total = list(costs.values())
+    cycles = [cost.cycles for cost in total]
+    return ModelCost(
+        target=target.name,
+        timing=target.core.name if target.core else None,
+        nodes=nodes,
+        instructions=sum(cost.instructions for cost in total),
+        cycles=None if None in cycles else sum(c for c in cycles if c is not None),
+        init_instructions=model.init_cost.instructions,
+        arena_bytes=model.arena_bytes,
+        state_bytes=model.state_bytes,
+        file_bytes=len(blob),
+        stack_bytes=max(cost.stack_bytes for cost in total),
+        code_bytes={n: s for n, s in sorted(model.machine.sizes.items()) if n.startswith("dqnn_run_")},
+        equal_to_host=outputs == _host_outputs(blob, inputs),
+    )
+
+
+def _node_cost(model: EmulatedModel, index: int, cost: Cost) -> NodeCost:
+    node = model.view.nodes[index]
+    source, output = (model.view.tensors[i].type for i in (node.inputs[0], node.output))
+    macs = macs_of(node, source, output)
+    return NodeCost(", ".join(node.layers), node.kernel, model.isa(index), macs, cost.instructions, cost.cycles)
