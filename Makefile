@@ -44,7 +44,7 @@ ctest: .venv-test/.installed ## C tests under AddressSanitizer and UndefinedBeha
 fuzz: .venv-test/.installed ## libFuzzer on the loader; FUZZ_SECONDS=600 make fuzz for longer
 	@tools/check.sh fuzz
 
-bench: .venv-test/.installed ## instructions, estimated cycles and memory of the example models on a Cortex-M4
+bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4: the example models, then every kernel of the grid
 	@tools/check.sh bench
 
 # The demo's environment holds the package as a user would install it: no TensorFlow.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and its parts run: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|format.
+# What `make test` and its parts run: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|bench|format.
 # Every step runs even if an earlier one failed; the failed ones are named at the end and the exit code is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -84,6 +84,16 @@ fuzz() {
   tests/fuzz/run.sh "$dir" "$FUZZ_SECONDS" schema/golden/*/*.dqnn
 }
 
+bench() {
+  local name
+  mkdir -p build/bench
+  for name in larq qkeras; do
+    dqnn-export "examples/digits/digits_$name.h5" -o "build/bench/digits_$name.dqnn" >/dev/null || return 1
+    dqnn bench "build/bench/digits_$name.dqnn" --target cortex-m4 || return 1
+  done
+  dqnn bench --kernels .
+}
+
 mkdir -p build
 case "${1:-all}" in
   lint) lint ;;
@@ -91,6 +101,7 @@ case "${1:-all}" in
   format) format ;;
   ctest) c_tests ;;
   fuzz) step "fuzzing" fuzz ;;
+  bench) bench || FAILED+=("bench") ;;
   pytest) step "pytest" pytest -n "$JOBS" ;;
   all)
     lint
@@ -99,7 +110,7 @@ case "${1:-all}" in
     step "pytest" env DQNN_REQUIRE_TOOLS=1 pytest -n "$JOBS" --dist loadscope
     ;;
   *)
-    echo "usage: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|format" >&2
+    echo "usage: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|bench|format" >&2
     exit 2
     ;;
 esac
