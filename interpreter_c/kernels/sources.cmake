@@ -23,6 +23,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_bitsliced.c
   kernels/opt/conv_blocks.c
   kernels/opt/conv_first.c
+  kernels/opt/conv_first_s8.c
   kernels/opt/conv_float.c
   kernels/opt/conv_horizontal.c
   kernels/opt/conv_pairs.c
@@ -35,7 +36,10 @@ set(DQNN_SOURCES_dsp
 set(DQNN_SOURCES_mve
 )
 set(DQNN_SOURCES_avx2
+  kernels/wide/conv_bitsliced_avx2.c
 )
 set(DQNN_OPTIONS_avx2 -mavx2 -mbmi2 -mpopcnt)
 set(DQNN_SOURCES_avx512
+  kernels/wide/conv_bitsliced_avx512.c
 )
+set(DQNN_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512vl -mbmi2 -mpopcnt)

@@ -1,0 +1,296 @@
+/* conv_s1_s1_{s1,s8,f32} on a host with wide registers: LANES output pixels side by side, 32 output channels in the bits of each lane.
+ *
+ * The weights stay as they lie in the file: one word (row) holds input bit k of 32 outputs. A row meets LANES pixels at once as
+ * row & mask[k], where lane i of mask[k] is all ones if bit k of pixel i is 1: 32 * LANES products in about seven operations. Carry-save
+ * adders count the rows in bit planes, as kernels/opt/conv_bitsliced.c does for one pixel; the algebra and the presets are the same
+ * (SPEC.md 3.4), always in the form that sums the ones, so time does not depend on the data.
+ *
+ * Masks of CHUNK rows are made once for PASS blocks of 32 outputs. Everything stands on the stack (about 40 KB): this is for hosts.
+ *
+ * Included by a file per instruction set that defines LANES and NAME(x). */
+#include "isa/isa.h"
+#include "kernels/map.h"
+#include "kernels/opt/epilogue.h"
+#include "kernels/opt/geometry.h"
+#include "kernels/opt/planes.h"
+
+enum { CHUNK = 128, PASS = 8, PLANES = 16, STEP = 16 };
+
+typedef uint32_t vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t signed_vec __attribute__((vector_size(4 * LANES)));
+
+typedef struct {
+  const dqnn_call *call;
+  dqnn_geometry shape;
+  dqnn_axis y, x;
+  dqnn_epilogue epilogue;
+  const uint32_t *image, *weights, *presets, *flip;
+  uint32_t pixel_words, out_pixel_bytes, planes, blocks;
+  uint32_t column_rows, column_classes; /* rows of a kernel column; classes along x */
+  uint32_t outside;                     /* bits of a cell outside the map */
+  int32_t inner_x, inner_y;             /* border class of windows that lie whole inside, -1 if there are none */
+  uint8_t skips;                        /* pad value 0: cells outside do not count */
+} layer;
+
+/* The windows at work: lane i computes position (y[i], x[i]) of the full output. */
+typedef struct {
+  int32_t y[LANES], x[LANES];
+  uint32_t classes[LANES]; /* border class */
+  vec inside, ones;        /* taps that count, ones among them */
+} windows;
+
+/* ---- bit-sliced counters ---- */
+
+DQNN_INLINE vec full_add(vec *sum, vec a, vec b) {
+  vec half = *sum ^ a, carry = a ^ ((a ^ b) & half);
+  *sum = half ^ b;
+  return carry;
+}
+
+DQNN_INLINE vec broadcast(uint32_t word) { return (vec){0} + word; }
+
+/* Adds STEP rows with weight 2. */
+DQNN_INLINE void add_step(vec *z, const uint32_t *w, const vec *mask, uint32_t planes) {
+  vec eights[2], carry;
+  for (unsigned half = 0; half < 2; half++) {
+    vec fours[2];
+    for (unsigned quarter = 0; quarter < 2; quarter++, w += 4, mask += 4) {
+      vec a = full_add(z + 1, mask[0] & broadcast(w[0]), mask[1] & broadcast(w[1]));
+      vec b = full_add(z + 1, mask[2] & broadcast(w[2]), mask[3] & broadcast(w[3]));
+      fours[quarter] = full_add(z + 2, a, b);
+    }
+    eights[half] = full_add(z + 3, fours[0], fours[1]);
+  }
+  carry = full_add(z + 4, eights[0], eights[1]);
+  for (uint32_t p = 5; p < planes; p++) {
+    vec next = z[p] & carry;
+    z[p] ^= carry;
+    carry = next;
+  }
+}
+
+/* Adds `count` rows; masks from `count` to the next multiple of STEP exist, whatever they hold. */
+static void add_rows(vec *counter, const uint32_t *w, const vec *mask, uint32_t count, uint32_t planes) {
+  vec z[PLANES];
+  memcpy(z, counter, sizeof z);
+  for (; count >= STEP; count -= STEP, w += STEP, mask += STEP) add_step(z, w, mask, planes);
+  if (count) {
+    uint32_t rest[STEP] = {0};
+    memcpy(rest, w, 4 * count);
+    add_step(z, rest, mask, planes);
+  }
+  memcpy(counter, z, sizeof z);
+}
+
+/* Sign plane of counters - ones. */
+static vec sign_plane(const vec *z, uint32_t planes, vec ones) {
+  vec scalar = (vec){0} - ones, carry = {0}, bit;
+  for (uint32_t p = 0; p + 1 < planes; p++) {
+    bit = (vec){0} - ((scalar >> p) & 1u);
+    carry = (z[p] & bit) | (carry & (z[p] | bit));
+  }
+  bit = (vec){0} - ((scalar >> (planes - 1)) & 1u);
+  return z[planes - 1] ^ bit ^ carry;
+}
+
+/* ---- masks ---- */
+
+/* Bits first .. first + n - 1 of the cell under tap (ky, kx) of every lane; counts ones and taps when asked to. */
+static vec read_cells(const layer *l, const windows *w, int32_t ky, int32_t kx, uint32_t first, uint32_t n) {
+  vec words;
+  for (unsigned i = 0; i < LANES; i++) {
+    int32_t y, x;
+    int inside = dqnn_tap(&l->y, w->y[i], ky, &y) == DQNN_INSIDE;
+    inside = dqnn_tap(&l->x, w->x[i], kx, &x) == DQNN_INSIDE && inside;
+    const uint32_t *pixel = l->image + (uint32_t)(y * l->shape.width + x) * l->pixel_words;
+    words[i] = inside ? dqnn_read_bits(pixel, first, n) : l->outside & dqnn_low_bits(n);
+  }
+  return words;
+}
+
+/* Masks of rows first_row .. first_row + count - 1 of kernel column kx. */
+static void make_masks(const layer *l, windows *w, uint32_t group, int32_t kx, uint32_t first_row, uint32_t count, vec *mask) {
+  uint32_t cells = l->shape.in_group;
+  while (count) {
+    uint32_t ky = first_row / cells, channel = first_row % cells, n = cells - channel;
+    n = n < 32 ? n : 32;
+    n = n < count ? n : count;
+    vec words = read_cells(l, w, (int32_t)ky, kx, group * cells + channel, n);
+    for (uint32_t b = 0; b < n; b++) *mask++ = (vec)((signed_vec)(words << (31 - b)) >> 31);
+    for (unsigned i = 0; i < LANES; i++) w->ones[i] += (uint32_t)__builtin_popcount(words[i]);
+    first_row += n;
+    count -= n;
+  }
+}
+
+/* ---- one set of windows ---- */
+
+static void start_counters(const layer *l, const windows *w, uint32_t group, uint32_t block, vec *z) {
+  for (uint32_t p = 0; p < PLANES; p++) z[p] = (vec){0};
+  for (unsigned i = 0; i < LANES; i++) {
+    const uint32_t *preset = l->presets + ((w->classes[i] * l->shape.groups + group) * l->blocks + block) * l->planes;
+    for (uint32_t p = 0; p < l->planes; p++) z[p][i] = preset[p];
+  }
+}
+
+/* Counters of blocks first .. first + count - 1 (count <= PASS). */
+static void count_blocks(const layer *l, windows *w, uint32_t group, uint32_t first, uint32_t count, vec z[PASS][PLANES]) {
+  vec mask[CHUNK + STEP];
+  uint32_t rows = l->column_rows, pitch = (uint32_t)l->shape.kernel_w * (rows + 1);
+  const uint32_t *weights = l->weights + (group * l->blocks + first) * pitch;
+  w->ones = (vec){0};
+  for (uint32_t b = 0; b < count; b++) start_counters(l, w, group, first + b, z[b]);
+  for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, weights += rows + 1) {
+    for (uint32_t row = 0; row < rows; row += CHUNK) {
+      uint32_t n = rows - row < CHUNK ? rows - row : CHUNK;
+      make_masks(l, w, group, kx, row, n, mask);
+      for (uint32_t b = 0; b < count; b++) add_rows(z[b], weights + b * pitch + row, mask, n, l->planes);
+    }
+  }
+}
+
+/* Accumulators of one lane and block: inside - 2 * ones + 2 * z. */
+static void lane_accumulators(const layer *l, const windows *w, const vec *z, unsigned lane, int32_t acc[32]) {
+  uint32_t planes[PLANES], plane = 0;
+  for (uint32_t p = 0; p < PLANES; p++) {
+    if (p < l->planes) plane = z[p][lane];
+    planes[p] = plane; /* sign extended */
+  }
+  dqnn_planes_to_int(planes, (int32_t)w->inside[lane] - 2 * (int32_t)w->ones[lane], 2, acc);
+}
+
+/* ---- output ---- */
+
+/* What the cells of a pooling window have given so far, for the blocks of a pass. */
+typedef union {
+  vec signs[PASS];
+  int32_t most[PASS][LANES][32];
+} pooled;
+
+static void keep_maxima(const layer *l, const windows *w, const vec *z, int first, int32_t most[LANES][32]) {
+  int32_t acc[32];
+  for (unsigned i = 0; i < LANES; i++) {
+    lane_accumulators(l, w, z, i, acc);
+    for (uint32_t c = 0; c < 32; c++) most[i][c] = first || most[i][c] < acc[c] ? acc[c] : most[i][c];
+  }
+}
+
+static void keep(const layer *l, const windows *w, vec z[PASS][PLANES], uint32_t count, int first, pooled *out) {
+  for (uint32_t b = 0; b < count; b++) {
+    if (l->call->out_def->dtype != DQNN_S1) {
+      keep_maxima(l, w, z[b], first, out->most[b]);
+      continue;
+    }
+    vec sign = sign_plane(z[b], l->planes, w->ones);
+    out->signs[b] = first ? sign : out->signs[b] & sign;
+  }
+}
+
+static void emit(const layer *l, const pooled *in, uint32_t b, unsigned lane, uint32_t channel, uint32_t count, uint8_t *pixel) {
+  if (l->call->out_def->dtype == DQNN_S1) {
+    uint32_t sign = in->signs[b][lane] & dqnn_low_bits(count);
+    if (l->flip) sign ^= dqnn_read_bits(l->flip, channel, count);
+    dqnn_append_bits((uint32_t *)(void *)pixel, channel, count, sign);
+  } else if (l->call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_s8(&l->epilogue, in->most[b][lane], channel, count, (int8_t *)pixel + channel);
+  } else {
+    dqnn_emit_f32(&l->epilogue, in->most[b][lane], channel, count, (float *)(void *)pixel + channel);
+  }
+}
+
+/* ---- the walk ---- */
+
+static uint32_t border_class(const dqnn_axis *axis, int32_t inner, int32_t at) {
+  dqnn_inside taps = dqnn_inside_of(axis, at);
+  return (uint32_t)(taps.end - taps.first == axis->kernel ? inner : dqnn_class_of(axis, at));
+}
+
+/* Positions of cell (cy, cx) of the pooling windows first .. first + LANES - 1; lanes beyond the last repeat it. */
+static void place_windows(const layer *l, windows *w, uint32_t first, uint32_t n, int32_t cy, int32_t cx) {
+  const dqnn_geometry *g = &l->shape;
+  uint32_t width = (uint32_t)g->pooled_width;
+  for (unsigned i = 0; i < LANES; i++) {
+    uint32_t pixel = first + (i < n ? i : n - 1);
+    w->y[i] = (int32_t)(pixel / width) * g->pool_h + cy;
+    w->x[i] = (int32_t)(pixel % width) * g->pool_w + cx;
+    w->classes[i] = 0;
+    w->inside[i] = (uint32_t)(g->kernel_h * g->kernel_w) * g->in_group;
+    if (!l->skips) continue;
+    dqnn_inside rows = dqnn_inside_of(&l->y, w->y[i]), columns = dqnn_inside_of(&l->x, w->x[i]);
+    w->inside[i] = (uint32_t)((rows.end - rows.first) * (columns.end - columns.first)) * g->in_group;
+    w->classes[i] = border_class(&l->y, l->inner_y, w->y[i]) * l->column_classes + border_class(&l->x, l->inner_x, w->x[i]);
+  }
+}
+
+static void run_pass(const layer *l, uint32_t first_pixel, uint32_t n, uint32_t group, uint32_t block, uint32_t count) {
+  const dqnn_geometry *g = &l->shape;
+  vec z[PASS][PLANES];
+  windows w;
+  pooled result;
+  for (int32_t cell = 0; cell < g->pool_h * g->pool_w; cell++) {
+    place_windows(l, &w, first_pixel, n, cell / g->pool_w, cell % g->pool_w);
+    count_blocks(l, &w, group, block, count, z);
+    keep(l, &w, z, count, cell == 0, &result);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t *pixel = (uint8_t *)l->call->out + (first_pixel + i) * l->out_pixel_bytes;
+    for (uint32_t b = 0; b < count; b++) {
+      uint32_t done = 32 * (block + b), left = g->out_group - done;
+      emit(l, &result, b, i, group * g->out_group + done, left < 32 ? left : 32, pixel);
+    }
+  }
+}
+
+static int32_t inner_class(const dqnn_axis *axis, int32_t outputs) {
+  for (int32_t o = 0; o < outputs; o++) {
+    dqnn_inside taps = dqnn_inside_of(axis, o);
+    if (taps.end - taps.first == axis->kernel) return dqnn_class_of(axis, o);
+  }
+  return -1;
+}
+
+static void prepare(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  dqnn_geometry *g = &l->shape;
+  uint8_t type = call->out_def->dtype;
+  dqnn_read_geometry(call, g);
+  l->call = call;
+  l->y = v.y;
+  l->x = v.x;
+  l->image = (const uint32_t *)call->in[0];
+  l->weights = (const uint32_t *)call->constants[0];
+  l->presets = (const uint32_t *)call->constants[1];
+  l->flip = type == DQNN_S1 && call->constant_count > 3 ? (const uint32_t *)call->constants[3] : NULL;
+  l->pixel_words = dqnn_words(g->channels);
+  l->out_pixel_bytes = type == DQNN_S1 ? 4 * dqnn_words(g->outputs) : type == DQNN_S8 ? g->outputs : 4 * g->outputs;
+  l->column_rows = (uint32_t)g->kernel_h * g->in_group;
+  l->blocks = dqnn_words(g->out_group);
+  l->skips = p->pad_value == 0.0f; /* exactly -1, 0 or +1 */
+  l->outside = p->pad_value < 0.0f ? ~0u : 0;
+  for (l->planes = 7; (1u << (l->planes - 1)) < l->column_rows * (uint32_t)g->kernel_w + 2;) l->planes++;
+  l->column_classes = l->skips ? (uint32_t)dqnn_class_of(&l->x, g->out_width - 1) + 1 : 1;
+  l->inner_y = inner_class(&l->y, g->out_height);
+  l->inner_x = inner_class(&l->x, g->out_width);
+  if (type != DQNN_S1) dqnn_read_epilogue(call, 2, &l->epilogue);
+}
+
+static void run(const dqnn_call *call) {
+  layer l;
+  prepare(call, &l);
+  const dqnn_geometry *g = &l.shape;
+  uint32_t pixels = (uint32_t)(g->out_height / g->pool_h) * (uint32_t)g->pooled_width;
+  for (uint32_t pixel = 0; pixel < pixels; pixel += LANES) {
+    uint32_t n = pixels - pixel < LANES ? pixels - pixel : LANES;
+    for (uint32_t group = 0; group < g->groups; group++) {
+      for (uint32_t block = 0; block < l.blocks; block += PASS) {
+        uint32_t count = l.blocks - block < PASS ? l.blocks - block : PASS;
+        run_pass(&l, pixel, n, group, block, count);
+      }
+    }
+  }
+}
+
+void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) { run(call); }
+void NAME(dqnn_run_conv_s1_s1_s8)(const dqnn_call *call) { run(call); }
+void NAME(dqnn_run_conv_s1_s1_f32)(const dqnn_call *call) { run(call); }
