@@ -73,7 +73,6 @@ missing_packages() {
   [ "$1" = test ] || return 0
   has clang || echo clang
   has clang-tidy || echo clang-tidy
-  has chromium || echo chromium # the HTML report is looked at in a browser
   has clang-format || echo clang-format
   has flatc || echo flatbuffers-compiler
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
