@@ -7,8 +7,10 @@ was."""
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,10 +20,11 @@ from .report import Report
 
 if TYPE_CHECKING:
     from .ir.graph import Graph
-    from .passes import Decision
+    from .passes import Decision, Options
 
 MOST_MODEL_ID = 2**32 - 1
 MOST_MODEL_VERSION = 2**16 - 1
+SMALLEST_SCALE = 1e-30  # of samples: far from where float32 ends
 
 
 class OutputError(DqnnError):
@@ -54,6 +57,7 @@ def export(
     model_version: int = 0,
     constant_time: bool = False,
     requant: Literal["auto", "tflite"] = "auto",
+    input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
 ) -> ExportResult:
     """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
 
@@ -62,15 +66,21 @@ def export(
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
     constant_time: binary convolutions take kernels whose time does not depend on the data.
     requant: "tflite" rounds s8 convolutions as TFLite does.
+    input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
+        that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
+        no option: "auto" recognizes it.
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError; no file is left behind then."""
+    from .passes import Options
+
     _check_numbers(model_id, model_version)
+    _check_samples(input_u8)
     if output is not None:
         _check_writable(Path(output), model_or_path)
     graph = load_graph(model_or_path)
     if name is not None:
         graph = replace(graph, name=name)
-    lowered, decisions = _lower(graph, io_dtype, constant_time, requant)
+    lowered, decisions = _lower(graph, Options(io_dtype, requant, constant_time, input_u8))
     if strict:
         _refuse_fallbacks(decisions)
     result = _write(lowered, decisions, model_id, model_version, None if output is None else Path(output))
@@ -84,6 +94,13 @@ def _check_numbers(model_id: int | None, model_version: int) -> None:
         raise ValueError(f"model_id is {model_id}; accepted: 0 to {MOST_MODEL_ID}")
     if not 0 <= model_version <= MOST_MODEL_VERSION:
         raise ValueError(f"model_version is {model_version}; accepted: 0 to {MOST_MODEL_VERSION}")
+
+
+def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None) -> None:
+    pairs = list(input_u8.values()) if isinstance(input_u8, Mapping) else [input_u8] if input_u8 is not None else []
+    for scale, offset in pairs:
+        if not (math.isfinite(scale) and math.isfinite(offset)) or abs(scale) < SMALLEST_SCALE:
+            raise ValueError(f"input_u8 is ({scale:g}, {offset:g}); accepted: finite numbers and a scale that is not 0")
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -142,14 +159,12 @@ def load_graph(model_or_path: Any) -> Graph:
     return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path)
 
 
-def _lower(
-    graph: Graph, io_dtype: Literal["auto", "f32"], constant_time: bool, requant: Literal["auto", "tflite"]
-) -> tuple[Graph, tuple[Decision, ...]]:
+def _lower(graph: Graph, options: Options) -> tuple[Graph, tuple[Decision, ...]]:
     from .ir.validate import ValidationError
-    from .passes import Options, PassError, run_pipeline
+    from .passes import PassError, run_pipeline
 
     try:
-        compiled = run_pipeline(graph, Options(io_dtype, requant, constant_time))
+        compiled = run_pipeline(graph, options)
     except (PassError, ValidationError) as error:
         raise ExportError([Problem("", str(error))]) from error
     return compiled.graph, compiled.decisions

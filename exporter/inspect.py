@@ -63,6 +63,7 @@ class NodeView:
 class PortView:
     name: str
     tensor: int
+    sample: tuple[float, float] | None = None  # (scale, offset) of raw uint8 samples
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ def _node(node: Any) -> NodeView:
 
 
 def _port(port: Any) -> PortView:
-    return PortView(_text(port.Name()), port.Tensor())
+    scale, offset = port.SampleScale(), port.SampleOffset()
+    return PortView(_text(port.Name()), port.Tensor(), (scale, offset) if scale else None)
 
 
 def to_json(model: ModelView) -> dict[str, Any]:
@@ -234,7 +236,9 @@ def _tensor_json(tensor: TensorView) -> dict[str, Any]:
 
 
 def _port_json(model: ModelView, port: PortView) -> dict[str, Any]:
-    return {"name": port.name, "tensor": port.tensor, **_tensor_json(model.tensors[port.tensor])}
+    pair = port.sample
+    sample = {} if pair is None else {"sample_scale": _finite(pair[0]), "sample_offset": _finite(pair[1])}
+    return {"name": port.name, "tensor": port.tensor, **_tensor_json(model.tensors[port.tensor]), **sample}
 
 
 def _node_json(model: ModelView, node: NodeView) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .inspect import ModelView, NodeView, to_json
+from .inspect import ModelView, NodeView, PortView, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,7 +143,14 @@ def _kernel(node: NodeView) -> str:
 def port_lines(model: ModelView) -> list[str]:
     """`input  x: f32[28x28x1]` for each port."""
     ports = [("input", port) for port in model.inputs] + [("output", port) for port in model.outputs]
-    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}" for kind, port in ports]
+    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}{_sample_text(port)}" for kind, port in ports]
+
+
+def _sample_text(port: PortView) -> str:
+    if port.sample is None:
+        return ""
+    scale, offset = port.sample
+    return f", raw uint8 samples u stored as u - 128; real = {scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}"
 
 
 def render(report: Report, console: Console) -> None:

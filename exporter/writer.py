@@ -256,6 +256,10 @@ def _ports(builder: Any, graph: Graph, tensors: Sequence[int], values: Sequence[
         name = builder.CreateSharedString(graph.port_names.get(value, value))
         schema.PortStart(builder)
         schema.PortAddName(builder, name)
+        if value in graph.samples:
+            sample_scale, sample_offset = graph.samples[value]
+            schema.PortAddSampleScale(builder, sample_scale)
+            schema.PortAddSampleOffset(builder, sample_offset)
         schema.PortAddTensor(builder, tensor)
         offsets.append(schema.PortEnd(builder))
     return _offsets(builder, offsets)

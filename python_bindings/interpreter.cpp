@@ -75,7 +75,8 @@ nb::dict requirements(nb::handle source) {
   return result;
 }
 
-using Port = std::tuple<nb::str, nb::tuple, int, double, int, size_t>;  // name, dims, dtype, scale, zero point, bytes
+// name, dims, dtype, scale, zero point, bytes, sample scale, sample offset
+using Port = std::tuple<nb::str, nb::tuple, int, double, int, size_t, double, double>;
 
 nb::tuple dims_of(const dqnn_tensor &tensor) {
   nb::list dims;
@@ -86,8 +87,14 @@ nb::tuple dims_of(const dqnn_tensor &tensor) {
 }
 
 Port port_of(const dqnn_tensor &tensor) {
-  return {text_of(tensor.name), dims_of(tensor), tensor.dtype, static_cast<double>(tensor.scale),
-          tensor.zero_point,    tensor.bytes};
+  return {text_of(tensor.name),
+          dims_of(tensor),
+          tensor.dtype,
+          static_cast<double>(tensor.scale),
+          tensor.zero_point,
+          tensor.bytes,
+          static_cast<double>(tensor.sample_scale),
+          static_cast<double>(tensor.sample_offset)};
 }
 
 // One interpreter in memory of its own.

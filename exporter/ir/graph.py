@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .ops import Op
 from .types import TensorType
@@ -23,7 +23,8 @@ class Node:
 @dataclass(frozen=True)
 class Graph:
     """`inputs` and `outputs` are value names in the model's order; `types` has every value. `port_names` gives the
-    names users see."""
+    names users see. `samples`: inputs of raw uint8 samples u, stored as u - 128, that the model takes for
+    scale * u + offset."""
 
     name: str
     inputs: tuple[str, ...]
@@ -31,3 +32,4 @@ class Graph:
     nodes: tuple[Node, ...]
     types: Mapping[str, TensorType]
     port_names: Mapping[str, str]
+    samples: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from . import (
     lower_elementwise,
     lower_others,
     move_quantizers,
+    sensor_inputs,
 )
 from .context import Context, Decision, Options, PassError
 
@@ -37,6 +38,8 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("move_quantizers", move_quantizers.run),  # over the reshapes that lowering a dense layer leaves
     ("canonicalize", canonicalize.run),
     ("fold_padding", fold_padding.run),
+    ("sensor_inputs", sensor_inputs.run),
+    ("canonicalize", canonicalize.run),
     ("legalize", legalize.run),
     ("io_types", io_types.run),
     ("fuse_conv", fuse_conv.run),

@@ -122,11 +122,21 @@ static dqnn_status describe(const dqnn_interpreter *it, uint32_t tensor, const c
   out->dtype = def->dtype;
   out->rank = def->rank;
   out->name = name;
+  out->sample_scale = out->sample_offset = 0.0f;
   return DQNN_OK;
 }
 
+static float port_float(const void *port, uint32_t slot) {
+  const float *field = dqnn_fb_inline(port, slot);
+  return field != NULL ? *field : 0.0f;
+}
+
 static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *ports, uint32_t i, dqnn_tensor *out) {
-  return describe(it, dqnn_port_tensor(ports, i), dqnn_fb_string(dqnn_fb_table(ports, i), DQNN_PORT_NAME), out);
+  const void *port = dqnn_fb_table(ports, i);
+  describe(it, dqnn_port_tensor(ports, i), dqnn_fb_string(port, DQNN_PORT_NAME), out);
+  out->sample_scale = port_float(port, DQNN_PORT_SAMPLE_SCALE);
+  out->sample_offset = port_float(port, DQNN_PORT_SAMPLE_OFFSET);
+  return DQNN_OK;
 }
 
 dqnn_status dqnn_input(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {

@@ -18,7 +18,7 @@ typedef struct {
 } dqnn_prefix;
 
 /* Slots of the tables in dqnn.fbs, in order. */
-enum { DQNN_PORT_TENSOR, DQNN_PORT_NAME, DQNN_PORT_SLOTS };
+enum { DQNN_PORT_TENSOR, DQNN_PORT_NAME, DQNN_PORT_SAMPLE_SCALE, DQNN_PORT_SAMPLE_OFFSET, DQNN_PORT_SLOTS };
 enum {
   DQNN_MODEL_NAME,
   DQNN_MODEL_PRODUCER,

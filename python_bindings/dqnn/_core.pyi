@@ -5,7 +5,8 @@ from typing import Any, TypeAlias, TypedDict
 
 Buffer: TypeAlias = Any  # anything with a contiguous buffer: bytes, bytearray, memoryview, numpy array
 TensorDef: TypeAlias = tuple[tuple[int, ...], int, float, int]  # dims, dtype (0 s1, 1 s8, 2 f32), scale, zero point
-Port: TypeAlias = tuple[str, tuple[int, ...], int, float, int, int]  # name, dims, dtype, scale, zero point, bytes
+# name, dims, dtype, scale, zero point, bytes, sample scale, sample offset
+Port: TypeAlias = tuple[str, tuple[int, ...], int, float, int, int, float, float]
 
 FORMAT_VERSION: int
 RUNTIME_VERSION: int

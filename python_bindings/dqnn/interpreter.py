@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._core import BlobError
-from .tensors import DTYPES, Array, TensorInfo, check_shape, check_stored, to_real, to_stored
+from .tensors import DTYPES, Array, TensorInfo, check_shape, check_stored, sample_of, to_real, to_stored
 
 Blob: TypeAlias = "bytes | bytearray | memoryview"
 Batch: TypeAlias = "npt.ArrayLike | Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike]"
@@ -93,7 +93,9 @@ class Interpreter:
     # ---- one sample ----
 
     def set_input(self, which: int | str, value: npt.ArrayLike, *, raw: bool = False) -> None:
-        """Sets one input, by index or name, to real values (raw=True: stored ones). It keeps its value over invokes."""
+        """Sets one input, by index or name, to real values (raw=True: stored ones). It keeps its value over invokes.
+
+        An input of sensor samples (`inputs[i].sample` is set) also takes them as they are: an array of dtype uint8."""
         index = _find("input", self.inputs, which)
         self._native.set_input(index, _stored(self.inputs[index], value, raw, batch=False))
 
@@ -111,8 +113,9 @@ class Interpreter:
     def predict(self, batch: Batch, *, threads: int = 1, raw: bool = False) -> Array | dict[str, Array]:
         """Runs a batch. One input: an array (n, *shape). Several: a dict by name, or a list in order.
 
-        Returns an array for a model with one output, else a dict by name. raw=True: stored values in and out. Each
-        thread has an interpreter memory of its own; results do not depend on the number of threads."""
+        Returns an array for a model with one output, else a dict by name. raw=True: stored values in and out. An array
+        of dtype uint8 for an input of sensor samples holds the samples themselves, not real values. Each thread has an
+        interpreter memory of its own; results do not depend on the number of threads."""
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         arrays, count = self._arrays(batch, raw)
@@ -218,14 +221,15 @@ def _load(model: str | os.PathLike[str] | Blob, isas: list[str] | None) -> _core
         raise
 
 
-def _ports(kind: str, ports: Sequence[tuple[str, tuple[int, ...], int, float, int, int]]) -> list[TensorInfo]:
+def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:
     """Infos with unique names, so that each can be addressed by name."""
     infos: list[TensorInfo] = []
-    for index, (name, shape, dtype, scale, zero_point, _) in enumerate(ports):
+    for index, (name, shape, dtype, scale, zero_point, _, sample_scale, sample_offset) in enumerate(ports):
         unique = name or f"{kind}_{index}"
         if any(info.name == unique for info in infos):
             unique = f"{unique}_{index}"
-        infos.append(TensorInfo(unique, tuple(shape), DTYPES[dtype], scale, zero_point))
+        sample = sample_of(DTYPES[dtype], sample_scale, sample_offset)
+        infos.append(TensorInfo(unique, tuple(shape), DTYPES[dtype], scale, zero_point, sample))
     return infos
 
 

@@ -2,6 +2,7 @@
 
 * f32: float32, the value itself.
 * s8: int8; the value is scale * (stored - zero_point).
+  An input of sensor samples stores the uint8 sample u as u - 128; its value is sample scale * u + sample offset.
 * s1: uint32 words, ceil(n/32) of them for a last axis of n; element i is bit i%32 of word i/32: +1 for 0, -1 for 1.
 
 All functions take any number of leading (batch) dimensions. Reals are float32: a float64 is rounded first, as in
@@ -32,6 +33,8 @@ class TensorInfo:
     dtype: DTypeName
     scale: float
     zero_point: int
+    sample: tuple[float, float] | None = None
+    """(scale, offset) of an input of raw uint8 samples, whose real value is scale * sample + offset."""
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
@@ -50,6 +53,8 @@ class TensorInfo:
 
     def __str__(self) -> str:
         text = f"'{self.name}' {self.dtype} {self.shape}"
+        if self.sample is not None:
+            return f"{text} of uint8 samples, real = {self.sample[0]:g} * sample + {self.sample[1]:g}"
         return f"{text} scale {self.scale:g} zero point {self.zero_point}" if self.dtype == "s8" else text
 
 
@@ -97,13 +102,36 @@ def dequantize_s8(stored: npt.NDArray[np.int8], scale: float, zero_point: int) -
     return np.float32(scale) * (stored.astype(np.int32) - zero_point).astype(np.float32)
 
 
+def sample_of(dtype: DTypeName, scale: float, offset: float) -> tuple[float, float] | None:
+    """The sample form of a port as a file states it, None if it has none that makes sense."""
+    return (scale, offset) if dtype == "s8" and scale != 0 and np.isfinite([scale, offset]).all() else None
+
+
+def sample_codes(samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+    """uint8 samples as they are stored: u - 128."""
+    codes: npt.NDArray[np.int8] = np.bitwise_xor(samples, np.uint8(0x80), order="C").view(np.int8)
+    return codes
+
+
+def samples_of(real: npt.NDArray[np.float32], scale: float, offset: float) -> npt.NDArray[np.uint8]:
+    """The samples nearest to real values. No NaNs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.rint((real.astype(np.float64) - offset) / scale)
+    return np.clip(steps, 0, 255).astype(np.uint8)
+
+
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
-    """Real values as the tensor stores them; ValueError for what is no number."""
+    """Real values as the tensor stores them; ValueError for what is no number. For an input of sensor samples an array
+    of dtype uint8 holds samples, not real values."""
+    if info.sample is not None and isinstance(values, np.ndarray) and values.dtype == np.uint8:
+        return sample_codes(values)
     real = _as_float32(info, values)
     if np.isnan(real).any():
         raise ValueError(f"input {info} cannot take NaN (found at {_first_nan(real)})")
     if info.dtype == "s1":
         return pack_s1(real)
+    if info.sample is not None:
+        return sample_codes(samples_of(real, *info.sample))
     if info.dtype == "s8":
         return quantize_s8(real, info.scale, info.zero_point)
     return np.ascontiguousarray(real)

@@ -42,7 +42,21 @@ class Port(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
-def PortStart(builder): builder.StartObject(2)
+    # Port
+    def SampleScale(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(8))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Port
+    def SampleOffset(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(10))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+def PortStart(builder): builder.StartObject(4)
 def Start(builder):
     return PortStart(builder)
 def PortAddTensor(builder, tensor): builder.PrependUint16Slot(0, tensor, 0)
@@ -51,6 +65,12 @@ def AddTensor(builder, tensor):
 def PortAddName(builder, name): builder.PrependUOffsetTRelativeSlot(1, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
 def AddName(builder, name):
     return PortAddName(builder, name)
+def PortAddSampleScale(builder, sampleScale): builder.PrependFloat32Slot(2, sampleScale, 0.0)
+def AddSampleScale(builder, sampleScale):
+    return PortAddSampleScale(builder, sampleScale)
+def PortAddSampleOffset(builder, sampleOffset): builder.PrependFloat32Slot(3, sampleOffset, 0.0)
+def AddSampleOffset(builder, sampleOffset):
+    return PortAddSampleOffset(builder, sampleOffset)
 def PortEnd(builder): return builder.EndObject()
 def End(builder):
     return PortEnd(builder)

@@ -280,10 +280,26 @@ def test_a_factor_on_bits_before_float_weights_keeps_the_bits() -> None:
     assert kernels_of(compiled.graph) == ["ConvKernel"] and compiled.graph.types["x0"].fmt == S1()
 
 
-@pytest.mark.parametrize("scale", [ops.Scale(0.5, 1.0), ops.Scale(0.0)])
-def test_other_scales_stay(scale: ops.Op) -> None:
-    graph = chain_graph(SHAPE, SIGN, scale, ops.Conv2D(binary_weights(RNG, 4, 2, 2, 6)))
+@pytest.mark.parametrize("weights", [binary_weights(RNG, 4, 2, 2, 6), byte_weights(RNG, 4, 2, 2, 6, half=True)])
+def test_an_offset_goes_into_the_bias(weights: ops.Weights) -> None:
+    conv = ops.Conv2D(weights, np.arange(4.0))
+    after, _ = rewritten(absorb_scale, chain_graph(SHAPE, SIGN, ops.Scale(0.5, 1.0), ops.Scale(2.0, 0.25), conv))
+    assert kernels_of(after) == ["Quantize", "Conv2D"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "padding"),
+    [(ops.Scale(0.0), ops.NO_PADDING), (ops.Scale(0.5, 0.3), ((1, 0), (0, 0)))],
+    ids=["no factor", "padded zeros are no bits"],
+)
+def test_other_scales_stay(scale: ops.Op, padding: ops.Padding) -> None:
+    graph = chain_graph(SHAPE, SIGN, scale, ops.Conv2D(binary_weights(RNG, 4, 2, 2, 6), padding=padding))
     assert kernels_of(rewritten(absorb_scale, graph)[0]) == ["Quantize", "Scale", "Conv2D"]
+
+
+def test_holes_of_a_transposed_convolution_stop_an_offset() -> None:
+    conv = ops.Conv2D(binary_weights(RNG, 4, 2, 2, 6), up=(2, 2))
+    assert "Scale" in kernels_of(rewritten(absorb_scale, chain_graph(SHAPE, SIGN, ops.Scale(0.5, 1.0), conv))[0])
 
 
 def test_a_negative_factor_stays_before_a_max_pool() -> None:
