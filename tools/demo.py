@@ -7,12 +7,14 @@ that no TensorFlow is needed. Exits with 1 if a board's byte differs from the ho
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,8 @@ MODELS = ("larq", "qkeras")
 BOARD = "qemu:mps2-an386"
 BOARD_IMAGES = 100
 TABLE_WIDTH = 100
+TITLE = "What runs on the microcontroller"
+README = ROOT / "README.md"
 EXPORT = Path(sys.executable).with_name("dqnn-export")
 
 
@@ -101,7 +105,7 @@ def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
 
 def report(results: list[Result]) -> Table:
     """One column per model."""
-    table = Table("", *(result.path.stem for result in results), title="What runs on the microcontroller")
+    table = Table("", *(result.path.stem for result in results), title=TITLE)
     part = len(results[0].board)
     rows = [
         ("file", [f"{r.path.stat().st_size:,} B" for r in results]),
@@ -120,9 +124,23 @@ def report(results: list[Result]) -> Table:
     return table
 
 
+def update_readme(table: Table) -> None:
+    """The table stands in README between two fences, as plain text."""
+    console = Console(file=StringIO(), width=TABLE_WIDTH, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    text = "\n".join(line.rstrip() for line in capture.get().splitlines())
+    page = README.read_text(encoding="utf-8")
+    updated, count = re.subn(rf"(?m)^```\n[^`]*{TITLE}[^`]*^```$", lambda _: f"```\n{text}\n```", page)
+    if count != 1:
+        raise SystemExit(f"{README.name}: {count} tables titled '{TITLE}', expected one")
+    README.write_text(updated, encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "demo", help="directory for the .dqnn files")
+    parser.add_argument("--update-readme", action="store_true", help="put the table into README.md")
     parser.add_argument("--images", type=int, default=BOARD_IMAGES, help="images that the emulated board runs")
     arguments = parser.parse_args()
 
@@ -130,7 +148,10 @@ def main() -> int:
     print()
     console = Console(highlight=False)
     console.width = max(console.width, TABLE_WIDTH)
-    console.print(report(results))
+    table = report(results)
+    console.print(table)
+    if arguments.update_readme:
+        update_readme(table)
     print("files: " + "  ".join(shown(result.path) for result in results))
     print(f"look inside: .venv/bin/dqnn inspect {shown(results[0].path)}")
     wrong = sum(result.differing_bytes + result.other_decisions for result in results)

@@ -3,6 +3,7 @@ computes."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +75,17 @@ def test_c_example_equals_python(repo: Path, digits: Path, tmp_path: Path, requi
     printed = subprocess.run([program, model], input=x.tobytes(), check=True, capture_output=True).stdout.decode()
     values = np.array([np.float32(line.split()[1]) for line in printed.splitlines()])
     assert np.array_equal(values, Interpreter(model).predict(x[np.newaxis])[0])
+
+
+def test_figures_in_readme_are_those_of_today(repo: Path, digits: Path) -> None:
+    """File and arena of both models stand in README's table; `tools/demo.py --update-readme` writes it anew."""
+    from dqnn import Interpreter, export
+
+    page = (repo / "README.md").read_text(encoding="utf-8")
+    models = [Interpreter(export(digits / f"digits_{name}.h5").blob) for name in MODELS]
+    for label, values in (
+        ("file", [model.file_bytes for model in models]),
+        ("arena (activations, input, output)", [model.arena_bytes for model in models]),
+    ):
+        row = next(line for line in page.splitlines() if line.startswith(f"│ {label} "))
+        assert [int(figure.replace(",", "")) for figure in re.findall(r"([\d,]+) B", row)] == values
