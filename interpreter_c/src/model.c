@@ -41,7 +41,8 @@ static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
     INLINE(dqnn_view_params, 4),
 };
 
-static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {INLINE(uint16_t, 2), STRING, INLINE(float, 4), INLINE(float, 4)};
+static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {INLINE(uint16_t, 2), STRING, INLINE(float, 4),
+                                                           INLINE(float, 4)};
 
 /* CRC-32 as in zlib, four bits at a time: 64 bytes of table instead of 1,024. */
 static uint32_t crc32(const uint8_t *bytes, uint32_t count) {

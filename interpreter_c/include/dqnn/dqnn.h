@@ -117,8 +117,8 @@ typedef struct {
   uint8_t dtype;      /* dqnn_dtype */
   uint8_t rank;       /* 1..4 */
   const char *name;   /* in the file; "" if it has none */
-  float sample_scale; /* not 0: an input of raw uint8 samples u, to be stored as (int8_t)(u ^ 0x80); the model takes them
-                         for sample_scale * u + sample_offset */
+  float sample_scale; /* not 0: an input of raw uint8 samples u, to be stored as (int8_t)(u ^ 0x80); the model takes
+                         them for sample_scale * u + sample_offset */
   float sample_offset;
 } dqnn_tensor;
 
