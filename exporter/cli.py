@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,18 @@ def number(value: str) -> int:
     return parsed
 
 
+def factor(value: str) -> float:
+    """A number, or a quotient of two as in 1/255."""
+    try:
+        above, *below = value.split("/", maxsplit=1)
+        quotient = float(above) / float(below[0] if below else 1)
+        if isfinite(quotient):
+            return quotient
+        raise ValueError
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(f"{value!r} is no number; write 0.5, 1/255 or -1") from None
+
+
 def console(stderr: bool = False) -> Console:
     """Where commands print; wide enough for tables when piped."""
     from rich.console import Console
@@ -110,6 +123,14 @@ def main() -> None:
     show_default=True,
     help="auto: inputs take the type to which the model quantizes them first; f32: inputs stay floats.",
 )
+@click.option(
+    "--input-u8",
+    nargs=2,
+    type=factor,
+    metavar="SCALE OFFSET",
+    help="Inputs take raw uint8 samples u for the real SCALE * u + OFFSET that the model was trained on, e.g. 1/255 0. "
+    "A Rescaling at the model's beginning is recognized by itself.",
+)
 @click.option("--strict", is_flag=True, help="Refuse a model of which a part would fall back to f32.")
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
 @click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
@@ -123,6 +144,7 @@ def export_command(
     model: Path,
     output: Path | None,
     io_dtype: Any,
+    input_u8: tuple[float, float] | None,
     strict: bool,
     explain: bool,
     constant_time: bool,
@@ -135,10 +157,13 @@ def export_command(
     """Turn a Keras model (.h5 or .keras; Larq, QKeras and plain layers) into one .dqnn file."""
     from .api import export
 
+    if input_u8 is not None and input_u8[0] == 0:
+        raise click.BadParameter("SCALE is 0: every sample would mean the same", param_hint="--input-u8")
     result = export(
         model,
         model.with_suffix(".dqnn") if output is None else output,
         io_dtype=io_dtype,
+        input_u8=input_u8,
         strict=strict,
         name=name,
         model_id=model_id,

@@ -320,3 +320,23 @@ def test_export_is_fast(larq: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < SECONDS_TO_EXPORT
+
+
+# --- raw samples ------------------------------------------------------------------------------------------------------
+
+
+def test_export_for_raw_samples(cli: Cli, larq: Path, digits: Path, tmp_path: Path) -> None:
+    result = cli("export", larq, "-o", "a.dqnn", "--input-u8", "1/128", "-1")
+    assert result.exit_code == 0 and "raw uint8 samples u stored as u - 128; real = 0.0078125 * u - 1" in result.output
+    x = np.load(digits / "digits_test.npz")["x"][:4]
+    interpreter = dqnn.Interpreter(tmp_path / "a.dqnn")
+    samples = np.rint((x + 1) * 128).astype(np.uint8)
+    assert np.array_equal(interpreter.predict(samples), interpreter.predict(x))
+    shown = json.loads(cli("inspect", "a.dqnn", "--json").output)["inputs"][0]
+    assert (shown["sample_scale"], shown["sample_offset"]) == (1 / 128, -1)
+
+
+@pytest.mark.parametrize("scale", ["0", "1/0", "one", "inf", "1/2/3", "1/"])
+def test_a_scale_that_is_none(cli: Cli, larq: Path, scale: str) -> None:
+    result = cli("export", larq, "--input-u8", scale, "0")
+    assert result.exit_code == 2 and "--input-u8" in result.output

@@ -45,8 +45,15 @@ def padded_network(front: tuple[float, float] | None, kernel_quantizer: str | No
     binary: dict[str, Any] = {"kernel_quantizer": "ste_sign", "kernel_constraint": "weight_clip", "padding": "same"}
     first = lq.layers.QuantConv2D(16, 3, padding="same", kernel_quantizer=kernel_quantizer)
     model = tf.keras.Sequential(
-        [layers.InputLayer((28, 28, 1)), *steps, first, layers.MaxPooling2D(2), layers.BatchNormalization()]
-        + [lq.layers.QuantConv2D(8, 3, input_quantizer="ste_sign", **binary), layers.Flatten()]
+        [
+            layers.InputLayer((28, 28, 1)),
+            *steps,
+            first,
+            layers.MaxPooling2D(2),
+            layers.BatchNormalization(),
+            lq.layers.QuantConv2D(8, 3, input_quantizer="ste_sign", **binary),
+            layers.Flatten(),
+        ]
     )
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -116,8 +123,14 @@ def test_same_padding_with_input_u8(pixels: Any, front: tuple[float, float]) -> 
 def test_a_float_model(pixels: Any, padding: str) -> None:
     tf.keras.utils.set_random_seed(5)
     model = tf.keras.Sequential(
-        [layers.InputLayer((28, 28, 1)), layers.Rescaling(1 / 127.5, -1), layers.Conv2D(8, 3, padding=padding)]
-        + [layers.ReLU(), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(10, activation="softmax")]
+        [
+            layers.InputLayer((28, 28, 1)),
+            layers.Rescaling(1 / 127.5, -1),
+            layers.Conv2D(8, 3, padding=padding, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
     )
     keras = scores(model, pixels)
     result = dqnn.export(model, strict=True)
