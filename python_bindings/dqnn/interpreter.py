@@ -151,8 +151,9 @@ class Interpreter:
         if len(names) == 1:
             # A list with the one batch, rather than a batch of one sample: told apart by the number of dimensions.
             rank = 1 + len(self.inputs[0].shape)
-            listed = isinstance(batch, Sequence) and len(batch) == 1 and np.ndim(batch[0]) == rank
-            return list(batch) if listed else [batch]
+            if isinstance(batch, Sequence) and len(batch) == 1 and np.ndim(batch[0]) == rank:
+                return [batch[0]]
+            return [batch]
         if not isinstance(batch, Sequence) or len(batch) != len(names):
             raise ValueError(
                 f"this model has {len(names)} inputs: give predict a dict with {names}, or a list in this order"
