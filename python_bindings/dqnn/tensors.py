@@ -117,7 +117,8 @@ def samples_of(real: npt.NDArray[np.float32], scale: float, offset: float) -> np
     """The samples nearest to real values. No NaNs."""
     with np.errstate(over="ignore", invalid="ignore"):
         steps = np.rint((real.astype(np.float64) - offset) / scale)
-    return np.clip(steps, 0, 255).astype(np.uint8)
+    clipped: npt.NDArray[np.float64] = np.clip(steps, 0, 255)
+    return clipped.astype(np.uint8)
 
 
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
