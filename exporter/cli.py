@@ -30,10 +30,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 COMMANDS = {
     "export": ("dqnn.exporter.cli", "export_command", "Turn a Keras model into a .dqnn file."),
     "run": ("dqnn.exporter.run", "run_command", "Run a .dqnn file on this machine or an emulated board."),
+    "validate": ("dqnn.exporter.validate_view", "validate_command", "Compare a .dqnn file with the original model."),
     "analyze": ("dqnn.exporter.analyze_view", "analyze_command", "What a model will cost on a device, and advice."),
     "targets": ("dqnn.exporter.boards", "targets_command", "Boards that analyze and export can check a model against."),
     "inspect": ("dqnn.exporter.cli", "inspect_command", "Show tensors, nodes, kernels and memory map of a .dqnn file."),
     "bench": ("dqnn.exporter.bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
+    "diff": ("dqnn.exporter.diff_view", "diff_command", "What changed between two .dqnn files."),
     "version": ("dqnn.exporter.cli", "version_command", "Versions of dqnn and of the file format."),
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._core import BlobError as BlobError
     from .exporter.analyze import analyze as analyze
     from .exporter.api import export as export
+    from .exporter.validate import validate as validate
     from .interpreter import Interpreter as Interpreter
     from .tensors import TensorInfo as TensorInfo
     from .tensors import pack_s1 as pack_s1
@@ -32,11 +33,26 @@ _WHERE = {
     "export": "exporter.api",
     "pack_s1": "tensors",
     "unpack_s1": "tensors",
+    "validate": "exporter.validate",
 }
-__all__ = ["BlobError", "Interpreter", "TensorInfo", "__version__", "analyze", "export", "pack_s1", "unpack_s1"]
+_MODULES = ("callbacks",)
+__all__ = [
+    "BlobError",
+    "Interpreter",
+    "TensorInfo",
+    "__version__",
+    "analyze",
+    "callbacks",
+    "export",
+    "pack_s1",
+    "unpack_s1",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _WHERE:
         raise AttributeError(f"module 'dqnn' has no attribute '{name}'")
     value = getattr(import_module(f".{_WHERE[name]}", __name__), name)

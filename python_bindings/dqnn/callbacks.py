@@ -1,0 +1,165 @@
+"""What a model would cost on a device, while it trains.
+
+    model.fit(x, y, epochs=10, callbacks=[dqnn.callbacks.DeployReport(validation_data=(x_test, y_test))])
+
+After an epoch the model is exported in memory, run on the validation data by the C code, and `logs` (so `history`, too)
+get `dqnn_file_bytes`, `dqnn_ram_bytes`, `dqnn_fallbacks` and `dqnn_accuracy`. Nothing here imports Keras: a callback
+needs only the methods below, so that Keras 2 and tf-keras take it alike."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+if TYPE_CHECKING:
+    from .exporter.analyze import Analysis
+
+
+class Callback:
+    """What Keras calls, doing nothing."""
+
+    model: Any = None
+    params: dict[str, Any]
+    _supports_tf_logs = False
+
+    def set_model(self, model: Any) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def _implements_train_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
+
+    def _nothing(self, *_: Any, **__: Any) -> None:
+        """Every other moment of training."""
+
+    on_batch_begin = on_batch_end = on_epoch_begin = on_train_end = _nothing
+    on_train_batch_begin = on_train_batch_end = on_test_batch_begin = on_test_batch_end = _nothing
+    on_predict_batch_begin = on_predict_batch_end = on_test_begin = on_test_end = _nothing
+    on_predict_begin = on_predict_end = _nothing
+
+
+class DeployReport(Callback):
+    """Exports the model at the end of epochs and reports what it would be on a device.
+
+    validation_data: (x, y) as for `fit`; y are class numbers or like the output. None: sizes alone.
+    every: report after every n-th epoch, and after the last.
+    target: a described board (see `dqnn targets`); a warning says when the model does not fit it.
+    on_error: "raise" stops the training at its beginning if the model cannot be exported; "warn" trains on.
+    stream: where a line per report goes, None for nowhere.
+    options: of `dqnn.export`.
+
+    `reports` keeps what was found, `analysis` the last full analysis (in a notebook it shows as a table)."""
+
+    def __init__(
+        self,
+        validation_data: tuple[Any, Any] | None = None,
+        *,
+        every: int = 1,
+        target: str | None = None,
+        on_error: Literal["raise", "warn"] = "raise",
+        stream: TextIO | None = sys.stdout,
+        **options: Any,
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"every is {every}; accepted: 1 or more")
+        if on_error not in ("raise", "warn"):
+            raise ValueError(f"on_error is {on_error!r}; accepted: 'raise', 'warn'")
+        if target is not None:
+            from .exporter.boards import load_board
+
+            load_board(target)  # a wrong name is better known before the first epoch
+        self.validation_data = validation_data
+        self.every, self.target, self.on_error, self.stream, self.options = every, target, on_error, stream, options
+        self.reports: list[dict[str, float]] = []
+        self.analysis: Analysis | None = None
+        self.params = {}
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Finds out what would make every report fail before an epoch is spent."""
+        if self._is_built():
+            self._guarded(self._measure)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        last = epoch + 1 == self.params.get("epochs")
+        if (epoch + 1) % self.every and not last:
+            return
+        found = self._guarded(self._measure)
+        if found is None:
+            return
+        self.reports.append({"epoch": epoch, **found})
+        if logs is not None:
+            logs.update({f"dqnn_{name}": value for name, value in found.items()})
+        if self.stream is not None:
+            self.stream.write(f"\ndqnn: {self._line(found)}\n")
+
+    def _is_built(self) -> bool:
+        return bool(getattr(self.model, "built", True)) and getattr(self.model, "inputs", None) is not None
+
+    def _guarded(self, work: Callable[[], dict[str, float]]) -> dict[str, float] | None:
+        from .exporter.errors import DqnnError
+
+        try:
+            return work()
+        except DqnnError as error:
+            if self.on_error == "raise":
+                raise
+            warnings.warn(f"DeployReport: {error}", stacklevel=2)
+            return None
+
+    def _measure(self) -> dict[str, float]:
+        from . import _core
+        from .exporter.analyze import analyze_view
+        from .exporter.api import export, load_graph
+
+        graph = load_graph(self.model)
+        result = export(graph, **self.options)
+        state = int(_core.requirements(result.blob)["state_bytes"])
+        self.analysis = analyze_view(result.report.model, state, result.report, graph)
+        found: dict[str, float] = {
+            "file_bytes": self.analysis.file_bytes,
+            "ram_bytes": self.analysis.ram_bytes,
+            "fallbacks": len(result.report.fallbacks),
+        }
+        if self.validation_data is not None:
+            found["accuracy"] = self._accuracy(result.blob, *self.validation_data)
+        self._check_board(self.analysis)
+        return found
+
+    def _accuracy(self, blob: bytes, x: Any, y: Any) -> float:
+        """Of the exported model's first output."""
+        import numpy as np
+
+        from .exporter.metrics import accuracy, read_labels
+        from .interpreter import Interpreter
+
+        outputs = Interpreter(blob).predict(x)
+        scores = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs
+        labels = next(iter(y.values())) if isinstance(y, dict) else y[0] if isinstance(y, list | tuple) else y
+        return accuracy(read_labels(np.asarray(labels), scores.shape).values, scores)
+
+    def _check_board(self, analysis: Analysis) -> None:
+        from .exporter.boards import BoardError, check_fits, load_board
+
+        if self.target is None:
+            return
+        try:
+            check_fits(load_board(self.target), analysis)
+        except BoardError as error:
+            warnings.warn(f"DeployReport: {error}", stacklevel=2)
+
+    def _line(self, found: dict[str, float]) -> str:
+        text = f"{found['file_bytes']:,} B file, {found['ram_bytes']:,} B RAM, {found['fallbacks']} fallbacks"
+        return text + (f", accuracy {found['accuracy']:.4f}" if "accuracy" in found else "")
+
+
+__all__ = ["DeployReport"]
