@@ -27,8 +27,8 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) return capped(dqnn_conv_horizontal_scratch(&v));
   if (types.weights == DQNN_S1) {
-    int first = types.input == DQNN_F32 && dqnn_is_first_layer(call, &v);
-    return first ? DQNN_FIRST_SCRATCH : capped(dqnn_conv_blocks_scratch(&v));
+    if (!dqnn_is_first_layer(call, &v)) return capped(dqnn_conv_blocks_scratch(&v));
+    return capped(dqnn_first_scratch(&v, types.input == DQNN_S8));
   }
   return 0;
 }

@@ -2,7 +2,7 @@
  *
  * Four inputs under four signs have sixteen sums. They are tabulated for each chunk of four inputs of a kernel row (SPEC.md 3.1 gives the
  * order: blocks of eight channels, kernel rows, chunks), for four output pixels side by side; then all outputs only look up and add.
- * First layers of one channel have a kernel of their own (conv_first.c). */
+ * First layers of one channel have kernels of their own (conv_first.c, conv_first_s8.c). */
 #include "kernels/opt/conv_blocks.h"
 
 #include "kernels/opt/conv_first.h"
@@ -54,7 +54,14 @@ static float load_float(const void *image, uint32_t index) { return ((const floa
 #define BLOCKS(name) name##_float
 #include "kernels/opt/conv_blocks_body.h"
 
-void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) { run_int(call); }
+void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  if (dqnn_is_first_layer(call, &v)) {
+    dqnn_run_first_s8(call);
+  } else {
+    run_int(call);
+  }
+}
 void dqnn_run_conv_s8_s1_s8_portable(const dqnn_call *call) { run_int(call); }
 void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) { run_int(call); }
 

@@ -4,7 +4,8 @@
 
 #include "kernels/map.h"
 
-enum { DQNN_FIRST_SCRATCH = 768 }; /* bytes: tables of four input rows for a strip of the output */
+/* Bytes: tables of four input rows for a strip of the output; for s8 input also eight per channel. */
+static inline uint64_t dqnn_first_scratch(const dqnn_conv *v, int s8) { return s8 ? 512 + (uint64_t)8 * v->out_c : 768; }
 
 /* One channel, 3x3, stride 1, pool 2x2, s1 output, f32 or s8 input. */
 static inline int dqnn_is_first_layer(const dqnn_call *call, const dqnn_conv *v) {
@@ -41,5 +42,6 @@ static inline uint32_t dqnn_first_overlap(const dqnn_conv *v, uint32_t cell) {
 }
 
 void dqnn_run_first_f32(const dqnn_call *call);
+void dqnn_run_first_s8(const dqnn_call *call);
 
 #endif
