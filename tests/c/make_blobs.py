@@ -1,7 +1,7 @@
 """Writes the small .dqnn files that the C tests load: `make_blobs.py DIRECTORY`.
 
-Deliberately apart from the exporter: files are put together field by field with flatc's generated functions, so that a mistake the
-exporter and the loader share does not pass unnoticed."""
+Deliberately apart from the exporter: files are put together field by field with flatc's generated functions, so that a
+mistake the exporter and the loader share does not pass unnoticed."""
 
 from __future__ import annotations
 
@@ -193,8 +193,21 @@ def signed() -> File:
     return file
 
 
+def crowded() -> File:
+    """One input and one constant more than a node may have."""
+    file = floats()
+    file.nodes[2].inputs = (3, 2) + (2,) * 15
+    return file
+
+
+def constants() -> File:
+    file = floats()
+    file.nodes[3].constants = (0,) * 7
+    return file
+
+
 def main(directory: str) -> None:
-    for make in (floats, bits, signed):
+    for make in (floats, bits, signed, crowded, constants):
         Path(directory, f"{make.__name__}.dqnn").write_bytes(blob(make()))
 
 

@@ -228,6 +228,11 @@ static uint32_t node_table(blob b) {
   dqnn_model model = blob_model(b);
   return offset_in(b, dqnn_model_node(&model, 0));
 }
+static uint32_t node_vtable(blob b) {
+  uint32_t table = node_table(b);
+  return table - *(const uint32_t *)(const void *)(b.bytes + table);
+}
+
 static uint32_t tensor_count(blob b) {
   return offset_in(b, blob_model(b).tensors) - 4;
 }
@@ -285,6 +290,46 @@ static void test_structure(blob original) {
   test_label = NULL;
 }
 
+/* Sizes in a vtable: its own, the table's, and the offset of the first field. */
+static void test_vtable(blob original) {
+  static const struct {
+    const char *name;
+    uint32_t word, value;
+  } vtables[] = {
+      {"vtable reaches out of the buffer", 0, 0xFFFE},
+      {"vtable of odd size", 0, 35},
+      {"vtable too short", 0, 2},
+      {"table reaches out of the buffer", 1, 0xFFFF},
+      {"table too short", 1, 3},
+      {"fields outside the table", 1, 8},
+      {"field on the vtable offset", 2, 2},
+      {"field unaligned", 2, 5},
+      {"field outside the table", 2, 0xFFF0},
+  };
+  for (size_t i = 0; i < sizeof vtables / sizeof vtables[0]; ++i) {
+    blob b = blob_copy(original.bytes, original.size);
+    test_label = vtables[i].name;
+    blob_set16(b.bytes + node_vtable(b) + 2 * vtables[i].word, vtables[i].value);
+    blob_seal(b);
+    CHECK_EQUAL(verify(b), DQNN_ERROR_STRUCTURE);
+    blob_free(b);
+  }
+  test_label = NULL;
+}
+
+/* A sound payload at an offset of 72: every word of it would be read unaligned. */
+static void test_shifted_payload(blob original) {
+  uint8_t bytes[4096] = {0};
+  memcpy(bytes, original.bytes, sizeof(dqnn_prefix));
+  memcpy(bytes + 72, original.bytes + 64, original.size - 64);
+  blob b = blob_copy(bytes, original.size + 8);
+  blob_prefix(b)->payload_offset = 72;
+  blob_prefix(b)->total_bytes = b.size;
+  blob_seal(b);
+  CHECK_EQUAL(verify(b), DQNN_ERROR_STRUCTURE);
+  blob_free(b);
+}
+
 static void test_arguments(blob b) {
   dqnn_options options = stub_options(), empty_set = {0};
   dqnn_requirements need;
@@ -308,6 +353,8 @@ int main(int argc, char **argv) {
   test_alignment(floats);
   test_signature(floats, signed_file);
   test_structure(floats);
+  test_vtable(floats);
+  test_shifted_payload(floats);
   test_arguments(floats);
   blob_free(floats);
   blob_free(signed_file);

@@ -327,13 +327,26 @@ static void test_port_overlap(blob original) {
   blob_free(b);
 }
 
+/* More indices than a call has room for. */
+static void test_crowded(const char *directory, const char *name, uint16_t check, uint16_t node) {
+  blob b = blob_load(directory, name);
+  dqnn_fault fault;
+  CHECK_EQUAL(verify(b, &fault), DQNN_ERROR_GRAPH);
+  CHECK_EQUAL(fault.check, check);
+  CHECK_EQUAL(fault.node, node);
+  blob_free(b);
+}
+
 int main(int argc, char **argv) {
   stubs_reset();
-  blob floats = blob_load(argc > 1 ? argv[1] : ".", "floats.dqnn");
+  const char *directory = argc > 1 ? argv[1] : ".";
+  blob floats = blob_load(directory, "floats.dqnn");
   test_cases(floats);
   test_in_place(floats);
   test_plan_refuses(floats);
   test_port_overlap(floats);
+  test_crowded(directory, "crowded.dqnn", DQNN_CHECK_tensor_index, 2);
+  test_crowded(directory, "constants.dqnn", DQNN_CHECK_constant_index, 3);
   blob_free(floats);
   return test_failures != 0;
 }
