@@ -1,9 +1,9 @@
-"""Size and stack of the interpreter on a microcontroller: `python tests/footprint/measure.py [CORE]`, CORE a file name in
-interpreter_c/cmake (default cortex-m4).
+"""Size and stack of the interpreter on a microcontroller: `python tests/footprint/measure.py [CORE]`, CORE a file name
+in interpreter_c/cmake (default cortex-m4).
 
-Code is what the linker keeps of the library (.text and .rodata, with --gc-sections) for a firmware that loads and runs a model; what
-libc, libm and libgcc add is not counted. Stack is the deepest chain of calls by GCC's own figures (-fcallgraph-info=su),
-an indirect call counting as the deepest plan or run function."""
+Code is what the linker keeps of the library (.text and .rodata, with --gc-sections) for a firmware that loads and runs
+a model; what libc, libm and libgcc add is not counted. Stack is the deepest chain of calls by GCC's own figures
+(-fcallgraph-info=su), an indirect call counting as the deepest plan or run function."""
 
 from __future__ import annotations
 
@@ -56,12 +56,24 @@ class Build:
         return PREFIX.get(self.core, "arm-none-eabi-") + name
 
     def run(self, *command: str | Path) -> str:
-        return subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True, cwd=self.directory).stdout
+        return subprocess.run(
+            [str(c) for c in command], check=True, capture_output=True, text=True, cwd=self.directory
+        ).stdout
 
     def options(self) -> list[str]:
         have = [f"-DDQNN_HAVE_{isa.upper()}=1" for isa in self.isas]
-        return [*flags(self.core), self.optimize, "-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections",
-                *have, f"-I{C / 'include'}", f"-I{C}", f"-I{C / 'src'}"]  # fmt: skip
+        return [
+            *flags(self.core),
+            self.optimize,
+            "-std=c11",
+            "-ffp-contract=off",
+            "-ffunction-sections",
+            "-fdata-sections",
+            *have,
+            f"-I{C / 'include'}",
+            f"-I{C}",
+            f"-I{C / 'src'}",
+        ]
 
     def compile(self) -> None:
         for source in sources(self.isas):
@@ -83,8 +95,19 @@ class Build:
     def _linked(self, objects: list[Path], *defines: str) -> int:
         probe, elf = self.directory / "probe.o", self.directory / "probe.elf"
         self.run(self.tool("gcc"), *self.options(), *defines, "-c", Path(__file__).with_name("probe.c"), "-o", probe)
-        self.run(self.tool("gcc"), *flags(self.core), "-nostdlib", "-Wl,--gc-sections", "-Wl,-e,entry",
-                 "-Wl,--unresolved-symbols=ignore-all", "-Wl,--no-warn-rwx-segments", probe, *objects, "-o", elf)  # fmt: skip
+        self.run(
+            self.tool("gcc"),
+            *flags(self.core),
+            "-nostdlib",
+            "-Wl,--gc-sections",
+            "-Wl,-e,entry",
+            "-Wl,--unresolved-symbols=ignore-all",
+            "-Wl,--no-warn-rwx-segments",
+            probe,
+            *objects,
+            "-o",
+            elf,
+        )
         text = self.run(self.tool("size"), "-A", elf)
         total = sum(int(size) for size in re.findall(r"^\.(?:text|rodata)\S*\s+(\d+)", text, re.MULTILINE))
         own = self.run(self.tool("nm"), "-S", "-t", "d", elf)
@@ -104,7 +127,12 @@ class Build:
 
 
 # Where the core calls through a pointer: kernels, or hooks that are the caller's own business.
-INDIRECT = {"dqnn_invoke": r"dqnn_run_\w+$", "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$", "dqnn_model_open": "$^", "notify": "$^"}
+INDIRECT = {
+    "dqnn_invoke": r"dqnn_run_\w+$",
+    "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$",
+    "dqnn_model_open": "$^",
+    "notify": "$^",
+}
 
 
 class _Stack:
@@ -124,8 +152,9 @@ class _Stack:
                 self.calls.setdefault(source, set()).add(target)
 
     def targets(self, caller: str) -> list[str]:
-        """What an indirect call in `caller` may reach: as INDIRECT says, else any function of its file or of a file that calls it."""
-        name = caller.split(":")[-1]
+        """What an indirect call in `caller` may reach: as INDIRECT says, else any function of its file or of a file
+        that calls it."""
+        name = caller.rsplit(":", maxsplit=1)[-1]
         if name in INDIRECT:
             return [title for title in self.frame if re.match(INDIRECT[name], title)]
         callers = self.above(caller)
@@ -160,7 +189,8 @@ def main(core: str = "cortex-m4") -> None:
         with tempfile.TemporaryDirectory() as directory:
             build = Build(core, optimize, Path(directory), ISAS)
             build.compile()
-            print(f"{core} {optimize}: loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B")
+            sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
+            print(f"{core} {optimize}: {sizes}")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))
             print("  from outside: " + ", ".join(sorted(build.undefined())))
 

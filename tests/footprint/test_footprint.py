@@ -1,4 +1,5 @@
-"""Budgets of code and stack on Cortex-M, and what the library may need from outside. measure.py tells how they are counted."""
+"""Budgets of code and stack on Cortex-M, and what the library may need from outside. measure.py tells how they are
+counted."""
 
 from __future__ import annotations
 
@@ -10,11 +11,15 @@ import pytest
 from footprint import measure
 
 # libgcc's helpers for what a core lacks (64-bit arithmetic, soft float), memory functions, square root.
-ALLOWED = re.compile(r"mem(cpy|set|move|cmp)|__aeabi_\w+|__gnu_thumb1_case_\w+|__(u?div|u?mod|mul|ash|lsh|clz|ctz)\w*|sqrtf")
+ALLOWED = re.compile(
+    r"mem(cpy|set|move|cmp)|__aeabi_\w+|__gnu_thumb1_case_\w+|__(u?div|u?mod|mul|ash|lsh|clz|ctz)\w*|sqrtf"
+)
 
 
 @pytest.fixture(scope="module", params=["-Os", "-O2"])
-def m4(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]) -> measure.Build:
+def m4(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[[str], str]
+) -> measure.Build:
     require_tool("arm-none-eabi-gcc")
     build = measure.Build("cortex-m4", request.param, tmp_path_factory.mktemp("m4"), measure.ISAS)
     build.compile()

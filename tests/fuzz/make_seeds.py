@@ -1,7 +1,9 @@
-"""Writes one small .dqnn file per kernel of kernels.def: `make_seeds.py DIRECTORY`. Seeds of the fuzzers, and what the byte sweep changes.
+"""Writes one small .dqnn file per kernel of kernels.def: `make_seeds.py DIRECTORY`. Seeds of the fuzzers, and what the
+byte sweep changes.
 
-Sizes of constants are computed from schema/SPEC.md section 3, apart from the exporter and from the plan functions, which refuse every size
-but their own. Each kernel gets two files: one with channel counts that fill no word, group or pair, and one with counts that do."""
+Sizes of constants are computed from schema/SPEC.md section 3, apart from the exporter and from the plan functions,
+which refuse every size but their own. Each kernel gets two files: one with channel counts that fill no word, group or
+pair, and one with counts that do."""
 
 from __future__ import annotations
 
@@ -69,7 +71,11 @@ def conv_weights(family: str, name: str, cin: int, cout: int, random: Random) ->
     if family == "conv_bitsliced":
         return bytes(up(cout, 32) * 3 * (3 * cin + 1) * 4)
     if family == "depthwise":
-        return {"s1": bytes(up(cout, 32) * TAPS * 4), "s8": random.randbytes(TAPS * cout), "f32": floats(random, TAPS * cout)}[weights]
+        return {
+            "s1": bytes(up(cout, 32) * TAPS * 4),
+            "s8": random.randbytes(TAPS * cout),
+            "f32": floats(random, TAPS * cout),
+        }[weights]
     if name.startswith("convh"):
         return bytes(cout * TAPS * up(cin, 32) * 4)
     if weights == "s1":
@@ -102,7 +108,11 @@ def limits(output: str) -> tuple[float, float]:
 
 def conv_params(source: str, output: str) -> Params:
     pad = -1.0 if source == "s1" else 0.0
-    return "Conv", ConvParams.CreateConvParams, (3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, pad, *limits(output))
+    return (
+        "Conv",
+        ConvParams.CreateConvParams,
+        (3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, pad, *limits(output)),
+    )
 
 
 def other(family: str, output: str, channels: int, random: Random) -> tuple[Params | None, list[bytes]]:
@@ -112,19 +122,25 @@ def other(family: str, output: str, channels: int, random: Random) -> tuple[Para
     inverse = [struct.pack("<f", 2.0)] if output == "s8" else []
     four = ([0, 1, 2, 0], [0] * 4, [1] * 4, [1] * 4)
     table: dict[str, tuple[Params | None, list[bytes]]] = {
-        "affine": (("Channel", ChannelParams.CreateChannelParams, (0, 1, 0, low, high)), epilogue(random, output, channels, True)),
+        "affine": (
+            ("Channel", ChannelParams.CreateChannelParams, (0, 1, 0, low, high)),
+            epilogue(random, output, channels, True),
+        ),
         "lut": (None, [random.randbytes(256)]),
         "unary": (("Unary", UnaryParams.CreateUnaryParams, (3, 0, 0, 0.0)), []),
         "prelu": (None, [floats(random, channels)]),
         "softmax": (None, []),
-        "binary": (("Binary", BinaryParams.CreateBinaryParams, (2, 0, 0, low, high)), [floats(random, 1)] if output == "s1" else inverse),
+        "binary": (
+            ("Binary", BinaryParams.CreateBinaryParams, (2, 0, 0, low, high)),
+            [floats(random, 1)] if output == "s1" else inverse,
+        ),
         "maxpool": (pool, []),
         "avgpool": (pool, inverse),
         "concat": (("Concat", ConcatParams.CreateConcatParams, (2,)), []),
         "pad": (("Pad", PadParams.CreatePadParams, ([1, 0, 0, 0], 1.0)), []),
         "view": (("View", ViewParams.CreateViewParams, four), []),
         "reshape": (None, []),
-    }  # fmt: skip
+    }
     return table[family]
 
 

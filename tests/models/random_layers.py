@@ -283,8 +283,8 @@ def check(config: Config) -> Verdict:
 
 
 def _sum_rounding(config: Config) -> float:
-    """What two orders of a float sum of K terms up to 1.5 may differ by, where an activation bounds its output and hides
-    how large the sum was: half a unit in the last place of a term, K times."""
+    """What two orders of a float sum of K terms up to 1.5 may differ by, where an activation bounds its output and
+    hides how large the sum was: half a unit in the last place of a term, K times."""
     floats = config.input is None or config.kernel is None
     if not floats or config.activation not in ("tanh", "relu6"):
         return 0.0
