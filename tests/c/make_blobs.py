@@ -156,11 +156,15 @@ def blob(file: File) -> bytes:
 def floats() -> File:
     """f32: relu in place, a reshape without a node, softmax with scratch, add, PReLU; two outputs."""
     return File(
-        tensors=[T(F32, (8,), 0), T(F32, (8,), 0), T(F32, (2, 4), 0), T(F32, (2, 4), 32), T(F32, (2, 4), 64), T(F32, (2, 4), 96)],
+        tensors=[
+            T(F32, (8,), 0), T(F32, (8,), 0), T(F32, (2, 4), 0),
+            T(F32, (2, 4), 32), T(F32, (2, 4), 64), T(F32, (2, 4), 96),
+        ],
         nodes=[
             N(UNARY_F32, (0,), 1, layer="relu", params=("Unary", UnaryParams.CreateUnaryParams, (0, 0, 0, 0.0))),
             N(SOFTMAX_F32, (2,), 3, scratch=(96, 32), layer="softmax"),
-            N(BINARY_F32, (3, 2), 4, layer="add", params=("Binary", BinaryParams.CreateBinaryParams, (0, 0, 0, -math.inf, math.inf))),
+            N(BINARY_F32, (3, 2), 4, layer="add",
+              params=("Binary", BinaryParams.CreateBinaryParams, (0, 0, 0, -math.inf, math.inf))),
             N(PRELU_F32, (4,), 5, constants=(0,), layer="prelu,last"),
         ],
         inputs=[(0, "x")],
@@ -173,7 +177,10 @@ def floats() -> File:
 def bits() -> File:
     """s8 to s1: max pool, table, thresholds."""
     return File(
-        tensors=[T(S8, (5, 5, 35), 0, 0.5, -3), T(S8, (2, 2, 35), 880, 0.5, -3), T(S8, (2, 2, 35), 880, 0.25, 4), T(S1, (2, 2, 35), 1024)],
+        tensors=[
+            T(S8, (5, 5, 35), 0, 0.5, -3), T(S8, (2, 2, 35), 880, 0.5, -3), T(S8, (2, 2, 35), 880, 0.25, 4),
+            T(S1, (2, 2, 35), 1024),
+        ],
         nodes=[
             N(MAXPOOL_S8, (0,), 1, layer="pool", params=("Pool", PoolParams.CreatePoolParams, (2, 2, 2, 2, 0, 0))),
             N(LUT_S8, (1,), 2, constants=(0,), layer="act"),
@@ -183,7 +190,10 @@ def bits() -> File:
         inputs=[(0, "image")],
         outputs=[(3, "signs")],
         arena=1056,
-        constants=[bytes((i * 7) & 255 for i in range(256)), struct.pack("<35i", *range(-17, 18)), struct.pack("<2I", 0x0F0F0F0F, 5)],
+        constants=[
+            bytes((i * 7) & 255 for i in range(256)), struct.pack("<35i", *range(-17, 18)),
+            struct.pack("<2I", 0x0F0F0F0F, 5),
+        ],
     )  # fmt: skip
 
 
