@@ -75,6 +75,7 @@ missing_packages() {
   has clang-tidy || echo clang-tidy
   has clang-format || echo clang-format
   has flatc || echo flatbuffers-compiler
+  [ -e /usr/include/flatbuffers/flatbuffers.h ] || echo libflatbuffers-dev
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
   has qemu-system-riscv32 || echo 'qemu-system-riscv|qemu-system-misc'
   has chromium || has chromium-browser || echo 'chromium|chromium-browser'
