@@ -29,6 +29,7 @@ RUNTIME_VERSION = 1
 PREFIX = struct.Struct("<4sHHIIII6IIHHI")  # SPEC.md section 1 without its own CRC
 PREFIX_BYTES = 64
 BLOCK = 16
+CONSTANT_ALIGNMENT = 8  # SPEC.md 3
 MAX_RANK = 4
 BITMAP_WORDS = 6
 
@@ -139,7 +140,7 @@ def place(program: Program) -> MemoryPlan:
 
 
 class _Constants:
-    """Deduplicated constants, each on its own 16-byte blocks."""
+    """Deduplicated constants, each on a multiple of 8 bytes; together they fill whole blocks."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[int, int]] = []  # offset, bytes
@@ -150,7 +151,7 @@ class _Constants:
         if constant not in self._known:
             self._known[constant] = len(self.entries)
             self.entries.append((len(self.data), len(constant)))
-            self.data += constant + bytes(-len(constant) % BLOCK)
+            self.data += constant + bytes(-len(constant) % CONSTANT_ALIGNMENT)
         return self._known[constant]
 
 
@@ -192,7 +193,7 @@ def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str) 
     builder = flatbuffers.Builder(len(constants.data) + 1024)
     # Written from the end of the file to its beginning: the large data first, so that everything else lies close
     # together.
-    data = _blocks(builder, constants.data)
+    data = _blocks(builder, constants.data + bytes(-len(constants.data) % BLOCK))
     nodes = _offsets(builder, [_node(builder, program, memory, n, numbers[n]) for n in memory.order])
     inputs = _ports(builder, graph, program.inputs, graph.inputs)
     outputs = _ports(builder, graph, program.outputs, graph.outputs)
@@ -260,7 +261,9 @@ def _ports(builder: Any, graph: Graph, tensors: Sequence[int], values: Sequence[
             sample_scale, sample_offset = graph.samples[value]
             schema.PortAddSampleScale(builder, sample_scale)
             schema.PortAddSampleOffset(builder, sample_offset)
+        builder.ForceDefaults(True)  # as in _node: a tensor 0 that is written out shares the other ports' vtable
         schema.PortAddTensor(builder, tensor)
+        builder.ForceDefaults(False)
         offsets.append(schema.PortEnd(builder))
     return _offsets(builder, offsets)
 

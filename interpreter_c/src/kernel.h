@@ -30,7 +30,7 @@ typedef struct {
   const dqnn_tensor_def *out_def;
   const void *in[DQNN_MAX_INPUTS]; /* NULL while planning */
   void *out;
-  const void *constants[DQNN_MAX_CONSTANTS]; /* 16-byte aligned */
+  const void *constants[DQNN_MAX_CONSTANTS]; /* 8-byte aligned */
   uint32_t constant_bytes[DQNN_MAX_CONSTANTS];
   void *scratch;
   uint32_t scratch_bytes;

@@ -9,8 +9,10 @@
 /* A checking function returns the failed check of checks.def, or 0. */
 typedef uint16_t check;
 
-static bool placed(uint32_t offset, uint32_t bytes, uint32_t limit) {
-  return offset % DQNN_ALIGNMENT == 0 && offset <= limit && bytes <= limit - offset;
+enum { CONSTANT_ALIGNMENT = 8 };
+
+static bool placed(uint32_t offset, uint32_t bytes, uint32_t limit, uint32_t alignment) {
+  return offset % alignment == 0 && offset <= limit && bytes <= limit - offset;
 }
 
 /* ---- tensors and constants ---- */
@@ -70,7 +72,7 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
     const dqnn_tensor_def *def = &model->tensors[i];
     uint16_t failed;
     uint32_t bytes = dqnn_tensor_bytes(def, &failed);
-    if (failed == 0 && !placed(def->offset, bytes, model->prefix->arena_bytes)) {
+    if (failed == 0 && !placed(def->offset, bytes, model->prefix->arena_bytes, DQNN_ALIGNMENT)) {
       failed = DQNN_CHECK_tensor_place;
     }
     if (failed != 0) {
@@ -79,7 +81,7 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
     }
   }
   for (uint32_t i = 0; i < model->constant_count; ++i) {
-    if (!placed(model->constants[i].offset, model->constants[i].bytes, model->data_bytes)) {
+    if (!placed(model->constants[i].offset, model->constants[i].bytes, model->data_bytes, CONSTANT_ALIGNMENT)) {
       fault->tensor = (uint16_t)i;
       return DQNN_CHECK_constant_place;
     }
@@ -139,7 +141,8 @@ static check indices_check(const dqnn_model *model, const void *node) {
 /* Memory of one node: scratch apart from everything, output apart from all inputs but the first, of which plan()
  * decides. */
 static check node_memory_check(const dqnn_model *model, const void *node, const dqnn_call *call) {
-  if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), call->scratch_bytes, model->prefix->arena_bytes)) {
+  if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), call->scratch_bytes, model->prefix->arena_bytes,
+              DQNN_ALIGNMENT)) {
     return DQNN_CHECK_scratch_place;
   }
   bool scratch_shared = overlaps_scratch(call->out_def, node), output_shared = false;

@@ -107,7 +107,7 @@ static void arena_small(blob b) {
   blob_prefix(b)->arena_bytes = 112;
 }
 static void constant_odd(blob b) {
-  blob_constant(b, 0)->offset = 8;
+  blob_constant(b, 0)->offset = 4;
 }
 static void constant_long(blob b) {
   blob_constant(b, 0)->bytes = 17;
