@@ -19,6 +19,7 @@ from .errors import DqnnError, ExportError, Problem
 from .report import Report
 
 if TYPE_CHECKING:
+    from .boards import Board
     from .ir.graph import Graph
     from .passes import Decision, Options
 
@@ -33,10 +34,12 @@ class OutputError(DqnnError):
 
 @dataclass(frozen=True)
 class ExportResult:
-    """`blob` is the file's content; `path` is where it was written, None if nowhere."""
+    """`blob` is the file's content; `path` is where it was written, None if nowhere; `fits` says what is left of the
+    target's memory, empty without a target."""
 
     blob: bytes
     report: Report
+    fits: str = ""
 
     @property
     def path(self) -> Path | None:
@@ -58,6 +61,7 @@ def export(
     constant_time: bool = False,
     requant: Literal["auto", "tflite"] = "auto",
     input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    target: str | None = None,
 ) -> ExportResult:
     """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
 
@@ -69,14 +73,17 @@ def export(
     input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
         that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
         no option: "auto" recognizes it.
+    target: a described board (a name of `dqnn targets` or a .toml file): a model that does not fit is refused.
 
-    Raises ExportError with every unsupported layer, UnreadableModel, OutputError; no file is left behind then."""
+    Raises ExportError with every unsupported layer, UnreadableModel, OutputError, BoardError; no file is left behind
+    then."""
     from .passes import Options
 
     _check_numbers(model_id, model_version)
     _check_samples(input_u8)
     if output is not None:
         _check_writable(Path(output), model_or_path)
+    board = None if target is None else _board(target)
     graph = load_graph(model_or_path)
     if name is not None:
         graph = replace(graph, name=name)
@@ -84,6 +91,8 @@ def export(
     if strict:
         _refuse_fallbacks(decisions)
     result = _write(lowered, decisions, model_id, model_version, None if output is None else Path(output))
+    if board is not None:
+        result = replace(result, fits=_check_fits(board, result, graph))
     if output is not None:
         write_atomically(Path(output), result.blob)
     return result
@@ -179,6 +188,22 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
     ]
     if problems:
         raise ExportError(problems)
+
+
+def _board(target: str) -> Board:
+    from .boards import load_board
+
+    return load_board(target)
+
+
+def _check_fits(board: Board, result: ExportResult, graph: Graph) -> str:
+    from dqnn import _core
+
+    from .analyze import analyze_view
+    from .boards import check_fits
+
+    state_bytes = int(_core.requirements(result.blob)["state_bytes"])
+    return check_fits(board, analyze_view(result.report.model, state_bytes, result.report, graph))
 
 
 def _write(

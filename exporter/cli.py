@@ -33,7 +33,7 @@ COMMANDS = {
     "validate": ("dqnn.exporter.validate_view", "validate_command", "Compare a .dqnn file with the original model."),
     "analyze": ("dqnn.exporter.analyze_view", "analyze_command", "What a model will cost on a device, and advice."),
     "targets": ("dqnn.exporter.boards", "targets_command", "Boards that analyze and export can check a model against."),
-    "inspect": ("dqnn.exporter.cli", "inspect_command", "Show tensors, nodes, kernels and memory map of a .dqnn file."),
+    "inspect": ("dqnn.exporter.inspect_command", "command", "Show a .dqnn file, or convert it for a firmware."),
     "bench": ("dqnn.exporter.bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
     "diff": ("dqnn.exporter.diff_view", "diff_command", "What changed between two .dqnn files."),
     "version": ("dqnn.exporter.cli", "version_command", "Versions of dqnn and of the file format."),
@@ -137,6 +137,7 @@ def main() -> None:
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
 @click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
 @click.option("--tflite-rounding", is_flag=True, help="Requantize s8 convolutions exactly as TFLite does.")
+@click.option("--target", help="A described board (see `dqnn targets`): refuse a model that does not fit it.")
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
@@ -151,6 +152,7 @@ def export_command(
     explain: bool,
     constant_time: bool,
     tflite_rounding: bool,
+    target: str | None,
     name: str | None,
     model_id: int | None,
     model_version: int,
@@ -172,6 +174,7 @@ def export_command(
         model_version=model_version,
         constant_time=constant_time,
         requant="tflite" if tflite_rounding else "auto",
+        target=target,
     )
     if as_json:
         click.echo(json.dumps(result.report.to_json(), indent=2))
@@ -181,25 +184,8 @@ def export_command(
     report.render(result.report, console())
     if explain:
         report.explain(result.report, console())
-
-
-@click.command("inspect", context_settings=CONTEXT)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
-@refusals
-def inspect_command(model: Path, as_json: bool) -> None:
-    """Show what is in a .dqnn file."""
-    from .inspect import NotAModelError, read, to_json, verdict
-    from .inspect_view import render
-
-    view = read(model)
-    refusal = verdict(model.read_bytes())
-    if as_json:
-        click.echo(json.dumps({**to_json(view), "refused": refusal}, indent=2))
-    else:
-        render(view, console())
-    if refusal:
-        raise NotAModelError(f"{model}: the interpreter refuses it: {refusal}")
+    if result.fits:
+        click.echo(result.fits)
 
 
 @click.command("version", context_settings=CONTEXT)
