@@ -20,6 +20,7 @@ from .timing import BlockCost, Core, Instruction
 
 CODE, CODE_BYTES = 0, 8 << 20
 RAM, RAM_BYTES = 0x20000000, 8 << 20
+HEAP = RAM + (1 << 20)
 STOP = 0x0F000000  # where a called function returns to
 SYSTEM = 0xE000E000
 STACK_BYTES = 64 << 10
@@ -59,7 +60,7 @@ class Machine:
         self._previous = 0
         self._uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
         self._stack_top = RAM + RAM_BYTES
-        self._heap = RAM + (1 << 20)
+        self._heap = HEAP
 
     def _load(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -89,6 +90,10 @@ class Machine:
         if self._heap > self._stack_top - STACK_BYTES:
             raise MemoryError("the emulated board has no memory left")
         return address
+
+    def release(self) -> None:
+        """Gives back everything that was placed."""
+        self._heap = HEAP
 
     def read(self, address: int, count: int) -> bytes:
         return bytes(self._uc.mem_read(address, count))

@@ -1,0 +1,100 @@
+"""The portable kernels as compiled for Cortex-M (Thumb-2 assembly, DSP and FPU primitives included), run under Unicorn,
+give the reference's bytes. The boards of tests/qemu run whole models; this covers odd shapes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("unicorn")
+pytest.importorskip("capstone")
+pytest.importorskip("elftools")
+
+from dqnn.exporter.bench import build, call, cases, kernel, machine
+
+TARGETS = ("cortex-m0plus", "cortex-m3", "cortex-m4")
+ROUNDS = 16
+KINDS = {
+    "bitsliced": {},
+    "horizontal": {"horizontal": True},
+    "depthwise": {"depthwise": True},
+    "first_f32": {"input": "f32"},
+    "first_s8": {"input": "s8"},
+    "blocks_f32": {"input": "f32"},
+    "blocks_s8": {"input": "s8"},
+    "pairs": {"input": "s8", "weights": "s8"},
+}
+FIRST_LAYER = {
+    "output": "s1",
+    "channels": 1,
+    "groups": 1,
+    "kernel": (3, 3),
+    "stride": (1, 1),
+    "dilation": (1, 1),
+    "pool": (2, 2),
+}
+
+
+def random_layer(kind: str, seed: int) -> cases.Layer | None:
+    """A small layer with odd sizes; None if the drawn shape has no output."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values: int) -> int:
+        return int(rng.choice(values))
+
+    groups = pick(1, 1, 2, 3)
+    layer = cases.Layer(
+        "s1",
+        "s1",
+        ("s1", "s8", "f32")[pick(0, 1, 2)],
+        height=pick(2, 4, 5, 7),
+        width=pick(2, 4, 6, 9),
+        channels=groups * pick(1, 3, 8, 33, 40),
+        outputs=groups * pick(1, 7, 32, 40),
+        kernel=(pick(1, 2, 3), pick(1, 3, 4)),
+        stride=(pick(1, 1, 2), pick(1, 1, 3)),
+        dilation=(pick(1, 2), pick(1, 2)),
+        padding=((pick(0, 1, 2), pick(0, 1, 2)), (pick(0, 1, 2), pick(0, 1, 2))),
+        pad_value=float(pick(-1, 0, 1)),
+        pool=(pick(1, 1, 2), pick(1, 1, 2)),
+        groups=groups,
+        zero_point=pick(-128, -3, 0, 127),
+        out_zero_point=pick(-128, 0, 5),
+        density=float(rng.choice([0.0, 0.2, 0.5, 0.8, 1.0])),
+    )
+    layer = replace(layer, **KINDS[kind])
+    if kind.startswith("first"):
+        layer = replace(layer, **FIRST_LAYER)
+    elif layer.input == "s1" and not layer.depthwise:
+        layer = replace(layer, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)])
+    if layer.depthwise:
+        layer = replace(layer, groups=1, outputs=layer.channels * pick(1, 1, 2))
+    height, width = layer.out_size()
+    return layer if height >= layer.pool[0] and width >= layer.pool[1] else None
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> machine.Machine:
+    target = build.TARGETS[request.param]
+    if shutil.which(target.compiler) is None:
+        pytest.skip(f"{target.compiler} is not installed")
+    elf = tmp_path_factory.mktemp(target.name) / "kernels.elf"
+    runtime = [Path("src") / name for name in ("numerics.c", "registry.c", "verify.c", "model.c", "flatbuffer.c")]
+    sources = [*build.kernel_sources(), *runtime, Path("src/interpreter.c"), Path("src/names.c")]
+    return machine.Machine(build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",)), None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_emulated_variants_equal_reference(board: machine.Machine, kind: str) -> None:
+    for seed in range(ROUNDS):
+        layer = random_layer(kind, seed)
+        if layer is None:
+            continue
+        planned = kernel.planned(cases.make_layer_call(layer, seed))
+        board.release()
+        output, _ = call.run_on_machine(board, f"dqnn_run_{planned.packed.kernel}_portable", planned)
+        assert output == kernel.reference(planned), f"{layer}, seed {seed}"
