@@ -147,7 +147,8 @@ static dqnn_check check_fixed_point(const int32_t *multiplier, const int32_t *sh
   return DQNN_CHECK_none;
 }
 
-/* Finite scales and offsets of an integer accumulator never make a NaN, which boards round to another integer than the host. */
+/* Finite scales and offsets of an integer accumulator never make a NaN, which boards round to another integer than the
+ * host. */
 static dqnn_check check_finite(const float *values, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     DQNN_REQUIRE(dqnn_is_finite(values[i]), epilogue_finite);

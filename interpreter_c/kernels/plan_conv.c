@@ -1,11 +1,9 @@
-/* Plans of the convolutions: conv_bitsliced, conv (horizontal s1 among them) and depthwise. SPEC.md 3.1 to 3.4 is what
- * they check. */
+/* Plans of conv (horizontal s1 among them) and depthwise, and what conv_bitsliced shares with them. SPEC.md 3.1 to 3.4
+ * is what they check. */
+#include "plan_conv.h"
 #include "../src/numerics.h"
 #include "map.h"
-#include "plan.h"
 #include "scratch.h"
-
-enum { MOST_BITSLICED_TAPS = 32766 }; /* list entries and counters are 16-bit */
 
 /* --- parameters --- */
 
@@ -51,19 +49,19 @@ static dqnn_check check_shapes(const dqnn_call *call, const dqnn_conv_params *p)
   return DQNN_CHECK_none;
 }
 
-static uint32_t taps_of(const dqnn_conv *v) {
+uint32_t dqnn_taps_of(const dqnn_conv *v) {
   return dqnn_size_mul(dqnn_size_mul(v->params->kernel_h, v->params->kernel_w), v->group_in);
 }
 
 /* |sum| <= taps * largest input * largest weight */
 static dqnn_check check_accumulator(const dqnn_call *call, const dqnn_conv *v, dqnn_kernel_types types) {
   uint32_t weight = types.weights == DQNN_S1 ? 1 : v->params->half_weights ? 255 : 128;
-  uint64_t most = (uint64_t)taps_of(v) * (dqnn_largest_integer(call->in_def[0]) * weight);
+  uint64_t most = (uint64_t)dqnn_taps_of(v) * (dqnn_largest_integer(call->in_def[0]) * weight);
   DQNN_REQUIRE(!is_integer(types) || most < INT32_MAX, accumulator);
   return DQNN_CHECK_none;
 }
 
-static dqnn_check check_common(const dqnn_call *call) {
+dqnn_check dqnn_check_conv(const dqnn_call *call) {
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_TRY(check_windows(p));
@@ -71,7 +69,7 @@ static dqnn_check check_common(const dqnn_call *call) {
   return check_shapes(call, p);
 }
 
-static dqnn_check check_groups(const dqnn_call *call) {
+dqnn_check dqnn_check_groups(const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_REQUIRE(p->multiplier == 1, multiplier);
   DQNN_REQUIRE(dqnn_last(call->in_def[0]) % p->groups == 0 && dqnn_last(call->out_def) % p->groups == 0, groups);
@@ -88,7 +86,7 @@ static uint32_t bytes_of_channel_blocks(const dqnn_conv *v) {
 }
 
 static uint32_t group_weight_bytes(const dqnn_conv *v, dqnn_kernel_types types) {
-  uint32_t taps = taps_of(v);
+  uint32_t taps = dqnn_taps_of(v);
   if (types.weights == DQNN_S1) {
     uint32_t area = dqnn_size_mul(v->params->kernel_h, v->params->kernel_w);
     uint32_t row = dqnn_size_mul(dqnn_size_mul(area, dqnn_words(v->group_in)), 4);
@@ -116,7 +114,7 @@ static dqnn_check check_float_weights(const dqnn_call *call) {
   return DQNN_CHECK_none;
 }
 
-static dqnn_check check_weights(const dqnn_call *call, uint32_t bytes) {
+dqnn_check dqnn_check_weights(const dqnn_call *call, uint32_t bytes) {
   DQNN_REQUIRE(call->constant_count >= 1, constant_count);
   DQNN_REQUIRE(bytes != UINT32_MAX && call->constant_bytes[0] == bytes, weight_bytes);
   return dqnn_types_of(call->kernel).weights == DQNN_F32 ? check_float_weights(call) : DQNN_CHECK_none;
@@ -133,12 +131,12 @@ static dqnn_check check_horizontal_tails(const dqnn_call *call, const dqnn_conv 
 }
 
 static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
-  DQNN_TRY(check_common(call));
-  DQNN_TRY(check_groups(call));
+  DQNN_TRY(dqnn_check_conv(call));
+  DQNN_TRY(dqnn_check_groups(call));
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   DQNN_TRY(check_accumulator(call, &v, types));
-  DQNN_TRY(check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
+  DQNN_TRY(dqnn_check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
@@ -165,7 +163,7 @@ static uint32_t depthwise_planes(uint32_t taps) {
 }
 
 /* Lanes of missing outputs (mask) hold the number `value`. */
-static int lanes_hold(const uint32_t *planes, uint32_t count, uint32_t mask, uint32_t value) {
+int dqnn_lanes_hold(const uint32_t *planes, uint32_t count, uint32_t mask, uint32_t value) {
   for (uint32_t p = 0; p < count; ++p) {
     if ((planes[p] & mask) != (value >> p & 1 ? mask : 0)) {
       return 0;
@@ -174,17 +172,17 @@ static int lanes_hold(const uint32_t *planes, uint32_t count, uint32_t mask, uin
   return 1;
 }
 
-static uint32_t missing_lanes(uint32_t outputs) {
+uint32_t dqnn_missing_lanes(uint32_t outputs) {
   return outputs % 32 == 0 ? 0 : ~UINT32_C(0) << outputs % 32;
 }
 
 static dqnn_check check_depthwise_presets(const dqnn_call *call, const dqnn_conv *v) {
   DQNN_REQUIRE(call->constant_count == 2 || call->constant_count == 3, constant_count);
   uint32_t taps = (uint32_t)v->params->kernel_h * v->params->kernel_w; /* fits: the weights have a word for each */
-  uint32_t np = depthwise_planes(taps), words = dqnn_words(v->out_c), mask = missing_lanes(v->out_c);
+  uint32_t np = depthwise_planes(taps), words = dqnn_words(v->out_c), mask = dqnn_missing_lanes(v->out_c);
   DQNN_REQUIRE(call->constant_bytes[1] == dqnn_size_mul(dqnn_size_mul(words, np), 4), preset_bytes);
   const uint32_t *last = (const uint32_t *)call->constants[1] + (words - 1) * np;
-  DQNN_REQUIRE(lanes_hold(last, np, mask, ~(2 * taps)), preset_padding); /* -2N-1 */
+  DQNN_REQUIRE(dqnn_lanes_hold(last, np, mask, ~(2 * taps)), preset_padding); /* -2N-1 */
   const uint32_t *weights = (const uint32_t *)call->constants[0] + (words - 1) * taps;
   for (uint32_t t = 0; t < taps; ++t) {
     DQNN_REQUIRE((weights[t] & mask) == 0, weight_padding);
@@ -193,7 +191,7 @@ static dqnn_check check_depthwise_presets(const dqnn_call *call, const dqnn_conv
 }
 
 static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
-  DQNN_TRY(check_common(call));
+  DQNN_TRY(dqnn_check_conv(call));
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_REQUIRE(p->groups == 1, groups);
@@ -201,7 +199,7 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_REQUIRE(dqnn_last(call->out_def) == dqnn_size_mul(dqnn_last(call->in_def[0]), p->multiplier), channels);
   dqnn_conv v = dqnn_conv_of(call, 1);
   DQNN_TRY(check_accumulator(call, &v, types));
-  DQNN_TRY(check_weights(call, depthwise_weight_bytes(&v, types)));
+  DQNN_TRY(dqnn_check_weights(call, depthwise_weight_bytes(&v, types)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1 && types.output == DQNN_S1) {
     DQNN_TRY(check_depthwise_presets(call, &v));
   } else {
@@ -214,130 +212,4 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_depthwise, call, plan);
-}
-
-/* --- bit-sliced --- */
-
-static uint32_t classes_on(const dqnn_axis *axis, int32_t outputs) {
-  return (uint32_t)dqnn_class_of(axis, outputs - 1) + 1;
-}
-
-typedef struct {
-  uint32_t np, blocks, classes_y, classes_x; /* blocks: of 32 outputs, in each group */
-} presets;
-
-static presets presets_of(const dqnn_conv *v, uint32_t taps) {
-  presets s = {7, dqnn_words(v->group_out), 1, 1};
-  while ((UINT32_C(1) << (s.np - 1)) < taps + 2) {
-    ++s.np;
-  }
-  if (v->params->pad_value == 0.0f) {
-    s.classes_y = classes_on(&v->y, v->pooled_h * v->params->pool_h);
-    s.classes_x = classes_on(&v->x, v->pooled_w * v->params->pool_w);
-  }
-  return s;
-}
-
-/* Presets of missing outputs in the last block of every group hold `value`; `planes` moves on to the next class. */
-static dqnn_check check_missing_of_class(const uint32_t **planes, const dqnn_conv *v, const presets *s,
-                                         uint32_t value) {
-  uint32_t mask = missing_lanes(v->group_out);
-  for (uint32_t g = 0; g < v->groups; ++g, *planes += s->blocks * s->np) {
-    DQNN_REQUIRE(lanes_hold(*planes + (s->blocks - 1) * s->np, s->np, mask, value), preset_padding);
-  }
-  return DQNN_CHECK_none;
-}
-
-static uint32_t counted_taps(const dqnn_axis *axis, int32_t output) {
-  dqnn_inside inside = dqnn_inside_of(axis, output);
-  return (uint32_t)(inside.end - inside.first);
-}
-
-/* The same for the column classes of one row class, which counts `rows` kernel rows. */
-static dqnn_check check_missing_of_row(const uint32_t **planes, const dqnn_conv *v, const presets *s, uint32_t rows,
-                                       int thresholds) {
-  int32_t outputs = s->classes_x == 1 ? 1 : v->pooled_w * v->params->pool_w;
-  for (int32_t ox = 0; ox < outputs; ++ox) {
-    if (ox > 0 && !dqnn_class_begins(&v->x, ox)) {
-      continue;
-    }
-    uint32_t columns = v->params->pad_value == 0.0f ? counted_taps(&v->x, ox) : (uint32_t)v->x.kernel;
-    DQNN_TRY(check_missing_of_class(planes, v, s, thresholds ? rows * columns * v->group_in : 0));
-  }
-  return DQNN_CHECK_none;
-}
-
-/* Missing outputs have T = n_in and S = 0, so that their bits become 0 without a mask. */
-static dqnn_check check_missing(const dqnn_call *call, const dqnn_conv *v, const presets *s, int thresholds) {
-  const uint32_t *planes = (const uint32_t *)call->constants[1];
-  int32_t outputs = s->classes_y == 1 ? 1 : v->pooled_h * v->params->pool_h;
-  for (int32_t oy = 0; oy < outputs; ++oy) {
-    if (oy > 0 && !dqnn_class_begins(&v->y, oy)) {
-      continue;
-    }
-    uint32_t rows = v->params->pad_value == 0.0f ? counted_taps(&v->y, oy) : (uint32_t)v->y.kernel;
-    DQNN_TRY(check_missing_of_row(&planes, v, s, rows, thresholds));
-  }
-  if (!thresholds) {
-    return DQNN_CHECK_none;
-  }
-  planes = (const uint32_t *)call->constants[2];
-  return check_missing_of_class(&planes, v, s,
-                                ~((uint32_t)v->y.kernel * (uint32_t)v->x.kernel * v->group_in)); /* -K - 1 */
-}
-
-/* The last word of a column pads the row lists of the fast kernels and is 0, and so are the lanes of missing outputs.
- */
-static dqnn_check check_bitsliced_weights(const dqnn_call *call, const dqnn_conv *v, const presets *s) {
-  uint32_t rows = (uint32_t)v->y.kernel * v->group_in;
-  uint32_t column = rows + 1, columns = v->groups * s->blocks * (uint32_t)v->x.kernel;
-  const uint32_t *word = (const uint32_t *)call->constants[0];
-  for (uint32_t i = 0; i < columns; ++i, word += column) {
-    uint32_t mask = (i / (uint32_t)v->x.kernel + 1) % s->blocks == 0 ? missing_lanes(v->group_out) : 0;
-    DQNN_REQUIRE(word[rows] == 0, weight_padding);
-    for (uint32_t row = 0; mask != 0 && row < rows; ++row) {
-      DQNN_REQUIRE((word[row] & mask) == 0, weight_padding);
-    }
-  }
-  return DQNN_CHECK_none;
-}
-
-static dqnn_check check_bitsliced_constants(const dqnn_call *call, const dqnn_conv *v, const presets *s) {
-  uint32_t column = (uint32_t)v->y.kernel * v->group_in + 1;
-  uint32_t blocks = dqnn_size_mul(v->groups, s->blocks);
-  uint32_t weights = dqnn_size_mul(dqnn_size_mul(blocks, (uint32_t)v->x.kernel * column), 4);
-  uint32_t one_class = dqnn_size_mul(dqnn_size_mul(blocks, s->np), 4);
-  uint32_t all = dqnn_size_mul(dqnn_size_mul(s->classes_y, s->classes_x), one_class);
-  int thresholds = call->out_def->dtype == DQNN_S1;
-  DQNN_TRY(check_weights(call, weights));
-  DQNN_REQUIRE(call->constant_count >= 3, constant_count);
-  DQNN_REQUIRE(all != UINT32_MAX && call->constant_bytes[1] == all, preset_bytes);
-  DQNN_REQUIRE(!thresholds || call->constant_bytes[2] == one_class, preset_bytes);
-  DQNN_TRY(check_bitsliced_weights(call, v, s));
-  if (missing_lanes(v->group_out) != 0) {
-    DQNN_TRY(check_missing(call, v, s, thresholds));
-  }
-  if (!thresholds) {
-    return dqnn_check_epilogue(call, 2, v->out_c, v->params->requant, 1);
-  }
-  DQNN_REQUIRE(call->constant_count <= 4, constant_count);
-  return call->constant_count == 4 ? dqnn_check_flip(call, 3, v->out_c) : DQNN_CHECK_none;
-}
-
-static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
-  DQNN_TRY(check_common(call));
-  DQNN_TRY(check_groups(call));
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  uint32_t taps = taps_of(&v);
-  DQNN_REQUIRE(v.params->up_h == 1 && v.params->up_w == 1, up);
-  DQNN_REQUIRE(taps <= MOST_BITSLICED_TAPS, accumulator);
-  presets s = presets_of(&v, taps);
-  DQNN_TRY(check_bitsliced_constants(call, &v, &s));
-  plan->scratch_bytes = dqnn_scratch_conv_bitsliced(call);
-  DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
-  return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_conv_bitsliced, call, plan);
 }

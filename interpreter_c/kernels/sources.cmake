@@ -1,6 +1,7 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need.
 set(DQNN_SOURCES_plan
+  kernels/plan_bitsliced.c
   kernels/plan_common.c
   kernels/plan_conv.c
   kernels/plan_elementwise.c

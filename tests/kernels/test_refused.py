@@ -94,6 +94,11 @@ def first_value(index: int, kind: str, value: Any) -> Change:
     return constant(index, lambda b: np.array(value, kind).tobytes() + b[np.dtype(kind).itemsize :])
 
 
+def toggled(index: int, mask: int) -> Change:
+    """Other bits in the first word of a constant."""
+    return constant(index, lambda b: (int.from_bytes(b[:4], "little") ^ mask).to_bytes(4, "little") + b[4:])
+
+
 def last_value(index: int, kind: str, value: Any) -> Change:
     return constant(index, lambda b: b[: -np.dtype(kind).itemsize] + np.array(value, kind).tobytes())
 
@@ -366,9 +371,14 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("weight_padding", SLICED, first_value(0, "<u4", 1 << 6)),
     ("weight_padding", HORIZONTAL, last_value(0, "<u4", 1 << 31)),
     ("weight_padding", DEPTHWISE, first_value(0, "<u4", 1 << 6)),
-    ("preset_padding", SLICED, last_value(1, "<u4", 1 << 31)),
-    ("preset_padding", SLICED, last_value(2, "<u4", 0)),
-    ("preset_padding", SLICED_F32, last_value(1, "<u4", 1 << 31)),
+    ("preset_padding", SLICED, toggled(1, 1 << 31)),
+    ("preset_value", SLICED, last_value(1, "<u4", 2**32 - 1)),
+    ("preset_value", SLICED, toggled(2, 1)),
+    ("preset_value", SLICED, toggled(2, 1 << 31)),
+    ("preset_value", ZEROS, toggled(2, 1)),
+    ("preset_value", SLICED_F32, toggled(1, 1)),
+    ("preset_value", SLICED_F32, toggled(1, 1 << 31)),
+    ("preset_value", SLICED_F32, toggled(0, 1)),
     ("preset_padding", DEPTHWISE, last_value(1, "<u4", 0)),
     ("flip_padding", S8_S1, last_value(2, "<u4", 1 << 6)),
     ("flip_padding", SLICED, last_value(3, "<u4", 1 << 31)),
