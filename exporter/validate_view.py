@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from .validate import OutputReport, Progress, Validation
 
 COLUMNS = ("ACC", "RMSE", "MAE", "L2R", "MEAN", "STD", "NSE", "COS")
+SHORT = {
+    "C model against labels": "C / labels",
+    "original against labels": "original / labels",
+    "C model against original": "C / original",
+}
 MOST_CLASSES = 20  # of a printed confusion matrix
 CHECK_FAILED = 1
 
@@ -112,13 +117,25 @@ def _counts(layer: LayerReport) -> tuple[int | None, int | None]:
 
 
 def extras(validation: Validation) -> Extras:
-    """The part of the HTML report."""
+    """The part of the HTML report, narrow enough for half a page: figures are rows there."""
     from .html_report import Extras
 
-    rows = [[output.name, name, *figures(m)] for output in validation.outputs for name, m in output.rows()]
-    errors = [(f"{layer.index} {layer.name}", layer.l2r) for layer in validation.layers if layer.l2r is not None]
-    header = ("output", f"{validation.samples} samples; original: {validation.original}", *COLUMNS)
+    by = validation.original.partition(" (")[0] if validation.original.startswith("Keras") else "float evaluator"
+    compared = validation.outputs[0].rows()
+    rows = [row for output in validation.outputs for row in _figure_rows(output, len(compared), validation)]
+    errors = [(f"{n.index} {(*n.layers, n.kernel)[0]}", n.l2r) for n in validation.layers if n.l2r is not None]
+    header = (f"n = {validation.samples}", *(SHORT[name] for name, _ in compared))
+    rows.append(["original", *[""] * (len(compared) - 1), by])
     return Extras(validation_header=header, validation_rows=rows, errors=errors)
+
+
+def _figure_rows(output: OutputReport, columns: int, validation: Validation) -> Iterator[list[str]]:
+    """A row per figure; outputs without labels leave columns empty."""
+    name = f"{output.name}: " if len(validation.outputs) > 1 else ""
+    compared = [figures(metrics) for _, metrics in output.rows()]
+    empty = [""] * (columns - len(compared))
+    for index, column in enumerate(COLUMNS):
+        yield [name + column, *empty, *(row[index] for row in compared)]
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------

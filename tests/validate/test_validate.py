@@ -174,7 +174,7 @@ def test_json_html_and_random(cli: Cli, larq: Path, digits: Path) -> None:
     assert report["samples"] == 3 and report["outputs"][0]["rows"]["C model against original"]["acc"] == 1
     assert json.loads(cli(*common, *random, "--json").stdout) == report
     page = Path("r.html").read_text()
-    assert "C model against original" in page and "evaluator" in page
+    assert "C / original" in page and "NSE" in page and "evaluator" in page
     assert "3 samples on host" in cli(*common, *random).stdout
 
 
