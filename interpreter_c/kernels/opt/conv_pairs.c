@@ -1,15 +1,14 @@
 /* conv_{s8,s1}_s8_{s1,s8,f32}: 8-bit weights and integer sums, four output pixels and two channels at a time.
  *
- * The window of a pixel is gathered once as a column of halfword pairs (input minus its zero point; +1, -1 for s1), in the order of the
- * weights (SPEC.md 3.3). Four columns stand interleaved, so that one weight word (two taps of two channels) meets four pixels: 16 products
- * for 17 cycles on a Cortex-M4. All channels share the columns. Sums for s8 with the affine rule go straight to the output, others wait
- * in `totals` until a pixel is complete.
+ * The window of a pixel is gathered once as a column of halfword pairs (input minus its zero point; +1, -1 for s1), in
+ * the order of the weights (SPEC.md 3.3). Four columns stand interleaved, so that one weight word (two taps of two
+ * channels) meets four pixels: 16 products for 17 cycles on a Cortex-M4. All channels share the columns. Sums for s1
+ * and s8 go straight to the output, others wait in `totals` until a pixel is complete.
  *
  * Scratch: columns (16 bytes per pair), one kernel row of halfwords, totals; dqnn_conv_pairs_scratch in the plan. */
 #include "kernels/opt/conv_pairs.h"
 
-#include "isa/affine.h"
-#include "isa/isa_pairs.h"
+#include "isa/pairs_affine.h"
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
@@ -18,29 +17,33 @@ typedef struct {
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
   const uint8_t *image;
-  const uint32_t *weights;     /* of the group at work */
-  uint32_t pixel_bytes;        /* of the input */
-  uint32_t first_channel;      /* of the group at work, input side */
+  const uint32_t *weights; /* of the group at work */
+  uint32_t pixel_bytes;    /* of the input */
+  uint32_t first_channel;  /* of the group at work, input side */
   uint32_t first_output;
-  uint32_t row_taps, pairs;    /* elements of a kernel row; pairs of a column */
-  uint32_t lanes;              /* pixels interleaved in a column: 4 or 1 */
+  uint32_t row_taps, pairs; /* elements of a kernel row; pairs of a column */
+  uint32_t lanes;           /* pixels interleaved in a column: 4 or 1 */
   int32_t up_h, up_w;
   int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
   uint32_t offset;             /* minus the zero point, in both halves */
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
+  uint8_t nine;                /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t binary, half_weights;
-  uint8_t affine_s8, narrow;   /* output rule; narrow: it clamps to less than an int8 */
+  uint8_t affine_s8; /* output rule */
+  uint8_t quick;     /* an integer rule that shifts right, with small sums */
+  uint8_t narrow;    /* outputs are clamped to less than an int8 after they are stored */
   uint32_t *columns;
   int16_t *row;
-  int32_t *totals;             /* [pixel][channel of the group] */
-  int32_t sums[4];             /* of each column, for half weights */
+  int32_t *totals; /* [pixel][channel of the group] */
+  int32_t sums[4]; /* of each column, for half weights */
 } layer;
 
 /* ---- gathering ---- */
 
 /* Pairs of `count` (rounded down to even) halfwords into one lane of the columns. */
 static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = count >> 1; i; i--, from += 2, column += lanes) memcpy(column, from, 4);
+  for (uint32_t i = count >> 1; i; i--, from += 2, column += lanes)
+    memcpy(column, from, 4);
 }
 
 /* The same from s8 cells in memory; returns where the column goes on. */
@@ -52,13 +55,15 @@ DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, u
     column[0] = pairs[0];
     column[lanes] = pairs[1];
   }
-  if (count < 2) return column;
+  if (count < 2)
+    return column;
   *column = dqnn_pair(from[0] + dqnn_half(add, 0), from[1] + dqnn_half(add, 0));
   return column + lanes;
 }
 
 DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t count, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = count >> 1; i; i--, column += lanes) *column = pair;
+  for (uint32_t i = count >> 1; i; i--, column += lanes)
+    *column = pair;
   return column;
 }
 
@@ -68,7 +73,8 @@ static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
   uint32_t count = l->shape.in_group;
   if (!l->binary) {
     const int8_t *from = (const int8_t *)cell + l->first_channel;
-    for (uint32_t i = 0; i < count; i++) to[i] = (int16_t)(from[i] - l->zero_point);
+    for (uint32_t i = 0; i < count; i++)
+      to[i] = (int16_t)(from[i] - l->zero_point);
     return;
   }
   for (uint32_t i = 0; i < count; i++) {
@@ -79,7 +85,8 @@ static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
 }
 
 static void fill(int16_t *to, uint32_t count, int32_t value) {
-  for (; count; count--) *to++ = (int16_t)value;
+  for (; count; count--)
+    *to++ = (int16_t)value;
 }
 
 /* One kernel row of a window, tap by tap: groups, dilation, s1, borders of maps with an odd number of channels. */
@@ -99,6 +106,24 @@ static void read_row(const layer *l, int32_t y, int32_t x) {
   }
 }
 
+/* One kernel row that lies in memory as one run, but for cells outside the map on either side, as halfwords. */
+static void read_run(const layer *l, int32_t y, int32_t x) {
+  const dqnn_geometry *g = &l->shape;
+  int16_t *to = l->row;
+  if (y < 0 || y >= g->height) {
+    fill(to, l->row_taps, l->outside);
+    return;
+  }
+  dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
+  uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
+  int32_t zero_point = l->zero_point;
+  const int8_t *run = (const int8_t *)l->image + (y * g->width + x) * (int32_t)g->channels;
+  fill(to, first, l->outside);
+  for (uint32_t i = first; i < end; i++)
+    to[i] = (int16_t)(run[i] - zero_point);
+  fill(to + end, l->row_taps - end, l->outside);
+}
+
 /* The pairs of a kernel row that lies in memory as one run, but for cells outside the map on either side. */
 static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
   const dqnn_geometry *g = &l->shape;
@@ -108,7 +133,8 @@ static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
     return;
   }
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
-  uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first), after = (uint32_t)g->kernel_w - first - count;
+  uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first),
+           after = (uint32_t)g->kernel_w - first - count;
   const int8_t *run = (const int8_t *)l->image + (y * g->width + x + in.first) * (int32_t)channels;
   column = put_constant(outside, first * channels, column, lanes);
   column = put_s8(run, count * channels, l->offset, column, lanes);
@@ -121,16 +147,43 @@ DQNN_INLINE void put_odd(uint32_t *odd, int32_t ky, uint32_t lanes, int32_t valu
   *pair = ky & 1 ? (*pair & 0xffffu) | (uint32_t)value << 16 : (uint32_t)value & 0xffffu;
 }
 
-/* A window that lies whole inside an s8 map. */
-static void gather_inside(const layer *l, dqnn_origin at, uint32_t lane) {
+/* A window that lies whole inside an s8 map. taps: of a kernel row. */
+DQNN_INLINE void gather_rows(const layer *l, dqnn_origin at, uint32_t lane, int32_t kernel_h, uint32_t taps,
+                             uint32_t lanes) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t taps = l->row_taps, lanes = l->lanes, *column = l->columns + lane;
-  uint32_t *odd = column + (uint32_t)g->kernel_h * (taps >> 1) * lanes;
+  uint32_t *column = l->columns + lane, *odd = column + (uint32_t)kernel_h * (taps >> 1) * lanes;
   int32_t pitch = g->dilation_h * g->width * (int32_t)g->channels;
   const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
-  for (int32_t ky = 0; ky < g->kernel_h; ky++, run += pitch) {
+  for (int32_t ky = 0; ky < kernel_h; ky++, run += pitch) {
     column = put_s8(run, taps, l->offset, column, lanes);
-    if (taps & 1u) put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
+    if (taps & 1u)
+      put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
+  }
+}
+
+/* 3x3 windows of 3 channels, the usual first layer, written out: 8 of the 9 taps of a row as two words, the last ones
+ * as two pairs. */
+static void gather_nine(const layer *l, dqnn_origin at, uint32_t lane) {
+  const dqnn_geometry *g = &l->shape;
+  uint32_t *column = l->columns + lane, add = l->offset;
+  int32_t pitch = g->dilation_h * g->width * 3;
+  const int8_t *row0 = (const int8_t *)l->image + (at.y * g->width + at.x) * 3, *row1 = row0 + pitch,
+               *row2 = row1 + pitch;
+  put_s8(row0, 8, add, column, 4);
+  put_s8(row1, 8, add, column + 16, 4);
+  put_s8(row2, 8, add, column + 32, 4);
+  int32_t offset = dqnn_half(add, 0);
+  column[48] = dqnn_pair(row0[8] + offset, row1[8] + offset);
+  column[52] = dqnn_pair(row2[8] + offset, 0);
+}
+
+static void gather_inside(const layer *l, dqnn_origin at, uint32_t lane) {
+  if (l->nine) {
+    gather_nine(l, at, lane);
+  } else if (l->lanes == 4) {
+    gather_rows(l, at, lane, l->shape.kernel_h, l->row_taps, 4);
+  } else {
+    gather_rows(l, at, lane, l->shape.kernel_h, l->row_taps, 1);
   }
 }
 
@@ -150,16 +203,22 @@ static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
       put_run(l, at.y, at.x, column);
       continue;
     }
-    read_row(l, at.y, at.x);
+    if (l->plain) {
+      read_run(l, at.y, at.x);
+    } else {
+      read_row(l, at.y, at.x);
+    }
     put_pairs(l->row, taps, column, lanes);
-    if (taps & 1u) put_odd(odd, ky, lanes, l->row[taps - 1]);
+    if (taps & 1u)
+      put_odd(odd, ky, lanes, l->row[taps - 1]);
   }
 }
 
 static int32_t column_sum(const layer *l, uint32_t lane) {
   int32_t sum = 0;
   const uint32_t *column = l->columns + lane;
-  for (uint32_t i = 0; i < l->pairs; i++, column += l->lanes) sum += dqnn_half(*column, 0) + dqnn_half(*column, 1);
+  for (uint32_t i = 0; i < l->pairs; i++, column += l->lanes)
+    sum += dqnn_half(*column, 0) + dqnn_half(*column, 1);
   return sum;
 }
 
@@ -167,38 +226,145 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 /* With half weights a weight w stands for w + 1/2 and sums count halves. */
 static void double_sums(const layer *l, int32_t acc[8]) {
-  for (uint32_t i = 0; i < 8; i++) acc[i] = 2 * acc[i] + l->sums[i & 3u];
+  for (uint32_t i = 0; i < 8; i++)
+    acc[i] = 2 * acc[i] + l->sums[i & 3u];
 }
 
 static void dot_8(const layer *l, const uint32_t *w, int32_t acc[8]) {
   dqnn_dot_4x2(w, l->columns, l->pairs, acc);
-  if (l->half_weights) double_sums(l, acc);
+  if (l->half_weights)
+    double_sums(l, acc);
 }
 
-/* Affine s8 values of one channel of four pixels. */
+/* The same of a quick layer, with an integer rule and no branches. Clamps to int8 only (see clamp_row). */
+DQNN_INLINE void emit_quick(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
+  const dqnn_epilogue *e = &l->epilogue;
+  int32_t bias = e->bias[channel], shift = e->shift[channel], zero_point = e->zero_point, multiplier = 0;
+  if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    multiplier = e->multiplier[channel];
+    shift = -shift;
+  }
+  int32_t half = (int32_t)(1u << (shift - 1)), x[4];
+  for (uint32_t p = 0; p < 4; p++) {
+    x[p] = acc[p] + bias;
+    if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+      int32_t high = dqnn_high_mul_small(x[p], multiplier);
+      x[p] = (high + half + (high >> 31)) >> shift;
+    } else {
+      x[p] = (x[p] + half - 1 + (x[p] >> shift & 1)) >> shift;
+    }
+    x[p] = dqnn_saturate_s8(x[p] + zero_point);
+  }
+  for (uint32_t p = 0; p < 4; p++)
+    out[p][channel] = (int8_t)x[p];
+}
+
+/* s8 values of one channel of four pixels. Integer rules clamp at once, the affine rule to int8 only (see clamp_row).
+ */
 DQNN_INLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
   const dqnn_epilogue *e = &l->epilogue;
-  dqnn_put_affine_s8(acc, e->scale[channel], e->offset[channel], e->zero_point, out, channel);
-  if (!l->narrow) return;
-  int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
-  for (uint32_t p = 0; p < 4; p++) out[p][channel] = (int8_t)dqnn_clamp_int(out[p][channel], least, most);
+  if (l->quick) {
+    emit_quick(l, acc, channel, out);
+    return;
+  }
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    dqnn_put_affine_s8(acc, e->scale[channel], e->offset[channel], e->zero_point, out, channel);
+    return;
+  }
+  int32_t bias = e->bias[channel], shift = e->shift[channel], zero_point = e->zero_point, least = e->least,
+          most = e->most;
+  if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    int32_t multiplier = e->multiplier[channel];
+    for (uint32_t p = 0; p < 4; p++) {
+      int32_t x = dqnn_scale_fixed(dqnn_wrap_add(acc[p], bias), multiplier, shift);
+      out[p][channel] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
+    }
+    return;
+  }
+  for (uint32_t p = 0; p < 4; p++) {
+    int32_t x = dqnn_shift_half_even(dqnn_wrap_add(acc[p], bias), shift);
+    out[p][channel] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
+  }
 }
 
-/* Four pixels, straight to an affine s8 output. */
+/* Stored outputs into the range of a fused activation. */
+static void clamp_row(const layer *l, int8_t *out, uint32_t count) {
+  int32_t least = l->epilogue.least + l->epilogue.zero_point, most = l->epilogue.most + l->epilogue.zero_point;
+  uint32_t low = ((uint32_t)least & 0xffu) * 0x01010101u, high = ((uint32_t)most & 0xffu) * 0x01010101u, word;
+  for (; count >= 4; count -= 4, out += 4) {
+    memcpy(&word, out, 4);
+    word = dqnn_clamp_bytes(word, low, high);
+    memcpy(out, &word, 4);
+  }
+  for (; count; count--, out++)
+    *out = (int8_t)dqnn_clamp_int(*out, least, most);
+}
+
+/* Whole channel pairs of four pixels, no half weights; returns how many channels. */
+static uint32_t sum_pairs_s8(const layer *l, int8_t *const out[4]) {
+  const dqnn_epilogue *e = &l->epilogue;
+  uint32_t channel = l->first_output, count = l->shape.out_group & ~1u;
+  dqnn_pairs_plan plan = {l->weights, l->columns, e->scale + channel, e->offset + channel, {NULL, NULL, NULL, NULL},
+                          l->pairs,   count,      e->zero_point};
+  for (uint32_t p = 0; p < 4; p++)
+    plan.out[p] = out[p] + channel;
+  if (count)
+    dqnn_pairs_affine(&plan);
+  return count;
+}
+
+/* Four pixels, straight to an s8 output. */
 DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
-  const uint32_t *w = l->weights;
-  uint32_t channel = l->first_output, end = channel + l->shape.out_group, outputs = l->shape.outputs;
+  uint32_t count = l->shape.out_group, outputs = l->shape.outputs, done = 0;
   int8_t *out[4];
   int32_t acc[8];
-  for (uint32_t p = 0; p < 4; p++) out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
-  for (; channel + 1 < end; channel += 2, w += l->pairs) {
+  for (uint32_t p = 0; p < 4; p++)
+    out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
+  if (l->affine_s8 && !l->half_weights)
+    done = sum_pairs_s8(l, out);
+  const uint32_t *w = l->weights + (done >> 1) * l->pairs;
+  for (uint32_t channel = l->first_output + done; done < count; done += 2, channel += 2, w += l->pairs) {
     dot_8(l, w, acc);
     emit_quad(l, acc, channel, out);
-    emit_quad(l, acc + 4, channel + 1, out);
+    if (done + 1 < count)
+      emit_quad(l, acc + 4, channel + 1, out);
   }
-  if (channel < end) {
+  for (uint32_t p = 0; l->narrow && p < n; p++)
+    clamp_row(l, out[p] + l->first_output, count);
+}
+
+/* Up to 32 channels of four pixels as bits. */
+DQNN_INLINE const uint32_t *sum_signs(const layer *l, const uint32_t *w, const int32_t *threshold, uint32_t count,
+                                      uint32_t bits[4]) {
+  int32_t acc[8];
+  for (uint32_t c = 0; c < count; c += 2, w += l->pairs) {
     dot_8(l, w, acc);
-    emit_quad(l, acc, channel, out);
+    int32_t t = threshold[c];
+    for (uint32_t p = 0; p < 4; p++)
+      bits[p] = dqnn_push_less(bits[p], acc[p], t);
+    if (c + 1 == count)
+      break;
+    t = threshold[c + 1];
+    for (uint32_t p = 0; p < 4; p++)
+      bits[p] = dqnn_push_less(bits[p], acc[4 + p], t);
+  }
+  return w;
+}
+
+/* Four pixels, straight to an s1 output. */
+DQNN_NOINLINE void sum_quad_s1(const layer *l, uint32_t first, uint32_t n) {
+  const dqnn_call *call = l->call;
+  const int32_t *thresholds = (const int32_t *)call->constants[1];
+  const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL, *w = l->weights;
+  uint32_t words = (l->shape.outputs + 31u) >> 5, end = l->first_output + l->shape.out_group, count;
+  uint32_t *row = (uint32_t *)call->out + first * words;
+  for (uint32_t channel = l->first_output; channel < end; channel += count) {
+    uint32_t bits[4] = {0, 0, 0, 0};
+    count = end - channel < 32 ? end - channel : 32;
+    w = sum_signs(l, w, thresholds + channel, count, bits);
+    uint32_t flips = flip ? dqnn_read_bits(flip, channel, count) : 0;
+    for (uint32_t p = 0; p < n; p++)
+      dqnn_append_bits(row + p * words, channel, count, bits[p] >> ((32 - count) & 31u) ^ flips);
   }
 }
 
@@ -211,7 +377,8 @@ DQNN_NOINLINE void sum_quad(const layer *l) {
     dot_8(l, w, acc);
     for (uint32_t p = 0; p < 4; p++) {
       total[p * count] = acc[p];
-      if (c + 1 < count) total[p * count + 1] = acc[4 + p];
+      if (c + 1 < count)
+        total[p * count + 1] = acc[4 + p];
     }
   }
 }
@@ -226,7 +393,8 @@ static void quad_maximum(void *state, int first) {
     dot_8(l, w, acc);
     for (uint32_t i = 0; i < 2 && c + i < count; i++, total++) {
       int32_t most = first ? INT32_MIN : *total;
-      for (uint32_t p = 0; p < 4; p++) most = most < acc[4 * i + p] ? acc[4 * i + p] : most;
+      for (uint32_t p = 0; p < 4; p++)
+        most = most < acc[4 * i + p] ? acc[4 * i + p] : most;
       *total = most;
     }
   }
@@ -239,7 +407,8 @@ DQNN_NOINLINE void sum_one(const layer *l) {
   int32_t acc[4];
   for (uint32_t c = 0; c < count; c += 4, w += 2 * l->pairs) {
     dqnn_dot_1x4(w, c + 2 < count ? w + l->pairs : w, l->columns, l->pairs, acc);
-    for (uint32_t i = 0; i < 4 && c + i < count; i++) l->totals[c + i] = l->half_weights ? 2 * acc[i] + l->sums[0] : acc[i];
+    for (uint32_t i = 0; i < 4 && c + i < count; i++)
+      l->totals[c + i] = l->half_weights ? 2 * acc[i] + l->sums[0] : acc[i];
   }
 }
 
@@ -262,13 +431,18 @@ static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
 static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
   layer *l = (layer *)state;
   gather(l, at, lane);
-  if (l->half_weights) l->sums[lane] = column_sum(l, lane);
+  if (l->half_weights)
+    l->sums[lane] = column_sum(l, lane);
 }
 
 static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   const layer *l = (const layer *)state;
-  if (lanes == 4 && l->affine_s8) {
+  if (lanes == 4 && l->call->out_def->dtype == DQNN_S8) {
     sum_quad_s8(l, first, n);
+    return;
+  }
+  if (lanes == 4 && l->call->out_def->dtype == DQNN_S1) {
+    sum_quad_s1(l, first, n);
     return;
   }
   if (lanes == 4) {
@@ -276,12 +450,28 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   } else {
     sum_one(l);
   }
-  for (uint32_t i = 0; i < n; i++) emit(l, l->totals + i * l->shape.out_group, first + i);
+  for (uint32_t i = 0; i < n; i++)
+    emit(l, l->totals + i * l->shape.out_group, first + i);
 }
 
 static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
   emit(l, l->totals, pixel);
+}
+
+/* No sum, bias or rounding term can leave 30 bits, and every shift is a shift to the right by at least one. */
+static int is_quick(const layer *l) {
+  const dqnn_epilogue *e = &l->epilogue;
+  const int32_t most_bias = 1 << 28;
+  int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
+  if (l->call->out_def->dtype != DQNN_S8 || l->affine_s8 || l->pairs > 2048)
+    return 0;
+  for (uint32_t c = 0; c < l->shape.outputs; c++) {
+    int32_t right = fixed ? -e->shift[c] : e->shift[c];
+    if (right < 1 || right > 28 || e->bias[c] > most_bias || e->bias[c] < -most_bias)
+      return 0;
+  }
+  return 1;
 }
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
@@ -305,12 +495,15 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);
+  l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + 4 * l->pairs);
   l->row = (int16_t *)(l->totals + 4 * g->out_group);
-  if (call->out_def->dtype != DQNN_S1) dqnn_read_epilogue(call, 1, &l->epilogue);
+  if (call->out_def->dtype != DQNN_S1)
+    dqnn_read_epilogue(call, 1, &l->epilogue);
   l->affine_s8 = call->out_def->dtype == DQNN_S8 && p->requant == DQNN_REQUANT_AFFINE;
-  l->narrow = l->affine_s8 && (p->act_min > -128.0f || p->act_max < 127.0f);
+  l->quick = (uint8_t)is_quick(l);
+  l->narrow = (l->affine_s8 || l->quick) && (p->act_min > -128.0f || p->act_max < 127.0f);
 }
 
 static void run(const dqnn_call *call) {
@@ -326,9 +519,21 @@ static void run(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_conv_s8_s8_s1_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s8_s8_s8_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s8_s8_f32_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_s8_s1_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_s8_s8_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_s8_f32_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_s8_s8_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s8_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s8_f32_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_f32_portable(const dqnn_call *call) {
+  run(call);
+}

@@ -1,8 +1,9 @@
-/* The walk that the 8-bit and float convolutions share: output pixels in groups of four, whose windows are gathered, multiplied with all
- * channels of a group of the convolution, and sent to the output.
+/* The walk that the 8-bit and float convolutions share: output pixels in groups of four, whose windows are gathered,
+ * multiplied with all channels of a group of the convolution, and sent to the output.
  *
- * A group of four is four neighbours of the output in row-major order, or, with a fused pool, four cells of one pooling window, whose
- * maximum is kept. The last group repeats its last pixel. Maps of fewer than four pixels (dense layers) go one pixel at a time. */
+ * A group of four is four neighbours of the output in row-major order, or, with a fused pool, four cells of one pooling
+ * window, whose maximum is kept. The last group repeats its last pixel. Maps of fewer than four pixels (dense layers)
+ * go one pixel at a time. */
 #ifndef DQNN_OPT_QUADS_H
 #define DQNN_OPT_QUADS_H
 
@@ -15,10 +16,11 @@ typedef struct {
 /* What a kernel does for one group of the convolution; `layer` is its own state. */
 typedef struct {
   void (*gather)(void *layer, dqnn_origin at, uint32_t lane); /* the window of one pixel */
-  /* All channels of the gathered pixels first .. first + n - 1, to the output. lanes: 4 (the lanes from n on repeat the last) or 1. */
+  /* All channels of the gathered pixels first .. first + n - 1, to the output. lanes: 4 (the lanes from n on repeat the
+   * last) or 1. */
   void (*sum)(void *layer, uint32_t first, uint32_t n, uint32_t lanes);
-  void (*maximum)(void *layer, int first);                    /* largest of the four; `first` starts a pooling window */
-  void (*emit)(void *layer, uint32_t pixel);                  /* epilogue of the maxima */
+  void (*maximum)(void *layer, int first);   /* largest of the four; `first` starts a pooling window */
+  void (*emit)(void *layer, uint32_t pixel); /* epilogue of the maxima */
 } dqnn_quad_ops;
 
 DQNN_INLINE dqnn_origin dqnn_window_at(const dqnn_geometry *g, uint32_t y, uint32_t x) {
@@ -31,12 +33,21 @@ DQNN_INLINE uint32_t dqnn_quad_lanes(const dqnn_geometry *g) {
 }
 
 DQNN_INLINE void dqnn_quads_plain(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
-  uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, lanes = dqnn_quad_lanes(g);
+  uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, lanes = dqnn_quad_lanes(g),
+           column = 0;
+  dqnn_origin at = dqnn_window_at(g, 0, 0);
   for (uint32_t first = 0; first < pixels; first += lanes) {
     uint32_t n = pixels - first < lanes ? pixels - first : lanes;
     for (uint32_t i = 0; i < lanes; i++) {
-      uint32_t pixel = first + (i < n ? i : n - 1);
-      ops->gather(layer, dqnn_window_at(g, pixel / width, pixel % width), i);
+      ops->gather(layer, at, i);
+      if (i + 1 >= n && i + 1 < lanes)
+        continue; /* the last pixel again */
+      at.x += g->stride_w;
+      if (++column < width)
+        continue;
+      column = 0;
+      at.x = -g->pad_left;
+      at.y += g->stride_h;
     }
     ops->sum(layer, first, n, lanes);
   }
@@ -69,8 +80,10 @@ DQNN_INLINE void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops
 /* Index of position `at` of an input dilated by `up`: DQNN_AT_OUTSIDE, DQNN_AT_HOLE, or the cell. */
 enum { DQNN_AT_OUTSIDE = -1, DQNN_AT_HOLE = -2 };
 DQNN_INLINE int32_t dqnn_input_index(int32_t at, int32_t size, int32_t up) {
-  if (at < 0 || at > (size - 1) * up) return DQNN_AT_OUTSIDE;
-  if (up == 1) return at;
+  if (at < 0 || at > (size - 1) * up)
+    return DQNN_AT_OUTSIDE;
+  if (up == 1)
+    return at;
   return at % up ? DQNN_AT_HOLE : at / up;
 }
 

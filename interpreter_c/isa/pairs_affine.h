@@ -1,0 +1,125 @@
+/* All channels of four pixels with the affine rule of SPEC.md 3.2, straight to s8 outputs: the inner part of the 8-bit
+ * convolutions.
+ *
+ * On cores with the DSP extension and a float unit the sums never leave registers between the products and the output.
+ */
+#ifndef DQNN_ISA_PAIRS_AFFINE_H
+#define DQNN_ISA_PAIRS_AFFINE_H
+
+#include "isa/affine.h"
+#include "isa/isa_pairs.h"
+
+/* Assembly reads the fields in this order. */
+typedef struct {
+  const uint32_t *weights, *columns; /* columns: interleaved, [pair][pixel] */
+  const float *scale, *offset;
+  int8_t *out[4];
+  uint32_t pairs;    /* of a column, at least 1 */
+  uint32_t channels; /* even, at least 2 */
+  int32_t zero_point;
+} dqnn_pairs_plan;
+
+#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+
+/* Registers: r1 weights, r2 column, r4 to r7 first channel, r8 to r11 second; r0, r3, r12, lr free. s12 to s15 end,
+ * start, start of the first block and distance back of the weights; s16, s17 scale and offset; s18 to s21 outputs; s22
+ * zero point; s23 end of the scales; s24 entry. The first pair of a column begins the sums, the others run in blocks of
+ * 16, the first of which is entered in the middle: an instruction group of a pair takes 60 bytes. */
+#define DQNN_PAIR_PRODUCTS(mul, c0, c1, c2, c3, d0, d1, d2, d3, x0, x4, x8, x12)                                    \
+  "ldr.w r0,[r2,#" x0 "]\n ldr.w r3,[r2,#" x4 "]\n sxtb16.w r12,lr\n sxtb16.w lr,lr,ror #8\n" mul " r4,r12,r0" c0   \
+  "\n " mul " r5,r12,r3" c1 "\n " mul " r8,lr,r0" d0 "\n " mul " r9,lr,r3" d1 "\n ldr.w r0,[r2,#" x8                \
+  "]\n ldr.w r3,[r2,#" x12 "]\n " mul " r6,r12,r0" c2 "\n " mul " r7,r12,r3" c3 "\n " mul " r10,lr,r0" d2 "\n " mul \
+  " r11,lr,r3" d3 "\n"
+
+__attribute__((naked, noinline, unused)) static void dqnn_pairs_affine(__attribute__((unused))
+                                                                       const dqnn_pairs_plan *plan) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n vpush {s16-s25}\n"
+      "ldm r0!,{r1-r8}\n ldm r0,{r9,r10,r11}\n"
+      "vmov s16,s17,r3,r4\n vmov s18,s19,r5,r6\n vmov s20,s21,r7,r8\n vmov s22,r11\n"
+      "add r10,r3,r10,lsl #2\n vmov s23,r10\n add r5,r2,r9,lsl #4\n vmov s12,r5\n vmov s13,r2\n"
+      "subs r9,#1\n rsb r6,r9,#0\n and r6,r6,#15\n it eq\n moveq r6,#16\n"
+      "add r7,r2,#16\n sub r7,r7,r6,lsl #4\n vmov s14,r7\n lsl r8,r6,#2\n vmov s15,r8\n"
+      "adr.w r9,3f\n mov r10,#60\n mla r9,r6,r10,r9\n orr r9,r9,#1\n vmov s24,r9\n"
+      "1: vmov r2,s13\n ldr.w lr,[r1],#4\n"
+      DQNN_PAIR_PRODUCTS("smuad", "", "", "", "", "", "", "", "", "0", "4", "8", "12")
+      "vmov r2,s14\n vmov r0,s15\n sub r1,r1,r0\n vmov r12,s24\n bx r12\n"
+      ".balign 4\n"
+      "3: .set o,0\n .rept 16\n ldr.w lr,[r1,#o*4]\n"
+      DQNN_PAIR_PRODUCTS("smlad", ",r4", ",r5", ",r6", ",r7", ",r8", ",r9", ",r10", ",r11", "o*16", "o*16+4", "o*16+8", "o*16+12")
+      ".set o,o+1\n .endr\n"
+      "add r2,r2,#256\n add r1,r1,#64\n vmov r0,s12\n cmp r2,r0\n bne.w 3b\n"
+      "vmov s0,s1,r4,r5\n vmov s2,s3,r6,r7\n vmov s4,s5,r8,r9\n vmov s6,s7,r10,r11\n"
+      "vmov r0,r3,s16,s17\n vldmia r0!,{s8,s9}\n vldmia r3!,{s10,s11}\n vmov s16,s17,r0,r3\n"
+      "vcvt.f32.s32 s0,s0\n vcvt.f32.s32 s1,s1\n vcvt.f32.s32 s2,s2\n vcvt.f32.s32 s3,s3\n"
+      "vcvt.f32.s32 s4,s4\n vcvt.f32.s32 s5,s5\n vcvt.f32.s32 s6,s6\n vcvt.f32.s32 s7,s7\n"
+      "vmul.f32 s0,s0,s8\n vmul.f32 s1,s1,s8\n vmul.f32 s2,s2,s8\n vmul.f32 s3,s3,s8\n"
+      "vmul.f32 s4,s4,s9\n vmul.f32 s5,s5,s9\n vmul.f32 s6,s6,s9\n vmul.f32 s7,s7,s9\n"
+      "vadd.f32 s0,s0,s10\n vadd.f32 s1,s1,s10\n vadd.f32 s2,s2,s10\n vadd.f32 s3,s3,s10\n"
+      "vadd.f32 s4,s4,s11\n vadd.f32 s5,s5,s11\n vadd.f32 s6,s6,s11\n vadd.f32 s7,s7,s11\n"
+      "vcvtr.s32.f32 s0,s0\n vcvtr.s32.f32 s1,s1\n vcvtr.s32.f32 s2,s2\n vcvtr.s32.f32 s3,s3\n"
+      "vcvtr.s32.f32 s4,s4\n vcvtr.s32.f32 s5,s5\n vcvtr.s32.f32 s6,s6\n vcvtr.s32.f32 s7,s7\n"
+      "vmov r4,r5,s0,s1\n vmov r6,r7,s2,s3\n vmov r8,r9,s4,s5\n vmov r10,r11,s6,s7\n vmov r12,s22\n"
+      "qadd r4,r4,r12\n qadd r5,r5,r12\n qadd r6,r6,r12\n qadd r7,r7,r12\n"
+      "qadd r8,r8,r12\n qadd r9,r9,r12\n qadd r10,r10,r12\n qadd r11,r11,r12\n"
+      "ssat r4,#8,r4\n ssat r5,#8,r5\n ssat r6,#8,r6\n ssat r7,#8,r7\n"
+      "ssat r8,#8,r8\n ssat r9,#8,r9\n ssat r10,#8,r10\n ssat r11,#8,r11\n"
+      "vmov r2,r3,s18,s19\n vmov r12,lr,s20,s21\n"
+      "strb r8,[r2,#1]\n strb r4,[r2],#2\n strb r9,[r3,#1]\n strb r5,[r3],#2\n"
+      "strb r10,[r12,#1]\n strb r6,[r12],#2\n strb r11,[lr,#1]\n strb r7,[lr],#2\n"
+      "vmov s18,s19,r2,r3\n vmov s20,s21,r12,lr\n vmov r4,s23\n cmp r0,r4\n bne.w 1b\n"
+      "vpop {s16-s25}\n pop {r4-r11,pc}");
+}
+
+/* Signed bytes of x, at least those of low and at most those of high. */
+static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
+  uint32_t t;
+  __asm__("ssub8 %1,%0,%2\n sel %0,%0,%2\n ssub8 %1,%0,%3\n sel %0,%3,%0" : "+r"(x), "=&r"(t) : "r"(low), "r"(high));
+  return x;
+}
+
+/* round(x * multiplier / 2^31), ties upwards, for |x| < 2^30. */
+static inline __attribute__((always_inline)) int32_t dqnn_high_mul_small(int32_t x, int32_t multiplier) {
+  int32_t y;
+  __asm__("smmulr %0,%1,%2" : "=r"(y) : "r"(2 * x), "r"(multiplier));
+  return y;
+}
+
+static inline __attribute__((always_inline)) int32_t dqnn_saturate_s8(int32_t x) {
+  int32_t y;
+  __asm__("ssat %0,#8,%1" : "=r"(y) : "r"(x));
+  return y;
+}
+
+#else
+
+static inline int32_t dqnn_high_mul_small(int32_t x, int32_t multiplier) {
+  return dqnn_high_mul(x, multiplier);
+}
+
+static inline int32_t dqnn_saturate_s8(int32_t x) {
+  return dqnn_clamp_int(x, -128, 127);
+}
+
+static inline void dqnn_pairs_affine(const dqnn_pairs_plan *plan) {
+  const uint32_t *w = plan->weights;
+  for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
+    int32_t acc[8];
+    dqnn_dot_4x2(w, plan->columns, plan->pairs, acc);
+    dqnn_put_affine_s8(acc, plan->scale[channel], plan->offset[channel], plan->zero_point, plan->out, channel);
+    dqnn_put_affine_s8(acc + 4, plan->scale[channel + 1], plan->offset[channel + 1], plan->zero_point, plan->out,
+                       channel + 1);
+  }
+}
+
+static inline uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
+  uint32_t y = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    y |= ((uint32_t)dqnn_clamp_int(dqnn_byte(x, i), dqnn_byte(low, i), dqnn_byte(high, i)) & 0xffu) << 8 * i;
+  }
+  return y;
+}
+
+#endif
+
+#endif
