@@ -71,7 +71,7 @@ def test_both_file_formats_give_the_same_file(name: str, digits: Path) -> None:
 
 def test_larq_digits_meets_its_sizes(digits: Path) -> None:
     result = dqnn.export(digits / "digits_larq.h5")
-    assert len(result.blob) <= 14_000
+    assert len(result.blob) <= 13_904  # 14,000 is the promise; names and versions may still grow
     assert result.report.arena_bytes <= 4_096
     assert _core.requirements(result.blob)["memory_bytes"] <= 5_120
     assert result.report.arena_bytes == result.report.lower_bound

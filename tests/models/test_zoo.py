@@ -14,6 +14,8 @@ pytestmark = pytest.mark.tf
 from compare import assert_close, compare, randomize  # noqa: E402
 from zoo import IMAGE, ZOO  # noqa: E402
 
+import dqnn  # noqa: E402
+
 
 @pytest.mark.parametrize("build", ZOO, ids=lambda build: build.__name__)
 def test_zoo_agrees_with_keras(build: Callable[[], Any]) -> None:
@@ -22,3 +24,9 @@ def test_zoo_agrees_with_keras(build: Callable[[], Any]) -> None:
     x = rng.uniform(-1.0, 1.0, (8, *IMAGE)).astype(np.float32)
     comparison = compare(model, x, strict=True)
     assert_close(comparison)
+
+
+@pytest.mark.parametrize("build", ZOO, ids=lambda build: build.__name__)
+def test_the_arena_is_its_lower_bound(build: Callable[[], Any]) -> None:
+    report = dqnn.export(build()).report
+    assert report.arena_bytes == report.lower_bound <= report.greedy_by_size
