@@ -8,6 +8,32 @@
 #include "isa/vfp.h"
 #endif
 
+#if !defined(DQNN_PORTABLE) && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__))
+/* Hosts: a register holds the four channels of one pixel; the order of every sum stays. */
+typedef float dqnn_quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+#define DQNN_HAVE_DOT_F32_4X4
+static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w, float acc[16]) {
+  dqnn_quad a = {0}, b = {0}, c = {0}, d = {0};
+  for (; kernel_h; kernel_h--, rows += 4) {
+    const float *x0 = rows[0], *x1 = rows[1], *x2 = rows[2], *x3 = rows[3];
+    for (uint32_t k = 0; k < count; k++, w += 4) {
+      dqnn_quad weights = *(const dqnn_quad *)w;
+      a += weights * x0[k];
+      b += weights * x1[k];
+      c += weights * x2[k];
+      d += weights * x3[k];
+    }
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    acc[4 * i] = a[i];
+    acc[4 * i + 1] = b[i];
+    acc[4 * i + 2] = c[i];
+    acc[4 * i + 3] = d[i];
+  }
+}
+#endif
+
 /* Sums of four pixels and four channels: acc[4*channel + pixel] = sum over rows, then elements, of w * x, from +0, each product and each sum
  * rounded. rows[4*row + pixel] points to `count` inputs; w is [row][element][4 channels]. */
 #ifndef DQNN_HAVE_DOT_F32_4X4
