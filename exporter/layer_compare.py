@@ -21,7 +21,8 @@ from .api import load_graph
 from .inspect import ModelView, NodeView, parse
 from .ir.evaluate import Evaluation, evaluate
 from .ir.graph import Graph
-from .ir.types import F32, TensorType
+from .ir.real import to_real
+from .ir.types import F32, S8, TensorType
 from .metrics import relative_error
 from .original import Tick
 
@@ -89,7 +90,19 @@ def compare_layers(
         return _reports(view, traced, names, None, original), UNMATCHED
     program, tensor_names = compiled
     names = [tensor_names[node.output] for node in view.nodes]
-    return _reports(view, traced, list(names), evaluate(program, inputs, kernel_ready=True), original), ""
+    exact = evaluate(program, _as_typed(blob, view, batch), kernel_ready=True)
+    return _reports(view, traced, list(names), exact, original), ""
+
+
+def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[Array]:
+    """The inputs as the reals that their tensors' types say: those of sensor samples mean something else to users."""
+    from dqnn import Interpreter
+
+    found = []
+    for port, stored, array in zip(view.inputs, Interpreter(blob).to_stored(batch), batch.values(), strict=True):
+        kind = view.tensors[port.tensor].type
+        found.append(to_real(stored, kind.fmt) if isinstance(kind.fmt, S8) else array)
+    return found
 
 
 def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
@@ -112,9 +125,13 @@ def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] 
     from .passes import Options, PassError, run_pipeline
     from .writer import WriteError, write
 
-    for constant_time, requant, io_dtype in product((False, True), ("auto", "tflite"), ("auto", "f32")):
+    samples = {port.name: port.sample for port in view.inputs if port.sample is not None}
+    for asked, constant_time, requant, io_dtype in product(
+        (None, samples) if samples else (None,), (False, True), ("auto", "tflite"), ("auto", "f32")
+    ):
+        options = Options(io_dtype, requant, constant_time, asked)  # type: ignore[arg-type]
         try:
-            program = run_pipeline(graph, Options(io_dtype, requant, constant_time)).graph  # type: ignore[arg-type]
+            program = run_pipeline(graph, options).graph
             written = write(program, producer="", model_id=0, model_version=0)
         except (PassError, ValidationError, WriteError):
             continue

@@ -204,6 +204,9 @@ def _shaped(array: Array, info: Any) -> Array:
         raise ValidationInputError(f"input {info.name} is {array.dtype}, not numbers")
     if array.size != len(array) * int(np.prod(info.shape)):
         raise ValidationInputError(f"input {info.name} has shape {array.shape}; expected (samples, *{info.shape})")
+    if info.sample is not None and array.dtype == np.uint8:  # what they stand for, which the original is given, too
+        scale, offset = info.sample
+        array = array * scale + offset
     return np.asarray(array.reshape((len(array), *info.shape)), np.float32)
 
 

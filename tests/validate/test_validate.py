@@ -128,6 +128,17 @@ def test_export_options_are_found_out(digits: Path, samples: dict[str, Any], opt
     assert report.layers_note == "" and all(layer.inexact == 0 for layer in report.layers)
 
 
+def test_inputs_of_sensor_samples(digits: Path, samples: dict[str, Any]) -> None:
+    source, scale, offset = digits / "digits_larq.h5", 1 / 128, -1.0
+    pixels = np.rint((samples["x"][:6] - offset) / scale).astype(np.uint8)
+    blob = dqnn.export(source, input_u8=(scale, offset)).blob
+    raw = dqnn.validate(blob, source, pixels, original="evaluator", per_layer=True)
+    real = dqnn.validate(blob, source, pixels * np.float32(scale) + offset, original="evaluator", per_layer=True)
+    assert raw.outputs[0].cross == real.outputs[0].cross and raw.outputs[0].cross.l2r < 1e-6
+    assert raw.layers_note == "" and [layer.inexact for layer in raw.layers] == [0] * len(raw.layers)
+    assert raw.first_differing is None
+
+
 def test_the_first_layer_that_differs_is_named(
     larq: Path, digits: Path, samples: dict[str, Any], tmp_path: Path
 ) -> None:
