@@ -1,0 +1,151 @@
+"""Times dqnn beside Larq Compute Engine and TFLite on this machine, one thread, in one process, interleaved.
+
+    python tools/compare_host.py        makes build/compare (2 GB), installs all three there, measures, prints Markdown
+
+Each engine runs its own conversion of the same Keras model; the figure is the median of single inferences, taken in
+rounds that visit every engine in turn, so that a slow moment of the machine hits all of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / "build" / "compare"
+PACKAGES = ("larq-compute-engine==0.16.0", "tensorflow-cpu==2.15.*", "larq==0.13.3", "numpy<2")
+ROUNDS, REPEATS = 20, 10
+MARK = "DQNN_COMPARE_CHILD"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to run a model: bytes of its file, one inference, its output."""
+
+    name: str
+    file_bytes: int
+    run: Callable[[], Any]
+
+
+def quicknet_like() -> Any:
+    """A network in the style of QuickNet for 64x64 images, random weights."""
+    import larq as lq
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    binary = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "use_bias": False}
+    x = inputs = layers.Input((64, 64, 3))
+    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv2D(16, 3, 2, "same", use_bias=False)(x)))
+    x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, 2, "same", use_bias=False)(x))
+    x = layers.BatchNormalization()(layers.Conv2D(64, 1, use_bias=False)(x))
+    for filters in (64, 128, 256):
+        if x.shape[-1] != filters:
+            x = layers.MaxPool2D(3, 1, "same")(layers.Activation("relu")(x))
+            x = layers.DepthwiseConv2D(3, 2, "same", use_bias=False)(x)
+            x = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(x))
+        for _ in range(2):
+            y = lq.layers.QuantConv2D(filters, 3, padding="same", pad_values=1.0, activation="relu", **binary)(x)
+            x = layers.Add()([x, layers.BatchNormalization()(y)])
+    x = layers.GlobalAveragePooling2D()(layers.Activation("relu")(x))
+    return tf.keras.Model(inputs, layers.Softmax()(layers.Dense(10)(x)), name="quicknet_like_64")
+
+
+def engines(model: Any, x: Any) -> list[Engine]:
+    """Every engine that can run the model."""
+    import larq_compute_engine as lce
+    import tensorflow as tf
+    from larq_compute_engine.tflite.python.interpreter import Interpreter as LceInterpreter
+
+    import dqnn
+
+    blob = dqnn.export(model).blob
+    ours = dqnn.Interpreter(blob)
+    flatbuffer = lce.convert_keras_model(model)
+    found = [Engine("dqnn", len(blob), lambda: ours.predict(x))]
+    for name, options in {
+        "Larq Compute Engine, default": {},
+        "Larq Compute Engine, best options": {"use_indirect_bgemm": True, "use_xnnpack": True},
+    }.items():
+        interpreter = LceInterpreter(flatbuffer, num_threads=1, **options)
+        found.append(Engine(name, len(flatbuffer), lambda it=interpreter: it.predict(x)))
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    lite = tf.lite.Interpreter(model_content=content, num_threads=1)
+    lite.allocate_tensors()
+    found.append(Engine("TFLite with XNNPACK, f32", len(content), lambda: run_lite(lite, x)))
+    return found
+
+
+def run_lite(interpreter: Any, x: Any) -> Any:
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def median_times(candidates: list[Engine]) -> dict[str, float]:
+    """Milliseconds per inference by engine."""
+    times: dict[str, list[float]] = {engine.name: [] for engine in candidates}
+    for engine in candidates:
+        engine.run()
+    for _ in range(ROUNDS):
+        for engine in candidates:
+            for _ in range(REPEATS):
+                start = time.perf_counter()
+                engine.run()
+                times[engine.name].append(1e3 * (time.perf_counter() - start))
+    return {name: sorted(values)[len(values) // 2] for name, values in times.items()}
+
+
+def report(name: str, model: Any) -> None:
+    """A Markdown table for one model."""
+    import numpy as np
+
+    x = np.random.default_rng(1).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
+    reference = np.asarray(model(x, training=False))
+    candidates = engines(model, x)
+    medians = median_times(candidates)
+    click.echo(
+        f"\n### {name}\n\n| engine | file | ms | against dqnn | largest difference to Keras |\n|---|---|---|---|---|"
+    )
+    for engine in candidates:
+        difference = float(np.abs(np.asarray(engine.run()) - reference).max())
+        ratio = medians[engine.name] / medians["dqnn"]
+        click.echo(
+            f"| {engine.name} | {engine.file_bytes:,} B | {medians[engine.name]:.3f} | {ratio:.1f} | {difference:.1e} |"
+        )
+
+
+def measure() -> None:
+    import larq  # noqa: F401  registers its layers with Keras
+    import tensorflow as tf
+
+    report("Larq digits network", tf.keras.models.load_model(ROOT / "examples" / "digits" / "digits_larq.h5"))
+    report("QuickNet-like, 64 px", quicknet_like())
+
+
+@click.command(help="Time dqnn beside Larq Compute Engine and TFLite on this machine.")
+def main() -> None:
+    if os.environ.get(MARK):
+        measure()
+        return
+    python = HOME / "bin" / "python"
+    if not (HOME / ".installed").exists():
+        click.echo(f"making {HOME.relative_to(ROOT)} and installing {', '.join(PACKAGES)} (2 GB, minutes)")
+        venv.create(HOME, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+        (HOME / ".installed").touch()
+    own_build = f"--config-settings=build-dir={ROOT / 'build' / 'compare-wheel'}"
+    subprocess.run([python, "-m", "pip", "install", "-q", own_build, str(ROOT)], check=True)
+    environment = {**os.environ, MARK: "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
+    sys.exit(subprocess.run([python, __file__], env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
