@@ -1,4 +1,5 @@
-/* The primitives of the instruction set this file is compiled for. DQNN_PORTABLE forces plain C (tests compare the two). */
+/* The primitives of the instruction set this file is compiled for. DQNN_PORTABLE forces plain C (tests compare the
+ * two). */
 #ifndef DQNN_ISA_H
 #define DQNN_ISA_H
 

@@ -13,7 +13,8 @@
 typedef float dqnn_quad __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define DQNN_HAVE_DOT_F32_4X4
-static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w, float acc[16]) {
+static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
+                                    float acc[16]) {
   dqnn_quad a = {0}, b = {0}, c = {0}, d = {0};
   for (; kernel_h; kernel_h--, rows += 4) {
     const float *x0 = rows[0], *x1 = rows[1], *x2 = rows[2], *x3 = rows[3];
@@ -34,16 +35,19 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 }
 #endif
 
-/* Sums of four pixels and four channels: acc[4*channel + pixel] = sum over rows, then elements, of w * x, from +0, each product and each sum
- * rounded. rows[4*row + pixel] points to `count` inputs; w is [row][element][4 channels]. */
+/* Sums of four pixels and four channels: acc[4*channel + pixel] = sum over rows, then elements, of w * x, from +0, each
+ * product and each sum rounded. rows[4*row + pixel] points to `count` inputs; w is [row][element][4 channels]. */
 #ifndef DQNN_HAVE_DOT_F32_4X4
-static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w, float acc[16]) {
-  for (unsigned i = 0; i < 16; i++) acc[i] = 0.0f;
+static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
+                                    float acc[16]) {
+  for (unsigned i = 0; i < 16; i++)
+    acc[i] = 0.0f;
   for (; kernel_h; kernel_h--, rows += 4) {
     for (uint32_t k = 0; k < count; k++, w += 4) {
       for (unsigned p = 0; p < 4; p++) {
         float x = rows[p][k];
-        for (unsigned c = 0; c < 4; c++) acc[4 * c + p] += w[c] * x;
+        for (unsigned c = 0; c < 4; c++)
+          acc[4 * c + p] += w[c] * x;
       }
     }
   }
@@ -52,8 +56,8 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 
 /* One pixel, four channels, the same order; its rows are `stride` pointers apart. */
 #ifndef DQNN_HAVE_DOT_F32_1X4
-static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count, const float *w,
-                                    float acc[4]) {
+static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count,
+                                    const float *w, float acc[4]) {
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
   for (; kernel_h; kernel_h--, rows += stride) {
     const float *x = *rows;

@@ -1,14 +1,15 @@
-/* Row tables of the first layer: a kernel row of three signs has eight values at each position of an input row, so they are computed once
- * and looked up by all channels. Code bit i is the sign bit of weight i (1 = -1). DQNN_PORTABLE forces plain C. */
+/* Row tables of the first layer: a kernel row of three signs has eight values at each position of an input row, so they
+ * are computed once and looked up by all channels. Code bit i is the sign bit of weight i (1 = -1). DQNN_PORTABLE
+ * forces plain C. */
 #ifndef DQNN_ISA_TABLES_H
 #define DQNN_ISA_TABLES_H
 
 #include "isa/isa.h"
 
 enum {
-  DQNN_STRIP = 6,                      /* output pixels of a row that a table holds */
+  DQNN_STRIP = 6, /* output pixels of a row that a table holds */
   DQNN_STRIP_INPUTS = DQNN_STRIP + 2,
-  DQNN_TABLE_ROWS = 4,                 /* input rows under a pooled row */
+  DQNN_TABLE_ROWS = 4,                            /* input rows under a pooled row */
   DQNN_TABLE_CODE = DQNN_TABLE_ROWS * DQNN_STRIP, /* floats of a code; a table is [code][row][pixel] */
   DQNN_TABLE_BYTES = 4 * 8 * DQNN_TABLE_CODE
 };
@@ -18,8 +19,9 @@ enum {
 #endif
 
 #ifndef DQNN_HAVE_ROW_TABLES_F32
-/* Tables of four input rows, `pitch` floats apart. -0 becomes 0 on the way (no comparison tells them apart), and 0 - x2 instead of -x2 keeps
- * it out of the sums: other instruction sets look at the sign of sum - threshold, which must not be -0. */
+/* Tables of four input rows, `pitch` floats apart. -0 becomes 0 on the way (no comparison tells them apart), and 0 - x2
+ * instead of -x2 keeps it out of the sums: other instruction sets look at the sign of sum - threshold, which must not
+ * be -0. */
 DQNN_NOINLINE void dqnn_row_tables_f32(const float *x, uint32_t pitch, float *tables) {
   for (uint32_t row = 0; row < DQNN_TABLE_ROWS; row++, x += pitch) {
     for (uint32_t i = 0; i < DQNN_STRIP; i++, tables++) {
@@ -37,7 +39,8 @@ DQNN_NOINLINE void dqnn_row_tables_f32(const float *x, uint32_t pitch, float *ta
   }
 }
 
-/* The sum of a window is that of its three rows, in order; bit: all four sums of a pooled pixel are below the threshold. */
+/* The sum of a window is that of its three rows, in order; bit: all four sums of a pooled pixel are below the
+ * threshold. */
 DQNN_INLINE uint32_t dqnn_pooled_sign_f32(const float *a, const float *b, const float *c, float threshold) {
   uint32_t all = 1;
   for (uint32_t row = 0; row < 2; row++, a += DQNN_STRIP, b += DQNN_STRIP, c += DQNN_STRIP) {
@@ -50,21 +53,23 @@ DQNN_INLINE uint32_t dqnn_pooled_sign_f32(const float *a, const float *b, const 
 }
 
 /* One pooled pixel of up to 32 channels; bits are pushed from the top. */
-DQNN_NOINLINE void dqnn_row_signs_f32_1(const uint8_t *weights, const float *thresholds, const float *tables, uint32_t channels,
-                                        uint32_t words[1]) {
+DQNN_NOINLINE void dqnn_row_signs_f32_1(const uint8_t *weights, const float *thresholds, const float *tables,
+                                        uint32_t channels, uint32_t words[1]) {
   uint32_t bits = 0;
   for (; channels > 0; channels--, weights += 2) {
     uint32_t code = weights[0] | (uint32_t)weights[1] << 8;
-    const float *a = tables + (code & 7u) * DQNN_TABLE_CODE, *b = tables + DQNN_STRIP + (code >> 3 & 7u) * DQNN_TABLE_CODE;
+    const float *a = tables + (code & 7u) * DQNN_TABLE_CODE,
+                *b = tables + DQNN_STRIP + (code >> 3 & 7u) * DQNN_TABLE_CODE;
     const float *c = tables + 2 * DQNN_STRIP + (code >> 6 & 7u) * DQNN_TABLE_CODE;
     bits = bits >> 1 | dqnn_pooled_sign_f32(a, b, c, *thresholds++) << 31;
   }
   *words = bits;
 }
 
-DQNN_INLINE void dqnn_row_signs_f32_3(const uint8_t *weights, const float *thresholds, const float *tables, uint32_t channels,
-                                      uint32_t words[3]) {
-  for (uint32_t i = 0; i < 3; i++) dqnn_row_signs_f32_1(weights, thresholds, tables + 2 * i, channels, words + i);
+DQNN_INLINE void dqnn_row_signs_f32_3(const uint8_t *weights, const float *thresholds, const float *tables,
+                                      uint32_t channels, uint32_t words[3]) {
+  for (uint32_t i = 0; i < 3; i++)
+    dqnn_row_signs_f32_1(weights, thresholds, tables + 2 * i, channels, words + i);
 }
 #endif
 

@@ -1,7 +1,8 @@
 /* Inline primitives in plain C11: what every other header in this directory may replace, with the same results.
  *
- * A kernel in kernels/opt is written once over these names and includes isa/isa.h, which picks the header of the instruction set it
- * is compiled for. A name is guarded by DQNN_HAVE_<NAME>: an instruction-set header that defines its own sets the guard first. */
+ * A kernel in kernels/opt is written once over these names and includes isa/isa.h, which picks the header of the
+ * instruction set it is compiled for. A name is guarded by DQNN_HAVE_<NAME>: an instruction-set header that defines its
+ * own sets the guard first. */
 #ifndef DQNN_ISA_PORTABLE_H
 #define DQNN_ISA_PORTABLE_H
 
@@ -35,7 +36,9 @@ DQNN_INLINE uint32_t dqnn_half_add(uint32_t *sum, uint32_t a) {
 }
 
 /* n low bits set, 0 <= n <= 32. */
-DQNN_INLINE uint32_t dqnn_low_bits(uint32_t n) { return n >= 32 ? ~0u : (1u << n) - 1u; }
+DQNN_INLINE uint32_t dqnn_low_bits(uint32_t n) {
+  return n >= 32 ? ~0u : (1u << n) - 1u;
+}
 
 /* Number of set bits. Never __builtin_popcount: on Cortex-M that is a call into libgcc. */
 DQNN_INLINE uint32_t dqnn_popcount(uint32_t x) {
@@ -54,18 +57,21 @@ DQNN_INLINE uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
 
 /* Shifts the bit a < b into the top of a word: after 32 calls the first one is bit 0. */
 #ifndef DQNN_HAVE_PUSH_LESS
-DQNN_INLINE uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) { return bits >> 1 | (uint32_t)(a < b) << 31; }
+DQNN_INLINE uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) {
+  return bits >> 1 | (uint32_t)(a < b) << 31;
+}
 #endif
 
 /* count (1..32) bits of a packed row from bit `first` on. Reads no word that holds none of them. */
 DQNN_INLINE uint32_t dqnn_read_bits(const uint32_t *row, uint32_t first, uint32_t count) {
   uint32_t shift = first & 31u, value = row[first >> 5] >> shift;
-  if (shift + count > 32) value |= row[(first >> 5) + 1] << (32 - shift);
+  if (shift + count > 32)
+    value |= row[(first >> 5) + 1] << (32 - shift);
   return value & dqnn_low_bits(count);
 }
 
-/* Puts count (1..32) bits at bit `first` of a packed row that is filled from its start: the words entered for the first time are
- * overwritten, their tail becomes 0. value has no bit beyond count. */
+/* Puts count (1..32) bits at bit `first` of a packed row that is filled from its start: the words entered for the first
+ * time are overwritten, their tail becomes 0. value has no bit beyond count. */
 DQNN_INLINE void dqnn_append_bits(uint32_t *row, uint32_t first, uint32_t count, uint32_t value) {
   uint32_t shift = first & 31u;
   row += first >> 5;
@@ -74,14 +80,16 @@ DQNN_INLINE void dqnn_append_bits(uint32_t *row, uint32_t first, uint32_t count,
     return;
   }
   *row |= value << shift;
-  if (shift + count > 32) row[1] = value >> (32 - shift);
+  if (shift + count > 32)
+    row[1] = value >> (32 - shift);
 }
 
 /* Appends `first` + position of every set bit of x to a list, in ascending order. */
 #ifndef DQNN_HAVE_LIST_BITS
 DQNN_INLINE uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
   for (; x; x >>= 1, first++) {
-    if (x & 1u) *list++ = (uint16_t)first;
+    if (x & 1u)
+      *list++ = (uint16_t)first;
   }
   return list;
 }
@@ -104,10 +112,11 @@ DQNN_INLINE uint32_t dqnn_three_differences(const uint32_t *x, const uint32_t *w
   return sum;
 }
 
-/* acc[o] = base - 2 * (bits in which 9 * steps words of x differ from those of output o). Carry-save adders turn nine words into three of weight 1
- * and three of weight 2; fields of two, four and eight bits add them up. */
+/* acc[o] = base - 2 * (bits in which 9 * steps words of x differ from those of output o). Carry-save adders turn nine
+ * words into three of weight 1 and three of weight 2; fields of two, four and eight bits add them up. */
 #ifndef DQNN_HAVE_COUNT_NINES
-DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, const dqnn_count_plan *plan, int32_t *acc) {
+DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, const dqnn_count_plan *plan,
+                                    int32_t *acc) {
   for (uint32_t o = 0; o < plan->outputs; o++, w += plan->skip) {
     const uint32_t *a = x;
     uint32_t count = 0;
@@ -123,12 +132,16 @@ DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, 
 
 /* ---- 3x3 windows of one-bit numbers ---- */
 
-DQNN_INLINE uint32_t dqnn_majority(uint32_t a, uint32_t b, uint32_t c) { return a ^ ((a ^ b) & (a ^ c)); }
+DQNN_INLINE uint32_t dqnn_majority(uint32_t a, uint32_t b, uint32_t c) {
+  return a ^ ((a ^ b) & (a ^ c));
+}
 
-/* Sum of nine one-bit numbers, four planes. Here and below loops are written out: compilers do not unroll them at -O2. */
+/* Sum of nine one-bit numbers, four planes. Here and below loops are written out: compilers do not unroll them at -O2.
+ */
 DQNN_INLINE void dqnn_sum_nine(const uint32_t d[9], uint32_t sum[4]) {
   uint32_t one_a = d[0], one_b = d[3], one_c = d[6];
-  uint32_t two_a = dqnn_full_add(&one_a, d[1], d[2]), two_b = dqnn_full_add(&one_b, d[4], d[5]), two_c = dqnn_full_add(&one_c, d[7], d[8]);
+  uint32_t two_a = dqnn_full_add(&one_a, d[1], d[2]), two_b = dqnn_full_add(&one_b, d[4], d[5]),
+           two_c = dqnn_full_add(&one_c, d[7], d[8]);
   uint32_t two_d = dqnn_full_add(&one_a, one_b, one_c);
   uint32_t four_a = dqnn_full_add(&two_a, two_b, two_c), four_b = dqnn_half_add(&two_a, two_d);
   sum[0] = one_a;
@@ -174,15 +187,16 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
 /* ---- bit-sliced counters: 32 lanes, plane p holds bit p ---- */
 
 enum {
-  DQNN_PLANES = 16,                      /* planes 0..15: a two's complement number per lane */
-  DQNN_PENDING = 16,                     /* words 16 + p (p >= 6): a carry that waits to be added to plane p */
-  DQNN_BLOCKS = 33,                      /* word 33: blocks of 32 rows added; bit p - 6 says whether a carry waits for plane p */
+  DQNN_PLANES = 16,  /* planes 0..15: a two's complement number per lane */
+  DQNN_PENDING = 16, /* words 16 + p (p >= 6): a carry that waits to be added to plane p */
+  DQNN_BLOCKS = 33,  /* word 33: blocks of 32 rows added; bit p - 6 says whether a carry waits for plane p */
   DQNN_COUNTER_WORDS = 34
 };
 
 /* Adds rows w[list[0 .. 4*quads-1]] to the counters, each row with weight 2 (plane 1 upwards).
- * A carry-save tree takes 32 rows at a time: planes 1 to 5 are kept up to date, one carry of weight 64 per block goes to plane 6 and up
- * like the carry of a binary counter. A shorter first block enters the tree in the middle, as if leading rows were zero. */
+ * A carry-save tree takes 32 rows at a time: planes 1 to 5 are kept up to date, one carry of weight 64 per block goes
+ * to plane 6 and up like the carry of a binary counter. A shorter first block enters the tree in the middle, as if
+ * leading rows were zero. */
 #ifndef DQNN_HAVE_ADD_ROWS
 DQNN_INLINE uint32_t dqnn_add_4_rows(uint32_t *one, uint32_t *two, const uint16_t *list, const uint32_t *w) {
   uint32_t a = dqnn_full_add(one, w[list[0]], w[list[1]]);

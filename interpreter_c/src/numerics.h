@@ -3,8 +3,8 @@
  * Integers: rounding, saturation and TFLite's fixed-point multiplication. Floats: exp and its relatives as our own
  * polynomials, because libm differs between the host and the boards. Every float operation below rounds to binary32 on
  * its own (-ffp-contract=off, no x87); the order of operations is the definition. exporter/ir/numerics.py repeats it
- * in numpy, and tests/kernels compares the two bit for bit. Signed values are shifted right arithmetically, as every compiler
- * for our targets does (checked at compile time). */
+ * in numpy, and tests/kernels compares the two bit for bit. Signed values are shifted right arithmetically, as every
+ * compiler for our targets does (checked at compile time). */
 #ifndef DQNN_NUMERICS_H
 #define DQNN_NUMERICS_H
 

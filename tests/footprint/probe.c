@@ -1,4 +1,5 @@
-/* What a firmware links: everything between the two #ifs is measured by measure.py, which says what KERNELS is. Not meant to run. */
+/* What a firmware links: everything between the two #ifs is measured by measure.py, which says what KERNELS is. Not
+ * meant to run. */
 #include "dqnn/dqnn_kernels.h"
 
 extern const uint8_t model[];

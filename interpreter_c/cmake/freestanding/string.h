@@ -1,4 +1,5 @@
-/* For toolchains that come without a C library: the memory functions the library uses, which the firmware then has to define. */
+/* For toolchains that come without a C library: the memory functions the library uses, which the firmware then has to
+ * define. */
 #ifndef DQNN_FREESTANDING_STRING_H
 #define DQNN_FREESTANDING_STRING_H
 

@@ -1,16 +1,17 @@
 /* conv_s1_s1_{s1,s8,f32}: binary convolution with 32 output channels in the bits of a word.
  *
- * One weight word ("row" k) holds bit k of 32 outputs. With P1 the sum of the rows whose input bit is 1, P0 of those whose bit is 0, S of
- * all rows (a number per output) and n1, n0 the numbers of ones and zeros of the input:
- *     popcount(w ^ x) = S + n1 - 2*P1 = n1 - S + 2*P0,    acc = K - 2*popcount(w ^ x)
- * So a window costs one addition of a row per one, or per zero, whichever is rarer. Rows are added by carry-save adders to bit-sliced
- * counters that start at a preset of the file (SPEC.md 3.4), chosen so that the sign plane is the packed result.
+ * One weight word ("row" k) holds bit k of 32 outputs. With P1 the sum of the rows whose input bit is 1, P0 of those
+ * whose bit is 0, S of all rows (a number per output) and n1, n0 the numbers of ones and zeros of the input: popcount(w
+ * ^ x) = S + n1 - 2*P1 = n1 - S + 2*P0,    acc = K - 2*popcount(w ^ x) So a window costs one addition of a row per one,
+ * or per zero, whichever is rarer. Rows are added by carry-save adders to bit-sliced counters that start at a preset of
+ * the file (SPEC.md 3.4), chosen so that the sign plane is the packed result.
  *
- * The numbers of the rows to add are kept as one list per input column of the window (kernel_h cells of it), in a ring: a step to the
- * right makes only the lists of the columns that come in, and all blocks of 32 outputs use them.
+ * The numbers of the rows to add are kept as one list per input column of the window (kernel_h cells of it), in a ring:
+ * a step to the right makes only the lists of the columns that come in, and all blocks of 32 outputs use them.
  *
- * Ones or zeros: the side that was rarer in the last window is tried first, a window with more than 9/16 of its bits there is listed anew.
- * Windows cut by a border with pad value 0 always use the ones, for which the file has presets per border class. */
+ * Ones or zeros: the side that was rarer in the last window is tried first, a window with more than 9/16 of its bits
+ * there is listed anew. Windows cut by a border with pad value 0 always use the ones, for which the file has presets
+ * per border class. */
 #include "kernels/opt/conv_bitsliced.h"
 
 #include "kernels/opt/epilogue.h"
@@ -30,23 +31,24 @@ struct place;
 struct window;
 struct layer;
 /* Takes the counters of one block to the output pixel. */
-typedef void (*finish_fn)(const struct layer *l, const struct window *w, const struct place *at, uint32_t *counter, uint8_t *pixel);
+typedef void (*finish_fn)(const struct layer *l, const struct window *w, const struct place *at, uint32_t *counter,
+                          uint8_t *pixel);
 
 typedef struct layer {
   finish_fn finish;
   dqnn_geometry shape;
   const uint32_t *image;
   const uint32_t *weights, *ones, *zeros, *flip;
-  uint32_t pixel_words;            /* of an input pixel */
+  uint32_t pixel_words; /* of an input pixel */
   uint32_t out_pixel_bytes;
-  uint32_t column_rows;            /* kernel_h * in_group: also the number of the zero row that pads lists */
-  uint32_t taps;                   /* K */
-  uint32_t blocks, planes;         /* blocks of 32 outputs in a group, planes of a preset */
+  uint32_t column_rows;    /* kernel_h * in_group: also the number of the zero row that pads lists */
+  uint32_t taps;           /* K */
+  uint32_t blocks, planes; /* blocks of 32 outputs in a group, planes of a preset */
   uint32_t column_classes;
-  uint32_t pad_mask;               /* bits of a cell outside the map: all 0 (+1), all 1 (-1) */
-  uint32_t pad_skips;              /* 1: pad value 0, cells outside do not count */
-  uint32_t span, capacity;         /* columns of the ring, entries of a list */
-  uint32_t zeros_rarer;            /* which side to try first */
+  uint32_t pad_mask;       /* bits of a cell outside the map: all 0 (+1), all 1 (-1) */
+  uint32_t pad_skips;      /* 1: pad value 0, cells outside do not count */
+  uint32_t span, capacity; /* columns of the ring, entries of a list */
+  uint32_t zeros_rarer;    /* which side to try first */
   column *ring;
   uint16_t *lists;
   void *pool; /* a row of maxima: words (s1) or 32 int16_t per block */
@@ -56,19 +58,19 @@ typedef struct layer {
 /* Where a row of output positions stands. */
 typedef struct {
   dqnn_taps inside;
-  int32_t y;              /* input row of the first kernel row */
-  uint32_t border_class;  /* row class */
+  int32_t y;             /* input row of the first kernel row */
+  uint32_t border_class; /* row class */
   uint32_t group;
-  uint32_t first, last;   /* first and last row of its pooling window */
-  uint8_t *out;           /* output row */
+  uint32_t first, last; /* first and last row of its pooling window */
+  uint8_t *out;         /* output row */
 } row;
 
 /* What one window has listed. */
 typedef struct window {
-  uint32_t slot;         /* ring column of its leftmost column */
-  uint32_t zeros;        /* 1: zeros were listed */
-  uint32_t listed;       /* rows listed in all */
-  uint32_t inside;       /* taps that count */
+  uint32_t slot;   /* ring column of its leftmost column */
+  uint32_t zeros;  /* 1: zeros were listed */
+  uint32_t listed; /* rows listed in all */
+  uint32_t inside; /* taps that count */
   uint32_t border_class;
 } window;
 
@@ -87,8 +89,10 @@ static uint16_t *list_channels(uint16_t *list, const uint32_t *pixel, uint32_t f
   return list;
 }
 
-/* Lists the kernel_h cells of input column x below input row y; returns the number of entries, not counting the padding to four. */
-DQNN_NOINLINE uint32_t list_column(const layer *l, uint16_t *const list, int32_t y, int32_t x, uint32_t group, uint32_t zeros) {
+/* Lists the kernel_h cells of input column x below input row y; returns the number of entries, not counting the padding
+ * to four. */
+DQNN_NOINLINE uint32_t list_column(const layer *l, uint16_t *const list, int32_t y, int32_t x, uint32_t group,
+                                   uint32_t zeros) {
   const dqnn_geometry *s = &l->shape;
   uint32_t invert = 0u - zeros, number = 0, cells = s->in_group, first = group * cells;
   int outside_listed = !l->pad_skips && (l->pad_mask ^ invert);
@@ -99,11 +103,15 @@ DQNN_NOINLINE uint32_t list_column(const layer *l, uint16_t *const list, int32_t
       const uint32_t *pixel = l->image + (uint32_t)(y * s->width + x) * l->pixel_words;
       end = list_channels(end, pixel, first, cells, invert, number);
     } else if (outside_listed) {
-      for (uint32_t i = 0; i < cells; i++) *end++ = (uint16_t)(number + i);
+      for (uint32_t i = 0; i < cells; i++) {
+        *end++ = (uint16_t)(number + i);
+      }
     }
   }
   uint32_t count = (uint32_t)(end - list);
-  for (uint32_t i = count; i & 3u; i++) *end++ = (uint16_t)l->column_rows;
+  for (uint32_t i = count; i & 3u; i++) {
+    *end++ = (uint16_t)l->column_rows;
+  }
   return count;
 }
 
@@ -133,7 +141,9 @@ static void choose_side(layer *l, const row *r, int32_t x, window *w) {
   uint32_t free_choice = !l->pad_skips || w->inside == l->taps;
   w->zeros = free_choice ? l->zeros_rarer : 0;
   w->listed = list_window(l, r, x, w->slot, w->zeros);
-  if (!free_choice || w->listed <= (l->taps >> 1) + (l->taps >> 4)) return;
+  if (!free_choice || w->listed <= (l->taps >> 1) + (l->taps >> 4)) {
+    return;
+  }
   w->zeros = l->zeros_rarer ^= 1u;
   w->listed = list_window(l, r, x, w->slot, w->zeros);
 }
@@ -141,9 +151,12 @@ static void choose_side(layer *l, const row *r, int32_t x, window *w) {
 /* ---- counters ---- */
 
 /* Counters of one block: preset plus 2 * sum of the listed rows. */
-static void count_block(const layer *l, const window *w, const uint32_t *preset, const uint32_t *weights, uint32_t *counter) {
+static void count_block(const layer *l, const window *w, const uint32_t *preset, const uint32_t *weights,
+                        uint32_t *counter) {
   uint32_t slot = w->slot, pitch = l->column_rows + 1;
-  for (uint32_t p = 0; p < l->planes; p++) counter[p] = preset[p];
+  for (uint32_t p = 0; p < l->planes; p++) {
+    counter[p] = preset[p];
+  }
   counter[DQNN_BLOCKS] = 0;
   for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, weights += pitch) {
     dqnn_add_rows(counter, l->lists + slot * l->capacity, (l->ring[slot].rows + 3u) >> 2, weights);
@@ -152,12 +165,16 @@ static void count_block(const layer *l, const window *w, const uint32_t *preset,
 }
 
 /* Carry of `carry` + bit of the scalar + plane x, lane by lane. */
-DQNN_INLINE uint32_t scalar_carry(uint32_t carry, uint32_t x, uint32_t bit) { return bit & 1u ? carry | x : carry & x; }
+DQNN_INLINE uint32_t scalar_carry(uint32_t carry, uint32_t x, uint32_t bit) {
+  return bit & 1u ? carry | x : carry & x;
+}
 
 /* Sign plane of counters + scalar; the waiting carries are added on the way. */
 DQNN_NOINLINE uint32_t sign_plane(const uint32_t *counter, uint32_t planes, uint32_t scalar) {
   uint32_t carry = 0, ripple = 0, blocks = counter[DQNN_BLOCKS], p = 0;
-  for (; p < 6; p++, scalar >>= 1) carry = scalar_carry(carry, counter[p], scalar);
+  for (; p < 6; p++, scalar >>= 1) {
+    carry = scalar_carry(carry, counter[p], scalar);
+  }
   for (; p < planes - 1; p++, scalar >>= 1, blocks >>= 1) {
     uint32_t x = counter[p];
     ripple = blocks & 1u ? dqnn_full_add(&x, counter[p + DQNN_PENDING], ripple) : dqnn_half_add(&x, ripple);
@@ -175,7 +192,9 @@ static void resolve(uint32_t *counter, uint32_t planes) {
     ripple = blocks & 1u ? dqnn_full_add(&x, counter[p + DQNN_PENDING], ripple) : dqnn_half_add(&x, ripple);
     counter[p] = x;
   }
-  for (; p < DQNN_PLANES; p++) counter[p] = counter[planes - 1];
+  for (; p < DQNN_PLANES; p++) {
+    counter[p] = counter[planes - 1];
+  }
 }
 
 /* Accumulators of a block: acc = base + 2*z for listed ones, base - 2*z for zeros. */
@@ -203,16 +222,22 @@ static void finish_s1(const layer *l, const window *w, const place *at, uint32_t
   if (l->pool) { /* the maximum is below the threshold if every accumulator is */
     uint32_t *all = (uint32_t *)l->pool + at->pool_index;
     *all = sign = at->first ? sign : sign & *all;
-    if (!at->last) return;
+    if (!at->last) {
+      return;
+    }
   }
-  if (l->flip) sign ^= dqnn_read_bits(l->flip, at->channel, at->count);
+  if (l->flip) {
+    sign ^= dqnn_read_bits(l->flip, at->channel, at->count);
+  }
   dqnn_append_bits((uint32_t *)(void *)pixel, at->channel, at->count, sign);
 }
 
 /* Running maximum; after the last position acc holds the maxima. */
 static void pool_max(int16_t *most, int32_t acc[32], const place *at) {
   for (uint32_t i = 0; i < 32; i++) {
-    if (!at->first && most[i] > acc[i]) acc[i] = most[i];
+    if (!at->first && most[i] > acc[i]) {
+      acc[i] = most[i];
+    }
     most[i] = (int16_t)acc[i];
   }
 }
@@ -220,19 +245,25 @@ static void pool_max(int16_t *most, int32_t acc[32], const place *at) {
 /* 1: acc holds the final accumulators. */
 static int finish_int(const layer *l, const window *w, const place *at, uint32_t *counter, int32_t acc[32]) {
   accumulators(l, w, counter, acc);
-  if (l->pool) pool_max((int16_t *)l->pool + 32 * at->pool_index, acc, at);
+  if (l->pool) {
+    pool_max((int16_t *)l->pool + 32 * at->pool_index, acc, at);
+  }
   return at->last != 0;
 }
 
 static void finish_s8(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
   int32_t acc[32];
-  if (!finish_int(l, w, at, counter, acc)) return;
+  if (!finish_int(l, w, at, counter, acc)) {
+    return;
+  }
   dqnn_emit_s8(&l->epilogue, acc, at->channel, at->count, (int8_t *)pixel + at->channel);
 }
 
 static void finish_f32(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
   int32_t acc[32];
-  if (!finish_int(l, w, at, counter, acc)) return;
+  if (!finish_int(l, w, at, counter, acc)) {
+    return;
+  }
   dqnn_emit_f32(&l->epilogue, acc, at->channel, at->count, (float *)(void *)pixel + at->channel);
 }
 
@@ -241,8 +272,11 @@ static void finish_f32(const layer *l, const window *w, const place *at, uint32_
 static void run_window(const layer *l, const window *w, const row *r, place *at, uint8_t *pixel) {
   uint32_t counter[DQNN_COUNTER_WORDS], group_outputs = l->shape.out_group;
   uint32_t preset = ((w->border_class * l->shape.groups + r->group) * l->blocks) * l->planes;
-  const uint32_t *presets = l->ones + preset, *weights = l->weights, pitch = (uint32_t)l->shape.kernel_w * (l->column_rows + 1);
-  if (w->zeros && l->zeros) presets = l->zeros + r->group * l->blocks * l->planes;
+  const uint32_t *presets = l->ones + preset, *weights = l->weights,
+                 pitch = (uint32_t)l->shape.kernel_w * (l->column_rows + 1);
+  if (w->zeros && l->zeros) {
+    presets = l->zeros + r->group * l->blocks * l->planes;
+  }
   weights += r->group * l->blocks * pitch;
   at->channel = r->group * group_outputs;
   for (uint32_t b = 0; b < l->blocks; b++, at->pool_index++, at->channel += 32) {
@@ -260,10 +294,14 @@ static void run_row(layer *l, const row *r) {
   dqnn_taps previous = {-1, -1};
   window w = {0, 0, 0, 0, r->border_class * l->column_classes - 1u};
   int32_t x = -s->pad_left, pool_x = 0, pooled = 0;
-  for (uint32_t i = 0; i < l->span; i++) l->ring[i].x = NO_COLUMN;
+  for (uint32_t i = 0; i < l->span; i++) {
+    l->ring[i].x = NO_COLUMN;
+  }
   for (int32_t ox = 0; ox < s->out_width; ox++, x += s->stride_w) {
     dqnn_taps inside = dqnn_taps_inside(x, s->kernel_w, s->dilation_w, s->width);
-    if (!dqnn_same_taps(inside, previous)) w.border_class++;
+    if (!dqnn_same_taps(inside, previous)) {
+      w.border_class++;
+    }
     previous = inside;
     w.inside = (uint32_t)((r->inside.end - r->inside.first) * (inside.end - inside.first)) * s->in_group;
     if (!l->pad_skips) {
@@ -274,7 +312,9 @@ static void run_row(layer *l, const row *r) {
     place at = {0, 0, ((uint32_t)pooled * s->groups + r->group) * l->blocks, r->first && pool_x == 0,
                 r->last && pool_x == s->pool_w - 1};
     run_window(l, &w, r, &at, r->out + (uint32_t)pooled * l->out_pixel_bytes);
-    for (w.slot += (uint32_t)s->stride_w; w.slot >= l->span;) w.slot -= l->span;
+    for (w.slot += (uint32_t)s->stride_w; w.slot >= l->span;) {
+      w.slot -= l->span;
+    }
     if (++pool_x == s->pool_w) {
       pool_x = 0;
       pooled++;
@@ -289,11 +329,15 @@ static void run_image(layer *l, uint8_t *out) {
   row r = {{0, 0}, -s->pad_top, 0u - 1u, 0, 0, 0, out};
   for (int32_t oy = 0; oy < s->out_height; oy++, r.y += s->stride_h) {
     r.inside = dqnn_taps_inside(r.y, s->kernel_h, s->dilation_h, s->height);
-    if (!dqnn_same_taps(r.inside, previous)) r.border_class++;
+    if (!dqnn_same_taps(r.inside, previous)) {
+      r.border_class++;
+    }
     previous = r.inside;
     r.first = pool_y == 0;
     r.last = pool_y == s->pool_h - 1;
-    for (r.group = 0; r.group < s->groups; r.group++) run_row(l, &r);
+    for (r.group = 0; r.group < s->groups; r.group++) {
+      run_row(l, &r);
+    }
     if (!r.last) {
       pool_y++;
       continue;
@@ -308,7 +352,9 @@ static void run_image(layer *l, uint8_t *out) {
 /* max(7, ceil(log2(K + 2)) + 1) */
 static uint32_t preset_planes(uint32_t taps) {
   uint32_t planes = 7;
-  while ((1u << (planes - 1)) < taps + 2) planes++;
+  while ((1u << (planes - 1)) < taps + 2) {
+    planes++;
+  }
   return planes;
 }
 
@@ -327,8 +373,12 @@ static uint32_t count_column_classes(const dqnn_geometry *s) {
 /* First guess at the rarer side from the first words of the image; a wrong one costs time only. */
 static uint32_t mostly_ones(const uint32_t *words, uint32_t count) {
   uint32_t ones = 0;
-  if (count > 32) count = 32;
-  for (uint32_t i = 0; i < count; i++) ones += dqnn_popcount(words[i]);
+  if (count > 32) {
+    count = 32;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    ones += dqnn_popcount(words[i]);
+  }
   return ones > 17 * count;
 }
 
@@ -364,7 +414,9 @@ void dqnn_run_conv_s1_s1_s1_portable(const dqnn_call *call) {
   layer l;
   set_up(&l, call);
   l.zeros = (const uint32_t *)call->constants[2];
-  if (call->constant_count > 3) l.flip = (const uint32_t *)call->constants[3];
+  if (call->constant_count > 3) {
+    l.flip = (const uint32_t *)call->constants[3];
+  }
   l.finish = finish_s1;
   l.out_pixel_bytes = (l.shape.outputs + 31) / 32 * 4;
   run_image(&l, (uint8_t *)call->out);

@@ -6,9 +6,9 @@ typedef struct {
   const uint8_t *weights; /* of the group at work */
   blocks_value outside, zero_point;
   int32_t up_h, up_w;
-  uint32_t chunks;        /* of a kernel row of a whole block, at most */
-  blocks_value *tables;   /* [chunk][code][pixel] */
-  blocks_value *totals;   /* [output of the group][pixel] */
+  uint32_t chunks;      /* of a kernel row of a whole block, at most */
+  blocks_value *tables; /* [chunk][code][pixel] */
+  blocks_value *totals; /* [output of the group][pixel] */
 } BLOCKS(layer);
 
 /* What one pass over all outputs adds: one block of channels, one kernel row. */
@@ -20,11 +20,13 @@ typedef struct {
 } BLOCKS(pass);
 
 /* Input of a tap: position of the dilated input, channel of all. */
-static blocks_value BLOCKS(input_at)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint32_t channel) {
+static blocks_value BLOCKS(input_at)(const BLOCKS(layer) * l, int32_t y, int32_t x, uint32_t channel) {
   const dqnn_geometry *s = &l->shape;
-  if (y < 0 || x < 0 || y > (s->height - 1) * l->up_h || x > (s->width - 1) * l->up_w) return l->outside;
+  if (y < 0 || x < 0 || y > (s->height - 1) * l->up_h || x > (s->width - 1) * l->up_w)
+    return l->outside;
   if (l->up_h * l->up_w > 1) {
-    if (y % l->up_h || x % l->up_w) return 0;
+    if (y % l->up_h || x % l->up_w)
+      return 0;
     y /= l->up_h;
     x /= l->up_w;
   }
@@ -38,14 +40,17 @@ static void BLOCKS(fill_table)(const blocks_value x[4], uint32_t count, blocks_v
   uint32_t codes = 1u << count;
   for (uint32_t code = 0; code < codes; code++, table += DQNN_BLOCK_PIXELS) {
     blocks_value sum = count == 1 ? (code & 1u ? -x[0] : x[0]) : pair[code & 3u];
-    if (count > 2) sum = code & 4u ? sum - x[2] : sum + x[2];
-    if (count > 3) sum = code & 8u ? sum - x[3] : sum + x[3];
+    if (count > 2)
+      sum = code & 4u ? sum - x[2] : sum + x[2];
+    if (count > 3)
+      sum = code & 8u ? sum - x[3] : sum + x[3];
     *table = sum;
   }
 }
 
 /* Tables of one kernel row for one pixel; y, x: its first tap. */
-static void BLOCKS(tables_of)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint32_t channel, uint32_t channels, blocks_value *table) {
+static void BLOCKS(tables_of)(const BLOCKS(layer) * l, int32_t y, int32_t x, uint32_t channel, uint32_t channels,
+                              blocks_value *table) {
   uint32_t count = (uint32_t)l->shape.kernel_w * channels, lane = 0, have = 0;
   blocks_value inputs[4] = {0, 0, 0, 0};
   for (uint32_t i = 0; i < count; i++) {
@@ -54,7 +59,8 @@ static void BLOCKS(tables_of)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint
       lane = 0;
       x += l->shape.dilation_w;
     }
-    if (have < 4 && i + 1 < count) continue;
+    if (have < 4 && i + 1 < count)
+      continue;
     BLOCKS(fill_table)(inputs, have, table);
     table += 16 * DQNN_BLOCK_PIXELS;
     have = 0;
@@ -64,11 +70,12 @@ static void BLOCKS(tables_of)(const BLOCKS(layer) *l, int32_t y, int32_t x, uint
 /* Bits bit .. bit + count - 1 (at most four) of a row of bytes. */
 DQNN_INLINE uint32_t BLOCKS(code_at)(const uint8_t *row, uint32_t bit, uint32_t count) {
   uint32_t shift = bit & 7u, value = (uint32_t)row[bit >> 3] >> shift;
-  if (shift + count > 8) value |= (uint32_t)row[(bit >> 3) + 1] << (8 - shift);
+  if (shift + count > 8)
+    value |= (uint32_t)row[(bit >> 3) + 1] << (8 - shift);
   return value & ((1u << count) - 1u);
 }
 
-static void BLOCKS(add_pass)(const BLOCKS(layer) *l, const BLOCKS(pass) *p) {
+static void BLOCKS(add_pass)(const BLOCKS(layer) * l, const BLOCKS(pass) * p) {
   const uint8_t *row = p->weights;
   blocks_value *total = l->totals;
   for (uint32_t o = 0; o < l->shape.out_group; o++, row += p->output_bytes, total += DQNN_BLOCK_PIXELS) {
@@ -92,7 +99,7 @@ static void BLOCKS(add_pass)(const BLOCKS(layer) *l, const BLOCKS(pass) *p) {
 }
 
 /* Accumulators of DQNN_BLOCK_PIXELS windows, all outputs of a group. */
-static void BLOCKS(sum_windows)(const BLOCKS(layer) *l, const int32_t *ys, const int32_t *xs, uint32_t group) {
+static void BLOCKS(sum_windows)(const BLOCKS(layer) * l, const int32_t *ys, const int32_t *xs, uint32_t group) {
   const dqnn_geometry *s = &l->shape;
   uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w);
   BLOCKS(pass) p = {l->weights, 0, 0, 0, 1};
@@ -113,15 +120,16 @@ static void BLOCKS(sum_windows)(const BLOCKS(layer) *l, const int32_t *ys, const
 }
 
 /* totals[output] of one pixel, packed to the front of `row`. */
-static void BLOCKS(take_pixel)(const BLOCKS(layer) *l, uint32_t pixel, int later, blocks_value *row) {
+static void BLOCKS(take_pixel)(const BLOCKS(layer) * l, uint32_t pixel, int later, blocks_value *row) {
   for (uint32_t o = 0; o < l->shape.out_group; o++) {
     blocks_value value = l->totals[o * DQNN_BLOCK_PIXELS + pixel];
-    if (!later || row[o] < value) row[o] = value;
+    if (!later || row[o] < value)
+      row[o] = value;
   }
 }
 
 /* Four neighbouring outputs of a row, or the positions of one pooling window, four at a time. */
-static void BLOCKS(run_group)(BLOCKS(layer) *l, const dqnn_call *call, uint32_t group, blocks_value *row) {
+static void BLOCKS(run_group)(BLOCKS(layer) * l, const dqnn_call *call, uint32_t group, blocks_value *row) {
   const dqnn_geometry *s = &l->shape;
   int32_t pool_w = s->pool_w, cells = s->pool_h * pool_w, total = s->out_height / s->pool_h * s->pooled_width * cells;
   uint32_t pixel = 0;
@@ -129,14 +137,16 @@ static void BLOCKS(run_group)(BLOCKS(layer) *l, const dqnn_call *call, uint32_t 
     int32_t ys[DQNN_BLOCK_PIXELS], xs[DQNN_BLOCK_PIXELS];
     for (int32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
       int32_t n = at + i < total ? at + i : total - 1, place = n / cells, inner = n - place * cells;
-      int32_t py = place / s->pooled_width, px = place - py * s->pooled_width, wy = inner / pool_w, wx = inner - wy * pool_w;
+      int32_t py = place / s->pooled_width, px = place - py * s->pooled_width, wy = inner / pool_w,
+              wx = inner - wy * pool_w;
       ys[i] = (py * s->pool_h + wy) * s->stride_h - s->pad_top;
       xs[i] = (px * pool_w + wx) * s->stride_w - s->pad_left;
     }
     BLOCKS(sum_windows)(l, ys, xs, group);
     for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS && at + (int32_t)i < total; i++) {
       BLOCKS(take_pixel)(l, i, cell > 0, row);
-      if (++cell < cells) continue;
+      if (++cell < cells)
+        continue;
       cell = 0;
       BLOCKS(emit)(call, row, group * s->out_group, s->out_group, pixel++);
     }

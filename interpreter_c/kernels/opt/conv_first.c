@@ -1,10 +1,11 @@
 /* First layers: 3x3 binary convolution of one f32 channel, threshold and 2x2 maximum in one pass.
  *
- * A pooled row needs four input rows. A strip of them, three pooled pixels wide, becomes four row tables (isa_tables.h); then every
- * output is three look-ups and two additions. The maximum of four sums is below the threshold if all of them are.
+ * A pooled row needs four input rows. A strip of them, three pooled pixels wide, becomes four row tables
+ * (isa_tables.h); then every output is three look-ups and two additions. The maximum of four sums is below the
+ * threshold if all of them are.
  *
- * Strips of a pooled row go from left to right and read their input before they write: the output may lie on the input's first bytes
- * (dqnn_overlap_conv says when that is safe). */
+ * Strips of a pooled row go from left to right and read their input before they write: the output may lie on the
+ * input's first bytes (dqnn_overlap_conv says when that is safe). */
 #include "kernels/opt/conv_first.h"
 
 #include "isa/isa_tables.h"
@@ -26,11 +27,14 @@ static void load_strip(const layer *l, int32_t y, int32_t x, float *out) {
   for (int32_t row = 0; row < DQNN_TABLE_ROWS; row++, y++) {
     int row_inside = (uint32_t)y < (uint32_t)l->shape.height;
     const float *in = l->image + (row_inside ? (uint32_t)(y * width) : 0);
-    for (int32_t i = x; i < x + DQNN_STRIP_INPUTS; i++) *out++ = row_inside && (uint32_t)i < (uint32_t)width ? in[i] : l->pad_value;
+    for (int32_t i = x; i < x + DQNN_STRIP_INPUTS; i++) {
+      *out++ = row_inside && (uint32_t)i < (uint32_t)width ? in[i] : l->pad_value;
+    }
   }
 }
 
-/* A strip of fewer than three pooled pixels needs fewer inputs; what the tables hold beyond them is not looked at, but must be readable. */
+/* A strip of fewer than three pooled pixels needs fewer inputs; what the tables hold beyond them is not looked at, but
+ * must be readable. */
 static void make_tables(const layer *l, int32_t y, int32_t x, uint32_t pixels) {
   const dqnn_geometry *s = &l->shape;
   int needed_inside = y >= 0 && x >= 0 && y + DQNN_TABLE_ROWS <= s->height && x + 2 * (int32_t)pixels + 2 <= s->width;
@@ -55,7 +59,9 @@ DQNN_INLINE void run_pixels(const layer *l, uint32_t pixels, const float *tables
     } else {
       dqnn_row_signs_f32_1(weights, thresholds, tables, n, words);
     }
-    for (uint32_t i = 0; i < pixels; i++, at += step) *at = words[i] >> unused ^ mask;
+    for (uint32_t i = 0; i < pixels; i++, at += step) {
+      *at = words[i] >> unused ^ mask;
+    }
     left -= n;
   }
 }
@@ -66,7 +72,9 @@ static void run_strip(const layer *l, int32_t y, int32_t x, uint32_t pixels, uin
     run_pixels(l, 3, l->tables, out);
     return;
   }
-  for (uint32_t i = 0; i < pixels; i++) run_pixels(l, 1, l->tables + 2 * i, out + i * l->out_words);
+  for (uint32_t i = 0; i < pixels; i++) {
+    run_pixels(l, 1, l->tables + 2 * i, out + i * l->out_words);
+  }
 }
 
 void dqnn_run_first_f32(const dqnn_call *call) {

@@ -1,6 +1,7 @@
 /* First layers: 3x3 binary convolution of one s8 channel, threshold and 2x2 maximum in one pass.
  *
- * As conv_first.c, with sums of 16 bits, two to a word (half_tables.h): strips are eight outputs, four pooled pixels, wide. */
+ * As conv_first.c, with sums of 16 bits, two to a word (half_tables.h): strips are eight outputs, four pooled pixels,
+ * wide. */
 #include "isa/half_tables.h"
 #include "kernels/opt/conv_first.h"
 #include "kernels/opt/geometry.h"
@@ -54,7 +55,8 @@ static void load_row(const layer *l, int32_t y, int32_t x, int8_t out[DQNN_HALF_
   }
 }
 
-/* Fewer than four pooled pixels need fewer inputs; what the tables hold beyond them is not looked at, but must be readable. */
+/* Fewer than four pooled pixels need fewer inputs; what the tables hold beyond them is not looked at, but must be
+ * readable. */
 static void make_tables(const layer *l, int32_t y, int32_t x, uint32_t pixels) {
   const dqnn_geometry *s = &l->shape;
   int8_t copy[DQNN_HALF_INPUTS];
@@ -69,13 +71,19 @@ static void make_tables(const layer *l, int32_t y, int32_t x, uint32_t pixels) {
       load_row(l, y, x, copy);
     }
     fill_two_words(in, l->minus_zero_point, table);
-    if (pixels > 2) fill_two_words(in + 4, l->minus_zero_point, table + 2);
+    if (pixels > 2) {
+      fill_two_words(in + 4, l->minus_zero_point, table + 2);
+    }
   }
 }
 
 /* The bits of sixteen channels of two pooled pixels. */
-DQNN_INLINE uint32_t even_pixel(uint32_t bits, uint32_t unused) { return (bits & 0xffffu) >> unused; }
-DQNN_INLINE uint32_t odd_pixel(uint32_t bits, uint32_t unused) { return bits >> 16 >> unused; }
+DQNN_INLINE uint32_t even_pixel(uint32_t bits, uint32_t unused) {
+  return (bits & 0xffffu) >> unused;
+}
+DQNN_INLINE uint32_t odd_pixel(uint32_t bits, uint32_t unused) {
+  return bits >> 16 >> unused;
+}
 
 /* Up to sixteen channels; returns how many low bits of each half are unused. */
 DQNN_INLINE uint32_t signs(const layer *l, uint32_t channel, uint32_t pixels, uint32_t bits[2]) {
@@ -92,11 +100,15 @@ DQNN_INLINE uint32_t signs(const layer *l, uint32_t channel, uint32_t pixels, ui
 static void run_word(const layer *l, uint32_t channel, uint32_t pixels, uint32_t *out) {
   uint32_t low[2], high[2] = {0, 0}, high_unused = 0, step = l->out_words, flip = l->flip ? l->flip[channel / 32] : 0;
   uint32_t low_unused = signs(l, channel, pixels, low);
-  if (channel + 16 < l->shape.outputs) high_unused = signs(l, channel + 16, pixels, high);
+  if (channel + 16 < l->shape.outputs) {
+    high_unused = signs(l, channel + 16, pixels, high);
+  }
   for (uint32_t i = 0; i < pixels; i += 2, out += 2 * step) {
     uint32_t a = low[i / 2], b = high[i / 2];
     out[0] = (even_pixel(a, low_unused) | even_pixel(b, high_unused) << 16) ^ flip;
-    if (i + 1 < pixels) out[step] = (odd_pixel(a, low_unused) | odd_pixel(b, high_unused) << 16) ^ flip;
+    if (i + 1 < pixels) {
+      out[step] = (odd_pixel(a, low_unused) | odd_pixel(b, high_unused) << 16) ^ flip;
+    }
   }
 }
 
@@ -121,7 +133,9 @@ void dqnn_run_first_s8(const dqnn_call *call) {
     for (int32_t px = 0; px < s->pooled_width; px += STRIP_PIXELS) {
       uint32_t left = (uint32_t)(s->pooled_width - px), pixels = left < STRIP_PIXELS ? left : STRIP_PIXELS;
       make_tables(&l, oy - s->pad_top, 2 * px - s->pad_left, pixels);
-      for (uint32_t word = 0; word < l.out_words; word++) run_word(&l, 32 * word, pixels, out + word);
+      for (uint32_t word = 0; word < l.out_words; word++) {
+        run_word(&l, 32 * word, pixels, out + word);
+      }
       out += pixels * l.out_words;
     }
   }

@@ -1,8 +1,9 @@
-/* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, four output pixels and four channels at a time.
+/* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, four output pixels and four channels at a
+ * time.
  *
- * The order of a sum is fixed, so speed comes from 16 independent sums that share their loads. A kernel row of a window that lies whole
- * inside an f32 map is read where it stands; any other row (border, dilation, groups, s8 or s1 input) is first written to scratch as
- * floats. Channels come in blocks of four, as the weights do. */
+ * The order of a sum is fixed, so speed comes from 16 independent sums that share their loads. A kernel row of a window
+ * that lies whole inside an f32 map is read where it stands; any other row (border, dilation, groups, s8 or s1 input)
+ * is first written to scratch as floats. Channels come in blocks of four, as the weights do. */
 #include "kernels/opt/conv_float.h"
 
 #include "isa/isa_float.h"
@@ -14,19 +15,21 @@ typedef struct {
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
   const uint8_t *image;
-  const float *weights;         /* of the group at work */
+  const float *weights; /* of the group at work */
   uint32_t pixel_bytes;
   uint32_t first_channel, first_output;
-  uint32_t row_taps, block;     /* elements of a kernel row; floats of four channels' weights */
+  uint32_t row_taps, block; /* elements of a kernel row; floats of four channels' weights */
   int32_t up_h, up_w;
   float outside;
-  const float **rows;           /* [kernel row][4 pixels] */
-  float *copies;                /* [pixel][kernel row][row_taps] */
-  float *totals;                /* [pixel][channel of the group] */
+  const float **rows; /* [kernel row][4 pixels] */
+  float *copies;      /* [pixel][kernel row][row_taps] */
+  float *totals;      /* [pixel][channel of the group] */
 } layer;
 
 static void fill(float *to, uint32_t count, float value) {
-  for (; count; count--) *to++ = value;
+  for (; count; count--) {
+    *to++ = value;
+  }
 }
 
 /* Channels of one cell as floats. */
@@ -37,7 +40,9 @@ static void read_cell(const layer *l, uint32_t y, uint32_t x, float *to) {
   if (in->dtype == DQNN_F32) {
     memcpy(to, cell + 4 * first, 4 * count);
   } else if (in->dtype == DQNN_S8) {
-    for (uint32_t i = 0; i < count; i++) to[i] = (float)((int8_t)cell[first + i] - in->zero_point);
+    for (uint32_t i = 0; i < count; i++) {
+      to[i] = (float)((int8_t)cell[first + i] - in->zero_point);
+    }
   } else {
     for (uint32_t i = first; i < first + count; i++) {
       uint32_t word;
@@ -65,8 +70,11 @@ static void copy_row(const layer *l, int32_t y, int32_t x, float *to) {
 /* The kernel row lies in memory as one run of floats. */
 static const float *direct_row(const layer *l, int32_t y, int32_t x) {
   const dqnn_geometry *g = &l->shape;
-  int plain = l->call->in_def[0]->dtype == DQNN_F32 && g->groups == 1 && g->dilation_w == 1 && l->up_h == 1 && l->up_w == 1;
-  if (!plain || y < 0 || y >= g->height || x < 0 || x + g->kernel_w > g->width) return NULL;
+  int plain =
+      l->call->in_def[0]->dtype == DQNN_F32 && g->groups == 1 && g->dilation_w == 1 && l->up_h == 1 && l->up_w == 1;
+  if (!plain || y < 0 || y >= g->height || x < 0 || x + g->kernel_w > g->width) {
+    return NULL;
+  }
   return (const float *)l->call->in[0] + ((uint32_t)y * (uint32_t)g->width + (uint32_t)x) * g->channels;
 }
 
@@ -102,12 +110,20 @@ static void emit(const layer *l, const float *total, uint32_t pixel) {
 DQNN_INLINE void emit_quad(const layer *l, const float acc[4], uint32_t channel, float *const out[4]) {
   const dqnn_epilogue *e = &l->epilogue;
   float scale = e->scale[channel], offset = e->offset[channel], y[4];
-  for (uint32_t p = 0; p < 4; p++) y[p] = acc[p] * scale;
-  for (uint32_t p = 0; p < 4; p++) y[p] += offset;
-  if (e->clamps) {
-    for (uint32_t p = 0; p < 4; p++) y[p] = y[p] < e->low ? e->low : y[p] > e->high ? e->high : y[p];
+  for (uint32_t p = 0; p < 4; p++) {
+    y[p] = acc[p] * scale;
   }
-  for (uint32_t p = 0; p < 4; p++) out[p][channel] = y[p];
+  for (uint32_t p = 0; p < 4; p++) {
+    y[p] += offset;
+  }
+  if (e->clamps) {
+    for (uint32_t p = 0; p < 4; p++) {
+      y[p] = y[p] < e->low ? e->low : y[p] > e->high ? e->high : y[p];
+    }
+  }
+  for (uint32_t p = 0; p < 4; p++) {
+    out[p][channel] = y[p];
+  }
 }
 
 /* Four pixels, straight to an f32 output. */
@@ -115,10 +131,14 @@ DQNN_NOINLINE void sum_quad_f32(const layer *l, uint32_t first, uint32_t n) {
   uint32_t channel = l->first_output, end = channel + l->shape.out_group;
   const float *w = l->weights;
   float acc[16], *out[4];
-  for (uint32_t p = 0; p < 4; p++) out[p] = (float *)l->call->out + (first + (p < n ? p : n - 1)) * l->shape.outputs;
+  for (uint32_t p = 0; p < 4; p++) {
+    out[p] = (float *)l->call->out + (first + (p < n ? p : n - 1)) * l->shape.outputs;
+  }
   for (; channel < end; channel += 4, w += l->block) {
     dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
-    for (uint32_t i = 0; i < 4 && channel + i < end; i++) emit_quad(l, acc + 4 * i, channel + i, out);
+    for (uint32_t i = 0; i < 4 && channel + i < end; i++) {
+      emit_quad(l, acc + 4 * i, channel + i, out);
+    }
   }
 }
 
@@ -131,12 +151,16 @@ DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
     uint32_t n = count - c < 4 ? count - c : 4;
     if (lanes == 1) {
       dqnn_dot_f32_1x4(l->rows, 4, kernel_h, l->row_taps, w, acc);
-      for (uint32_t i = 0; i < n; i++) l->totals[c + i] = acc[i];
+      for (uint32_t i = 0; i < n; i++) {
+        l->totals[c + i] = acc[i];
+      }
       continue;
     }
     dqnn_dot_f32_4x4(l->rows, kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < n; i++) {
-      for (uint32_t p = 0; p < 4; p++) l->totals[p * count + c + i] = acc[4 * i + p];
+      for (uint32_t p = 0; p < 4; p++) {
+        l->totals[p * count + c + i] = acc[4 * i + p];
+      }
     }
   }
 }
@@ -148,10 +172,14 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
     return;
   }
   sum_totals(l, lanes);
-  for (uint32_t i = 0; i < n; i++) emit(l, l->totals + i * l->shape.out_group, first + i);
+  for (uint32_t i = 0; i < n; i++) {
+    emit(l, l->totals + i * l->shape.out_group, first + i);
+  }
 }
 
-static float larger(float a, float b) { return a < b ? b : a; }
+static float larger(float a, float b) {
+  return a < b ? b : a;
+}
 
 /* Cells of a pooling window come in order, so the maximum is taken in the order of SPEC.md 3.1. */
 static void quad_maximum(void *state, int first) {
@@ -183,7 +211,9 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->call = call;
   dqnn_read_geometry(call, g);
   l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = in->dtype == DQNN_S1 ? (g->channels + 31u) / 32u * 4u : in->dtype == DQNN_S8 ? g->channels : 4 * g->channels;
+  l->pixel_bytes = in->dtype == DQNN_S1   ? (g->channels + 31u) / 32u * 4u
+                   : in->dtype == DQNN_S8 ? g->channels
+                                          : 4 * g->channels;
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->outside = in->dtype == DQNN_S8 ? p->pad_value - (float)in->zero_point : p->pad_value;
@@ -192,7 +222,9 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->rows = (const float **)call->scratch;
   l->totals = (float *)call->scratch + 8 * (uint32_t)g->kernel_h;
   l->copies = l->totals + 4 * g->out_group;
-  if (call->out_def->dtype != DQNN_S1) dqnn_read_epilogue(call, 1, &l->epilogue);
+  if (call->out_def->dtype != DQNN_S1) {
+    dqnn_read_epilogue(call, 1, &l->epilogue);
+  }
 }
 
 static void run(const dqnn_call *call) {
@@ -207,12 +239,30 @@ static void run(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_conv_f32_f32_s1_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_f32_f32_s8_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_f32_f32_f32_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s8_f32_s1_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s8_f32_s8_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s8_f32_f32_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_f32_s1_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_f32_s8_portable(const dqnn_call *call) { run(call); }
-void dqnn_run_conv_s1_f32_f32_portable(const dqnn_call *call) { run(call); }
+void dqnn_run_conv_f32_f32_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_f32_f32_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_f32_f32_f32_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_f32_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_f32_portable(const dqnn_call *call) {
+  run(call);
+}

@@ -42,8 +42,9 @@ typedef struct {
 
 /* Pairs of `count` (rounded down to even) halfwords into one lane of the columns. */
 static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = count >> 1; i; i--, from += 2, column += lanes)
+  for (uint32_t i = count >> 1; i; i--, from += 2, column += lanes) {
     memcpy(column, from, 4);
+  }
 }
 
 /* The same from s8 cells in memory; returns where the column goes on. */
@@ -55,15 +56,17 @@ DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, u
     column[0] = pairs[0];
     column[lanes] = pairs[1];
   }
-  if (count < 2)
+  if (count < 2) {
     return column;
+  }
   *column = dqnn_pair(from[0] + dqnn_half(add, 0), from[1] + dqnn_half(add, 0));
   return column + lanes;
 }
 
 DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t count, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = count >> 1; i; i--, column += lanes)
+  for (uint32_t i = count >> 1; i; i--, column += lanes) {
     *column = pair;
+  }
   return column;
 }
 
@@ -73,8 +76,9 @@ static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
   uint32_t count = l->shape.in_group;
   if (!l->binary) {
     const int8_t *from = (const int8_t *)cell + l->first_channel;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
       to[i] = (int16_t)(from[i] - l->zero_point);
+    }
     return;
   }
   for (uint32_t i = 0; i < count; i++) {
@@ -85,8 +89,9 @@ static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
 }
 
 static void fill(int16_t *to, uint32_t count, int32_t value) {
-  for (; count; count--)
+  for (; count; count--) {
     *to++ = (int16_t)value;
+  }
 }
 
 /* One kernel row of a window, tap by tap: groups, dilation, s1, borders of maps with an odd number of channels. */
@@ -119,8 +124,9 @@ static void read_run(const layer *l, int32_t y, int32_t x) {
   int32_t zero_point = l->zero_point;
   const int8_t *run = (const int8_t *)l->image + (y * g->width + x) * (int32_t)g->channels;
   fill(to, first, l->outside);
-  for (uint32_t i = first; i < end; i++)
+  for (uint32_t i = first; i < end; i++) {
     to[i] = (int16_t)(run[i] - zero_point);
+  }
   fill(to + end, l->row_taps - end, l->outside);
 }
 
@@ -156,8 +162,9 @@ DQNN_INLINE void gather_rows(const layer *l, dqnn_origin at, uint32_t lane, int3
   const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
   for (int32_t ky = 0; ky < kernel_h; ky++, run += pitch) {
     column = put_s8(run, taps, l->offset, column, lanes);
-    if (taps & 1u)
+    if (taps & 1u) {
       put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
+    }
   }
 }
 
@@ -209,16 +216,18 @@ static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
       read_row(l, at.y, at.x);
     }
     put_pairs(l->row, taps, column, lanes);
-    if (taps & 1u)
+    if (taps & 1u) {
       put_odd(odd, ky, lanes, l->row[taps - 1]);
+    }
   }
 }
 
 static int32_t column_sum(const layer *l, uint32_t lane) {
   int32_t sum = 0;
   const uint32_t *column = l->columns + lane;
-  for (uint32_t i = 0; i < l->pairs; i++, column += l->lanes)
+  for (uint32_t i = 0; i < l->pairs; i++, column += l->lanes) {
     sum += dqnn_half(*column, 0) + dqnn_half(*column, 1);
+  }
   return sum;
 }
 
@@ -226,14 +235,16 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 /* With half weights a weight w stands for w + 1/2 and sums count halves. */
 static void double_sums(const layer *l, int32_t acc[8]) {
-  for (uint32_t i = 0; i < 8; i++)
+  for (uint32_t i = 0; i < 8; i++) {
     acc[i] = 2 * acc[i] + l->sums[i & 3u];
+  }
 }
 
 static void dot_8(const layer *l, const uint32_t *w, int32_t acc[8]) {
   dqnn_dot_4x2(w, l->columns, l->pairs, acc);
-  if (l->half_weights)
+  if (l->half_weights) {
     double_sums(l, acc);
+  }
 }
 
 /* The same of a quick layer, with an integer rule and no branches. Clamps to int8 only (see clamp_row). */
@@ -255,8 +266,9 @@ DQNN_INLINE void emit_quick(const layer *l, const int32_t acc[4], uint32_t chann
     }
     x[p] = dqnn_saturate_s8(x[p] + zero_point);
   }
-  for (uint32_t p = 0; p < 4; p++)
+  for (uint32_t p = 0; p < 4; p++) {
     out[p][channel] = (int8_t)x[p];
+  }
 }
 
 /* s8 values of one channel of four pixels. Integer rules clamp at once, the affine rule to int8 only (see clamp_row).
@@ -296,8 +308,9 @@ static void clamp_row(const layer *l, int8_t *out, uint32_t count) {
     word = dqnn_clamp_bytes(word, low, high);
     memcpy(out, &word, 4);
   }
-  for (; count; count--, out++)
+  for (; count; count--, out++) {
     *out = (int8_t)dqnn_clamp_int(*out, least, most);
+  }
 }
 
 /* Whole channel pairs of four pixels, no half weights; returns how many channels. */
@@ -306,10 +319,12 @@ static uint32_t sum_pairs_s8(const layer *l, int8_t *const out[4]) {
   uint32_t channel = l->first_output, count = l->shape.out_group & ~1u;
   dqnn_pairs_plan plan = {l->weights, l->columns, e->scale + channel, e->offset + channel, {NULL, NULL, NULL, NULL},
                           l->pairs,   count,      e->zero_point};
-  for (uint32_t p = 0; p < 4; p++)
+  for (uint32_t p = 0; p < 4; p++) {
     plan.out[p] = out[p] + channel;
-  if (count)
+  }
+  if (count) {
     dqnn_pairs_affine(&plan);
+  }
   return count;
 }
 
@@ -318,19 +333,23 @@ DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
   uint32_t count = l->shape.out_group, outputs = l->shape.outputs, done = 0;
   int8_t *out[4];
   int32_t acc[8];
-  for (uint32_t p = 0; p < 4; p++)
+  for (uint32_t p = 0; p < 4; p++) {
     out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
-  if (l->affine_s8 && !l->half_weights)
+  }
+  if (l->affine_s8 && !l->half_weights) {
     done = sum_pairs_s8(l, out);
+  }
   const uint32_t *w = l->weights + (done >> 1) * l->pairs;
   for (uint32_t channel = l->first_output + done; done < count; done += 2, channel += 2, w += l->pairs) {
     dot_8(l, w, acc);
     emit_quad(l, acc, channel, out);
-    if (done + 1 < count)
+    if (done + 1 < count) {
       emit_quad(l, acc + 4, channel + 1, out);
+    }
   }
-  for (uint32_t p = 0; l->narrow && p < n; p++)
+  for (uint32_t p = 0; l->narrow && p < n; p++) {
     clamp_row(l, out[p] + l->first_output, count);
+  }
 }
 
 /* Up to 32 channels of four pixels as bits. */
@@ -340,13 +359,16 @@ DQNN_INLINE const uint32_t *sum_signs(const layer *l, const uint32_t *w, const i
   for (uint32_t c = 0; c < count; c += 2, w += l->pairs) {
     dot_8(l, w, acc);
     int32_t t = threshold[c];
-    for (uint32_t p = 0; p < 4; p++)
+    for (uint32_t p = 0; p < 4; p++) {
       bits[p] = dqnn_push_less(bits[p], acc[p], t);
-    if (c + 1 == count)
+    }
+    if (c + 1 == count) {
       break;
+    }
     t = threshold[c + 1];
-    for (uint32_t p = 0; p < 4; p++)
+    for (uint32_t p = 0; p < 4; p++) {
       bits[p] = dqnn_push_less(bits[p], acc[4 + p], t);
+    }
   }
   return w;
 }
@@ -363,8 +385,9 @@ DQNN_NOINLINE void sum_quad_s1(const layer *l, uint32_t first, uint32_t n) {
     count = end - channel < 32 ? end - channel : 32;
     w = sum_signs(l, w, thresholds + channel, count, bits);
     uint32_t flips = flip ? dqnn_read_bits(flip, channel, count) : 0;
-    for (uint32_t p = 0; p < n; p++)
+    for (uint32_t p = 0; p < n; p++) {
       dqnn_append_bits(row + p * words, channel, count, bits[p] >> ((32 - count) & 31u) ^ flips);
+    }
   }
 }
 
@@ -377,8 +400,9 @@ DQNN_NOINLINE void sum_quad(const layer *l) {
     dot_8(l, w, acc);
     for (uint32_t p = 0; p < 4; p++) {
       total[p * count] = acc[p];
-      if (c + 1 < count)
+      if (c + 1 < count) {
         total[p * count + 1] = acc[4 + p];
+      }
     }
   }
 }
@@ -393,8 +417,9 @@ static void quad_maximum(void *state, int first) {
     dot_8(l, w, acc);
     for (uint32_t i = 0; i < 2 && c + i < count; i++, total++) {
       int32_t most = first ? INT32_MIN : *total;
-      for (uint32_t p = 0; p < 4; p++)
+      for (uint32_t p = 0; p < 4; p++) {
         most = most < acc[4 * i + p] ? acc[4 * i + p] : most;
+      }
       *total = most;
     }
   }
@@ -407,8 +432,9 @@ DQNN_NOINLINE void sum_one(const layer *l) {
   int32_t acc[4];
   for (uint32_t c = 0; c < count; c += 4, w += 2 * l->pairs) {
     dqnn_dot_1x4(w, c + 2 < count ? w + l->pairs : w, l->columns, l->pairs, acc);
-    for (uint32_t i = 0; i < 4 && c + i < count; i++)
+    for (uint32_t i = 0; i < 4 && c + i < count; i++) {
       l->totals[c + i] = l->half_weights ? 2 * acc[i] + l->sums[0] : acc[i];
+    }
   }
 }
 
@@ -431,8 +457,9 @@ static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
 static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
   layer *l = (layer *)state;
   gather(l, at, lane);
-  if (l->half_weights)
+  if (l->half_weights) {
     l->sums[lane] = column_sum(l, lane);
+  }
 }
 
 static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
@@ -450,8 +477,9 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   } else {
     sum_one(l);
   }
-  for (uint32_t i = 0; i < n; i++)
+  for (uint32_t i = 0; i < n; i++) {
     emit(l, l->totals + i * l->shape.out_group, first + i);
+  }
 }
 
 static void quad_emit(void *state, uint32_t pixel) {
@@ -464,12 +492,14 @@ static int is_quick(const layer *l) {
   const dqnn_epilogue *e = &l->epilogue;
   const int32_t most_bias = 1 << 28;
   int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
-  if (l->call->out_def->dtype != DQNN_S8 || l->affine_s8 || l->pairs > 2048)
+  if (l->call->out_def->dtype != DQNN_S8 || l->affine_s8 || l->pairs > 2048) {
     return 0;
+  }
   for (uint32_t c = 0; c < l->shape.outputs; c++) {
     int32_t right = fixed ? -e->shift[c] : e->shift[c];
-    if (right < 1 || right > 28 || e->bias[c] > most_bias || e->bias[c] < -most_bias)
+    if (right < 1 || right > 28 || e->bias[c] > most_bias || e->bias[c] < -most_bias) {
       return 0;
+    }
   }
   return 1;
 }
@@ -499,8 +529,9 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + 4 * l->pairs);
   l->row = (int16_t *)(l->totals + 4 * g->out_group);
-  if (call->out_def->dtype != DQNN_S1)
+  if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
+  }
   l->affine_s8 = call->out_def->dtype == DQNN_S8 && p->requant == DQNN_REQUANT_AFFINE;
   l->quick = (uint8_t)is_quick(l);
   l->narrow = (l->affine_s8 || l->quick) && (p->act_min > -128.0f || p->act_max < 127.0f);

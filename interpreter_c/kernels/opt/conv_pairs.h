@@ -4,8 +4,8 @@
 
 #include "kernel.h"
 
-/* Bytes for K = taps of a window per group, row_taps = kernel_w * channels of a group, outputs of a group: four interleaved columns of
- * pairs, totals of four pixels, one kernel row. */
+/* Bytes for K = taps of a window per group, row_taps = kernel_w * channels of a group, outputs of a group: four
+ * interleaved columns of pairs, totals of four pixels, one kernel row. */
 static inline uint64_t dqnn_conv_pairs_scratch(uint64_t taps, uint64_t row_taps, uint64_t outputs) {
   return 16 * ((taps + 1) / 2) + 16 * outputs + 2 * row_taps;
 }

@@ -1,9 +1,9 @@
 /* depthwise_s1_s1_{s1,s8,f32}: each of 32 channels in the bits of a word counts the taps where input and weight differ.
  *
- * s1 output: with N taps, z = 2 * differing + outside + preset (SPEC.md 3.4) is negative exactly where the bit is 0. A carry-save tree adds
- * the nine words of a 3x3 window, and since only the sign of z is wanted, the last addition needs only its carries. Taps outside a map
- * with pad value 0 differ nowhere; their number is added to the preset.
- * Other sizes and outputs count pairs of taps into planes one after the other.
+ * s1 output: with N taps, z = 2 * differing + outside + preset (SPEC.md 3.4) is negative exactly where the bit is 0. A
+ * carry-save tree adds the nine words of a 3x3 window, and since only the sign of z is wanted, the last addition needs
+ * only its carries. Taps outside a map with pad value 0 differ nowhere; their number is added to the preset. Other
+ * sizes and outputs count pairs of taps into planes one after the other.
  *
  * With a depth multiplier the bits of the input are spread first, each to its `multiplier` outputs. No scratch. */
 #include "kernels/opt/epilogue.h"
@@ -35,7 +35,9 @@ static dqnn_taps rows_at(const layer *l, int32_t y) {
 static window window_at(const layer *l, int32_t y, dqnn_taps rows, int32_t x) {
   const dqnn_geometry *s = &l->shape;
   window w = {y, x, rows, dqnn_taps_inside(x, s->kernel_w, s->dilation_w, s->width), 0};
-  if (l->pad_skips) w.outside = l->taps - (uint32_t)((w.rows.end - w.rows.first) * (w.columns.end - w.columns.first));
+  if (l->pad_skips) {
+    w.outside = l->taps - (uint32_t)((w.rows.end - w.rows.first) * (w.columns.end - w.columns.first));
+  }
   return w;
 }
 
@@ -57,14 +59,18 @@ DQNN_NOINLINE uint32_t spread_word(const layer *l, const uint32_t *pixel, uint32
 /* The input pixel under a tap; NULL outside the map. */
 DQNN_INLINE const uint32_t *cell_at(const layer *l, const window *w, int32_t ky, int32_t kx) {
   const dqnn_geometry *s = &l->shape;
-  if (ky < w->rows.first || ky >= w->rows.end || kx < w->columns.first || kx >= w->columns.end) return NULL;
+  if (ky < w->rows.first || ky >= w->rows.end || kx < w->columns.first || kx >= w->columns.end) {
+    return NULL;
+  }
   int32_t y = w->y + ky * s->dilation_h, x = w->x + kx * s->dilation_w;
   return l->image + (uint32_t)(y * s->width + x) * l->pixel_words;
 }
 
 /* Where the cell of a tap differs from its weight; nowhere if it does not count. */
 DQNN_INLINE uint32_t difference(const layer *l, const uint32_t *cell, uint32_t weight, uint32_t word) {
-  if (cell) return weight ^ (l->multiplier == 1 ? cell[word] : spread_word(l, cell, word));
+  if (cell) {
+    return weight ^ (l->multiplier == 1 ? cell[word] : spread_word(l, cell, word));
+  }
   return l->pad_skips ? 0 : weight ^ l->pad_word;
 }
 
@@ -92,10 +98,14 @@ static void count_taps(const layer *l, const window *w, uint32_t word, uint32_t 
         continue;
       }
       uint32_t carry = dqnn_full_add(&planes[first], waiting, differs);
-      for (uint32_t p = first + 1; carry; p++) carry = dqnn_half_add(&planes[p], carry);
+      for (uint32_t p = first + 1; carry; p++) {
+        carry = dqnn_half_add(&planes[p], carry);
+      }
     }
   }
-  for (uint32_t p = first, carry = have ? waiting : 0; carry; p++) carry = dqnn_half_add(&planes[p], carry);
+  for (uint32_t p = first, carry = have ? waiting : 0; carry; p++) {
+    carry = dqnn_half_add(&planes[p], carry);
+  }
 }
 
 /* ---- s1 output ---- */
@@ -104,7 +114,11 @@ static void count_taps(const layer *l, const window *w, uint32_t word, uint32_t 
 static void nine_inside(const layer *l, int32_t y, int32_t x, int32_t pixels, uint32_t *out) {
   const dqnn_geometry *s = &l->shape;
   const uint32_t pixel = 4 * l->pixel_words, map_row = (uint32_t)s->width * pixel;
-  dqnn_nine_plan plan = {l->weights, l->presets, (uint32_t)s->dilation_w * pixel, (uint32_t)s->dilation_h * map_row, pixel,
+  dqnn_nine_plan plan = {l->weights,
+                         l->presets,
+                         (uint32_t)s->dilation_w * pixel,
+                         (uint32_t)s->dilation_h * map_row,
+                         pixel,
                          (uint32_t)s->stride_w * pixel};
   dqnn_nine_signs(&plan, l->image + (uint32_t)(y * s->width + x) * l->pixel_words, out, (uint32_t)pixels);
 }
@@ -127,13 +141,17 @@ DQNN_INLINE void add_to_nine(uint32_t sum[NINE_PLANES], const uint32_t *planes, 
   sum[5] = planes[5] ^ (planes[4] & carry);
 }
 
-/* Differences at the taps inside, one word of the pixels; d + 3 * ky + kx for each. cell: that word of the first cell inside. */
-DQNN_INLINE void inside_differences(const layer *l, const window *w, const uint32_t *cell, const uint32_t *weight, uint32_t d[NINE]) {
+/* Differences at the taps inside, one word of the pixels; d + 3 * ky + kx for each. cell: that word of the first cell
+ * inside. */
+DQNN_INLINE void inside_differences(const layer *l, const window *w, const uint32_t *cell, const uint32_t *weight,
+                                    uint32_t d[NINE]) {
   uint32_t row_words = (uint32_t)(l->shape.dilation_h * l->shape.width) * l->pixel_words;
   uint32_t column_words = (uint32_t)l->shape.dilation_w * l->pixel_words;
   for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, cell += row_words) {
     const uint32_t *at = cell;
-    for (int32_t t = 3 * ky + w->columns.first; t < 3 * ky + w->columns.end; t++, at += column_words) d[t] = *at ^ weight[t];
+    for (int32_t t = 3 * ky + w->columns.first; t < 3 * ky + w->columns.end; t++, at += column_words) {
+      d[t] = *at ^ weight[t];
+    }
   }
 }
 
@@ -142,13 +160,18 @@ static void nine_anywhere(const layer *l, const window *w, uint32_t *out, uint32
   const dqnn_geometry *s = &l->shape;
   int32_t y = w->y + w->rows.first * s->dilation_h, x = w->x + w->columns.first * s->dilation_w;
   const uint32_t *cell = l->image;
-  if (w->rows.end > 0 && w->columns.end > 0) cell += (uint32_t)(y * s->width + x) * l->pixel_words;
+  if (w->rows.end > 0 && w->columns.end > 0) {
+    cell += (uint32_t)(y * s->width + x) * l->pixel_words;
+  }
   const uint32_t *weight = l->weights, *preset = l->presets;
   uint32_t d[NINE];
-  d[0] = d[1] = d[2] = d[3] = d[4] = d[5] = d[6] = d[7] = d[8] = 0; /* taps that do not count stay 0; no call of memset */
+  d[0] = d[1] = d[2] = d[3] = d[4] = d[5] = d[6] = d[7] = d[8] =
+      0; /* taps that do not count stay 0; no call of memset */
   for (uint32_t word = 0; word < l->out_words; word++, weight += NINE, preset += NINE_PLANES) {
     uint32_t sum[4], planes[NINE_PLANES];
-    for (uint32_t t = 0; !l->pad_skips && t < NINE; t++) d[t] = weight[t] ^ l->pad_word;
+    for (uint32_t t = 0; !l->pad_skips && t < NINE; t++) {
+      d[t] = weight[t] ^ l->pad_word;
+    }
     inside_differences(l, w, cell + word, weight, d);
     add_to_nine(planes, preset, w->outside);
     dqnn_sum_nine(d, sum);
@@ -160,14 +183,17 @@ static void any_size(const layer *l, const window *w, uint32_t *out, uint32_t ke
   const uint32_t *preset = l->presets;
   for (uint32_t word = 0; word < l->out_words; word++, preset += l->planes) {
     uint32_t planes[MOST_PLANES];
-    for (uint32_t p = l->planes; p < MOST_PLANES; p++) planes[p] = 0;
+    for (uint32_t p = l->planes; p < MOST_PLANES; p++) {
+      planes[p] = 0;
+    }
     add_scalar(planes, preset, l->planes, w->outside);
     count_taps(l, w, word, planes, 1);
     out[word] = ~planes[l->planes - 1] & (out[word] | keep);
   }
 }
 
-/* keep: 0 to combine with the earlier positions of a pooling window (all must be below their threshold), else all ones. */
+/* keep: 0 to combine with the earlier positions of a pooling window (all must be below their threshold), else all ones.
+ */
 static void signs(const layer *l, const window *w, uint32_t *out, uint32_t keep) {
   if (l->nine && l->multiplier == 1) {
     nine_anywhere(l, w, out, keep);
@@ -180,7 +206,9 @@ static void flip_row(const layer *l, uint32_t *out, int32_t pixels) {
   const uint32_t words = l->out_words;
   for (uint32_t word = 0; word < words; word++, out++) {
     uint32_t flip = l->flip[word], *end = out + (uint32_t)pixels * words;
-    for (uint32_t *at = out; flip && at < end; at += words) *at ^= flip;
+    for (uint32_t *at = out; flip && at < end; at += words) {
+      *at ^= flip;
+    }
   }
 }
 
@@ -193,7 +221,9 @@ static void run_row_s1(const layer *l, int32_t y, uint32_t *out) {
   for (int32_t ox = 0; ox < s->out_width; ox++, x += s->stride_w) {
     if (fast && x >= 0 && x <= last_x) {
       int32_t run = s->out_width - ox, more = (last_x - x) / s->stride_w; /* a division per row, not per pixel */
-      if (run > more + 1) run = more + 1;
+      if (run > more + 1) {
+        run = more + 1;
+      }
       nine_inside(l, y, x, run, out);
       out += (uint32_t)run * l->out_words;
       ox += run - 1;
@@ -231,7 +261,9 @@ static void run_image_s1(const layer *l, uint32_t *out) {
     } else {
       run_row_s1(l, y, out);
     }
-    if (l->flip) flip_row(l, out, s->pooled_width);
+    if (l->flip) {
+      flip_row(l, out, s->pooled_width);
+    }
     out += (uint32_t)s->pooled_width * l->out_words;
   }
 }
@@ -246,7 +278,9 @@ static void planes_to_acc(uint32_t *planes, uint32_t taps, int32_t acc[32]) {
   }
   for (uint32_t lane = 0; lane < 32; lane++) {
     uint32_t differing = 0;
-    for (uint32_t p = 0; p < MOST_PLANES; p++) differing |= (planes[p] >> lane & 1u) << p;
+    for (uint32_t p = 0; p < MOST_PLANES; p++) {
+      differing |= (planes[p] >> lane & 1u) << p;
+    }
     acc[lane] = (int32_t)(taps - 2 * differing);
   }
 }
@@ -262,7 +296,9 @@ static void accumulate_word(const layer *l, int32_t y, int32_t x, uint32_t word,
       count_taps(l, &w, word, planes, 0);
       planes_to_acc(planes, l->taps - w.outside, acc);
       for (uint32_t i = 0; i < 32; i++) {
-        if (!(py | px) || most[i] < acc[i]) most[i] = acc[i];
+        if (!(py | px) || most[i] < acc[i]) {
+          most[i] = acc[i];
+        }
       }
     }
   }
@@ -309,14 +345,18 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->nine = s->kernel_h == 3 && s->kernel_w == 3;
   l->pad_skips = p->pad_value == 0.0f;
   l->pad_word = p->pad_value < 0.0f ? ~0u : 0u;
-  for (l->planes = 1; (UINT64_C(1) << (l->planes - 1)) < 2 * (uint64_t)l->taps + 1;) l->planes++;
+  for (l->planes = 1; (UINT64_C(1) << (l->planes - 1)) < 2 * (uint64_t)l->taps + 1;) {
+    l->planes++;
+  }
 }
 
 void dqnn_run_depthwise_s1_s1_s1_portable(const dqnn_call *call) {
   layer l;
   set_up(&l, call);
   l.presets = (const uint32_t *)call->constants[1];
-  if (call->constant_count > 2) l.flip = (const uint32_t *)call->constants[2];
+  if (call->constant_count > 2) {
+    l.flip = (const uint32_t *)call->constants[2];
+  }
   run_image_s1(&l, (uint32_t *)call->out);
 }
 

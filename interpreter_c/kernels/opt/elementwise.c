@@ -1,8 +1,8 @@
 /* binary_{s1,s8,f32} and the affine_* kernels with a float on either side, 32 elements of a row at a time.
  *
- * A chunk of each input is read as floats, combined, and written by the rule of the output; types are looked at once per chunk, never per
- * element, and an address is computed once per row. A chunk is read whole before it is written, so that the output may take the place of
- * input 0 as plan allows. */
+ * A chunk of each input is read as floats, combined, and written by the rule of the output; types are looked at once
+ * per chunk, never per element, and an address is computed once per row. A chunk is read whole before it is written, so
+ * that the output may take the place of input 0 as plan allows. */
 #include "isa/isa.h"
 #include "kernels/map.h"
 #include "numerics.h"
@@ -15,9 +15,9 @@ typedef struct {
 
 /* How values go to the output: constants of one value or one per channel. */
 typedef struct {
-  const float *scale, *offset;   /* f32 and s8: NULL for 1 and 0 */
-  const float *threshold;        /* s1 */
-  const uint32_t *flip;          /* s1, NULL: none */
+  const float *scale, *offset; /* f32 and s8: NULL for 1 and 0 */
+  const float *threshold;      /* s1 */
+  const uint32_t *flip;        /* s1, NULL: none */
   float low, high;
   int32_t zero_point;
   uint32_t per_channel;
@@ -27,7 +27,8 @@ typedef struct {
 /* ---- reading ---- */
 
 /* `count` real numbers (raw: stored - zero_point, scale not applied) from element `first` of row `row` on. */
-static void read_chunk(const dqnn_tensor_def *def, const void *data, uint32_t row, uint32_t first, uint32_t count, float scale, chunk *to) {
+static void read_chunk(const dqnn_tensor_def *def, const void *data, uint32_t row, uint32_t first, uint32_t count,
+                       float scale, chunk *to) {
   uint32_t last = dqnn_last(def);
   if (def->dtype == DQNN_F32) {
     memcpy(to->value, (const float *)data + row * last + first, 4 * count);
@@ -35,17 +36,23 @@ static void read_chunk(const dqnn_tensor_def *def, const void *data, uint32_t ro
   }
   if (def->dtype == DQNN_S8) {
     const int8_t *from = (const int8_t *)data + row * last + first;
-    for (uint32_t i = 0; i < count; i++) to->value[i] = (float)(from[i] - def->zero_point) * scale;
+    for (uint32_t i = 0; i < count; i++) {
+      to->value[i] = (float)(from[i] - def->zero_point) * scale;
+    }
     return;
   }
   uint32_t bits = dqnn_read_bits((const uint32_t *)data + row * dqnn_words(last), first, count);
-  for (uint32_t i = 0; i < count; i++, bits >>= 1) to->value[i] = bits & 1u ? -1.0f : 1.0f;
+  for (uint32_t i = 0; i < count; i++, bits >>= 1) {
+    to->value[i] = bits & 1u ? -1.0f : 1.0f;
+  }
 }
 
 /* ---- writing ---- */
 
 static void scale_chunk(const rule *r, uint32_t first, uint32_t count, chunk *x) {
-  if (!r->scale) return;
+  if (!r->scale) {
+    return;
+  }
   const float *scale = r->scale + (r->per_channel ? first : 0), *offset = r->offset + (r->per_channel ? first : 0);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t c = r->per_channel ? i : 0;
@@ -56,12 +63,18 @@ static void scale_chunk(const rule *r, uint32_t first, uint32_t count, chunk *x)
 
 static uint32_t signs_of(const rule *r, uint32_t first, uint32_t count, const chunk *x) {
   uint32_t bits = 0;
-  for (uint32_t i = 0; i < count; i++) bits |= (uint32_t)(x->value[i] < r->threshold[r->per_channel ? first + i : 0]) << i;
-  if (!r->flip) return bits;
-  return bits ^ (r->per_channel ? dqnn_read_bits(r->flip, first, count) : (0u - (r->flip[0] & 1u)) & dqnn_low_bits(count));
+  for (uint32_t i = 0; i < count; i++) {
+    bits |= (uint32_t)(x->value[i] < r->threshold[r->per_channel ? first + i : 0]) << i;
+  }
+  if (!r->flip) {
+    return bits;
+  }
+  return bits ^
+         (r->per_channel ? dqnn_read_bits(r->flip, first, count) : (0u - (r->flip[0] & 1u)) & dqnn_low_bits(count));
 }
 
-static void write_chunk(const rule *r, const dqnn_tensor_def *def, void *data, uint32_t row, uint32_t first, uint32_t count, chunk *x) {
+static void write_chunk(const rule *r, const dqnn_tensor_def *def, void *data, uint32_t row, uint32_t first,
+                        uint32_t count, chunk *x) {
   uint32_t last = dqnn_last(def);
   if (r->type == DQNN_S1) {
     ((uint32_t *)data)[row * dqnn_words(last) + first / CHUNK] = signs_of(r, first, count, x);
@@ -85,7 +98,8 @@ static void write_chunk(const rule *r, const dqnn_tensor_def *def, void *data, u
 static rule make_rule(const dqnn_call *call, float act_min, float act_max, uint32_t per_channel) {
   const dqnn_tensor_def *out = call->out_def;
   float zero_point = out->dtype == DQNN_S8 ? (float)out->zero_point : 0.0f;
-  rule r = {NULL, NULL, NULL, NULL, act_min - zero_point, act_max - zero_point, out->zero_point, per_channel, out->dtype};
+  rule r = {NULL,        NULL,      NULL, NULL, act_min - zero_point, act_max - zero_point, out->zero_point,
+            per_channel, out->dtype};
   if (out->dtype == DQNN_S1) {
     r.threshold = (const float *)call->constants[0];
     r.flip = call->constant_count > 1 ? (const uint32_t *)call->constants[1] : NULL;
@@ -114,11 +128,21 @@ static void run_affine(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_affine_f32_s1_portable(const dqnn_call *call) { run_affine(call); }
-void dqnn_run_affine_f32_s8_portable(const dqnn_call *call) { run_affine(call); }
-void dqnn_run_affine_f32_f32_portable(const dqnn_call *call) { run_affine(call); }
-void dqnn_run_affine_s8_f32_portable(const dqnn_call *call) { run_affine(call); }
-void dqnn_run_affine_s1_f32_portable(const dqnn_call *call) { run_affine(call); }
+void dqnn_run_affine_f32_s1_portable(const dqnn_call *call) {
+  run_affine(call);
+}
+void dqnn_run_affine_f32_s8_portable(const dqnn_call *call) {
+  run_affine(call);
+}
+void dqnn_run_affine_f32_f32_portable(const dqnn_call *call) {
+  run_affine(call);
+}
+void dqnn_run_affine_s8_f32_portable(const dqnn_call *call) {
+  run_affine(call);
+}
+void dqnn_run_affine_s1_f32_portable(const dqnn_call *call) {
+  run_affine(call);
+}
 
 /* ---- binary ---- */
 
@@ -147,7 +171,9 @@ static void read_operand(const operand *o, uint32_t row, uint32_t first, uint32_
     return;
   }
   read_chunk(o->def, o->data, row, 0, 1, o->def->scale, to);
-  for (uint32_t i = 1; i < count; i++) to->value[i] = to->value[0];
+  for (uint32_t i = 1; i < count; i++) {
+    to->value[i] = to->value[0];
+  }
 }
 
 static void combine(uint8_t kind, uint32_t count, chunk *a, const chunk *b) {
@@ -155,24 +181,35 @@ static void combine(uint8_t kind, uint32_t count, chunk *a, const chunk *b) {
   const float *y = b->value;
   switch (kind) {
     case DQNN_ADD:
-      for (uint32_t i = 0; i < count; i++) x[i] += y[i];
+      for (uint32_t i = 0; i < count; i++) {
+        x[i] += y[i];
+      }
       break;
     case DQNN_SUB:
-      for (uint32_t i = 0; i < count; i++) x[i] -= y[i];
+      for (uint32_t i = 0; i < count; i++) {
+        x[i] -= y[i];
+      }
       break;
     case DQNN_MUL:
-      for (uint32_t i = 0; i < count; i++) x[i] *= y[i];
+      for (uint32_t i = 0; i < count; i++) {
+        x[i] *= y[i];
+      }
       break;
     case DQNN_MAXIMUM:
-      for (uint32_t i = 0; i < count; i++) x[i] = x[i] < y[i] ? y[i] : x[i];
+      for (uint32_t i = 0; i < count; i++) {
+        x[i] = x[i] < y[i] ? y[i] : x[i];
+      }
       break;
     default:
-      for (uint32_t i = 0; i < count; i++) x[i] = y[i] < x[i] ? y[i] : x[i];
+      for (uint32_t i = 0; i < count; i++) {
+        x[i] = y[i] < x[i] ? y[i] : x[i];
+      }
       break;
   }
 }
 
-static void run_row(const dqnn_call *call, const rule *r, const operand *a, const operand *b, uint32_t row, const uint32_t *at) {
+static void run_row(const dqnn_call *call, const rule *r, const operand *a, const operand *b, uint32_t row,
+                    const uint32_t *at) {
   uint32_t last = dqnn_last(call->out_def), row_a = 0, row_b = 0;
   chunk x, y;
   for (uint32_t k = 0; k + 1 < call->out_def->rank; k++) {
@@ -201,12 +238,20 @@ static void run_binary(const dqnn_call *call) {
   for (uint32_t row = 0; row < rows; row++) {
     run_row(call, &r, &a, &b, row, at);
     for (uint32_t k = call->out_def->rank - 1u; k-- > 0;) {
-      if (++at[k] < call->out_def->dims[k]) break;
+      if (++at[k] < call->out_def->dims[k]) {
+        break;
+      }
       at[k] = 0;
     }
   }
 }
 
-void dqnn_run_binary_s1_portable(const dqnn_call *call) { run_binary(call); }
-void dqnn_run_binary_s8_portable(const dqnn_call *call) { run_binary(call); }
-void dqnn_run_binary_f32_portable(const dqnn_call *call) { run_binary(call); }
+void dqnn_run_binary_s1_portable(const dqnn_call *call) {
+  run_binary(call);
+}
+void dqnn_run_binary_s8_portable(const dqnn_call *call) {
+  run_binary(call);
+}
+void dqnn_run_binary_f32_portable(const dqnn_call *call) {
+  run_binary(call);
+}

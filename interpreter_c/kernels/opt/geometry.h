@@ -1,5 +1,5 @@
-/* The shape of a convolution as the fast kernels want it: plain numbers read once from the call, and which taps of a window lie inside
- * the map. plan() has checked everything, so nothing is checked here. */
+/* The shape of a convolution as the fast kernels want it: plain numbers read once from the call, and which taps of a
+ * window lie inside the map. plan() has checked everything, so nothing is checked here. */
 #ifndef DQNN_OPT_GEOMETRY_H
 #define DQNN_OPT_GEOMETRY_H
 
@@ -12,8 +12,8 @@ typedef struct {
   int32_t out_height, out_width; /* before pooling */
   int32_t pooled_width;
   int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, pool_h, pool_w;
-  uint32_t channels, outputs;             /* in all */
-  uint32_t groups, in_group, out_group;   /* channels and outputs of one group */
+  uint32_t channels, outputs;           /* in all */
+  uint32_t groups, in_group, out_group; /* channels and outputs of one group */
 } dqnn_geometry;
 
 DQNN_INLINE void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
@@ -41,7 +41,8 @@ DQNN_INLINE void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
   g->out_group = p->groups == 1 ? g->outputs : g->outputs / p->groups;
 }
 
-/* Taps first <= t < end of a window that begins at `at` lie inside 0..size-1; none: 0, 0. They are neighbours, whatever the dilation. */
+/* Taps first <= t < end of a window that begins at `at` lie inside 0..size-1; none: 0, 0. They are neighbours, whatever
+ * the dilation. */
 typedef struct {
   int32_t first, end;
 } dqnn_taps;
@@ -49,12 +50,17 @@ typedef struct {
 DQNN_INLINE dqnn_taps dqnn_taps_inside(int32_t at, int32_t taps, int32_t dilation, int32_t size) {
   dqnn_taps inside = {0, taps};
   int32_t last = at + (taps - 1) * dilation;
-  for (; inside.first < taps && at < 0; at += dilation) inside.first++;
-  for (; inside.end > inside.first && last >= size; last -= dilation) inside.end--;
-  if (inside.first >= inside.end) inside.first = inside.end = 0;
+  for (; inside.first < taps && at < 0; at += dilation)
+    inside.first++;
+  for (; inside.end > inside.first && last >= size; last -= dilation)
+    inside.end--;
+  if (inside.first >= inside.end)
+    inside.first = inside.end = 0;
   return inside;
 }
 
-DQNN_INLINE int dqnn_same_taps(dqnn_taps a, dqnn_taps b) { return a.first == b.first && a.end == b.end; }
+DQNN_INLINE int dqnn_same_taps(dqnn_taps a, dqnn_taps b) {
+  return a.first == b.first && a.end == b.end;
+}
 
 #endif

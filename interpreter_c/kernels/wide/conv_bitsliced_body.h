@@ -1,11 +1,14 @@
-/* conv_s1_s1_{s1,s8,f32} on a host with wide registers: LANES output pixels side by side, 32 output channels in the bits of each lane.
+/* conv_s1_s1_{s1,s8,f32} on a host with wide registers: LANES output pixels side by side, 32 output channels in the
+ * bits of each lane.
  *
- * The weights stay as they lie in the file: one word (row) holds input bit k of 32 outputs. A row meets LANES pixels at once as
- * row & mask[k], where lane i of mask[k] is all ones if bit k of pixel i is 1: 32 * LANES products in about seven operations. Carry-save
- * adders count the rows in bit planes, as kernels/opt/conv_bitsliced.c does for one pixel; the algebra and the presets are the same
- * (SPEC.md 3.4), always in the form that sums the ones, so time does not depend on the data.
+ * The weights stay as they lie in the file: one word (row) holds input bit k of 32 outputs. A row meets LANES pixels at
+ * once as row & mask[k], where lane i of mask[k] is all ones if bit k of pixel i is 1: 32 * LANES products in about
+ * seven operations. Carry-save adders count the rows in bit planes, as kernels/opt/conv_bitsliced.c does for one pixel;
+ * the algebra and the presets are the same (SPEC.md 3.4), always in the form that sums the ones, so time does not
+ * depend on the data.
  *
- * Masks of CHUNK rows are made once for PASS blocks of 32 outputs. Everything stands on the stack (about 40 KB): this is for hosts.
+ * Masks of CHUNK rows are made once for PASS blocks of 32 outputs. Everything stands on the stack (about 40 KB): this
+ * is for hosts.
  *
  * Included by a file per instruction set that defines LANES and NAME(x). */
 #include "isa/isa.h"
@@ -47,7 +50,9 @@ DQNN_INLINE vec full_add(vec *sum, vec a, vec b) {
   return carry;
 }
 
-DQNN_INLINE vec broadcast(uint32_t word) { return (vec){0} + word; }
+DQNN_INLINE vec broadcast(uint32_t word) {
+  return (vec){0} + word;
+}
 
 /* Adds STEP rows with weight 2. */
 DQNN_INLINE void add_step(vec *z, const uint32_t *w, const vec *mask, uint32_t planes) {
@@ -73,7 +78,8 @@ DQNN_INLINE void add_step(vec *z, const uint32_t *w, const vec *mask, uint32_t p
 static void add_rows(vec *counter, const uint32_t *w, const vec *mask, uint32_t count, uint32_t planes) {
   vec z[PLANES];
   memcpy(z, counter, sizeof z);
-  for (; count >= STEP; count -= STEP, w += STEP, mask += STEP) add_step(z, w, mask, planes);
+  for (; count >= STEP; count -= STEP, w += STEP, mask += STEP)
+    add_step(z, w, mask, planes);
   if (count) {
     uint32_t rest[STEP] = {0};
     memcpy(rest, w, 4 * count);
@@ -109,15 +115,18 @@ static vec read_cells(const layer *l, const windows *w, int32_t ky, int32_t kx, 
 }
 
 /* Masks of rows first_row .. first_row + count - 1 of kernel column kx. */
-static void make_masks(const layer *l, windows *w, uint32_t group, int32_t kx, uint32_t first_row, uint32_t count, vec *mask) {
+static void make_masks(const layer *l, windows *w, uint32_t group, int32_t kx, uint32_t first_row, uint32_t count,
+                       vec *mask) {
   uint32_t cells = l->shape.in_group;
   while (count) {
     uint32_t ky = first_row / cells, channel = first_row % cells, n = cells - channel;
     n = n < 32 ? n : 32;
     n = n < count ? n : count;
     vec words = read_cells(l, w, (int32_t)ky, kx, group * cells + channel, n);
-    for (uint32_t b = 0; b < n; b++) *mask++ = (vec)((signed_vec)(words << (31 - b)) >> 31);
-    for (unsigned i = 0; i < LANES; i++) w->ones[i] += (uint32_t)__builtin_popcount(words[i]);
+    for (uint32_t b = 0; b < n; b++)
+      *mask++ = (vec)((signed_vec)(words << (31 - b)) >> 31);
+    for (unsigned i = 0; i < LANES; i++)
+      w->ones[i] += (uint32_t)__builtin_popcount(words[i]);
     first_row += n;
     count -= n;
   }
@@ -126,25 +135,30 @@ static void make_masks(const layer *l, windows *w, uint32_t group, int32_t kx, u
 /* ---- one set of windows ---- */
 
 static void start_counters(const layer *l, const windows *w, uint32_t group, uint32_t block, vec *z) {
-  for (uint32_t p = 0; p < PLANES; p++) z[p] = (vec){0};
+  for (uint32_t p = 0; p < PLANES; p++)
+    z[p] = (vec){0};
   for (unsigned i = 0; i < LANES; i++) {
     const uint32_t *preset = l->presets + ((w->classes[i] * l->shape.groups + group) * l->blocks + block) * l->planes;
-    for (uint32_t p = 0; p < l->planes; p++) z[p][i] = preset[p];
+    for (uint32_t p = 0; p < l->planes; p++)
+      z[p][i] = preset[p];
   }
 }
 
 /* Counters of blocks first .. first + count - 1 (count <= PASS). */
-static void count_blocks(const layer *l, windows *w, uint32_t group, uint32_t first, uint32_t count, vec z[PASS][PLANES]) {
+static void count_blocks(const layer *l, windows *w, uint32_t group, uint32_t first, uint32_t count,
+                         vec z[PASS][PLANES]) {
   vec mask[CHUNK + STEP];
   uint32_t rows = l->column_rows, pitch = (uint32_t)l->shape.kernel_w * (rows + 1);
   const uint32_t *weights = l->weights + (group * l->blocks + first) * pitch;
   w->ones = (vec){0};
-  for (uint32_t b = 0; b < count; b++) start_counters(l, w, group, first + b, z[b]);
+  for (uint32_t b = 0; b < count; b++)
+    start_counters(l, w, group, first + b, z[b]);
   for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, weights += rows + 1) {
     for (uint32_t row = 0; row < rows; row += CHUNK) {
       uint32_t n = rows - row < CHUNK ? rows - row : CHUNK;
       make_masks(l, w, group, kx, row, n, mask);
-      for (uint32_t b = 0; b < count; b++) add_rows(z[b], weights + b * pitch + row, mask, n, l->planes);
+      for (uint32_t b = 0; b < count; b++)
+        add_rows(z[b], weights + b * pitch + row, mask, n, l->planes);
     }
   }
 }
@@ -153,7 +167,8 @@ static void count_blocks(const layer *l, windows *w, uint32_t group, uint32_t fi
 static void lane_accumulators(const layer *l, const windows *w, const vec *z, unsigned lane, int32_t acc[32]) {
   uint32_t planes[PLANES], plane = 0;
   for (uint32_t p = 0; p < PLANES; p++) {
-    if (p < l->planes) plane = z[p][lane];
+    if (p < l->planes)
+      plane = z[p][lane];
     planes[p] = plane; /* sign extended */
   }
   dqnn_planes_to_int(planes, (int32_t)w->inside[lane] - 2 * (int32_t)w->ones[lane], 2, acc);
@@ -171,7 +186,8 @@ static void keep_maxima(const layer *l, const windows *w, const vec *z, int firs
   int32_t acc[32];
   for (unsigned i = 0; i < LANES; i++) {
     lane_accumulators(l, w, z, i, acc);
-    for (uint32_t c = 0; c < 32; c++) most[i][c] = first || most[i][c] < acc[c] ? acc[c] : most[i][c];
+    for (uint32_t c = 0; c < 32; c++)
+      most[i][c] = first || most[i][c] < acc[c] ? acc[c] : most[i][c];
   }
 }
 
@@ -186,10 +202,12 @@ static void keep(const layer *l, const windows *w, vec z[PASS][PLANES], uint32_t
   }
 }
 
-static void emit(const layer *l, const pooled *in, uint32_t b, unsigned lane, uint32_t channel, uint32_t count, uint8_t *pixel) {
+static void emit(const layer *l, const pooled *in, uint32_t b, unsigned lane, uint32_t channel, uint32_t count,
+                 uint8_t *pixel) {
   if (l->call->out_def->dtype == DQNN_S1) {
     uint32_t sign = in->signs[b][lane] & dqnn_low_bits(count);
-    if (l->flip) sign ^= dqnn_read_bits(l->flip, channel, count);
+    if (l->flip)
+      sign ^= dqnn_read_bits(l->flip, channel, count);
     dqnn_append_bits((uint32_t *)(void *)pixel, channel, count, sign);
   } else if (l->call->out_def->dtype == DQNN_S8) {
     dqnn_emit_s8(&l->epilogue, in->most[b][lane], channel, count, (int8_t *)pixel + channel);
@@ -215,10 +233,12 @@ static void place_windows(const layer *l, windows *w, uint32_t first, uint32_t n
     w->x[i] = (int32_t)(pixel % width) * g->pool_w + cx;
     w->classes[i] = 0;
     w->inside[i] = (uint32_t)(g->kernel_h * g->kernel_w) * g->in_group;
-    if (!l->skips) continue;
+    if (!l->skips)
+      continue;
     dqnn_inside rows = dqnn_inside_of(&l->y, w->y[i]), columns = dqnn_inside_of(&l->x, w->x[i]);
     w->inside[i] = (uint32_t)((rows.end - rows.first) * (columns.end - columns.first)) * g->in_group;
-    w->classes[i] = border_class(&l->y, l->inner_y, w->y[i]) * l->column_classes + border_class(&l->x, l->inner_x, w->x[i]);
+    w->classes[i] =
+        border_class(&l->y, l->inner_y, w->y[i]) * l->column_classes + border_class(&l->x, l->inner_x, w->x[i]);
   }
 }
 
@@ -244,7 +264,8 @@ static void run_pass(const layer *l, uint32_t first_pixel, uint32_t n, uint32_t 
 static int32_t inner_class(const dqnn_axis *axis, int32_t outputs) {
   for (int32_t o = 0; o < outputs; o++) {
     dqnn_inside taps = dqnn_inside_of(axis, o);
-    if (taps.end - taps.first == axis->kernel) return dqnn_class_of(axis, o);
+    if (taps.end - taps.first == axis->kernel)
+      return dqnn_class_of(axis, o);
   }
   return -1;
 }
@@ -268,11 +289,13 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->blocks = dqnn_words(g->out_group);
   l->skips = p->pad_value == 0.0f; /* exactly -1, 0 or +1 */
   l->outside = p->pad_value < 0.0f ? ~0u : 0;
-  for (l->planes = 7; (1u << (l->planes - 1)) < l->column_rows * (uint32_t)g->kernel_w + 2;) l->planes++;
+  for (l->planes = 7; (1u << (l->planes - 1)) < l->column_rows * (uint32_t)g->kernel_w + 2;)
+    l->planes++;
   l->column_classes = l->skips ? (uint32_t)dqnn_class_of(&l->x, g->out_width - 1) + 1 : 1;
   l->inner_y = inner_class(&l->y, g->out_height);
   l->inner_x = inner_class(&l->x, g->out_width);
-  if (type != DQNN_S1) dqnn_read_epilogue(call, 2, &l->epilogue);
+  if (type != DQNN_S1)
+    dqnn_read_epilogue(call, 2, &l->epilogue);
 }
 
 static void run(const dqnn_call *call) {
@@ -291,6 +314,12 @@ static void run(const dqnn_call *call) {
   }
 }
 
-void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) { run(call); }
-void NAME(dqnn_run_conv_s1_s1_s8)(const dqnn_call *call) { run(call); }
-void NAME(dqnn_run_conv_s1_s1_f32)(const dqnn_call *call) { run(call); }
+void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) {
+  run(call);
+}
+void NAME(dqnn_run_conv_s1_s1_s8)(const dqnn_call *call) {
+  run(call);
+}
+void NAME(dqnn_run_conv_s1_s1_f32)(const dqnn_call *call) {
+  run(call);
+}
