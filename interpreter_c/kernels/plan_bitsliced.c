@@ -86,33 +86,33 @@ static int is_full(const layer *l, const border *b) {
 /* T of ones = T - S lies in [-1, n_in] (missing outputs: n_in), and zeros = -(T + S) - 1 in the class that they are
  * for. */
 static dqnn_check check_ones(const layer *l, const border *b, uint32_t block, const uint32_t *minus) {
-  uint32_t t[MOST_PLANES], number[MOST_PLANES], sum[MOST_PLANES];
+  uint32_t t[MOST_PLANES], number[MOST_PLANES];
   uint32_t inputs = (uint32_t)(b->y.end - b->y.first) * (uint32_t)(b->x.end - b->x.first) * l->v.group_in;
   add(l, t, b->presets, minus, 0);
-  fill(l, number, 1);
-  add(l, sum, t, number, 0);
-  DQNN_REQUIRE(negative_lanes(l, sum) == 0, preset_value);
   DQNN_REQUIRE(dqnn_lanes_hold(t, l->np, missing_of(l, block), inputs), preset_padding);
-  add(l, sum, t, minus, 0);
+  fill(l, number, 1);
+  add(l, number, number, t, 0);
+  DQNN_REQUIRE(negative_lanes(l, number) == 0, preset_value);
+  add(l, number, t, minus, 0);
+  const uint32_t *zeros = (const uint32_t *)l->call->constants[2] + (size_t)block * l->np;
+  for (uint32_t p = 0; is_full(l, b) && p < l->np; ++p) {
+    DQNN_REQUIRE(zeros[p] == ~number[p], preset_value);
+  }
   complement(l, t); /* -T - 1 */
   fill(l, number, inputs + 1);
   add(l, number, number, t, 0);
   DQNN_REQUIRE(negative_lanes(l, number) == 0, preset_value);
-  const uint32_t *zeros = (const uint32_t *)l->call->constants[2] + (size_t)block * l->np;
-  for (uint32_t p = 0; is_full(l, b) && p < l->np; ++p) {
-    DQNN_REQUIRE(zeros[p] == ~sum[p], preset_value);
-  }
   return DQNN_CHECK_none;
 }
 
 static dqnn_check check_block(const layer *l, border *b, uint32_t block) {
-  uint32_t minus[MOST_PLANES], sum[MOST_PLANES];
+  uint32_t minus[MOST_PLANES];
   count_minus(l, b, block, minus);
   if (l->thresholds) {
     DQNN_TRY(check_ones(l, b, block, minus));
   } else {
-    add(l, sum, b->presets, minus, 0);
-    DQNN_REQUIRE(dqnn_lanes_hold(sum, l->np, ~UINT32_C(0), 0), preset_value);
+    add(l, minus, minus, b->presets, 0);
+    DQNN_REQUIRE(dqnn_lanes_hold(minus, l->np, ~UINT32_C(0), 0), preset_value);
   }
   b->presets += l->np;
   return DQNN_CHECK_none;
@@ -198,8 +198,14 @@ static layer layer_of(const dqnn_call *call) {
   return l;
 }
 
-static dqnn_check check_constants(const dqnn_call *call) {
+/* Inlined, its planes would stay on the stack under the calls that follow. */
+#if defined(__GNUC__)
+__attribute__((noinline))
+#endif
+static dqnn_check
+check_constants(const dqnn_call *call) {
   layer l = layer_of(call);
+  DQNN_REQUIRE(dqnn_taps_of(&l.v) <= MOST_TAPS, accumulator);
   DQNN_TRY(check_sizes(&l));
   DQNN_TRY(check_padding(&l));
   DQNN_TRY(check_presets(&l));
@@ -214,9 +220,7 @@ static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_conv(call));
   DQNN_TRY(dqnn_check_groups(call));
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  dqnn_conv v = dqnn_conv_of(call, 0);
   DQNN_REQUIRE(p->up_h == 1 && p->up_w == 1, up);
-  DQNN_REQUIRE(dqnn_taps_of(&v) <= MOST_TAPS, accumulator);
   DQNN_TRY(check_constants(call));
   plan->scratch_bytes = dqnn_scratch_conv_bitsliced(call);
   DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
