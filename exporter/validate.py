@@ -120,6 +120,11 @@ class Validation:
 
         return as_text(self)
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
 
 def validate(
     model: str | os.PathLike[str] | bytes,
@@ -214,7 +219,8 @@ def _labels(labels: Any, interpreter: Interpreter, count: int) -> list[Labels | 
     infos = interpreter.outputs
     if labels is None:
         return [None] * len(infos)
-    listed = list(labels) if isinstance(labels, list | tuple) and np.ndim(labels[0]) > 0 else [labels]
+    several = isinstance(labels, list | tuple) and len(labels) > 0 and np.ndim(labels[0]) > 0
+    listed = list(labels) if several else [labels]
     if len(listed) > len(infos):
         raise ValidationInputError(f"{len(listed)} arrays of labels for {len(infos)} outputs")
     found: list[Labels | None] = []

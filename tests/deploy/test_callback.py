@@ -56,6 +56,17 @@ def test_history_has_what_the_device_would_do() -> None:
 
 
 @pytest.mark.tf
+def test_tf_keras_takes_it_too() -> None:
+    tf_keras = pytest.importorskip("tf_keras")
+    x, y = data()
+    model = tf_keras.Sequential([tf_keras.layers.Input((8,)), tf_keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    report = dqnn.callbacks.DeployReport((x, y), stream=None)
+    history = model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y), callbacks=[report]).history
+    assert history["dqnn_accuracy"] == pytest.approx(history["val_accuracy"])
+
+
+@pytest.mark.tf
 def test_every_and_the_last_epoch() -> None:
     x, y = data()
     model = binary_model()

@@ -83,6 +83,7 @@ def test_rows_and_confusion(larq: Path, digits: Path, samples: dict[str, Any]) -
     assert output.cross.l2r < 1e-6 and output.cross.acc == 1 and output.differing_classes == 0
     assert output.confusion.sum() == 40 and np.trace(output.confusion) == round(40 * output.c_labels.acc)
     assert "evaluator" in report.original and report.samples == 40
+    assert report._repr_html_().startswith("<pre>digits_larq")
     assert "100.00%" in str(report) and "labels \\ C model" in str(report)
 
 
@@ -235,6 +236,7 @@ def test_progress(larq: Path, digits: Path, samples: dict[str, Any]) -> None:
         ({"z": np.zeros((2, 28, 28, 1))}, None, "no array for input"),
         (np.array([["a"] * 784]), None, "not numbers"),
         (np.zeros((2, 28, 28, 1)), [1, 2, 3], "3 labels for 2"),
+        (np.zeros((2, 28, 28, 1)), [], "0 labels for 2"),
         (np.zeros((2, 28, 28, 1)), [1, 12], "expected classes 0 to 9"),
         (np.zeros((2, 28, 28, 1)), [np.zeros(2), np.zeros(2)], "2 arrays of labels for 1"),
     ],
@@ -335,3 +337,28 @@ def test_against_keras_itself(digits: Path, samples: dict[str, Any], file: str) 
     report = dqnn.validate(blob, digits / file, samples["x"][:8], original="keras", labels=samples["y"][:8])
     assert report.original.startswith("Keras 2.") or "tf_keras" in report.original
     assert report.outputs[0].cross.l2r < 1e-5
+
+
+@pytest.mark.tf
+def test_keras_runs_transposed_convolutions_and_several_ports(tmp_path: Path) -> None:
+    """QKeras' own layer needs a repair to load; outputs and inputs keep their order."""
+    import tensorflow as tf
+    from qkeras import QActivation, QConv2DTranspose, binary
+    from tensorflow.python.ops import array_ops
+
+    if not hasattr(array_ops, "stack"):
+        array_ops.stack = tf.stack
+    first, second = tf.keras.Input((4, 4, 2), name="first"), tf.keras.Input((4, 4, 2), name="second")
+    bits = QActivation("binary(alpha=1)")(tf.keras.layers.Subtract()([first, second]))
+    up = QConv2DTranspose(3, 2, strides=2, kernel_quantizer=binary(alpha=1), use_bias=False, name="up")(bits)
+    flat = tf.keras.layers.GlobalAveragePooling2D(name="flat")(up)
+    tf.keras.Model([first, second], [flat, up]).save(tmp_path / "m.h5")
+    blob = dqnn.export(tmp_path / "m.h5").blob
+    rng = np.random.default_rng(2)
+    inputs = {name: rng.normal(size=(5, 4, 4, 2)) for name in ("first", "second")}
+    report = dqnn.validate(blob, tmp_path / "m.h5", inputs, original="keras", per_layer=True)
+    assert report.original.startswith("Keras ")
+    assert all(output.cross.l2r < 1e-6 for output in report.outputs) and len(report.outputs) == 2
+    assert all(not layer.differs for layer in report.layers)
+    memory = dqnn.validate(blob, tf.keras.models.Model([first, second], [flat, up]), inputs)
+    assert memory.original == "Keras (the model in memory)" and memory.outputs[0].cross.l2r < 1e-6
