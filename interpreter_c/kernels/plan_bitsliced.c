@@ -89,10 +89,10 @@ static dqnn_check check_ones(const layer *l, const border *b, uint32_t block, co
   uint32_t t[MOST_PLANES], number[MOST_PLANES];
   uint32_t inputs = (uint32_t)(b->y.end - b->y.first) * (uint32_t)(b->x.end - b->x.first) * l->v.group_in;
   add(l, t, b->presets, minus, 0);
-  DQNN_REQUIRE(dqnn_lanes_hold(t, l->np, missing_of(l, block), inputs), preset_padding);
   fill(l, number, 1);
   add(l, number, number, t, 0);
   DQNN_REQUIRE(negative_lanes(l, number) == 0, preset_value);
+  DQNN_REQUIRE(dqnn_lanes_hold(t, l->np, missing_of(l, block), inputs), preset_padding);
   add(l, number, t, minus, 0);
   const uint32_t *zeros = (const uint32_t *)l->call->constants[2] + (size_t)block * l->np;
   for (uint32_t p = 0; is_full(l, b) && p < l->np; ++p) {
