@@ -33,6 +33,27 @@ static inline __attribute__((always_inline)) void dqnn_put_affine_s8(const int32
       : "memory", "s4", "s5", "s6", "s7");
 }
 
+/* Four neighbouring channels of one pixel, saturated to int8, as the bytes of a word. */
+static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale, const float *offset,
+                                                                       int32_t zero_point) {
+  uint32_t a, b, c, d;
+  __asm__ volatile(
+      "  vldmia %[acc], {s0-s3}\n vldmia %[scale], {s4-s7}\n vldmia %[offset], {s8-s11}\n"
+      "  vcvt.f32.s32 s0, s0\n vcvt.f32.s32 s1, s1\n vcvt.f32.s32 s2, s2\n vcvt.f32.s32 s3, s3\n"
+      "  vmul.f32 s0, s0, s4\n vmul.f32 s1, s1, s5\n vmul.f32 s2, s2, s6\n vmul.f32 s3, s3, s7\n"
+      "  vadd.f32 s0, s0, s8\n vadd.f32 s1, s1, s9\n vadd.f32 s2, s2, s10\n vadd.f32 s3, s3, s11\n"
+      "  vcvtr.s32.f32 s0, s0\n vcvtr.s32.f32 s1, s1\n vcvtr.s32.f32 s2, s2\n vcvtr.s32.f32 s3, s3\n"
+      "  vmov %[a], %[b], s0, s1\n vmov %[c], %[d], s2, s3\n"
+      "  qadd %[a], %[a], %[zero]\n qadd %[b], %[b], %[zero]\n qadd %[c], %[c], %[zero]\n qadd %[d], %[d], %[zero]\n"
+      "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
+      "  bfi %[a], %[b], #8, #8\n bfi %[c], %[d], #8, #8\n pkhbt %[a], %[a], %[c], lsl #16\n"
+      : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+      : [acc] "r"(acc), [scale] "r"(scale), [offset] "r"(offset), [zero] "r"(zero_point)
+      : "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
+  return a;
+}
+#define DQNN_HAVE_AFFINE_WORD
+
 #else
 
 static inline void dqnn_put_affine_s8(const int32_t acc[4], float scale, float offset, int32_t zero_point, int8_t *const out[4],

@@ -70,6 +70,19 @@ static inline __attribute__((always_inline)) void dqnn_dot_1x4(const uint32_t *w
   acc[3] = d;
 }
 
+/* acc[i] += (byte i of x + half of add) * byte i of w */
+#define DQNN_HAVE_MULTIPLY_BYTES
+static inline __attribute__((always_inline)) void dqnn_multiply_bytes(uint32_t x, uint32_t add, uint32_t w,
+                                                                      int32_t acc[4]) {
+  uint32_t even, odd, low = dqnn_dsp_sxtb16(w), high = dqnn_dsp_sxtb16_high(w);
+  __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(add), "r"(x));
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(add), "r"(x));
+  __asm__("smlabb %0, %1, %2, %0" : "+r"(acc[0]) : "r"(even), "r"(low));
+  __asm__("smlabb %0, %1, %2, %0" : "+r"(acc[1]) : "r"(odd), "r"(high));
+  __asm__("smlatt %0, %1, %2, %0" : "+r"(acc[2]) : "r"(even), "r"(low));
+  __asm__("smlatt %0, %1, %2, %0" : "+r"(acc[3]) : "r"(odd), "r"(high));
+}
+
 #if defined(__ARM_FP)
 /* One pair: 5 pipelined loads, 2 extensions, 8 multiply-accumulates: 17 cycles for 16 products on a Cortex-M4. All
  * encodings are 32 bits wide, 60 bytes in all, so that a first block of fewer than 16 pairs can be entered in the

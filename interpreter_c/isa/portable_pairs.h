@@ -54,4 +54,12 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
 }
 #endif
 
+/* acc[i] += (byte i of x + half of add) * byte i of w */
+#ifndef DQNN_HAVE_MULTIPLY_BYTES
+static inline void dqnn_multiply_bytes(uint32_t x, uint32_t add, uint32_t w, int32_t acc[4]) {
+  int32_t offset = dqnn_half(add, 0);
+  for (unsigned i = 0; i < 4; i++) acc[i] += (dqnn_byte(x, i) + offset) * dqnn_byte(w, i);
+}
+#endif
+
 #endif

@@ -1,0 +1,291 @@
+/* depthwise_{s8,s1}_s8_* and depthwise_s8_s1_*: integer sums of four neighbouring outputs at a time.
+ *
+ * Inputs and weights of four outputs are one word of bytes each: a tap costs two loads, four extensions to halfwords
+ * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
+ * where the pad value counts. Any size, stride, dilation and multiplier. No scratch. */
+#include "isa/depthwise_rows.h"
+#include "isa/pairs_affine.h"
+#include "kernels/opt/epilogue.h"
+#include "kernels/opt/geometry.h"
+
+enum { BLOCK = 4, CHUNK = 32 };
+
+typedef struct {
+  dqnn_geometry shape;
+  const dqnn_call *call;
+  const uint8_t *image, *weights;
+  uint32_t pixel_bytes, multiplier, taps;
+  uint32_t add;    /* minus the zero point of the input, in both halves */
+  int32_t outside; /* what a cell outside the map is, zero point removed */
+  uint8_t binary_input, binary_weights, half_weights;
+  uint8_t simple; /* s8 weights and inputs, an input channel for each output */
+  uint8_t affine; /* s8 output by the affine rule */
+  dqnn_epilogue epilogue;
+} layer;
+
+typedef struct {
+  int32_t y, x;
+  dqnn_taps rows, columns;
+  int outside; /* some taps are outside the map */
+} window;
+
+/* Four bits as bytes +1 and -1. */
+DQNN_INLINE uint32_t spread_signs(uint32_t bits) {
+  return ((bits & 15u) * 0x00204081u & 0x01010101u) * 0xfeu ^ 0x01010101u;
+}
+
+/* The inputs of outputs o to o + n - 1. simple: four, each with an input channel of its own. */
+DQNN_INLINE uint32_t input_word(const layer *l, const uint8_t *cell, uint32_t o, uint32_t n, int simple) {
+  uint32_t word = 0;
+  if (simple) {
+    memcpy(&word, cell + (l->binary_input ? 4 * (o >> 5) : o), 4);
+    return l->binary_input ? spread_signs(word >> (o & 31u)) : word;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t channel = (o + i) / l->multiplier, byte = cell[l->binary_input ? channel >> 3 : channel];
+    if (l->binary_input)
+      byte = byte >> (channel & 7u) & 1u ? 0xffu : 1u;
+    word |= byte << 8 * i;
+  }
+  return word;
+}
+
+/* The weights of a tap for outputs o to o + n - 1. */
+DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint32_t n) {
+  uint32_t word = 0;
+  if (l->binary_weights) {
+    memcpy(&word, l->weights + 4 * ((o >> 5) * l->taps + tap), 4);
+    return spread_signs(word >> (o & 31u));
+  }
+  const uint8_t *from = l->weights + tap * l->shape.outputs + o;
+  if (n == BLOCK) {
+    memcpy(&word, from, 4);
+    return word;
+  }
+  for (uint32_t i = 0; i < n; i++)
+    word |= (uint32_t)from[i] << 8 * i;
+  return word;
+}
+
+/* Taps inside the map; unit: with all weights 1. */
+DQNN_INLINE void add_inside(const layer *l, const window *w, uint32_t o, uint32_t n, int simple, int unit,
+                            int32_t acc[BLOCK]) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
+  const uint8_t *row = l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes;
+  uint32_t down = (uint32_t)(g->dilation_h * g->width) * l->pixel_bytes,
+           right = (uint32_t)g->dilation_w * l->pixel_bytes, add = l->add;
+  int32_t sum[BLOCK] = {acc[0], acc[1], acc[2], acc[3]};
+  for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += down) {
+    const uint8_t *cell = row;
+    uint32_t tap = (uint32_t)(ky * g->kernel_w + w->columns.first);
+    for (int32_t kx = w->columns.first; kx < w->columns.end; kx++, cell += right, tap++) {
+      uint32_t weights = unit ? 0x01010101u : weight_word(l, tap, o, n);
+      dqnn_multiply_bytes(input_word(l, cell, o, n, simple), add, weights, sum);
+    }
+  }
+  for (uint32_t i = 0; i < BLOCK; i++)
+    acc[i] = sum[i];
+}
+
+/* Taps outside the map. */
+static void add_outside(const layer *l, const window *w, uint32_t o, uint32_t n, int unit, int32_t acc[BLOCK]) {
+  uint32_t pair = dqnn_pair(l->outside, l->outside), tap = 0;
+  for (int32_t ky = 0; ky < l->shape.kernel_h; ky++) {
+    for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, tap++) {
+      int inside = ky >= w->rows.first && ky < w->rows.end && kx >= w->columns.first && kx < w->columns.end;
+      if (!inside)
+        dqnn_multiply_bytes(0, pair, unit ? 0x01010101u : weight_word(l, tap, o, n), acc);
+    }
+  }
+}
+
+/* The usual case: s8 weights and inputs, all whole blocks of four channels of a run at once. */
+DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, uint32_t blocks, int32_t *acc) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
+  uint32_t right = (uint32_t)g->dilation_w * l->pixel_bytes,
+           tap = (uint32_t)(w->rows.first * g->kernel_w + w->columns.first);
+  dqnn_depthwise_plan plan = {l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes + first,
+                              l->weights + tap * g->outputs + first,
+                              right,
+                              g->outputs,
+                              (uint32_t)(g->dilation_h * g->width) * l->pixel_bytes,
+                              (uint32_t)g->kernel_w * g->outputs,
+                              (uint32_t)(w->rows.end - w->rows.first),
+                              (uint32_t)(w->columns.end - w->columns.first),
+                              blocks,
+                              l->add,
+                              acc};
+  if (plan.rows && plan.columns) {
+    dqnn_depthwise_rows(&plan);
+  } else {
+    for (uint32_t i = 0; i < BLOCK * blocks; i++)
+      acc[i] = 0;
+  }
+}
+
+DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
+  if (n == BLOCK && l->multiplier == 1) {
+    add_inside(l, w, o, n, 1, 0, acc);
+  } else {
+    add_inside(l, w, o, n, 0, 0, acc);
+  }
+}
+
+/* With half weights a weight w stands for w + 1/2 and sums count halves. */
+static void add_halves(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
+  int32_t sum[BLOCK] = {0, 0, 0, 0};
+  add_inside(l, w, o, n, 0, 1, sum);
+  if (l->outside && w->outside)
+    add_outside(l, w, o, n, 1, sum);
+  for (uint32_t i = 0; i < n; i++)
+    acc[i] = 2 * acc[i] + sum[i];
+}
+
+static void finish_block(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
+  if (l->outside && w->outside)
+    add_outside(l, w, o, n, 0, acc);
+  if (l->half_weights)
+    add_halves(l, w, o, n, acc);
+}
+
+/* Sums of outputs first to first + n - 1. */
+static void sum_window(const layer *l, const window *w, uint32_t first, uint32_t n, int32_t acc[CHUNK]) {
+  uint32_t done = l->simple ? n & ~3u : 0;
+  if (done)
+    sum_blocks(l, w, first, done / BLOCK, acc);
+  for (uint32_t i = done; i < n; i += BLOCK) {
+    uint32_t count = n - i < BLOCK ? n - i : BLOCK;
+    int32_t *to = acc + i;
+    to[0] = to[1] = to[2] = to[3] = 0;
+    sum_any(l, w, first + i, count, to);
+  }
+  if (!l->half_weights && !(l->outside && w->outside))
+    return;
+  for (uint32_t i = 0; i < n; i += BLOCK)
+    finish_block(l, w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
+}
+
+static window window_at(const dqnn_geometry *g, int32_t y, int32_t x) {
+  window w = {y, x, dqnn_taps_inside(y, g->kernel_h, g->dilation_h, g->height),
+              dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width), 0};
+  w.outside = w.rows.end - w.rows.first < g->kernel_h || w.columns.end - w.columns.first < g->kernel_w;
+  return w;
+}
+
+/* Outputs first to first + n - 1 (at most CHUNK): the maxima over the pooling window that begins at y, x. */
+static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint32_t n, int32_t total[CHUNK]) {
+  const dqnn_geometry *g = &l->shape;
+  window w = window_at(g, y, x);
+  sum_window(l, &w, first, n, total);
+  for (int32_t py = 0; py < g->pool_h; py++) {
+    for (int32_t px = py ? 0 : 1; px < g->pool_w; px++) {
+      int32_t acc[CHUNK];
+      w = window_at(g, y + py * g->stride_h, x + px * g->stride_w);
+      sum_window(l, &w, first, n, acc);
+      for (uint32_t i = 0; i < n; i++)
+        total[i] = total[i] < acc[i] ? acc[i] : total[i];
+    }
+  }
+}
+
+static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+#if defined(DQNN_HAVE_AFFINE_WORD)
+  if (l->affine) {
+    const float *scale = l->epilogue.scale + channel, *offset = l->epilogue.offset + channel;
+    const int32_t zero_point = l->epilogue.zero_point;
+    const uint32_t least = ((uint32_t)(l->epilogue.least + zero_point) & 0xffu) * 0x01010101u;
+    const uint32_t most = ((uint32_t)(l->epilogue.most + zero_point) & 0xffu) * 0x01010101u;
+    for (; count >= 4; count -= 4, acc += 4, scale += 4, offset += 4, out += 4, channel += 4) {
+      uint32_t word = dqnn_clamp_bytes(dqnn_affine_word(acc, scale, offset, zero_point), least, most);
+      memcpy(out, &word, 4);
+    }
+  }
+#endif
+  if (count)
+    dqnn_emit_s8(&l->epilogue, acc, channel, count, out);
+}
+
+static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
+  const dqnn_call *call = l->call;
+  uint32_t outputs = l->shape.outputs, n;
+  int32_t total[CHUNK];
+  for (uint32_t first = 0; first < outputs; first += n) {
+    n = outputs - first < CHUNK ? outputs - first : CHUNK;
+    sum_chunk(l, y, x, first, n, total);
+    if (call->out_def->dtype == DQNN_S1) {
+      const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+      dqnn_emit_s1((const int32_t *)call->constants[1], flip, total, first, n,
+                   (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5));
+    } else if (call->out_def->dtype == DQNN_S8) {
+      emit_s8(l, total, first, n, (int8_t *)call->out + pixel * outputs + first);
+    } else {
+      dqnn_emit_f32(&l->epilogue, total, first, n, (float *)call->out + pixel * outputs + first);
+    }
+  }
+}
+
+static void set_up(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const dqnn_tensor_def *in = call->in_def[0];
+  dqnn_geometry *g = &l->shape;
+  dqnn_read_geometry(call, g);
+  l->call = call;
+  l->image = (const uint8_t *)call->in[0];
+  l->weights = (const uint8_t *)call->constants[0];
+  l->binary_input = in->dtype == DQNN_S1;
+  l->taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  l->half_weights = p->half_weights;
+  l->affine = p->requant == DQNN_REQUANT_AFFINE;
+  l->multiplier = p->multiplier;
+  l->pixel_bytes = l->binary_input ? (g->channels + 31u) / 32u * 4u : g->channels;
+  int32_t zero_point = l->binary_input ? 0 : in->zero_point;
+  l->add = dqnn_pair(-zero_point, -zero_point);
+  l->outside = (int32_t)p->pad_value - zero_point;
+  if (call->out_def->dtype != DQNN_S1)
+    dqnn_read_epilogue(call, 1, &l->epilogue);
+}
+
+static void run(const dqnn_call *call, uint8_t binary_weights) {
+  layer l;
+  set_up(call, &l);
+  l.binary_weights = binary_weights;
+  l.simple = !binary_weights && !l.binary_input && l.multiplier == 1;
+  const dqnn_geometry *g = &l.shape;
+  uint32_t pixel = 0;
+  int32_t y = -g->pad_top;
+  for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h, y += g->pool_h * g->stride_h) {
+    int32_t x = -g->pad_left;
+    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w)
+      run_pixel(&l, y, x, pixel++);
+  }
+}
+
+void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s8_s8_s8_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s8_s8_f32_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s1_s8_s1_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s1_s8_s8_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s1_s8_f32_portable(const dqnn_call *call) {
+  run(call, 0);
+}
+void dqnn_run_depthwise_s8_s1_s1_portable(const dqnn_call *call) {
+  run(call, 1);
+}
+void dqnn_run_depthwise_s8_s1_s8_portable(const dqnn_call *call) {
+  run(call, 1);
+}
+void dqnn_run_depthwise_s8_s1_f32_portable(const dqnn_call *call) {
+  run(call, 1);
+}
