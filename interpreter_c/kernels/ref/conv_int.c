@@ -1,22 +1,31 @@
 /* Convolutions with integer accumulators, horizontal s1 x s1 among them: inputs and weights of s1 or s8. */
 #include "conv.h"
 
-static inline int32_t sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
+/* One tap over all channels of the group; outside the map the pad value stands for each of them. */
+static inline int32_t tap_sum(const ref_conv *c, ref_weight at, int inside, uint32_t cell, uint8_t input,
+                              ref_layout layout) {
   const dqnn_conv *v = &c->conv;
-  uint32_t first = o / v->group_out * v->group_in, cell;
+  uint32_t first = at.o / v->group_out * v->group_in;
   int half = v->params->half_weights;
   int32_t pad = ref_int_pad(c, input), acc = 0;
+  for (; at.i < v->group_in; ++at.i) {
+    int32_t w = ref_int_weight(&at, layout);
+    int32_t x = inside ? ref_int_input(c, input, cell, first + at.i) : pad;
+    acc += x * (half ? 2 * w + 1 : w);
+  }
+  return acc;
+}
+
+static inline int32_t sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
+  const dqnn_conv *v = &c->conv;
+  uint32_t cell;
+  int32_t acc = 0;
   for (int32_t ky = 0; ky < v->y.kernel; ++ky) {
     for (int32_t kx = 0; kx < v->x.kernel; ++kx) {
       dqnn_place place = ref_tap(c, oy, ox, ky, kx, &cell);
-      if (place == DQNN_HOLE || (place == DQNN_OUTSIDE && !c->outside_counts)) {
-        continue;
-      }
-      for (uint32_t i = 0; i < v->group_in; ++i) {
-        ref_weight at = {v, c->weights, o, (uint32_t)ky, (uint32_t)kx, i};
-        int32_t w = ref_int_weight(&at, layout);
-        int32_t x = place == DQNN_INSIDE ? ref_int_input(c, input, cell, first + i) : pad;
-        acc += x * (half ? 2 * w + 1 : w);
+      if (place == DQNN_INSIDE || (place == DQNN_OUTSIDE && c->outside_counts)) {
+        ref_weight at = {v, c->weights, o, (uint32_t)ky, (uint32_t)kx, 0};
+        acc += tap_sum(c, at, place == DQNN_INSIDE, cell, input, layout);
       }
     }
   }
