@@ -178,6 +178,11 @@ def _binary(h: int, c: int, o: int, k: int = 1, output: Kind = "s1") -> Layer:
     return Layer("s1", "s1", output, h, h, c, o, (k, k))
 
 
+def _bytes(h: int, c: int, o: int, k: int = 1) -> Layer:
+    return Layer("s8", "s8", "s8", h, h, c, o, (k, k), zero_point=5, pad_value=5.0)
+
+
+CMSIS = "1.87-1.89 instructions (CMSIS-NN)"
 CBIN = "1.0-1.25 (CBin-NN, repaired)"
 S1_3X3 = _same(_binary(16, 64, 64, 3))
 FIRST = Layer("f32", "s1", "s1", 28, 28, 1, 32, (3, 3), pool=(2, 2))
@@ -215,6 +220,13 @@ GRID: tuple[Row, ...] = (
         0.70,
         "1.2 (as s8 x s8)",
     ),
+    Row("s8 conv 3x3 16x16x32->32 same", _same(_bytes(16, 32, 32, 3)), 1.35, CMSIS),
+    Row("s8 conv 1x1 8x8x64->64", _bytes(8, 64, 64), 1.45, CMSIS),
+    Row("s8 conv 1x1 8x8x64->64, fixed point", replace(_bytes(8, 64, 64), requant="fixed_point"), 1.45, CMSIS),
+    Row("s8 conv 3x3 32x32x3->32 same", _same(_bytes(32, 3, 32, 3)), 1.7, "7 (CBin-NN)"),
+    Row("s8 dense 256->64", _bytes(1, 256, 64)),
+    Row("s8 depthwise 3x3 16x16x64 same", _same(replace(_bytes(16, 64, 64, 3), depthwise=True)), 3.0),
+    Row("f32 depthwise 3x3 16x16x64 same", _same(Layer("f32", "f32", "f32", 16, 16, 64, 64, (3, 3), depthwise=True))),
 )
 
 

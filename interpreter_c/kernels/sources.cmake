@@ -29,6 +29,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_horizontal.c
   kernels/opt/conv_pairs.c
   kernels/opt/depthwise_bitsliced.c
+  kernels/opt/depthwise_float.c
   kernels/opt/depthwise_int.c
   kernels/opt/elementwise.c
 )

@@ -1,0 +1,145 @@
+/* depthwise_f32_f32_*: four neighbouring outputs at a time, products and sums in the order of SPEC.md 3.1, each
+ * rounded.
+ *
+ * Taps outside the map are left out where the pad value is 0: the sums begin at +0 and weights are finite, so that
+ * adding a zero changes nothing. Any other pad value takes part in order. No scratch. */
+#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/geometry.h"
+
+enum { BLOCK = 4, CHUNK = 32 };
+
+typedef struct {
+  dqnn_geometry shape;
+  const dqnn_call *call;
+  const float *image, *weights;
+  uint32_t multiplier;
+  float pad;
+  dqnn_epilogue epilogue;
+} layer;
+
+typedef struct {
+  int32_t y, x;
+  dqnn_taps rows, columns;
+  int whole; /* every tap is inside the map, or those outside do not count */
+} window;
+
+/* Four outputs, each with an input channel of its own. */
+DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float acc[BLOCK]) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
+  uint32_t outputs = g->outputs, right = (uint32_t)g->dilation_w * outputs,
+           columns = (uint32_t)(w->columns.end - w->columns.first);
+  const float *row = l->image + (uint32_t)(y * g->width + x) * outputs + o;
+  const float *weight_row = l->weights + (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
+  float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
+  for (int32_t rows = w->rows.end - w->rows.first; rows > 0; rows--) {
+    const float *cell = row, *weight = weight_row;
+    for (uint32_t i = columns; i; i--, cell += right, weight += outputs) {
+      a += weight[0] * cell[0];
+      b += weight[1] * cell[1];
+      c += weight[2] * cell[2];
+      d += weight[3] * cell[3];
+    }
+    row += (uint32_t)(g->dilation_h * g->width) * outputs;
+    weight_row += (uint32_t)g->kernel_w * outputs;
+  }
+  acc[0] = a;
+  acc[1] = b;
+  acc[2] = c;
+  acc[3] = d;
+}
+
+/* Any output, any window. */
+DQNN_NOINLINE float sum_one(const layer *l, const window *w, uint32_t o) {
+  const dqnn_geometry *g = &l->shape;
+  const float *channel = l->image + o / l->multiplier, *weight = l->weights + o;
+  float acc = 0.0f;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++) {
+    for (int32_t kx = 0; kx < g->kernel_w; kx++, weight += g->outputs) {
+      int inside = ky >= w->rows.first && ky < w->rows.end && kx >= w->columns.first && kx < w->columns.end;
+      int32_t y = w->y + ky * g->dilation_h, x = w->x + kx * g->dilation_w;
+      acc += *weight * (inside ? channel[(uint32_t)(y * g->width + x) * g->channels] : l->pad);
+    }
+  }
+  return acc;
+}
+
+/* Outputs first to first + n - 1 of one window. */
+static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uint32_t n, float acc[CHUNK]) {
+  const dqnn_geometry *g = &l->shape;
+  window w = {y, x, dqnn_taps_inside(y, g->kernel_h, g->dilation_h, g->height),
+              dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width), 0};
+  w.whole =
+      l->pad == 0.0f || (w.rows.end - w.rows.first == g->kernel_h && w.columns.end - w.columns.first == g->kernel_w);
+  uint32_t i = 0;
+  if (w.whole && l->multiplier == 1) {
+    for (; i + BLOCK <= n; i += BLOCK)
+      sum_four(l, &w, first + i, acc + i);
+  }
+  for (; i < n; i++)
+    acc[i] = sum_one(l, &w, first + i);
+}
+
+/* The maxima over the pooling window that begins at y, x. */
+static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint32_t n, float total[CHUNK]) {
+  const dqnn_geometry *g = &l->shape;
+  sum_window(l, y, x, first, n, total);
+  for (int32_t py = 0; py < g->pool_h; py++) {
+    for (int32_t px = py ? 0 : 1; px < g->pool_w; px++) {
+      float acc[CHUNK];
+      sum_window(l, y + py * g->stride_h, x + px * g->stride_w, first, n, acc);
+      for (uint32_t i = 0; i < n; i++)
+        total[i] = total[i] < acc[i] ? acc[i] : total[i];
+    }
+  }
+}
+
+static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
+  const dqnn_call *call = l->call;
+  uint32_t outputs = l->shape.outputs, n;
+  float total[CHUNK];
+  for (uint32_t first = 0; first < outputs; first += n) {
+    n = outputs - first < CHUNK ? outputs - first : CHUNK;
+    sum_chunk(l, y, x, first, n, total);
+    if (call->out_def->dtype == DQNN_S1) {
+      const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+      uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
+      dqnn_emit_float_s1((const float *)call->constants[1], flip, total, first, n, row);
+    } else if (call->out_def->dtype == DQNN_S8) {
+      dqnn_emit_float_s8(&l->epilogue, total, first, n, (int8_t *)call->out + pixel * outputs + first);
+    } else {
+      dqnn_emit_float_f32(&l->epilogue, total, first, n, (float *)call->out + pixel * outputs + first);
+    }
+  }
+}
+
+static void run(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  layer l;
+  const dqnn_geometry *g = &l.shape;
+  dqnn_read_geometry(call, &l.shape);
+  l.call = call;
+  l.image = (const float *)call->in[0];
+  l.weights = (const float *)call->constants[0];
+  l.multiplier = p->multiplier;
+  l.pad = p->pad_value;
+  if (call->out_def->dtype != DQNN_S1)
+    dqnn_read_epilogue(call, 1, &l.epilogue);
+  uint32_t pixel = 0;
+  int32_t y = -g->pad_top;
+  for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h, y += g->pool_h * g->stride_h) {
+    int32_t x = -g->pad_left;
+    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w)
+      run_pixel(&l, y, x, pixel++);
+  }
+}
+
+void dqnn_run_depthwise_f32_f32_s1_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_depthwise_f32_f32_s8_portable(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_depthwise_f32_f32_f32_portable(const dqnn_call *call) {
+  run(call);
+}
