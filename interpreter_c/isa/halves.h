@@ -1,16 +1,16 @@
-/* Pairs of 16-bit numbers in a word, for table sums of 8-bit inputs. One instruction each with the DSP extension (Cortex-M4, M7, M33, M55);
- * DQNN_PORTABLE forces plain C. */
+/* Pairs of 16-bit numbers in a word, for table sums of 8-bit inputs. One instruction each with the DSP extension
+ * (Cortex-M4, M7, M33, M55); DQNN_PORTABLE forces plain C. */
 #ifndef DQNN_ISA_HALVES_H
 #define DQNN_ISA_HALVES_H
 
 #include "isa/isa.h"
 
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
-#define DQNN_HALVES_OP(name, instruction)                        \
-  DQNN_INLINE uint32_t name(uint32_t a, uint32_t b) {            \
-    uint32_t r;                                                  \
-    __asm__(instruction : "=r"(r) : "r"(a), "r"(b));             \
-    return r;                                                    \
+#define DQNN_HALVES_OP(name, instruction)             \
+  DQNN_INLINE uint32_t name(uint32_t a, uint32_t b) { \
+    uint32_t r;                                       \
+    __asm__(instruction : "=r"(r) : "r"(a), "r"(b));  \
+    return r;                                         \
   }
 DQNN_HALVES_OP(dqnn_add_halves, "sadd16 %0,%1,%2")
 DQNN_HALVES_OP(dqnn_sub_halves, "ssub16 %0,%1,%2")
@@ -19,8 +19,22 @@ DQNN_HALVES_OP(dqnn_high_halves, "pkhtb %0,%2,%1,asr #16")
 DQNN_HALVES_OP(dqnn_add_even_bytes, "sxtab16 %0,%1,%2")
 DQNN_HALVES_OP(dqnn_add_odd_bytes, "sxtab16 %0,%1,%2,ror #8")
 #undef DQNN_HALVES_OP
+
+/* The loads stand together, as only then they take a cycle each. */
+#define DQNN_HAVE_ADD_4_HALVES
+DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
+  uint32_t a, b, c, d;
+  __asm__(
+      "ldr %[a],[%[x]]\n ldr %[b],[%[x],#4]\n ldr %[c],[%[x],#8]\n ldr %[d],[%[x],#12]\n"
+      "sadd16 %[s0],%[s0],%[a]\n sadd16 %[s1],%[s1],%[b]\n sadd16 %[s2],%[s2],%[c]\n sadd16 %[s3],%[s3],%[d]"
+      : [s0] "+r"(sum[0]), [s1] "+r"(sum[1]), [s2] "+r"(sum[2]), [s3] "+r"(sum[3]), [a] "=&r"(a), [b] "=&r"(b),
+        [c] "=&r"(c), [d] "=&r"(d)
+      : [x] "r"(x), "m"(*(const uint32_t(*)[4])(const void *)x));
+}
 #else
-DQNN_INLINE uint32_t dqnn_halves(int32_t low, int32_t high) { return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16; }
+DQNN_INLINE uint32_t dqnn_halves(int32_t low, int32_t high) {
+  return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
+}
 
 DQNN_INLINE uint32_t dqnn_add_halves(uint32_t a, uint32_t b) {
   return ((a & 0x7fff7fffu) + (b & 0x7fff7fffu)) ^ ((a ^ b) & 0x80008000u);
@@ -31,16 +45,31 @@ DQNN_INLINE uint32_t dqnn_sub_halves(uint32_t a, uint32_t b) {
 }
 
 /* Low half of a, low half of b in the upper half; the same for the high halves. */
-DQNN_INLINE uint32_t dqnn_low_halves(uint32_t a, uint32_t b) { return (a & 0xffffu) | b << 16; }
-DQNN_INLINE uint32_t dqnn_high_halves(uint32_t a, uint32_t b) { return a >> 16 | (b & 0xffff0000u); }
+DQNN_INLINE uint32_t dqnn_low_halves(uint32_t a, uint32_t b) {
+  return (a & 0xffffu) | b << 16;
+}
+DQNN_INLINE uint32_t dqnn_high_halves(uint32_t a, uint32_t b) {
+  return a >> 16 | (b & 0xffff0000u);
+}
 
 /* halves + signed bytes 0 and 2, or 1 and 3, of a word. */
 DQNN_INLINE uint32_t dqnn_add_even_bytes(uint32_t halves, uint32_t bytes) {
   return dqnn_add_halves(halves, dqnn_halves((int8_t)(bytes & 0xffu), (int8_t)(bytes >> 16 & 0xffu)));
 }
-DQNN_INLINE uint32_t dqnn_add_odd_bytes(uint32_t halves, uint32_t bytes) { return dqnn_add_even_bytes(halves, bytes >> 8); }
+DQNN_INLINE uint32_t dqnn_add_odd_bytes(uint32_t halves, uint32_t bytes) {
+  return dqnn_add_even_bytes(halves, bytes >> 8);
+}
 #endif
 
-DQNN_INLINE uint32_t dqnn_both_halves(int32_t x) { return ((uint32_t)x & 0xffffu) * 0x10001u; }
+#ifndef DQNN_HAVE_ADD_4_HALVES
+DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
+  for (uint32_t i = 0; i < 4; i++)
+    sum[i] = dqnn_add_halves(sum[i], x[i]);
+}
+#endif
+
+DQNN_INLINE uint32_t dqnn_both_halves(int32_t x) {
+  return ((uint32_t)x & 0xffffu) * 0x10001u;
+}
 
 #endif

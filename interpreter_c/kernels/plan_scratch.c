@@ -6,6 +6,7 @@
 #include "opt/conv_first.h"
 #include "opt/conv_float.h"
 #include "opt/conv_horizontal.h"
+#include "opt/conv_nibbles.h"
 #include "opt/conv_pairs.h"
 #include "plan.h"
 #include "scratch.h"
@@ -27,8 +28,9 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) return capped(dqnn_conv_horizontal_scratch(&v));
   if (types.weights == DQNN_S1) {
-    if (!dqnn_is_first_layer(call, &v)) return capped(dqnn_conv_blocks_scratch(&v));
-    return capped(dqnn_first_scratch(&v, types.input == DQNN_S8));
+    int s8 = types.input == DQNN_S8;
+    if (dqnn_is_first_layer(call, &v)) return capped(dqnn_first_scratch(&v, s8));
+    return capped(s8 && dqnn_fits_nibbles(&v) ? dqnn_nibbles_scratch(&v) : dqnn_conv_blocks_scratch(&v));
   }
   return 0;
 }

@@ -27,6 +27,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_first_s8.c
   kernels/opt/conv_float.c
   kernels/opt/conv_horizontal.c
+  kernels/opt/conv_nibbles.c
   kernels/opt/conv_pairs.c
   kernels/opt/depthwise_bitsliced.c
   kernels/opt/depthwise_float.c

@@ -26,6 +26,7 @@ KINDS = {
     "first_s8": {"input": "s8"},
     "blocks_f32": {"input": "f32"},
     "blocks_s8": {"input": "s8"},
+    "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
 }
 FIRST_LAYER = {
@@ -71,6 +72,8 @@ def random_layer(kind: str, seed: int) -> cases.Layer | None:
         layer = replace(layer, **FIRST_LAYER)
     elif layer.input == "s1" and not layer.depthwise:
         layer = replace(layer, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)])
+    if kind == "nibbles":
+        layer = replace(layer, channels=layer.groups * pick(8, 16, 24), pad_value=float(pick(-128, 3)))
     if layer.depthwise:
         layer = replace(layer, groups=1, outputs=layer.channels * pick(1, 1, 2))
     height, width = layer.out_size()

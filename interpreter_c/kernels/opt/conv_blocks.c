@@ -1,11 +1,13 @@
 /* conv_{f32,s8}_s1_*: binary weights, other inputs.
  *
- * Four inputs under four signs have sixteen sums. They are tabulated for each chunk of four inputs of a kernel row (SPEC.md 3.1 gives the
- * order: blocks of eight channels, kernel rows, chunks), for four output pixels side by side; then all outputs only look up and add.
- * First layers of one channel have kernels of their own (conv_first.c, conv_first_s8.c). */
+ * Four inputs under four signs have sixteen sums. They are tabulated for each chunk of four inputs of a kernel row
+ * (SPEC.md 3.1 gives the order: blocks of eight channels, kernel rows, chunks), for four output pixels side by side;
+ * then all outputs only look up and add. First layers of one channel have kernels of their own (conv_first.c,
+ * conv_first_s8.c), and so have s8 maps of whole blocks of channels (conv_nibbles.c). */
 #include "kernels/opt/conv_blocks.h"
 
 #include "kernels/opt/conv_first.h"
+#include "kernels/opt/conv_nibbles.h"
 #include "kernels/opt/epilogue_float.h"
 #include "kernels/opt/geometry.h"
 
@@ -43,8 +45,12 @@ static void emit_float(const dqnn_call *call, const float *acc, uint32_t channel
   }
 }
 
-static int32_t load_int(const void *image, uint32_t index) { return ((const int8_t *)image)[index]; }
-static float load_float(const void *image, uint32_t index) { return ((const float *)image)[index]; }
+static int32_t load_int(const void *image, uint32_t index) {
+  return ((const int8_t *)image)[index];
+}
+static float load_float(const void *image, uint32_t index) {
+  return ((const float *)image)[index];
+}
 
 #define blocks_value int32_t
 #define BLOCKS(name) name##_int
@@ -54,16 +60,29 @@ static float load_float(const void *image, uint32_t index) { return ((const floa
 #define BLOCKS(name) name##_float
 #include "kernels/opt/conv_blocks_body.h"
 
+static void run_s8(const dqnn_call *call) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  if (dqnn_fits_nibbles(&v)) {
+    dqnn_run_nibbles(call);
+  } else {
+    run_int(call);
+  }
+}
+
 void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (dqnn_is_first_layer(call, &v)) {
     dqnn_run_first_s8(call);
   } else {
-    run_int(call);
+    run_s8(call);
   }
 }
-void dqnn_run_conv_s8_s1_s8_portable(const dqnn_call *call) { run_int(call); }
-void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) { run_int(call); }
+void dqnn_run_conv_s8_s1_s8_portable(const dqnn_call *call) {
+  run_s8(call);
+}
+void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) {
+  run_s8(call);
+}
 
 void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
@@ -73,5 +92,9 @@ void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
     run_float(call);
   }
 }
-void dqnn_run_conv_f32_s1_s8_portable(const dqnn_call *call) { run_float(call); }
-void dqnn_run_conv_f32_s1_f32_portable(const dqnn_call *call) { run_float(call); }
+void dqnn_run_conv_f32_s1_s8_portable(const dqnn_call *call) {
+  run_float(call);
+}
+void dqnn_run_conv_f32_s1_f32_portable(const dqnn_call *call) {
+  run_float(call);
+}

@@ -42,8 +42,8 @@ DQNN_INLINE int32_t dqnn_round_small(float y) {
   return (int32_t)(bits - 0x4b400000u);
 }
 
-/* dqnn_fixed_point of numerics.h without a division or 64-bit shifts by a variable: round(a * b / 2^31) is the same as an arithmetic
- * shift of a * b + 2^30. */
+/* dqnn_fixed_point of numerics.h without a division or 64-bit shifts by a variable: round(a * b / 2^31) is the same as
+ * an arithmetic shift of a * b + 2^30. */
 DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t left = shift & ~(shift >> 31), right = -shift & (shift >> 31);
   x = (int32_t)((uint32_t)x << left);
@@ -52,18 +52,32 @@ DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shif
   return (x >> right) + (((uint32_t)x & mask) > half_and_sign);
 }
 
-static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+/* y rounded half to even and clamped; y is not NaN, as plan() wants finite scales and offsets. */
+#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_PCS_VFP)
+DQNN_INLINE int32_t dqnn_round_and_clamp(const dqnn_epilogue *e, float y) {
+  int32_t whole;
+  __asm__("vcvtr.s32.f32 %1,%1\n vmov %0,%1" : "=r"(whole), "+t"(y)); /* saturates */
+  return dqnn_clamp_int(whole, e->least, e->most);
+}
+#else
+DQNN_INLINE int32_t dqnn_round_and_clamp(const dqnn_epilogue *e, float y) {
+  return dqnn_round_small(dqnn_clamp(y, e->low, e->high));
+}
+#endif
+
+static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                int8_t *out) {
   const float *scale = e->scale + channel, *offset = e->offset + channel;
-  float low = e->low, high = e->high;
-  int32_t zero_point = e->zero_point;
+  const dqnn_epilogue local = *e; /* stores to out could change *e */
   for (uint32_t i = 0; i < count; i++) {
     float y = (float)acc[i] * scale[i];
     y += offset[i];
-    out[i] = (int8_t)(dqnn_round_small(dqnn_clamp(y, low, high)) + zero_point);
+    out[i] = (int8_t)(dqnn_round_and_clamp(&local, y) + local.zero_point);
   }
 }
 
-static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                               int8_t *out) {
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
   for (uint32_t i = 0; i < count; i++) {
@@ -72,7 +86,8 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
   }
 }
 
-static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                               int8_t *out) {
   const int32_t *bias = e->bias + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
   for (uint32_t i = 0; i < count; i++) {
@@ -81,7 +96,8 @@ static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint3
   }
 }
 
-DQNN_NOINLINE void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+DQNN_NOINLINE void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                int8_t *out) {
   if (e->requant == DQNN_REQUANT_AFFINE) {
     dqnn_emit_s8_affine(e, acc, channel, count, out);
   } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
@@ -96,22 +112,26 @@ DQNN_NOINLINE void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip,
                                 uint32_t count, uint32_t *row) {
   for (const int32_t *t = thresholds + channel; count > 0;) {
     uint32_t n = count < 32 ? count : 32, bits = 0;
-    for (const int32_t *end = acc + n; acc < end;) bits = dqnn_push_less(bits, *acc++, *t++);
+    for (const int32_t *end = acc + n; acc < end;)
+      bits = dqnn_push_less(bits, *acc++, *t++);
     bits >>= (32 - n) & 31u;
-    if (flip) bits ^= dqnn_read_bits(flip, channel, n);
+    if (flip)
+      bits ^= dqnn_read_bits(flip, channel, n);
     dqnn_append_bits(row, channel, n, bits);
     channel += n;
     count -= n;
   }
 }
 
-DQNN_NOINLINE void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, float *out) {
+DQNN_NOINLINE void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                 float *out) {
   const float *scale = e->scale + channel, *offset = e->offset + channel;
   float low = e->low, high = e->high;
   for (uint32_t i = 0; i < count; i++) {
     float y = (float)acc[i] * scale[i];
     y += offset[i];
-    if (e->clamps) y = y < low ? low : y > high ? high : y;
+    if (e->clamps)
+      y = y < low ? low : y > high ? high : y;
     out[i] = y;
   }
 }
