@@ -14,6 +14,7 @@ import time
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def engines(model: Any, x: Any) -> list[Engine]:
         "Larq Compute Engine, best options": {"use_indirect_bgemm": True, "use_xnnpack": True},
     }.items():
         interpreter = LceInterpreter(flatbuffer, num_threads=1, **options)
-        found.append(Engine(name, len(flatbuffer), lambda it=interpreter: it.predict(x)))
+        found.append(Engine(name, len(flatbuffer), partial(interpreter.predict, x)))
     content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     lite = tf.lite.Interpreter(model_content=content, num_threads=1)
     lite.allocate_tensors()

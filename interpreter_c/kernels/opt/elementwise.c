@@ -7,7 +7,7 @@
 #include "kernels/map.h"
 #include "numerics.h"
 
-enum { CHUNK = 32 };
+enum { CHUNK = 32, LEADING = 3 /* dimensions before the last */ };
 
 typedef struct {
   float value[CHUNK];
@@ -150,8 +150,8 @@ void dqnn_run_affine_s1_f32_portable(const dqnn_call *call) {
 typedef struct {
   const dqnn_tensor_def *def;
   const void *data;
-  uint32_t pitch[3]; /* rows per step of the leading dimensions, outermost first */
-  uint32_t repeats;  /* 1: its last dimension is 1, the output's is not */
+  uint32_t pitch[LEADING]; /* rows per step of the leading dimensions, outermost first */
+  uint32_t repeats;        /* 1: its last dimension is 1, the output's is not */
 } operand;
 
 static operand operand_of(const dqnn_call *call, uint32_t n) {
@@ -176,35 +176,35 @@ static void read_operand(const operand *o, uint32_t row, uint32_t first, uint32_
   }
 }
 
-static void combine(uint8_t kind, uint32_t count, chunk *a, const chunk *b) {
-  float *x = a->value;
-  const float *y = b->value;
+DQNN_INLINE float combine_one(uint8_t kind, float a, float b) {
   switch (kind) {
     case DQNN_ADD:
-      for (uint32_t i = 0; i < count; i++) {
-        x[i] += y[i];
-      }
-      break;
+      return a + b;
     case DQNN_SUB:
-      for (uint32_t i = 0; i < count; i++) {
-        x[i] -= y[i];
-      }
-      break;
+      return a - b;
     case DQNN_MUL:
-      for (uint32_t i = 0; i < count; i++) {
-        x[i] *= y[i];
-      }
-      break;
+      return a * b;
     case DQNN_MAXIMUM:
-      for (uint32_t i = 0; i < count; i++) {
-        x[i] = x[i] < y[i] ? y[i] : x[i];
-      }
-      break;
+      return a < b ? b : a;
     default:
-      for (uint32_t i = 0; i < count; i++) {
-        x[i] = y[i] < x[i] ? y[i] : x[i];
-      }
-      break;
+      return b < a ? b : a;
+  }
+}
+
+DQNN_INLINE void combine_all(uint8_t kind, uint32_t count, float *x, const float *y) {
+  for (uint32_t i = 0; i < count; i++) {
+    x[i] = combine_one(kind, x[i], y[i]);
+  }
+}
+
+/* a = a op b; a loop per frequent kind, so that the kind is looked at once. */
+static void combine(uint8_t kind, uint32_t count, chunk *a, const chunk *b) {
+  if (kind == DQNN_ADD) {
+    combine_all(DQNN_ADD, count, a->value, b->value);
+  } else if (kind == DQNN_MUL) {
+    combine_all(DQNN_MUL, count, a->value, b->value);
+  } else {
+    combine_all(kind, count, a->value, b->value);
   }
 }
 
@@ -212,7 +212,7 @@ static void run_row(const dqnn_call *call, const rule *r, const operand *a, cons
                     const uint32_t *at) {
   uint32_t last = dqnn_last(call->out_def), row_a = 0, row_b = 0;
   chunk x, y;
-  for (uint32_t k = 0; k + 1 < call->out_def->rank; k++) {
+  for (uint32_t k = 0; k < LEADING && k + 1 < call->out_def->rank; k++) {
     row_a += at[k] * a->pitch[k];
     row_b += at[k] * b->pitch[k];
   }
@@ -230,7 +230,7 @@ static void run_binary(const dqnn_call *call) {
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
   operand a = operand_of(call, 0), b = operand_of(call, 1);
   rule r = make_rule(call, p->act_min, p->act_max, p->per_channel);
-  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(call->out_def);
+  uint32_t at[LEADING] = {0, 0, 0}, rows = dqnn_rows(call->out_def);
   if (r.type == DQNN_S8) {
     r.scale = (const float *)call->constants[0];
     r.offset = &nothing;
