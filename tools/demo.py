@@ -91,10 +91,10 @@ def run(name: str, out: Path, images: int) -> Result:
     x = data["x"]
     interpreter = Interpreter(path)
     with timed(f"host: {len(x)} images"):
-        host = interpreter.predict(x)
+        host = np.asarray(interpreter.predict(x))
     with timed(f"{BOARD}, a Cortex-M4: {images} images"):
         result = find_target(BOARD).run(path.read_bytes(), interpreter.to_stored(x[:images]))
-    board = interpreter.from_stored(result.outputs)
+    board = np.asarray(interpreter.from_stored(result.outputs))
     return Result(path, interpreter, data["y"], data[f"keras_{name}"], host, board, result.stats)
 
 
@@ -124,17 +124,29 @@ def report(results: list[Result]) -> Table:
     return table
 
 
-def update_readme(table: Table) -> None:
-    """The table stands in README between two fences, as plain text."""
+def substituted(page: str, pattern: str, replacement: str) -> str:
+    """The page with the one place that matches replaced."""
+    page, count = re.subn(pattern, lambda _: replacement, page, flags=re.MULTILINE)
+    if count != 1:
+        raise SystemExit(f"{README.name}: {count} places match {pattern!r}, expected one")
+    return page
+
+
+def update_readme(table: Table, larq: Result) -> None:
+    """Puts the table, as plain text, between its fences, and the Larq model's figures beside those of other tools."""
     console = Console(file=StringIO(), width=TABLE_WIDTH, highlight=False)
     with console.capture() as capture:
         console.print(table)
     text = "\n".join(line.rstrip() for line in capture.get().splitlines())
     page = README.read_text(encoding="utf-8")
-    updated, count = re.subn(rf"(?m)^```\n[^`]*{TITLE}[^`]*^```$", lambda _: f"```\n{text}\n```", page)
-    if count != 1:
-        raise SystemExit(f"{README.name}: {count} tables titled '{TITLE}', expected one")
-    README.write_text(updated, encoding="utf-8")
+    page = substituted(page, rf"^```\n[^`]*{TITLE}[^`]*^```$", f"```\n{text}\n```")
+    for label, figure in (
+        ("model in flash", f"{larq.path.stat().st_size:,} B, all of the file"),
+        ("activations", f"{larq.interpreter.arena_bytes:,} B"),
+        ("RAM with interpreter state", f"{larq.stats.memory_bytes:,} B"),
+    ):
+        page = substituted(page, rf"^\| {label} \| [^|]* \|", f"| {label} | {figure} |")
+    README.write_text(page, encoding="utf-8")
 
 
 def main() -> int:
@@ -151,7 +163,7 @@ def main() -> int:
     table = report(results)
     console.print(table)
     if arguments.update_readme:
-        update_readme(table)
+        update_readme(table, results[0])
     print("files: " + "  ".join(shown(result.path) for result in results))
     print(f"look inside: .venv/bin/dqnn inspect {shown(results[0].path)}")
     wrong = sum(result.differing_bytes + result.other_decisions for result in results)

@@ -88,4 +88,11 @@ def test_figures_in_readme_are_those_of_today(repo: Path, digits: Path) -> None:
         ("arena (activations, input, output)", [model.arena_bytes for model in models]),
     ):
         row = next(line for line in page.splitlines() if line.startswith(f"│ {label} "))
-        assert [int(figure.replace(",", "")) for figure in re.findall(r"([\d,]+) B", row)] == values
+        assert figures(row) == values
+    for label, value in (("model in flash", models[0].file_bytes), ("activations", models[0].arena_bytes)):
+        row = next(line for line in page.splitlines() if line.startswith(f"| {label} |"))
+        assert figures(row)[0] == value
+
+
+def figures(row: str) -> list[int]:
+    return [int(figure.replace(",", "")) for figure in re.findall(r"([\d,]+) B", row)]
