@@ -11,7 +11,9 @@
 #include "plan.h"
 #include "scratch.h"
 
-static uint32_t capped(uint64_t bytes) { return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes; }
+static uint32_t capped(uint64_t bytes) {
+  return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+}
 
 uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
@@ -22,14 +24,20 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   uint64_t kernel_h = v.params->kernel_h, row_taps = (uint64_t)v.params->kernel_w * v.group_in;
-  if (types.weights == DQNN_F32) return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out));
+  if (types.weights == DQNN_F32) {
+    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out));
+  }
   if (types.weights == DQNN_S8 && types.input != DQNN_F32) {
     return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
   }
-  if (types.input == DQNN_S1 && types.weights == DQNN_S1) return capped(dqnn_conv_horizontal_scratch(&v));
+  if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
+    return capped(dqnn_conv_horizontal_scratch(&v));
+  }
   if (types.weights == DQNN_S1) {
     int s8 = types.input == DQNN_S8;
-    if (dqnn_is_first_layer(call, &v)) return capped(dqnn_first_scratch(&v, s8));
+    if (dqnn_is_first_layer(call, &v)) {
+      return capped(dqnn_first_scratch(&v, s8));
+    }
     return capped(s8 && dqnn_fits_nibbles(&v) ? dqnn_nibbles_scratch(&v) : dqnn_conv_blocks_scratch(&v));
   }
   return 0;
@@ -38,7 +46,9 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
 uint32_t dqnn_overlap_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
-  if (types.weights != DQNN_S1 || types.input == DQNN_S1 || !dqnn_is_first_layer(call, &v)) return 0;
+  if (types.weights != DQNN_S1 || types.input == DQNN_S1 || !dqnn_is_first_layer(call, &v)) {
+    return 0;
+  }
   return dqnn_first_overlap(&v, types.input == DQNN_F32 ? 4 : 1);
 }
 
