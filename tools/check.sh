@@ -49,9 +49,13 @@ configure() { # configure DIR COMPILER OPTIONS...
   }
 }
 
-tidy() {
+# run_tidy FILES-AT-ONCE OPTIONS...
+run_tidy() {
+  local at_once=$1
+  shift
   configure build/tidy clang "-DDQNN_ISAS=portable;avx2;avx512" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
-  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/kernels/**.c' | xargs -P "$JOBS" -n 4 clang-tidy --quiet -p build/tidy 2>&1 | grep -v 'warnings generated'
+  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/kernels/**.c' |
+    xargs -P "$at_once" -n 4 clang-tidy --quiet -p build/tidy "$@" 2>&1 | grep -v 'warnings generated'
   return "${PIPESTATUS[1]}"
 }
 
@@ -60,12 +64,14 @@ lint() {
   step "ruff format" ruff format --check .
   step "mypy" types
   step "clang-format" bash -c "$(declare -f c_files); c_files | xargs clang-format --dry-run -Werror"
-  step "clang-tidy" tidy
+  step "clang-tidy" run_tidy "$JOBS"
 }
 
 format() {
   ruff check --fix-only .
   ruff format .
+  # One at a time: two of them might mend the same header.
+  run_tidy 1 '-checks=-*,readability-braces-around-statements' --fix
   c_files | xargs clang-format -i
 }
 
