@@ -63,8 +63,9 @@ static void fill_row(const layer *l, int32_t y, int32_t x, uint32_t channel, uin
   int row_inside = (uint32_t)y < (uint32_t)s->height;
   for (uint32_t i = 0; i < count; i++, x++) {
     low[i] = high[i] = l->outside;
-    if (!row_inside || (uint32_t)x >= (uint32_t)s->width)
+    if (!row_inside || (uint32_t)x >= (uint32_t)s->width) {
       continue;
+    }
     const int8_t *cell = l->image + (uint32_t)(y * s->width + x) * s->channels + channel;
     memcpy(&low[i], cell, 4);
     memcpy(&high[i], cell + 4, 4);
@@ -154,8 +155,9 @@ void dqnn_run_nibbles(const dqnn_call *call) {
   dqnn_read_geometry(call, &l.shape);
   const dqnn_geometry *s = &l.shape;
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  if (call->out_def->dtype != DQNN_S1)
+  if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l.epilogue);
+  }
   l.call = call;
   l.image = (const int8_t *)call->in[0];
   l.minus_zero_point = dqnn_both_halves(-call->in_def[0]->zero_point);

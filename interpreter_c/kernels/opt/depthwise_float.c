@@ -73,11 +73,13 @@ static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uin
       l->pad == 0.0f || (w.rows.end - w.rows.first == g->kernel_h && w.columns.end - w.columns.first == g->kernel_w);
   uint32_t i = 0;
   if (w.whole && l->multiplier == 1) {
-    for (; i + BLOCK <= n; i += BLOCK)
+    for (; i + BLOCK <= n; i += BLOCK) {
       sum_four(l, &w, first + i, acc + i);
+    }
   }
-  for (; i < n; i++)
+  for (; i < n; i++) {
     acc[i] = sum_one(l, &w, first + i);
+  }
 }
 
 /* The maxima over the pooling window that begins at y, x. */
@@ -88,8 +90,9 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
     for (int32_t px = py ? 0 : 1; px < g->pool_w; px++) {
       float acc[CHUNK];
       sum_window(l, y + py * g->stride_h, x + px * g->stride_w, first, n, acc);
-      for (uint32_t i = 0; i < n; i++)
+      for (uint32_t i = 0; i < n; i++) {
         total[i] = total[i] < acc[i] ? acc[i] : total[i];
+      }
     }
   }
 }
@@ -123,14 +126,16 @@ static void run(const dqnn_call *call) {
   l.weights = (const float *)call->constants[0];
   l.multiplier = p->multiplier;
   l.pad = p->pad_value;
-  if (call->out_def->dtype != DQNN_S1)
+  if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l.epilogue);
+  }
   uint32_t pixel = 0;
   int32_t y = -g->pad_top;
   for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h, y += g->pool_h * g->stride_h) {
     int32_t x = -g->pad_left;
-    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w)
+    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w) {
       run_pixel(&l, y, x, pixel++);
+    }
   }
 }
 

@@ -43,8 +43,9 @@ DQNN_INLINE uint32_t input_word(const layer *l, const uint8_t *cell, uint32_t o,
   }
   for (uint32_t i = 0; i < n; i++) {
     uint32_t channel = (o + i) / l->multiplier, byte = cell[l->binary_input ? channel >> 3 : channel];
-    if (l->binary_input)
+    if (l->binary_input) {
       byte = byte >> (channel & 7u) & 1u ? 0xffu : 1u;
+    }
     word |= byte << 8 * i;
   }
   return word;
@@ -62,8 +63,9 @@ DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint3
     memcpy(&word, from, 4);
     return word;
   }
-  for (uint32_t i = 0; i < n; i++)
+  for (uint32_t i = 0; i < n; i++) {
     word |= (uint32_t)from[i] << 8 * i;
+  }
   return word;
 }
 
@@ -84,8 +86,9 @@ DQNN_INLINE void add_inside(const layer *l, const window *w, uint32_t o, uint32_
       dqnn_multiply_bytes(input_word(l, cell, o, n, simple), add, weights, sum);
     }
   }
-  for (uint32_t i = 0; i < BLOCK; i++)
+  for (uint32_t i = 0; i < BLOCK; i++) {
     acc[i] = sum[i];
+  }
 }
 
 /* Taps outside the map. */
@@ -94,8 +97,9 @@ static void add_outside(const layer *l, const window *w, uint32_t o, uint32_t n,
   for (int32_t ky = 0; ky < l->shape.kernel_h; ky++) {
     for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, tap++) {
       int inside = ky >= w->rows.first && ky < w->rows.end && kx >= w->columns.first && kx < w->columns.end;
-      if (!inside)
+      if (!inside) {
         dqnn_multiply_bytes(0, pair, unit ? 0x01010101u : weight_word(l, tap, o, n), acc);
+      }
     }
   }
 }
@@ -120,8 +124,9 @@ DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, u
   if (plan.rows && plan.columns) {
     dqnn_depthwise_rows(&plan);
   } else {
-    for (uint32_t i = 0; i < BLOCK * blocks; i++)
+    for (uint32_t i = 0; i < BLOCK * blocks; i++) {
       acc[i] = 0;
+    }
   }
 }
 
@@ -137,34 +142,41 @@ DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t
 static void add_halves(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
   int32_t sum[BLOCK] = {0, 0, 0, 0};
   add_inside(l, w, o, n, 0, 1, sum);
-  if (l->outside && w->outside)
+  if (l->outside && w->outside) {
     add_outside(l, w, o, n, 1, sum);
-  for (uint32_t i = 0; i < n; i++)
+  }
+  for (uint32_t i = 0; i < n; i++) {
     acc[i] = 2 * acc[i] + sum[i];
+  }
 }
 
 static void finish_block(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
-  if (l->outside && w->outside)
+  if (l->outside && w->outside) {
     add_outside(l, w, o, n, 0, acc);
-  if (l->half_weights)
+  }
+  if (l->half_weights) {
     add_halves(l, w, o, n, acc);
+  }
 }
 
 /* Sums of outputs first to first + n - 1. */
 static void sum_window(const layer *l, const window *w, uint32_t first, uint32_t n, int32_t acc[CHUNK]) {
   uint32_t done = l->simple ? n & ~3u : 0;
-  if (done)
+  if (done) {
     sum_blocks(l, w, first, done / BLOCK, acc);
+  }
   for (uint32_t i = done; i < n; i += BLOCK) {
     uint32_t count = n - i < BLOCK ? n - i : BLOCK;
     int32_t *to = acc + i;
     to[0] = to[1] = to[2] = to[3] = 0;
     sum_any(l, w, first + i, count, to);
   }
-  if (!l->half_weights && !(l->outside && w->outside))
+  if (!l->half_weights && !(l->outside && w->outside)) {
     return;
-  for (uint32_t i = 0; i < n; i += BLOCK)
+  }
+  for (uint32_t i = 0; i < n; i += BLOCK) {
     finish_block(l, w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
+  }
 }
 
 static window window_at(const dqnn_geometry *g, int32_t y, int32_t x) {
@@ -184,8 +196,9 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
       int32_t acc[CHUNK];
       w = window_at(g, y + py * g->stride_h, x + px * g->stride_w);
       sum_window(l, &w, first, n, acc);
-      for (uint32_t i = 0; i < n; i++)
+      for (uint32_t i = 0; i < n; i++) {
         total[i] = total[i] < acc[i] ? acc[i] : total[i];
+      }
     }
   }
 }
@@ -203,8 +216,9 @@ static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32
     }
   }
 #endif
-  if (count)
+  if (count) {
     dqnn_emit_s8(&l->epilogue, acc, channel, count, out);
+  }
 }
 
 static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
@@ -243,8 +257,9 @@ static void set_up(const dqnn_call *call, layer *l) {
   int32_t zero_point = l->binary_input ? 0 : in->zero_point;
   l->add = dqnn_pair(-zero_point, -zero_point);
   l->outside = (int32_t)p->pad_value - zero_point;
-  if (call->out_def->dtype != DQNN_S1)
+  if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
+  }
 }
 
 static void run(const dqnn_call *call, uint8_t binary_weights) {
@@ -257,8 +272,9 @@ static void run(const dqnn_call *call, uint8_t binary_weights) {
   int32_t y = -g->pad_top;
   for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h, y += g->pool_h * g->stride_h) {
     int32_t x = -g->pad_left;
-    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w)
+    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, x += g->pool_w * g->stride_w) {
       run_pixel(&l, y, x, pixel++);
+    }
   }
 }
 
