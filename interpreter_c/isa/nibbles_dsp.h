@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* It would tear the assembly apart. */
+/* clang-format off */
+
 #define DQNN_HAVE_NIBBLES_3X3
 
 /* Registers: r0 tables, r1 weights, r2 totals, r4 to r7 sums of pixels (0, 4), (1, 5), (2, 6), (3, 7), lr weight bytes,
@@ -32,15 +35,21 @@ __attribute__((naked, noinline, unused)) static void dqnn_nibbles_3x3(__attribut
                                                                       __attribute__((unused)) uint32_t outputs) {
   __asm__(
       ".syntax unified\n push {r2-r11,lr}\n lsls r3,r3,#2\n add r4,r2,r3\n strd r4,r3,[sp]\n"
-      "1: ldr lr,[r1],#4\n" DQNN_NIBBLE_ENTRIES("0") DQNN_NIBBLE_LOAD("r12", "r4", "r5", "r6", "r7", "0")
-          DQNN_NIBBLE_HIGH("0") DQNN_NIBBLE_TAP("8", "4") DQNN_NIBBLE_TAP("16", "8") DQNN_NIBBLE_TAP(
-              "24", "1024") "ldr lr,[r1],#4\n" DQNN_NIBBLE_TAP("0", "1028") DQNN_NIBBLE_TAP("8", "1032")
-              DQNN_NIBBLE_TAP("16", "2048") DQNN_NIBBLE_TAP("24", "2052") "ldrb lr,[r1],#1\n" DQNN_NIBBLE_TAP(
-                  "0", "2056") "ldr r3,[sp,#4]\n mov r12,r2\n" DQNN_NIBBLE_TOTALS("sxtah r8,r8,r4", "sxtah r9,r9,r5")
-                  DQNN_NIBBLE_TOTALS("sxtah r8,r8,r6", "sxtah r9,r9,r7")
-                      DQNN_NIBBLE_TOTALS("add r8,r8,r4,asr #16", "add r9,r9,r5,asr #16") DQNN_NIBBLE_TOTALS(
-                          "add r8,r8,r6,asr #16",
-                          "add r9,r9,r7,asr #16") "ldr r8,[sp]\n adds r2,#4\n cmp r2,r8\n bne 1b\n pop {r2-r11,pc}");
+      "1: ldr lr,[r1],#4\n"
+      DQNN_NIBBLE_ENTRIES("0") DQNN_NIBBLE_LOAD("r12", "r4", "r5", "r6", "r7", "0") DQNN_NIBBLE_HIGH("0")
+      DQNN_NIBBLE_TAP("8", "4") DQNN_NIBBLE_TAP("16", "8") DQNN_NIBBLE_TAP("24", "1024")
+      "ldr lr,[r1],#4\n"
+      DQNN_NIBBLE_TAP("0", "1028") DQNN_NIBBLE_TAP("8", "1032") DQNN_NIBBLE_TAP("16", "2048") DQNN_NIBBLE_TAP("24", "2052")
+      "ldrb lr,[r1],#1\n"
+      DQNN_NIBBLE_TAP("0", "2056")
+      "ldr r3,[sp,#4]\n mov r12,r2\n"
+      DQNN_NIBBLE_TOTALS("sxtah r8,r8,r4", "sxtah r9,r9,r5")
+      DQNN_NIBBLE_TOTALS("sxtah r8,r8,r6", "sxtah r9,r9,r7")
+      DQNN_NIBBLE_TOTALS("add r8,r8,r4,asr #16", "add r9,r9,r5,asr #16")
+      DQNN_NIBBLE_TOTALS("add r8,r8,r6,asr #16", "add r9,r9,r7,asr #16")
+      "ldr r8,[sp]\n adds r2,#4\n cmp r2,r8\n bne 1b\n pop {r2-r11,pc}");
 }
+
+/* clang-format on */
 
 #endif

@@ -8,10 +8,12 @@
 
 #include "isa/plans.h"
 
+/* It would tear the assembly apart. */
+/* clang-format off */
+
 #define DQNN_HAVE_LIST_BITS
 static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
-  for (; x; x &= x - 1)
-    *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
+  for (; x; x &= x - 1) *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
   return list;
 }
 
@@ -31,22 +33,21 @@ static inline __attribute__((always_inline)) uint32_t dqnn_push_less(uint32_t bi
 }
 #endif
 
-/* Registers of dqnn_add_rows: r2 list, r3 rows, r7 to r10 planes 1 to 4, r11, r12, lr carries that wait for planes 3,
- * 4, 5; r0, r1, r4, r5, r6 are free. Both macros leave the sum in their first plane. */
+/* Registers of dqnn_add_rows: r2 list, r3 rows, r7 to r10 planes 1 to 4, r11, r12, lr carries that wait for planes 3, 4, 5;
+ * r0, r1, r4, r5, r6 are free. Both macros leave the sum in their first plane. */
 #define DQNN_HAVE_ADD_ROWS
 
 /* plane += waiting + r0, carry to `out` (may be r0). */
-#define DQNN_ADD_CARRIES(plane, waiting, out)                                                                         \
-  "eor r6," plane "," waiting "\n eor " plane ",r6,r0\n eor r0," waiting "\n ands r0,r6\n eor " out "," waiting ",r0" \
-                                                                                                                "\n"
+#define DQNN_ADD_CARRIES(plane, waiting, out)                                                          \
+  "eor r6," plane "," waiting "\n eor " plane ",r6,r0\n eor r0," waiting "\n ands r0,r6\n eor " out "," \
+  waiting ",r0\n"
 
-/* Four rows into planes 1 and 2 (three full adders), carry of weight 8 to `out`. Offsets are those of the four list
- * entries. */
-#define DQNN_ADD_4_ROWS(entry0, entry1, entry2, entry3, out)                                              \
-  "ldrh r0,[r2,#" entry0 "]\n ldrh r1,[r2,#" entry1 "]\n ldrh r4,[r2,#" entry2 "]\n ldrh r5,[r2,#" entry3 \
-  "]\n ldr r0,[r3,r0,lsl #2]\n ldr r1,[r3,r1,lsl #2]\n ldr r4,[r3,r4,lsl #2]\n ldr r5,[r3,r5,lsl #2]\n"   \
-  "eor r6,r7,r0\n eor r7,r6,r1\n eors r1,r0\n ands r1,r6\n eors r0,r1\n"                                  \
-  "eor r6,r7,r4\n eor r7,r6,r5\n eors r5,r4\n ands r5,r6\n eors r4,r5\n"                                  \
+/* Four rows into planes 1 and 2 (three full adders), carry of weight 8 to `out`. Offsets are those of the four list entries. */
+#define DQNN_ADD_4_ROWS(entry0, entry1, entry2, entry3, out)                                               \
+  "ldrh r0,[r2,#" entry0 "]\n ldrh r1,[r2,#" entry1 "]\n ldrh r4,[r2,#" entry2 "]\n ldrh r5,[r2,#" entry3  \
+  "]\n ldr r0,[r3,r0,lsl #2]\n ldr r1,[r3,r1,lsl #2]\n ldr r4,[r3,r4,lsl #2]\n ldr r5,[r3,r5,lsl #2]\n"    \
+  "eor r6,r7,r0\n eor r7,r6,r1\n eors r1,r0\n ands r1,r6\n eors r0,r1\n"                                   \
+  "eor r6,r7,r4\n eor r7,r6,r5\n eors r5,r4\n ands r5,r6\n eors r4,r5\n"                                   \
   "eor r6,r8,r0\n eor r8,r6,r4\n eors r4,r0\n ands r4,r6\n eor " out ",r0,r4\n"
 
 __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__((unused)) uint32_t *counter,
@@ -83,31 +84,24 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
 #if defined(__ARM_FEATURE_DSP)
 #define DQNN_HAVE_COUNT_NINES
 
-/* Registers of dqnn_count_nines: r0 x, r1 w, r12 steps to go, lr count; r2 to r11 are free. In the macros registers are
- * numbers. */
+/* Registers of dqnn_count_nines: r0 x, r1 w, r12 steps to go, lr count; r2 to r11 are free. In the macros registers are numbers. */
 
 /* Differences of three words: sum in s2, carry in s0. */
-#define DQNN_THREE_WORDS(s0, s1, s2, w0, w1, w2)                                         \
-  "ldmia r0!,{r" s0 ",r" s1 ",r" s2 "}\n ldmia r1!,{r" w0 ",r" w1 ",r" w2                \
-  "}\n"                                                                                  \
-  "eor r" s0 ",r" s0 ",r" w0 "\n eor r" s1 ",r" s1 ",r" w1 "\n eor r" s2 ",r" s2 ",r" w2 \
-  "\n"                                                                                   \
-  "eor r" w0 ",r" s0 ",r" s1 "\n eor r" w1 ",r" s0 ",r" s2 "\n eor r" s2 ",r" w0 ",r" s2 \
-  "\n"                                                                                   \
+#define DQNN_THREE_WORDS(s0, s1, s2, w0, w1, w2)                                                           \
+  "ldmia r0!,{r" s0 ",r" s1 ",r" s2 "}\n ldmia r1!,{r" w0 ",r" w1 ",r" w2 "}\n"                             \
+  "eor r" s0 ",r" s0 ",r" w0 "\n eor r" s1 ",r" s1 ",r" w1 "\n eor r" s2 ",r" s2 ",r" w2 "\n"               \
+  "eor r" w0 ",r" s0 ",r" s1 "\n eor r" w1 ",r" s0 ",r" s2 "\n eor r" s2 ",r" w0 ",r" s2 "\n"               \
   "and r" w1 ",r" w1 ",r" w0 "\n eor r" s0 ",r" w1 ",r" s0 "\n"
 /* Bits of a to fields of two bits. */
 #define DQNN_TO_PAIRS(a, free) "and r" free ",r" a ",#0xAAAAAAAA\n sub r" a ",r" a ",r" free ",lsr #1\n"
 /* The bits of c, one word of which still has single bits, to the pairs of a (even bits) and b (odd bits). */
-#define DQNN_ADD_SINGLES(a, b, c, free)                                             \
-  "and r" free ",r" c ",#0x55555555\n add r" a ",r" a ",r" free "\n and r" c ",r" c \
-  ",#0xAAAAAAAA\n"                                                                  \
+#define DQNN_ADD_SINGLES(a, b, c, free)                                                              \
+  "and r" free ",r" c ",#0x55555555\n add r" a ",r" a ",r" free "\n and r" c ",r" c ",#0xAAAAAAAA\n" \
   "add r" b ",r" b ",r" c ",lsr #1\n"
 /* The pairs of a and b to fields of four bits in sum. */
-#define DQNN_TO_NIBBLES(sum, free, a, b)                                                              \
-  "and r" sum ",r" a ",#0x33333333\n and r" free ",r" b ",#0x33333333\n add r" sum ",r" sum ",r" free \
-  "\n"                                                                                                \
-  "and r" a ",r" a ",#0xCCCCCCCC\n add r" sum ",r" sum ",r" a                                         \
-  ",lsr #2\n"                                                                                         \
+#define DQNN_TO_NIBBLES(sum, free, a, b)                                                                  \
+  "and r" sum ",r" a ",#0x33333333\n and r" free ",r" b ",#0x33333333\n add r" sum ",r" sum ",r" free "\n" \
+  "and r" a ",r" a ",#0xCCCCCCCC\n add r" sum ",r" sum ",r" a ",lsr #2\n"                                 \
   "and r" b ",r" b ",#0xCCCCCCCC\n add r" sum ",r" sum ",r" b ",lsr #2\n"
 /* Nibbles of a to bytes in sum. */
 #define DQNN_TO_BYTES(sum, a) \
@@ -115,8 +109,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
 
 __attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribute__((unused)) const uint32_t *x,
                                                                       __attribute__((unused)) const uint32_t *w,
-                                                                      __attribute__((unused))
-                                                                      const dqnn_count_plan *plan,
+                                                                      __attribute__((unused)) const dqnn_count_plan *plan,
                                                                       __attribute__((unused)) int32_t *acc) {
   __asm__(
       ".syntax unified\n push {r4-r11,lr}\n sub sp,#24\n"
@@ -136,16 +129,16 @@ __attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribut
 /* ---- 3x3 windows of one-bit numbers ---- */
 #define DQNN_HAVE_NINE_SIGNS
 
-/* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 presets, lr output; r4 to r11 are free. */
+/* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 last plane of the preset, lr output; r4 to r11 are free. */
 
 /* Full adder of a, b, c: sum in a, carry in b; half is lost. Two-operand steps fit 16 bits where registers are low. */
-#define DQNN_SUM_3(a, b, c, half)                                                                                   \
-  "eor " half "," a "," b "\n eor " a "," half "," c "\n eor " c "," c "," b "\n and " c "," c "," half "\n eor " b \
-  "," b "," c "\n"
+#define DQNN_SUM_3(a, b, c, half)                                                                      \
+  "eor " half "," a "," b "\n eor " a "," half "," c "\n eor " c "," c "," b "\n and " c "," c "," half \
+  "\n eor " b "," b "," c "\n"
 /* Carry of plane + number + carry, into carry; number is lost. */
-#define DQNN_CARRY(plane, number, carry)                                                                      \
-  "eor " number "," number "," plane "\n eor " carry "," carry "," plane "\n and " carry "," carry "," number \
-  "\n eor " carry "," carry "," plane "\n"
+#define DQNN_CARRY(plane, number, carry)                                                                             \
+  "eor " number "," number "," plane "\n eor " carry "," carry "," plane "\n and " carry "," carry "," number "\n eor " \
+  carry "," carry "," plane "\n"
 #define DQNN_LOAD_TAPS(at, a, b, c) "ldr " a ",[" at "]\n ldr " b ",[" at ",r2]\n ldr " c ",[" at ",r2,lsl #1]\n"
 
 __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute__((unused)) const dqnn_nine_plan *plan,
@@ -155,7 +148,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute
   __asm__(
       ".syntax unified\n push {r4-r11,lr}\n sub sp,#28\n"
       /* stack: end of the pixel's first cells, pixels to go, weights, presets, bytes of a pixel, bytes from its end to the next */
-      "ldm r0,{r4-r9}\n mov lr,r2\n mov r2,r6\n str r3,[sp,#4]\n mov r3,r7\n mov r0,r1\n strd r4,r5,[sp,#8]\n"
+      "ldm r0,{r4-r9}\n adds r5,#20\n mov lr,r2\n mov r2,r6\n str r3,[sp,#4]\n mov r3,r7\n mov r0,r1\n strd r4,r5,[sp,#8]\n"
       "sub r9,r9,r8\n strd r8,r9,[sp,#16]\n"
       "1: ldrd r1,r12,[sp,#8]\n ldr r4,[sp,#16]\n add r4,r0\n str r4,[sp]\n"
       /* rows: ones and twos in r5 and r6, r7 and r8, r9 and r10 */
@@ -167,10 +160,12 @@ __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute
       /* sum: ones r5, twos r6, fours r4, eights r8 */
           DQNN_SUM_3("r5", "r7", "r9", "r4") DQNN_SUM_3("r6", "r8", "r10", "r4")
       "and r9,r6,r7\n eors r6,r7\n eor r4,r8,r9\n and r8,r8,r9\n"
-      "ldr r10,[r12,#4]\n ldr r11,[r12,#8]\n ldr r7,[r12,#12]\n and r10,r10,r5\n" DQNN_CARRY("r11", "r6", "r10")
-          DQNN_CARRY("r7", "r4", "r10") "ldr r11,[r12,#16]\n ldr r6,[r12,#20]\n" DQNN_CARRY("r11", "r8", "r10")
-      "eor r10,r10,r6\n mvn r10,r10\n str r10,[lr],#4\n ldr r4,[sp]\n adds r0,#4\n add r12,r12,#24\n cmp r0,r4\n bne 2b\n"
+      "ldr r10,[r12,#-16]\n ldr r11,[r12,#-12]\n ldr r7,[r12,#-8]\n and r10,r10,r5\n" DQNN_CARRY("r11", "r6", "r10")
+          DQNN_CARRY("r7", "r4", "r10") "ldr r11,[r12,#-4]\n ldr r6,[r12],#24\n" DQNN_CARRY("r11", "r8", "r10")
+      "eor r10,r10,r6\n mvn r10,r10\n str r10,[lr],#4\n ldr r4,[sp]\n adds r0,#4\n cmp r0,r4\n bne 2b\n"
       "ldr r4,[sp,#20]\n ldr r5,[sp,#4]\n add r0,r4\n subs r5,#1\n str r5,[sp,#4]\n bne 1b\n add sp,#28\n pop {r4-r11,pc}");
 }
+
+/* clang-format on */
 
 #endif
