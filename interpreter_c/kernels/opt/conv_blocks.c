@@ -60,9 +60,19 @@ static float load_float(const void *image, uint32_t index) {
 #define BLOCKS(name) name##_float
 #include "kernels/opt/conv_blocks_body.h"
 
-static void run_s8(const dqnn_call *call) {
+/* Choices of their own frame: what they look at must not lie on the stack below the kernel they choose. */
+DQNN_NOINLINE int takes_nibbles(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
-  if (dqnn_fits_nibbles(&v)) {
+  return dqnn_fits_nibbles(&v);
+}
+
+DQNN_NOINLINE int is_first_layer(const dqnn_call *call) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  return dqnn_is_first_layer(call, &v);
+}
+
+static void run_s8(const dqnn_call *call) {
+  if (takes_nibbles(call)) {
     dqnn_run_nibbles(call);
   } else {
     run_int(call);
@@ -70,8 +80,7 @@ static void run_s8(const dqnn_call *call) {
 }
 
 void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  if (dqnn_is_first_layer(call, &v)) {
+  if (is_first_layer(call)) {
     dqnn_run_first_s8(call);
   } else {
     run_s8(call);
@@ -85,8 +94,7 @@ void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) {
 }
 
 void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  if (dqnn_is_first_layer(call, &v)) {
+  if (is_first_layer(call)) {
     dqnn_run_first_f32(call);
   } else {
     run_float(call);

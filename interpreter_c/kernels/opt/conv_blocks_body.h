@@ -153,7 +153,7 @@ static void BLOCKS(run_group)(BLOCKS(layer) * l, const dqnn_call *call, uint32_t
   }
 }
 
-static void BLOCKS(run)(const dqnn_call *call) {
+DQNN_NOINLINE void BLOCKS(run)(const dqnn_call *call) {
   BLOCKS(layer) l;
   dqnn_read_geometry(call, &l.shape);
   const dqnn_geometry *s = &l.shape;
