@@ -8,7 +8,7 @@
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
-enum { BLOCK = 4, CHUNK = 32 };
+enum { BLOCK = 4, CHUNK = 24 /* two arrays of it stand on the stack, which has 1 KB */ };
 
 typedef struct {
   dqnn_geometry shape;
