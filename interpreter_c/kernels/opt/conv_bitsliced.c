@@ -373,10 +373,10 @@ static uint32_t count_column_classes(const dqnn_geometry *s) {
 /* First guess at the rarer side from eight words spread over the image; a wrong one costs time only. */
 static uint32_t mostly_ones(const uint32_t *words, uint32_t count) {
   uint32_t ones = 0, step = count / 8, sampled = step > 0 ? 8 : count;
-  for (uint32_t i = 0; i < sampled; i++, words += step > 0 ? step : 1) {
+  for (uint32_t i = 0; i<sampled; i++, words += step> 0 ? step : 1) {
     ones += dqnn_popcount(*words);
   }
-  return ones > 17 * sampled;
+  return ones > 20 * sampled; /* clearly more than half: windows at borders have to use the ones anyway */
 }
 
 static void set_sizes(layer *l) {
