@@ -197,8 +197,9 @@ static void resolve(uint32_t *counter, uint32_t planes) {
   }
 }
 
-/* Accumulators of a block: acc = base + 2*z for listed ones, base - 2*z for zeros. */
-DQNN_NOINLINE void accumulators(const layer *l, const window *w, uint32_t *counter, int32_t acc[32]) {
+/* Accumulators of a block, in place of the counters: acc = base + 2*z for listed ones, base - 2*z for zeros. */
+DQNN_NOINLINE int32_t *accumulators(const layer *l, const window *w, uint32_t *counter) {
+  int32_t *acc = (int32_t *)counter;
   int32_t base = (int32_t)w->inside - 2 * (int32_t)w->listed, factor = 2;
   if (w->zeros) {
     base = -base;
@@ -206,6 +207,7 @@ DQNN_NOINLINE void accumulators(const layer *l, const window *w, uint32_t *count
   }
   resolve(counter, l->planes);
   dqnn_planes_to_int(counter, base, factor, acc);
+  return acc;
 }
 
 /* ---- outputs of one block of one position ---- */
@@ -242,29 +244,27 @@ static void pool_max(int16_t *most, int32_t acc[32], const place *at) {
   }
 }
 
-/* 1: acc holds the final accumulators. */
-static int finish_int(const layer *l, const window *w, const place *at, uint32_t *counter, int32_t acc[32]) {
-  accumulators(l, w, counter, acc);
+/* The final accumulators, NULL before the last position of a pooling window. */
+static const int32_t *finish_int(const layer *l, const window *w, const place *at, uint32_t *counter) {
+  int32_t *acc = accumulators(l, w, counter);
   if (l->pool) {
     pool_max((int16_t *)l->pool + 32 * at->pool_index, acc, at);
   }
-  return at->last != 0;
+  return at->last ? acc : NULL;
 }
 
 static void finish_s8(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
-  int32_t acc[32];
-  if (!finish_int(l, w, at, counter, acc)) {
-    return;
+  const int32_t *acc = finish_int(l, w, at, counter);
+  if (acc) {
+    dqnn_emit_s8(&l->epilogue, acc, at->channel, at->count, (int8_t *)pixel + at->channel);
   }
-  dqnn_emit_s8(&l->epilogue, acc, at->channel, at->count, (int8_t *)pixel + at->channel);
 }
 
 static void finish_f32(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
-  int32_t acc[32];
-  if (!finish_int(l, w, at, counter, acc)) {
-    return;
+  const int32_t *acc = finish_int(l, w, at, counter);
+  if (acc) {
+    dqnn_emit_f32(&l->epilogue, acc, at->channel, at->count, (float *)(void *)pixel + at->channel);
   }
-  dqnn_emit_f32(&l->epilogue, acc, at->channel, at->count, (float *)(void *)pixel + at->channel);
 }
 
 /* ---- the walk over the image ---- */

@@ -270,19 +270,28 @@ static void run_image_s1(const layer *l, uint32_t *out) {
 
 /* ---- s8 and f32 output ---- */
 
-/* acc = counted taps - 2 * differing ones. */
-static void planes_to_acc(uint32_t *planes, uint32_t taps, int32_t acc[32]) {
-  if (taps < 0x8000) {
-    dqnn_planes_to_int(planes, (int32_t)taps, -2, acc);
-    return;
+/* For more taps than 16 bits can count. */
+DQNN_NOINLINE void many_planes_to_acc(const uint32_t *planes, uint32_t taps, int32_t *acc) {
+  uint32_t differing[32] = {0};
+  for (uint32_t lane = 0; lane < 32; lane++) {
+    for (uint32_t p = 0; p < MOST_PLANES; p++) {
+      differing[lane] |= (planes[p] >> lane & 1u) << p;
+    }
   }
   for (uint32_t lane = 0; lane < 32; lane++) {
-    uint32_t differing = 0;
-    for (uint32_t p = 0; p < MOST_PLANES; p++) {
-      differing |= (planes[p] >> lane & 1u) << p;
-    }
-    acc[lane] = (int32_t)(taps - 2 * differing);
+    acc[lane] = (int32_t)(taps - 2 * differing[lane]);
   }
+}
+
+/* Counted taps - 2 * differing ones, in place of the planes. */
+static const int32_t *planes_to_acc(uint32_t *planes, uint32_t taps) {
+  int32_t *acc = (int32_t *)planes;
+  if (taps < 0x8000) {
+    dqnn_planes_to_int(planes, (int32_t)taps, -2, acc);
+  } else {
+    many_planes_to_acc(planes, taps, acc);
+  }
+  return acc;
 }
 
 /* Accumulators of a word: the maxima over the pooling window that begins at y, x. */
@@ -291,10 +300,9 @@ static void accumulate_word(const layer *l, int32_t y, int32_t x, uint32_t word,
   for (int32_t py = 0; py < s->pool_h; py++) {
     for (int32_t px = 0; px < s->pool_w; px++) {
       uint32_t planes[MOST_PLANES] = {0};
-      int32_t acc[32];
       window w = window_at(l, y + py * s->stride_h, rows_at(l, y + py * s->stride_h), x + px * s->stride_w);
       count_taps(l, &w, word, planes, 0);
-      planes_to_acc(planes, l->taps - w.outside, acc);
+      const int32_t *acc = planes_to_acc(planes, l->taps - w.outside);
       for (uint32_t i = 0; i < 32; i++) {
         if (!(py | px) || most[i] < acc[i]) {
           most[i] = acc[i];

@@ -23,16 +23,19 @@ DQNN_INLINE void dqnn_transpose_4(uint32_t *z, uint32_t stride, uint32_t shift, 
   z[3 * stride] = d;
 }
 
-/* values[i] = base + factor * number of lane i, for two's complement numbers of 16 planes; the planes are overwritten.
- */
+/* values[i] = base + factor * number of lane i, for two's complement numbers of 16 planes; values may lie on the
+ * planes, which are overwritten. */
 DQNN_NOINLINE void dqnn_planes_to_int(uint32_t *planes, int32_t base, int32_t factor, int32_t values[32]) {
-  for (uint32_t i = 0; i < 4; i++)
+  for (uint32_t i = 0; i < 4; i++) {
     dqnn_transpose_4(planes + i, 4, 4, 0x00ff00ffu, 0x0f0f0f0fu);
-  for (uint32_t i = 0; i < 16; i += 4)
+  }
+  for (uint32_t i = 0; i < 16; i += 4) {
     dqnn_transpose_4(planes + i, 1, 1, 0x33333333u, 0x55555555u);
+  }
   for (uint32_t i = 0; i < 16; i++) { /* word i now holds lane i in its low and lane i + 16 in its high half */
-    values[i] = base + factor * (int16_t)(planes[i] & 0xffffu);
-    values[i + 16] = base + factor * ((int32_t)planes[i] >> 16);
+    uint32_t both = planes[i];
+    values[i] = base + factor * (int16_t)(both & 0xffffu);
+    values[i + 16] = base + factor * ((int32_t)both >> 16);
   }
 }
 
