@@ -16,7 +16,7 @@ from .registry import refuse, register
 _QUANTIZERS = (
     "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa(8), NoOp"
 )
-_PADS = "pad_values -1, 0 and 1; other values where the input's format holds them"
+_PADS = "pad_values -1, 0 and 1; values that the input's format cannot hold give a layer on f32"
 
 
 def _with_bias(*names: str) -> Any:

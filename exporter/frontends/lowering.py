@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ir import ops
-from ..ir.infer import as_map, stored_value
-from ..ir.types import F32, S1
+from ..ir.infer import as_map
 from .builder import LayerContext, Unsupported
 from .quantizers import Kernel, Quantizer, float_kernel
 
@@ -100,19 +99,15 @@ def padding(ctx: LayerContext, x: str, size: Pair, stride: Pair, dilation: Pair 
     return (same(h, size[0], stride[0], dilation[0]), same(w, size[1], stride[1], dilation[1]))
 
 
-def pad_value(ctx: LayerContext, x: str, cells: ops.Padding) -> float:
-    """Larq's `pad_values`: real numbers put around the already quantized input."""
+def pad_value(ctx: LayerContext, cells: ops.Padding) -> float:
+    """Larq's `pad_values`: real numbers put around the already quantized input. `legalize` deals with those that the
+    input's format lacks."""
     value = ctx.get("pad_values", 0.0)
     if isinstance(value, list):
         raise Unsupported(f"pad_values is {value}", "one number")
-    value = float(value)
-    if cells == ((0, 0), (0, 0)) or value == 0.0:
-        return 0.0
-    fmt = ctx.format(x)
-    if not isinstance(fmt, F32) and stored_value(value, fmt) is None:
-        accepted = "-1, 0 or 1" if isinstance(fmt, S1) else "a value of the input's 8-bit grid"
-        raise Unsupported(f"pad_values={value:g} around a {fmt} input", accepted, "Use pad_values=1 (or -1, 0)")
-    return value
+    if not np.isfinite(float(value)):
+        raise Unsupported(f"pad_values={value}", "a finite number")
+    return 0.0 if cells == ops.NO_PADDING else float(value)
 
 
 def bias(ctx: LayerContext, quantizer: Quantizer | None = None) -> NDArray[np.float64] | None:
@@ -129,7 +124,7 @@ def conv(ctx: LayerContext, x: str, kernel: Kernel, offset: NDArray[np.float64] 
     stride, dilation = _strides(ctx, kernel.codes.ndim == 3)
     _, kh, kw, _ = op_weights.codes.shape
     cells = padding(ctx, x, (kh, kw), stride, dilation)
-    value = pad_value(ctx, x, cells)
+    value = pad_value(ctx, cells)
     return ctx.emit(ops.Conv2D(op_weights, offset, stride, dilation, cells, value, int(ctx.get("groups", 1))), x)
 
 
@@ -139,7 +134,7 @@ def depthwise(ctx: LayerContext, x: str, kernel: Kernel, offset: NDArray[np.floa
     stride, dilation = _strides(ctx, kernel.codes.ndim == 3)
     kh, kw = op_weights.codes.shape[:2]
     cells = padding(ctx, x, (kh, kw), stride, dilation)
-    value = pad_value(ctx, x, cells)
+    value = pad_value(ctx, cells)
     return ctx.emit(ops.DepthwiseConv2D(op_weights, offset, stride, dilation, cells, value), x)
 
 

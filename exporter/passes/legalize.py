@@ -85,13 +85,20 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     ):
         return
     _read_floats(editor, node)
-    accepted = "-1, 0 or 1" if isinstance(fmt, S1) else "a multiple of the scale within the format's range"
+    accepted = "-1, 0 or 1" if isinstance(fmt, S1) else _grid(fmt)
     context.fallback(
         node,
         f"input read as f32 instead of {fmt}",
         f"pad value {op.pad_value:g} has no code in {fmt}",
         f"set pad_values to {accepted}",
     )
+
+
+def _grid(fmt: Format) -> str:
+    """The values of an s8 format in words."""
+    assert isinstance(fmt, S8)
+    low, high = ((end - fmt.zero_point) * fmt.scale for end in (-128, 127))
+    return f"a multiple of {fmt.scale:g} from {low:g} to {high:g}"
 
 
 def largest_sum(op: ops.Conv2D | ops.DepthwiseConv2D, fmt: Format) -> int:

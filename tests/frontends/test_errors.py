@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 from frontends.handmade import input_layer, layer, sequential, write_h5, write_keras
 
+import dqnn
 from dqnn.exporter.errors import ExportError, Problem, UnreadableModel
 from dqnn.exporter.frontends import load, read_model
+from dqnn.exporter.ir.evaluate import evaluate
 
 
 def problems(*layers: Any, tmp_path: Path, shape: tuple[int | None, ...] = (8, 8, 3)) -> dict[str, Problem]:
@@ -37,6 +39,7 @@ SIGN = {
     "module": "larq.quantizers",
     "registered_name": "SteSign",
 }
+DOREFA = {"class_name": "DoReFa", "config": {"k_bit": 8, "mode": "activations"}}
 
 
 def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
@@ -64,8 +67,8 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert len(text.splitlines()) == len(found)
 
 
-def test_pad_values_of_a_half_around_bits(tmp_path: Path) -> None:
-    path = write_h5(
+def padded_layer(tmp_path: Path, quantizer: object, pad: float) -> Path:
+    return write_h5(
         tmp_path / "model.h5",
         sequential(
             input_layer(8, 8, 3),
@@ -76,49 +79,53 @@ def test_pad_values_of_a_half_around_bits(tmp_path: Path) -> None:
                 filters=2,
                 kernel_size=[3, 3],
                 padding="same",
-                pad_values=0.5,
+                pad_values=pad,
                 use_bias=False,
-                input_quantizer=SIGN,
+                input_quantizer=quantizer,
                 kernel_quantizer=SIGN,
             ),
         ),
-        {"conv": [("conv/kernel:0", np.ones((3, 3, 3, 2), np.float32))]},
+        {"conv": [("conv/kernel:0", np.random.default_rng(7).normal(size=(3, 3, 3, 2)).astype(np.float32))]},
     )
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "pad", "reason", "remedy"),
+    [
+        (SIGN, 0.5, "0.5 has no code in s1", "set pad_values to -1, 0 or 1"),
+        (DOREFA, -1.0, "-1 has no code in s8", "set pad_values to a multiple of 0.00392157 from 0 to 1"),
+        (DOREFA, 0.5, "0.5 has no code in s8", "set pad_values to a multiple of 0.00392157 from 0 to 1"),
+    ],
+    ids=["half around bits", "-1 around DoReFa", "half around DoReFa"],
+)
+def test_pad_values_without_a_code_are_a_named_fallback(
+    tmp_path: Path, quantizer: object, pad: float, reason: str, remedy: str
+) -> None:
+    path = padded_layer(tmp_path, quantizer, pad)
+    result = dqnn.export(path)
+    (fallback,) = result.report.fallbacks
+    assert fallback.layers == ("conv",)
+    assert reason in fallback.reason
+    assert fallback.remedy == remedy
+    assert "falls back to f32: conv" in str(result.report)
     with pytest.raises(ExportError) as caught:
-        load(path)
+        dqnn.export(path, strict=True)
     (problem,) = caught.value.problems
-    assert problem.layer == "conv"
-    assert "0.5" in problem.found
-    assert "-1, 0 or 1" in problem.accepted
+    assert (problem.layer, problem.advice) == ("conv", remedy)
+    x = np.random.default_rng(8).uniform(-1, 1, (1, 8, 8, 3)).astype(np.float32)
+    expected = evaluate(load(path), [x]).outputs[0]
+    np.testing.assert_allclose(dqnn.Interpreter(result.blob).predict(x), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_pad_values_that_8_bits_hold(tmp_path: Path) -> None:
-    dorefa = {"class_name": "DoReFa", "config": {"k_bit": 8, "mode": "activations"}}
+    path = padded_layer(tmp_path, DOREFA, 51 / 255)
+    assert load(path).nodes[-1].op.pad_value == pytest.approx(0.2)
+    assert not dqnn.export(path, strict=True).report.fallbacks
 
-    def save(pad: float) -> Path:
-        return write_h5(
-            tmp_path / "model.h5",
-            sequential(
-                input_layer(8, 8, 3),
-                layer(
-                    "QuantConv2D",
-                    "conv",
-                    "larq.layers",
-                    filters=2,
-                    kernel_size=[3, 3],
-                    padding="same",
-                    pad_values=pad,
-                    use_bias=False,
-                    input_quantizer=dorefa,
-                    kernel_quantizer=SIGN,
-                ),
-            ),
-            {"conv": [("conv/kernel:0", np.ones((3, 3, 3, 2), np.float32))]},
-        )
 
-    assert load(save(51 / 255)).nodes[-1].op.pad_value == pytest.approx(0.2)
-    with pytest.raises(ExportError, match="grid"):
-        load(save(0.5))
+def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="finite"):
+        load(padded_layer(tmp_path, SIGN, float("inf")))
 
 
 @pytest.mark.parametrize(
@@ -302,6 +309,7 @@ _DAMAGE = """
 import random, sys
 from collections.abc import Iterator
 from pathlib import Path
+import dqnn
 from dqnn.exporter.errors import DqnnError
 from dqnn.exporter.frontends import load
 
