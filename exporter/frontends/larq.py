@@ -14,7 +14,8 @@ from .quantizers import Quantizer, parse
 from .registry import refuse, register
 
 _QUANTIZERS = (
-    "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa(8), NoOp"
+    "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa (1 to 8 bits), "
+    "NoOp"
 )
 _PADS = "pad_values -1, 0 and 1; values that the input's format cannot hold give a layer on f32"
 
@@ -94,7 +95,7 @@ def quant_separable(ctx: LayerContext) -> str:
     "NoOp",
     library="larq",
     forms="a quantizer used as a layer",
-    limits=("MagnitudeAwareSign only on kernels", "DoReFa with k_bit=8 and mode='activations'"),
+    limits=("MagnitudeAwareSign only on kernels", "DoReFa with k_bit of 1 to 8 and mode='activations'"),
 )
 def quantizer_layer(ctx: LayerContext) -> str:
     quantizer = parse({"class_name": ctx.layer.class_name, "config": dict(ctx.config)})

@@ -24,7 +24,7 @@ from .quantizers import (
 
 # What every Keras layer has in its configuration: Larq's quantizers are layers.
 _LAYER = ("name", "trainable", "dtype", "metrics", "batch_input_shape", "clip_value", "beta")
-_DOREFA_BITS = 8
+_DOREFA_BITS = 8  # at most: a level is stored in 8 bits
 
 
 @quantizer("SteSign", "ste_sign", parameters=("clip_value",), ignored=_LAYER)
@@ -112,29 +112,32 @@ class Tern(Quantizer):
 
 @quantizer("DoReFa", "dorefa_quantizer", "DoReFaQuantizer", parameters=("k_bit", "mode"), ignored=_LAYER)
 class DoReFa(Quantizer):
-    """255 steps: k / 255 of clip(x, 0, 1) for activations, (2k - 255) / 255 of the normed tanh for weights."""
+    """n = 2^k_bit - 1 steps: k / n of clip(x, 0, 1) for activations, (2k - n) / n of the normed tanh for weights."""
 
     def __init__(self, k_bit: int = 2, mode: str = "activations") -> None:
-        if k_bit != _DOREFA_BITS:
+        if not 1 <= k_bit <= _DOREFA_BITS:
             raise Unsupported(
-                f"DoReFa has k_bit={k_bit}", "k_bit=8", "Train with DoReFa(k_bit=8, ...) or a binary quantizer"
+                f"DoReFa has k_bit={k_bit}", "k_bit=1 to 8", "Train with DoReFa(k_bit=8, ...) or a binary quantizer"
             )
         if mode not in ("activations", "weights"):
             raise Unsupported(f"DoReFa has mode={mode!r}", "activations, weights")
         self.mode = mode
-        self.grid = Grid(1 / 255, 0, 255)
+        self.steps = 2**k_bit - 1
+        self.grid = Grid(1 / self.steps, 0, self.steps)
 
     def _weight_codes(self, w: F32Array) -> F32Array:
         limited = tanh(w)
         largest = np.float32(np.max(np.abs(limited))) if w.size else np.float32(0)
         normed = limited / (np.float32(2) * largest) if largest else np.zeros_like(limited)
-        return rhe((normed + np.float32(0.5)).astype(np.float32) * np.float32(255))
+        return rhe((normed + np.float32(0.5)).astype(np.float32) * np.float32(self.steps))
 
     def values(self, x: F32Array) -> F32Array:
         if self.mode == "weights":
-            levels = (self._weight_codes(x) / np.float32(255)).astype(np.float32)
+            levels = (self._weight_codes(x) / np.float32(self.steps)).astype(np.float32)
             return (np.float32(2) * levels - np.float32(1)).astype(np.float32)
-        return (rhe(np.clip(x, 0, 1).astype(np.float32) * np.float32(255)) / np.float32(255)).astype(np.float32)
+        return (rhe(np.clip(x, 0, 1).astype(np.float32) * np.float32(self.steps)) / np.float32(self.steps)).astype(
+            np.float32
+        )
 
     def activation(self) -> tuple[ops.Op, ...]:
         if self.mode == "weights":
@@ -146,9 +149,8 @@ class DoReFa(Quantizer):
 
     def kernel(self, w: F32Array) -> Kernel:
         if self.mode == "weights":
-            return Kernel(
-                "s8", (self._weight_codes(w) - 128).astype(np.int8), np.asarray(1 / 255), half=True, source=self.text
-            )
+            codes = (self._weight_codes(w) - (self.steps + 1) // 2).astype(np.int8)
+            return Kernel("s8", codes, np.asarray(1 / self.steps), half=True, source=self.text)
         return self.grid.kernel(np.clip(w, 0, 1).astype(np.float32), 1.0, self.text)
 
 

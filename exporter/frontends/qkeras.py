@@ -21,8 +21,8 @@ from .quantizers import Quantizer, parse
 from .registry import refuse, register
 
 _KERNELS = (
-    "binary, stochastic_binary (alpha: number, auto, auto_po2), ternary, quantized_bits(8) (all alphas), "
-    "quantized_relu(8), quantized_tanh(8), quantized_sigmoid(8), po2 where 8 bits hold their levels"
+    "binary, stochastic_binary (alpha: number, auto, auto_po2), ternary; up to 8 bits: "
+    "quantized_bits (all alphas), quantized_relu, quantized_tanh, quantized_sigmoid; po2 where 8 bits hold their levels"
 )
 _F32 = NDArray[np.float32]
 

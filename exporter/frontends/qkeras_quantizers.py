@@ -35,7 +35,7 @@ EPSILON = np.float32(1e-7)
 _LN2 = np.float32(np.log(2.0))
 # Arguments that matter only in training, or that select how variables are held.
 _TRAINING = ("qnoise_factor", "var_name", "use_ste", "use_variables", "scale_axis")
-_BITS = 8
+_BITS = 8  # stored in 8 bits: so many at most
 
 
 def _require_deterministic(name: str, flag: Any) -> None:
@@ -47,10 +47,13 @@ def _require_deterministic(name: str, flag: Any) -> None:
         )
 
 
-def _require_bits(name: str, bits: Any) -> int:
-    if bits != _BITS:
+def _require_bits(name: str, bits: int) -> None:
+    if not 1 <= bits <= _BITS:
         raise Unsupported(f"{name} has bits={bits}", ACCEPTED, f"Train with {name}(8, ...) or binary(alpha=1)")
-    return _BITS
+
+
+def _wide_kernel(values: F32Array, bits: int, source: str) -> Kernel:
+    return float_kernel(values, source, f"its {bits} bits do not fit 8-bit weights")
 
 
 def _no_auto(name: str, alpha: Any) -> float:
@@ -232,8 +235,8 @@ def stochastic_ternary(
 class QuantizedBits(Quantizer):
     """Fixed point: 2^integer / m * clip(rhe(x * m / 2^integer), low, m - 1) with m = 2^(bits - keep_negative).
 
-    With an automatic alpha the scale comes from the kernel, and codes are rounded half away from zero. `values` takes
-    any number of bits (biases are numbers), activations and kernels take 8, or 1 (the sign)."""
+    With an automatic alpha the scale comes from the kernel, and codes are rounded half away from zero. Up to 8 bits are
+    stored as s8, one as its sign; `values` takes any number of bits (biases are numbers)."""
 
     def __init__(
         self,
@@ -304,7 +307,12 @@ class QuantizedBits(Quantizer):
     def kernel(self, w: F32Array) -> Kernel:
         if self.unsigned_bits == 0 and not isinstance(self.alpha, str):
             return sign_kernel(w, self._factor(), self.text)
-        _require_bits("quantized_bits", self.bits)
+        if self.unsigned_bits == 0:
+            raise Unsupported(
+                f"quantized_bits has bits=1 and alpha={self.alpha!r}", "2 to 8 bits", "Use binary(alpha='auto')"
+            )
+        if self.bits > _BITS:
+            return _wide_kernel(self.values(w), self.bits, self.text)
         if isinstance(self.alpha, str):
             z, scale = self._auto(w)
             return Kernel("s8", z.astype(np.int8), scale.astype(np.float64) * 2.0**self.integer, source=self.text)
@@ -405,17 +413,18 @@ class QuantizedRelu(Quantizer):
         return (ops.Unary("leaky_relu", self.slope), Grid(step, -int(lowest), self.m - 1).quantize(self.text))
 
     def _sigmoid_ops(self) -> tuple[ops.Op, ...]:
-        """Levels k/128 for k = 0..127 and one last of 255/256, times 2^integer."""
+        """Levels 2k/m for k = 0..m/2 - 1 and one last of (m - 1)/m, times 2^integer."""
         if self.slope:
             raise Unsupported("quantized_relu has use_sigmoid and negative_slope", "one of them")
-        mi = 2.0**self.integer
-        coarse = ops.Quantize(S8(mi / 128, -1), -1, 127, self.text)
+        mi, half = 2.0**self.integer, self.m // 2
+        coarse = ops.Quantize(S8(mi / half, -1), -1, half - 1, self.text)
         clip = ops.Clip(0.0, mi * (1 - 1 / self.m))
-        fine = Grid(mi / 256, 0, 255).quantize(self.text)
+        fine = Grid(mi / self.m, 0, self.m - 1).quantize(self.text)
         return (ops.Scale(0.5 / mi, 0.5), ops.Clip(0.0, 1.0), ops.Scale(2 * mi, -mi), coarse, clip, fine)
 
     def kernel(self, w: F32Array) -> Kernel:
-        _require_bits("quantized_relu", self.bits)
+        if self.bits > _BITS:
+            return _wide_kernel(self.values(w), self.bits, self.text)
         if self.use_sigmoid or self.slope:
             return float_kernel(self.values(w), self.text, "its levels are not those of 8-bit weights")
         return Grid(2.0**self.integer / self.m, 0, self.m - 1).kernel(w, 1.0, self.text)
@@ -425,7 +434,7 @@ class QuantizedRelu(Quantizer):
     "quantized_tanh", parameters=("bits", "use_stochastic_rounding", "symmetric", "use_real_tanh"), ignored=_TRAINING
 )
 class QuantizedTanh(Quantizer):
-    """The hard tanh clip(x, -1, 1) (or the real one) in steps of 1/128.
+    """The hard tanh clip(x, -1, 1) (or the real one) in steps of 2^(1 - bits).
 
     QKeras computes the hard one as 2 * hard_sigmoid(x) - 1, whose float32 rounding can differ from x in the last bits;
     both give the same level except within 2^-24 of a tie."""
@@ -450,7 +459,8 @@ class QuantizedTanh(Quantizer):
         return (*before, self._grid().quantize(self.text))
 
     def kernel(self, w: F32Array) -> Kernel:
-        _require_bits("quantized_tanh", self.bits)
+        if self.bits > _BITS:
+            return _wide_kernel(self.values(w), self.bits, self.text)
         return self._grid().kernel(self.values(w), 1.0, self.text)
 
 
@@ -460,7 +470,7 @@ class QuantizedTanh(Quantizer):
     ignored=_TRAINING,
 )
 class QuantizedSigmoid(Quantizer):
-    """clip(0.5 x + 0.5, 0, 1) (or the real sigmoid) in steps of 1/256."""
+    """clip(0.5 x + 0.5, 0, 1) (or the real sigmoid) in steps of 2^-bits."""
 
     def __init__(
         self, bits: Any = 8, symmetric: Any = False, use_real_sigmoid: Any = False, use_stochastic_rounding: Any = False
@@ -481,7 +491,8 @@ class QuantizedSigmoid(Quantizer):
         return (before, self._grid().quantize(self.text))
 
     def kernel(self, w: F32Array) -> Kernel:
-        _require_bits("quantized_sigmoid", self.bits)
+        if self.bits > _BITS:
+            return _wide_kernel(self.values(w), self.bits, self.text)
         return self._grid().kernel(self.values(w), 1.0, self.text)
 
 

@@ -22,7 +22,7 @@ from .quantizer_text import BadText, Spelled, spelled
 F32Array = NDArray[np.float32]
 F64Array = NDArray[np.float64]
 
-ACCEPTED = "1-bit (+1/-1), ternary and 8-bit quantizers"
+ACCEPTED = "1-bit (+1/-1), ternary and quantizers of up to 8 bits"
 # TensorFlow flushes denormals, so a number closer to 0 than this is 0.
 TINY = float(np.finfo(np.float32).tiny)
 

@@ -44,7 +44,7 @@ DOREFA = {"class_name": "DoReFa", "config": {"k_bit": 8, "mode": "activations"}}
 
 def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     found = problems(
-        layer("QActivation", "act", None, activation="quantized_relu(4)"),
+        layer("QActivation", "act", None, activation="quantized_relu(16)"),
         layer("LSTM", "lstm", units=4),
         layer("MyOwnLayer", "own", "mypackage.layers"),
         layer("QActivation", "bin", None, activation="binary(use_01=True, alpha=1)"),
@@ -54,7 +54,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         tmp_path=tmp_path,
     )
     assert set(found) == {"act", "lstm", "own", "bin", "noise", "pool", "up"}
-    assert "bits=4" in found["act"].found
+    assert "bits=16" in found["act"].found
     assert "8-bit" in found["act"].accepted
     assert "LSTM" in found["lstm"].found
     assert "recurrent" in found["lstm"].advice.lower()

@@ -22,6 +22,7 @@ ARGUMENTS: list[tuple[str, dict[str, Any]]] = [
     ("SteTern", {"ternary_weight_networks": True}),
     ("DoReFa", {"k_bit": 8}),
     ("DoReFa", {"k_bit": 8, "mode": "weights"}),
+    *(("DoReFa", {"k_bit": bits, "mode": mode}) for bits in (1, 2, 5) for mode in ("activations", "weights")),
     ("NoOp", {"precision": 1}),
 ]
 
@@ -136,6 +137,14 @@ def test_activations_that_need_the_batch_are_refused(identifier: Any, text: str)
         quantizer.activation()
 
 
-def test_other_bit_widths_are_refused() -> None:
-    with pytest.raises(Unsupported, match="k_bit=2"):
-        parse("dorefa_quantizer")
+def test_more_than_8_bits_are_refused() -> None:
+    with pytest.raises(Unsupported, match="k_bit=9"):
+        parse({"class_name": "DoReFa", "config": {"k_bit": 9}})
+
+
+def test_dorefa_alone_has_2_bits() -> None:
+    """Larq's default: 0, 1/3, 2/3 and 1."""
+    same(
+        parse("dorefa_quantizer").values(np.float32([-1, 0.2, 0.5, 0.6, 3])),
+        np.float32([0, 1, 2, 2, 3]) / np.float32(3),
+    )

@@ -31,13 +31,23 @@ ACTIVATIONS = [
     "quantized_bits(8,0,alpha=0.25)",
     "quantized_bits(8,0,alpha=0.3)",
     "quantized_bits(1,0)",
+    "quantized_bits(2,0,alpha=1)",
+    "quantized_bits(4,0,alpha=1)",
+    "quantized_bits(6,2,1,alpha=1)",
+    "quantized_bits(5,1,0,False)",
+    "quantized_bits(4,1,alpha=0.5)",
     "quantized_relu(8)",
+    "quantized_relu(1)",
+    "quantized_relu(4)",
+    "quantized_relu(6,2)",
+    "quantized_relu(4,1,0,0.25)",
     "quantized_relu(8,3)",
     "quantized_relu(8,8)",
     "quantized_relu(8,0,0,0.25)",
     "quantized_relu(8,2,negative_slope=0.125)",
     "quantized_sigmoid(8)",
     "quantized_sigmoid(8,1)",
+    "quantized_sigmoid(4)",
 ]
 # QKeras computes these through 0.5 x + 0.5, which loses the last bits of a small x.
 ROUNDED_TWICE = [
@@ -45,6 +55,9 @@ ROUNDED_TWICE = [
     "quantized_tanh(8,symmetric=1)",
     "quantized_relu(8,0,1)",
     "quantized_relu(8,2,use_sigmoid=1)",
+    "quantized_tanh(4)",
+    "quantized_tanh(2,symmetric=1)",
+    "quantized_relu(4,1,use_sigmoid=1)",
 ]
 KERNELS = [
     "binary(alpha=1)",
@@ -67,6 +80,14 @@ KERNELS = [
     "quantized_bits(8,0,1,alpha='auto_po2')",
     "quantized_bits(8,1,1,alpha='auto_po2')",
     "quantized_bits(8,0,0,0,1)",
+    "quantized_bits(2,0,alpha=1)",
+    "quantized_bits(4,0,1,alpha=1)",
+    "quantized_bits(6,1,alpha=0.7)",
+    "quantized_bits(4,0,1,alpha='auto')",
+    "quantized_bits(2,0,1,alpha='auto')",
+    "quantized_bits(3,1,1,alpha='auto_po2')",
+    "quantized_bits(16,2,alpha=1)",
+    "quantized_relu(4,1)",
     "quantized_relu(8,1)",
     "quantized_tanh(8)",
     "quantized_po2(4)",
@@ -218,6 +239,11 @@ def test_batch_norm_defaults() -> None:
         ("quantized_po2(8)", "f32"),
         ("quantized_bits(8,0,0,0,1)", "f32"),
         ("quantized_bits(1,0,alpha=1)", "s1"),
+        ("quantized_bits(4,0,alpha=1)", "s8"),
+        ("quantized_bits(12,0,alpha=1)", "f32"),
+        ("quantized_relu(16)", "f32"),
+        ("quantized_tanh(9)", "f32"),
+        ("quantized_sigmoid(9)", "f32"),
     ],
 )
 def test_kernels_are_stored_as(text: str, kind: str) -> None:
@@ -249,11 +275,10 @@ def test_a_layer_changes_its_kernel_quantizer(text: str) -> None:
     [
         ("binary(use_01=True)", "use_01=True"),
         ("binary(True)", "use_01=True"),
-        ("quantized_bits(4,0,alpha=1)", "bits=4"),
-        ("quantized_relu(4)", "bits=4"),
-        ("quantized_relu(6,2)", "bits=6"),
-        ("quantized_tanh(4)", "bits=4"),
-        ("quantized_sigmoid(4)", "bits=4"),
+        ("quantized_bits(16,0,alpha=1)", "bits=16"),
+        ("quantized_relu(9)", "bits=9"),
+        ("quantized_tanh(12)", "bits=12"),
+        ("quantized_sigmoid(10)", "bits=10"),
         ("quantized_bits(8,0,use_stochastic_rounding=True)", "use_stochastic_rounding"),
         ("binary(alpha='auto')", "run time"),
         ("quantized_bits(8,0,1,alpha='auto_po2')", "run time"),
@@ -273,7 +298,7 @@ def test_refused_activations(text: str, found: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["quantized_bits(4,0,alpha=1)", "quantized_relu(4)", "binary(use_01=1)", "quantized_bits(2,0,1,alpha='auto')"],
+    ["binary(use_01=1)", "quantized_bits(1,0,1,alpha='auto')", "quantized_hswish(8)"],
 )
 def test_refused_kernels(text: str) -> None:
     with pytest.raises(Unsupported):

@@ -63,6 +63,8 @@ QKERAS_INPUTS = (
     "quantized_bits(8,2,alpha=1)",
     "quantized_relu(8,0)",
     "ternary(alpha=1)",
+    "quantized_relu(3,1)",
+    "quantized_bits(5,1,alpha=1)",
 )
 QKERAS_KERNELS = (
     "binary(alpha=1)",
@@ -74,6 +76,8 @@ QKERAS_KERNELS = (
     "quantized_bits(8,0,alpha=1)",
     "quantized_bits(8,0,alpha='auto')",
     "quantized_bits(8,0,alpha='auto_po2')",
+    "quantized_bits(4,0,alpha='auto_po2')",
+    "quantized_bits(6,1,alpha=1)",
     "ternary(alpha=1)",
     None,
 )
@@ -85,6 +89,7 @@ OUTPUTS = (
     "quantized_bits(8,2,alpha=1)",
     "quantized_relu(8,2)",
     "quantized_tanh(8)",
+    "quantized_relu(4,1)",
 )
 ACTIVATIONS = (None, None, None, "relu", "leaky_relu", "relu6", "tanh", "prelu")
 

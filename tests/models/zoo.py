@@ -178,6 +178,24 @@ def qkeras_cnn() -> Any:
     return tf.keras.Model(inputs, layers.Activation("softmax")(x), name="qkeras_cnn")
 
 
+def few_bits() -> Any:
+    """Quantizers of 2 to 6 bits, which are stored in 8: QKeras' mnist examples use 4, DoReFa-Net 1 to 6."""
+    kernel = {"kernel_quantizer": "quantized_bits(4,0,1)", "bias_quantizer": "quantized_bits(4,1,alpha=1)"}
+    x = inputs = layers.Input(IMAGE)
+    x = qkeras.QActivation("quantized_bits(6,0,alpha=1)")(x)
+    x = qkeras.QConv2D(16, 3, strides=2, **kernel)(x)
+    x = qkeras.QActivation("quantized_relu(4,2)")(x)
+    x = qkeras.QConv2D(24, 3, kernel_quantizer="quantized_bits(3,0,alpha=1)", use_bias=False)(x)
+    x = _bn(layers.MaxPool2D(2, 2)(x))
+    dorefa = lq.quantizers.DoReFa
+    x = lq.layers.QuantConv2D(
+        32, 3, input_quantizer=dorefa(3), kernel_quantizer=dorefa(2, mode="weights"), padding="same", use_bias=False
+    )(x)
+    x = qkeras.QActivation("quantized_tanh(5)")(_bn(x))
+    x = qkeras.QDense(10, **kernel)(layers.Flatten()(x))
+    return tf.keras.Model(inputs, layers.Activation("softmax")(x), name="few_bits")
+
+
 def mixed() -> Any:
     """Larq and QKeras layers in one model: allowed, each with its own conventions."""
     x = inputs = layers.Input(IMAGE)
@@ -202,5 +220,6 @@ ZOO: tuple[Callable[[], Any], ...] = (
     meliusnet,
     quicknet,
     qkeras_cnn,
+    few_bits,
     mixed,
 )
