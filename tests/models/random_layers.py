@@ -262,7 +262,12 @@ class Verdict:
     elements: int = 0
 
 
-STEPS = {"quantized_bits(8,2,alpha=1)": 2.0**-5, "quantized_relu(8,2)": 2.0**-6, "quantized_tanh(8)": 2.0**-7}
+STEPS = {
+    "quantized_bits(8,2,alpha=1)": 2.0**-5,
+    "quantized_relu(8,2)": 2.0**-6,
+    "quantized_tanh(8)": 2.0**-7,
+    "quantized_relu(4,1)": 2.0**-3,
+}
 
 
 def check(config: Config) -> Verdict:
