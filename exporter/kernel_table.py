@@ -19,10 +19,12 @@ DTYPES = ("s1", "s8", "f32")  # by DType of schema/dqnn.fbs
 
 @dataclass(frozen=True)
 class PlanResult:
-    """What a kernel asks for: scratch for its fastest variant, and how much of input 0 its output may share."""
+    """What a kernel asks for: scratch for its fastest variant, how much of input 0 its output may share, and whether
+    its inputs may lie where the output holds them, one behind the other."""
 
     scratch: int
     overlap: int
+    parts: bool
 
 
 class KernelRefusedError(Exception):
@@ -61,7 +63,7 @@ def plan(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> Pl
     from dqnn import _core
 
     try:
-        scratch, overlap = _core.plan(
+        scratch, overlap, parts = _core.plan(
             ids()[packed.kernel],
             [tensor_def(t) for t in inputs],
             tensor_def(output),
@@ -70,4 +72,4 @@ def plan(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> Pl
         )
     except _core.PlanError as error:
         raise KernelRefusedError(packed.kernel, str(error.status), str(error.check)) from error
-    return PlanResult(int(scratch), int(overlap))
+    return PlanResult(scratch, overlap, parts)

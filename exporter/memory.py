@@ -2,8 +2,10 @@
 
 A buffer is live from the step that writes it to the last step that reads it; step 0 loads the model inputs, step i+1
 runs node i, the last step reads the model outputs. Scratch lives for its node alone. Two buffers that are live at the
-same step must not share memory, with one exception: a node's output may start where its first input starts, if that
-input dies there and the kernel's plan allows it.
+same step must not share memory, with two exceptions, both for inputs that die at the node and kernels whose plan allows
+it: a node's output may start where its first input starts; and the inputs of a concat may lie where its output holds
+them, so that nothing is copied. The latter are placed with the output, as one rigid group, if that does not make the
+arena larger.
 
 `plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some
 priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse. A
@@ -24,12 +26,14 @@ SEARCH_ROUNDS = 300
 
 @dataclass(frozen=True)
 class Step:
-    """One node: buffers by index. `overlap` is the number of bytes of the first input that the output may share."""
+    """One node: buffers by index. `overlap` is the number of bytes of the first input that the output may share;
+    `parts` are the places of the inputs in the output where they may lie in it, else empty."""
 
     inputs: tuple[int, ...]
     output: int
     scratch: int = 0
     overlap: int = 0
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ def align(size: int) -> int:
 
 @dataclass(frozen=True)
 class _Item:
-    """Something to place: a buffer, or the scratch of a node. `host` may be overlaid (same start) by this item."""
+    """Something to place: a buffer, or the scratch of a node. `host` may be overlaid (same start) by this item; in
+    `whole` it may lie, `place` bytes from the start."""
 
     size: int
     first: int
     last: int
     host: int = -1
+    whole: int = -1
+    place: int = 0
 
 
 def _lifetimes(problem: Problem, order: Sequence[int]) -> list[tuple[int, int]]:
@@ -97,23 +104,35 @@ def _items(problem: Problem, order: Sequence[int]) -> list[_Item]:
     items = [_Item(align(size), *life) for size, life in zip(problem.sizes, lives, strict=True)]
     for time, node in enumerate(order, start=1):
         step = problem.steps[node]
-        if _may_overlay(problem, step, lives, time):
+        dying = {buffer for buffer in step.inputs if lives[buffer][1] == time}
+        if _may_overlay(problem, step, dying):
             items[step.output] = replace(items[step.output], host=step.inputs[0])
+        for buffer, place in _parts(step, dying):
+            items[buffer] = replace(items[buffer], whole=step.output, place=place)
     items += [_Item(align(problem.steps[node].scratch), time, time) for time, node in enumerate(order, start=1)]
     return items
 
 
-def _may_overlay(problem: Problem, step: Step, lives: Sequence[tuple[int, int]], time: int) -> bool:
-    if not step.inputs or step.inputs.count(step.inputs[0]) > 1:
+def _may_overlay(problem: Problem, step: Step, dying: set[int]) -> bool:
+    if not step.inputs or step.inputs.count(step.inputs[0]) > 1 or step.parts:
         return False
     host = step.inputs[0]
     shared = min(problem.sizes[host], problem.sizes[step.output])
-    return lives[host][1] == time and shared <= step.overlap
+    return host in dying and shared <= step.overlap
+
+
+def _parts(step: Step, dying: set[int]) -> list[tuple[int, int]]:
+    """Inputs that may lie in the output, with their places there."""
+    return [
+        (buffer, place)
+        for buffer, place in zip(step.inputs, step.parts, strict=False)
+        if place % ALIGNMENT == 0 and step.inputs.count(buffer) == 1 and buffer in dying
+    ]
 
 
 def lower_bound(problem: Problem, order: Sequence[int]) -> int:
-    """Largest sum of what is live at one step, an overlaid pair counted once: no placement of this order can need
-    less."""
+    """Largest sum of what is live at one step, an overlaid pair and the parts of an output counted once: no placement
+    of this order can need less."""
     items = _items(problem, order)
     live = [0] * (len(order) + 2)
     for item in items:
@@ -121,6 +140,8 @@ def lower_bound(problem: Problem, order: Sequence[int]) -> int:
             live[time] += item.size
         if item.host >= 0:
             live[item.first] -= min(item.size, items[item.host].size)
+        if item.whole >= 0:
+            live[item.last] -= item.size
     return max(live)
 
 
@@ -128,64 +149,89 @@ def lower_bound(problem: Problem, order: Sequence[int]) -> int:
 
 
 class _Placer:
-    """Greedy placement of the items of one order, for many priorities."""
+    """Greedy placement of the items of one order, for many priorities. `join`: parts lie in their outputs."""
 
-    def __init__(self, problem: Problem, order: Sequence[int]) -> None:
+    def __init__(self, problem: Problem, order: Sequence[int], join: bool) -> None:
         self.items = _items(problem, order)
-        self.movable = [i for i, item in enumerate(self.items) if item.size]
         self.bound = lower_bound(problem, order)
+        self.groups = self._grouped(join)  # root -> its items with their distance from the root's start
+        self.movable = list(self.groups)
+        placed = [(root, i, self.items[i]) for root, group in self.groups.items() for i, _ in group]
         self.conflicts: list[list[int]] = [[] for _ in self.items]
-        for i in self.movable:
-            a = self.items[i]
-            for j in self.movable:
-                b = self.items[j]
-                if i != j and a.first <= b.last and b.first <= a.last:
+        for root, i, a in placed:
+            for other, j, b in placed:
+                if root != other and a.first <= b.last and b.first <= a.last:
                     self.conflicts[i].append(j)
+
+    def _grouped(self, join: bool) -> dict[int, list[tuple[int, int]]]:
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for i, item in enumerate(self.items):
+            root, distance = i, 0
+            while join and self.items[root].whole >= 0:
+                distance += self.items[root].place
+                root = self.items[root].whole
+            if item.size:
+                groups.setdefault(root, []).append((i, distance))
+        return groups
+
+    def joined(self) -> bool:
+        """Whether any part lies in an output."""
+        return any(len(group) > 1 for group in self.groups.values())
 
     def overlaid(self, i: int, j: int) -> bool:
         return self.items[i].host == j or self.items[j].host == i
 
     def place(self, priority: Sequence[int]) -> tuple[list[int], int]:
-        """Offsets by item and the arena they need, items placed in this order at the lowest offset that fits."""
+        """Offsets by item and the arena they need, groups placed in this order at the lowest offset that fits."""
         offsets = [-1] * len(self.items)
         arena = 0
-        for i in priority:
-            offsets[i] = self._lowest(i, offsets)
-            arena = max(arena, offsets[i] + self.items[i].size)
+        for root in priority:
+            at = self._lowest(root, offsets)
+            for i, distance in self.groups[root]:
+                offsets[i] = at + distance
+            arena = max(arena, at + self.items[root].size)
         return offsets, arena
 
-    def _lowest(self, i: int, offsets: Sequence[int]) -> int:
-        """The lowest gap between placed items, or the start of one that may be overlaid if that is lower."""
-        size = self.items[i].size
-        taken = sorted((offsets[j], offsets[j] + self.items[j].size, j) for j in self.conflicts[i] if offsets[j] >= 0)
+    def _lowest(self, root: int, offsets: Sequence[int]) -> int:
+        """The lowest start between what is placed, or one that overlays an item if that is lower."""
+        taken = []  # starts strictly between the first two collide, but the third is one that overlays
+        for i, distance in self.groups[root]:
+            size = self.items[i].size
+            for j in self.conflicts[i]:
+                start = offsets[j] - distance
+                if offsets[j] >= 0:
+                    taken.append((start - size, start + self.items[j].size, start if self.overlaid(i, j) else -1))
+        taken.sort()
         at = 0
-        for start, end, _ in taken:
-            if at + size <= start:
+        for low, high, _ in taken:
+            if at <= low:
                 break
-            at = max(at, end)
-        for start, _, j in taken:
-            if start < at and self.overlaid(i, j) and self._fits(i, start, taken):
+            at = max(at, high)
+        for start in sorted(same for _, _, same in taken if 0 <= same < at):
+            if all(start <= low or start >= high or start == same for low, high, same in taken):
                 return start
         return at
-
-    def _fits(self, i: int, at: int, taken: Sequence[tuple[int, int, int]]) -> bool:
-        size = self.items[i].size
-        return all(at >= end or at + size <= start or (at == start and self.overlaid(i, j)) for start, end, j in taken)
 
     def priorities(self) -> dict[str, list[int]]:
         """Named priorities; ties go to the earlier item."""
         items = self.items
+        first = {root: min(items[i].first for i, _ in group) for root, group in self.groups.items()}
+        last = {root: max(items[i].last for i, _ in group) for root, group in self.groups.items()}
+        crowd = {
+            root: sum(items[j].size for j in {j for i, _ in group for j in self.conflicts[i]})
+            for root, group in self.groups.items()
+        }
 
         def ranked(key: Callable[[int], tuple[int, ...]]) -> list[int]:
             return sorted(self.movable, key=lambda i: (*key(i), i))
 
         return {
             "size": ranked(lambda i: (-items[i].size,)),
-            "lifetime": ranked(lambda i: (items[i].first - items[i].last, -items[i].size)),
-            "area": ranked(lambda i: (items[i].size * (items[i].first - items[i].last - 1),)),
-            "conflict": ranked(lambda i: (-sum(items[j].size for j in self.conflicts[i]),)),
-            "execution": ranked(lambda i: (items[i].first, -items[i].size)),
-            "reverse": ranked(lambda i: (-items[i].last, -items[i].size)),
+            "lifetime": ranked(lambda i: (first[i] - last[i], -items[i].size)),
+            "area": ranked(lambda i: (items[i].size * (first[i] - last[i] - 1),)),
+            "conflict": ranked(lambda i: (-crowd[i],)),
+            "execution": ranked(lambda i: (first[i], -items[i].size)),
+            "reverse": ranked(lambda i: (-last[i], -items[i].size)),
         }
 
 
@@ -282,9 +328,9 @@ class _Beam:
         done = partial.done | 1 << node
         dead = {b for b in (*step.inputs, step.output) if not self.readers[b] & ~done}
         during = partial.live_bytes + sizes[step.output] + align(step.scratch)
-        host = step.inputs[0] if step.inputs else -1
-        if host in dead and min(self.problem.sizes[host], self.problem.sizes[step.output]) <= step.overlap:
-            during -= min(sizes[host], sizes[step.output])
+        if _may_overlay(self.problem, step, dead):
+            during -= min(sizes[step.inputs[0]], sizes[step.output])
+        during -= sum(sizes[buffer] for buffer, _ in _parts(step, dead))
         after = partial.live_bytes + sizes[step.output] - sum(sizes[b] for b in dead)
         return max(partial.peak, during), after
 
@@ -330,13 +376,15 @@ def plan_memory(problem: Problem) -> MemoryPlan:
     best: MemoryPlan | None = None
     greedy_by_size = 0
     for order_name, order in _orders(problem).items():
-        placer = _Placer(problem, order)
+        apart, joined = _Placer(problem, order, join=False), _Placer(problem, order, join=True)
         if order_name == "given":
-            greedy_by_size = placer.place(placer.priorities()["size"])[1]
-        placed = _best_placement(placer)
-        if best is None or placed.arena < best.arena:
-            best = _to_plan(problem, order, placer, placed, f"{order_name} order, by {placed.name}")
-        if best.arena == placer.bound and order_name != "given":
+            greedy_by_size = apart.place(apart.priorities()["size"])[1]
+        for placer in (joined, apart) if joined.joined() else (apart,):
+            placed = _best_placement(placer)
+            if best is None or placed.arena < best.arena:
+                best = _to_plan(problem, order, placer, placed, f"{order_name} order, by {placed.name}")
+        assert best is not None
+        if best.arena == apart.bound and order_name != "given":
             break
     assert best is not None
     best = replace(best, greedy_by_size=greedy_by_size)
@@ -361,7 +409,8 @@ def check(problem: Problem, plan: MemoryPlan) -> None:
     written.
 
     Independent of lifetimes: it follows the nodes one by one. An output may replace bytes of its first input only where
-    the step's `overlap` allows it and both start at the same place."""
+    the step's `overlap` allows it and both start at the same place; an input may lie in the output only at its place
+    there."""
     if sorted(plan.order) != list(range(len(problem.steps))):
         raise MemoryPlanError("the order is not a permutation of the nodes")
     memory = _Memory(problem, plan)
@@ -418,7 +467,9 @@ class _Memory:
         if step.scratch and not output.isdisjoint(scratch):
             raise MemoryPlanError(f"scratch of node {node} overlaps its output")
         for position, buffer in enumerate(step.inputs):
-            if output.isdisjoint(self._of(buffer)):
+            ahead = self.plan.offsets[buffer] - self.plan.offsets[step.output]
+            is_part = position < len(step.parts) and ahead == step.parts[position]
+            if is_part or output.isdisjoint(self._of(buffer)):
                 continue
             same_start = self.plan.offsets[buffer] == self.plan.offsets[step.output]
             shared = min(self.problem.sizes[buffer], self.problem.sizes[step.output])

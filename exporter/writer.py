@@ -10,6 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import flatbuffers
@@ -128,10 +129,12 @@ def place(program: Program) -> MemoryPlan:
     def buffers(tensors: Iterable[int]) -> tuple[int, ...]:
         return tuple(program.buffer_of[t] for t in tensors)
 
-    steps = tuple(
-        Step(buffers(call.inputs), program.buffer_of[call.output], call.plan.scratch, call.plan.overlap)
-        for call in program.calls
-    )
+    def step(call: Call) -> Step:
+        ends = accumulate(program.tensors[t].nbytes for t in call.inputs)
+        parts = (0, *ends)[:-1] if call.plan.parts else ()
+        return Step(buffers(call.inputs), program.buffer_of[call.output], call.plan.scratch, call.plan.overlap, parts)
+
+    steps = tuple(step(call) for call in program.calls)
     unique = tuple(dict.fromkeys(buffers(program.inputs)))
     return plan_memory(Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs)))))
 

@@ -210,11 +210,12 @@ class Call {
   dqnn_call call_{};
 };
 
-std::tuple<uint32_t, uint32_t> plan(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
-                                    const std::vector<nb::bytes> &constants, const nb::bytes &params) {
+std::tuple<uint32_t, uint32_t, bool> plan(unsigned kernel_id, const std::vector<TensorDef> &inputs,
+                                          const TensorDef &output, const std::vector<nb::bytes> &constants,
+                                          const nb::bytes &params) {
   const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
   const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
-  return {result.scratch_bytes, result.overlap_bytes};
+  return {result.scratch_bytes, result.overlap_bytes, result.parts != 0};
 }
 
 // Where the output of a kernel test lies: a buffer of its own, or at `offset` from the start of input 0.
@@ -242,9 +243,22 @@ struct Placement {
   }
 };
 
+// Puts the inputs numbered in `parts` where the output holds them.
+void move_parts(Call &call, const std::vector<nb::bytes> &inputs, const std::vector<size_t> &parts) {
+  dqnn_call &raw = call.raw();
+  auto *at = static_cast<uint8_t *>(raw.out);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (std::find(parts.begin(), parts.end(), i) != parts.end()) {
+      std::memcpy(at, inputs[i].c_str(), inputs[i].size());
+      raw.in[i] = at;
+    }
+    at += inputs[i].size();
+  }
+}
+
 // Runs once with all memory that the kernel must not read filled with `fill`.
 nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb::bytes> &inputs,
-                   uint32_t scratch_bytes, const Placement &place, uint8_t fill) {
+                   uint32_t scratch_bytes, const Placement &place, const std::vector<size_t> &parts, uint8_t fill) {
   std::vector<Guarded> in;
   in.emplace_back(static_cast<size_t>(place.span()), fill);
   uint8_t *first = in[0].data() + place.before();
@@ -260,6 +274,7 @@ nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb
     raw.in[i] = in[i].data();
   }
   raw.out = place.offset ? first + *place.offset : separate.data();
+  move_parts(call, inputs, parts);
   raw.scratch = scratch.data();
   raw.scratch_bytes = scratch_bytes;
   variant->run(&raw);
@@ -278,8 +293,8 @@ nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb
 
 nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vector<nb::bytes> &inputs,
                      const std::vector<TensorDef> &defs, const TensorDef &output,
-                     const std::vector<nb::bytes> &constants, const nb::bytes &params,
-                     std::optional<int64_t> output_at) {
+                     const std::vector<nb::bytes> &constants, const nb::bytes &params, std::optional<int64_t> output_at,
+                     const std::vector<size_t> &parts) {
   const dqnn_variant *variant = find_variant(kernel_id, isa.c_str());
   (void)isa_mask_of({isa});
   if (inputs.size() != defs.size()) {
@@ -296,8 +311,11 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
   }
   const Placement place{output_at, static_cast<int64_t>(call.in_bytes(0)), static_cast<int64_t>(call.out_bytes())};
   place.check(plan.overlap_bytes);
-  nb::bytes result = run_once(call, variant, inputs, plan.scratch_bytes, place, 0x5A);
-  const nb::bytes again = run_once(call, variant, inputs, plan.scratch_bytes, place, 0xA5);
+  if (!parts.empty() && plan.parts == 0) {
+    throw nb::value_error("plan allows no input to be a part of the output");
+  }
+  nb::bytes result = run_once(call, variant, inputs, plan.scratch_bytes, place, parts, 0x5A);
+  const nb::bytes again = run_once(call, variant, inputs, plan.scratch_bytes, place, parts, 0xA5);
   if (std::memcmp(result.c_str(), again.c_str(), result.size()) != 0) {
     throw std::runtime_error(std::string(call.name()) + " (" + isa + "): the output depends on uninitialised memory");
   }
@@ -311,10 +329,13 @@ void define_kernels(nb::module_ &m) {
   m.def(
       "host_isas", [] { return isa_names(host_isa_mask()); }, "Instruction sets that this machine can run.");
   m.def("plan", &plan, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
-        "Asks a kernel's C plan function: (scratch bytes, overlap bytes), or raises PlanError.");
+        "Asks a kernel's C plan function: (scratch bytes, overlap bytes, inputs may be parts of the output), or raises "
+        "PlanError.");
   m.def("run_kernel", &run_kernel, "kernel_id"_a, "isa"_a, "inputs"_a, "input_defs"_a, "output_def"_a, "constants"_a,
-        "params"_a, "output_at"_a.none() = nb::none(),
-        "Plans and runs one kernel in guarded memory. output_at places the output at that offset from input 0.");
+        "params"_a, "output_at"_a.none() = nb::none(), "parts"_a = std::vector<size_t>{},
+        "Plans and runs one kernel in guarded memory. output_at places the output at that offset from input 0; the "
+        "inputs "
+        "numbered in parts lie in the output.");
 }
 
 }  // namespace dqnn

@@ -12,6 +12,7 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
   };
   plan->scratch_bytes = 0;
   plan->overlap_bytes = 0;
+  plan->parts = 0;
   dqnn_check check = checks(call, plan);
   plan->check = (uint16_t)check;
   return (dqnn_status)statuses[check];

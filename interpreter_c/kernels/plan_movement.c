@@ -1,6 +1,7 @@
 /* Plans of the kernels that move elements without changing them: concat, pad, view, reshape. */
 #include "../src/numerics.h"
 #include "map.h"
+#include "parts.h"
 #include "plan.h"
 
 static dqnn_check check_move(const dqnn_call *call, uint32_t least, uint32_t most, int has_params) {
@@ -23,7 +24,6 @@ static dqnn_check check_part(const dqnn_tensor_def *in, const dqnn_tensor_def *o
 }
 
 static dqnn_check plan_concat(const dqnn_call *call, dqnn_plan *plan) {
-  (void)plan;
   DQNN_TRY(check_move(call, 2, DQNN_MAX_INPUTS, 1));
   uint32_t axis = ((const dqnn_concat_params *)call->params)->axis, total = 0;
   DQNN_REQUIRE(axis < call->out_def->rank, axis);
@@ -32,6 +32,7 @@ static dqnn_check plan_concat(const dqnn_call *call, dqnn_plan *plan) {
     total = dqnn_size_add(total, call->in_def[i]->dims[axis]);
   }
   DQNN_REQUIRE(total == call->out_def->dims[axis], output_shape);
+  plan->parts = dqnn_parts_whole(call) && dqnn_parts_outer(call) == 1;
   return DQNN_CHECK_none;
 }
 

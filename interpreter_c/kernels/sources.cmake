@@ -21,6 +21,7 @@ set(DQNN_SOURCES_ref
   kernels/ref/sink.c
 )
 set(DQNN_SOURCES_portable
+  kernels/opt/concat.c
   kernels/opt/conv_bitsliced.c
   kernels/opt/conv_blocks.c
   kernels/opt/conv_first.c

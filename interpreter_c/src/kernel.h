@@ -4,9 +4,8 @@
  * plan(): sees the call with shapes, parameters and constants, activation pointers NULL. It must check every property
  * that run() relies on: dtypes, shapes, parameter ranges, exact constant sizes, values in constants that are used as an
  * index, sums that could overflow. It writes the scratch the fastest variant wants and whether the output may overlap
- * the input. run(): the same call with all pointers set. Activations and scratch are 16-byte aligned and disjoint
- * (output may share its first bytes with input 0 as far as plan allowed). Variants other than ref run only if the
- * planned scratch is there. */
+ * inputs. run(): the same call with all pointers set. Activations and scratch are 16-byte aligned and disjoint (but
+ * for what plan allowed of input 0 or of parts). Variants other than ref run only if the planned scratch is there. */
 #ifndef DQNN_KERNEL_H
 #define DQNN_KERNEL_H
 
@@ -43,6 +42,7 @@ typedef struct {
   uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in
                              place) */
   uint16_t check;         /* on failure: which check (dqnn_check), for the fault report */
+  uint8_t parts; /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
 } dqnn_plan;
 
 typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);

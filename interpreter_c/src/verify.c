@@ -138,22 +138,17 @@ static check indices_check(const dqnn_model *model, const void *node) {
   return 0;
 }
 
-/* Memory of one node: scratch apart from everything, output apart from all inputs but the first, of which plan()
- * decides. */
+/* Memory of one node: scratch apart from everything. Which inputs the output may share bytes with, plan() decides. */
 static check node_memory_check(const dqnn_model *model, const void *node, const dqnn_call *call) {
   if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), call->scratch_bytes, model->prefix->arena_bytes,
               DQNN_ALIGNMENT)) {
     return DQNN_CHECK_scratch_place;
   }
-  bool scratch_shared = overlaps_scratch(call->out_def, node), output_shared = false;
+  bool shared = overlaps_scratch(call->out_def, node);
   for (uint32_t k = 0; k < call->inputs; ++k) {
-    scratch_shared |= overlaps_scratch(call->in_def[k], node);
-    output_shared |= k > 0 && overlap(call->in_def[k], call->out_def);
+    shared |= overlaps_scratch(call->in_def[k], node);
   }
-  if (scratch_shared) {
-    return DQNN_CHECK_scratch_overlap;
-  }
-  return output_shared ? DQNN_CHECK_output_overlap : 0;
+  return shared ? DQNN_CHECK_scratch_overlap : 0;
 }
 
 /* Two names of the same bytes: how a reshape of s8 or f32 appears in a file. */
@@ -315,14 +310,20 @@ static check params_check(const void *node, uint32_t family) {
   return 0;
 }
 
-/* The output may begin where input 0 begins and share as many bytes as plan() allowed; else they must be apart. */
-static check in_place_check(const dqnn_call *call, uint32_t allowed) {
-  if (call->inputs == 0) {
-    return 0;
+/* The output may begin where input 0 begins and share as many bytes as plan() allowed. If plan() says that it consists
+ * of its inputs, each of them may lie at its place in it. Else they must be apart. */
+static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
+  const dqnn_tensor_def *output = call->out_def;
+  uint32_t at = output->offset; /* of part k; cannot wrap where it counts: the parts are as long as the output */
+  bool good = true;
+  for (uint32_t k = 0; k < call->inputs; ++k) {
+    const dqnn_tensor_def *input = call->in_def[k];
+    uint32_t bytes = bytes_of(input), allowed = k == 0 ? plan->overlap_bytes : 0;
+    bool shared = input->offset == output->offset && (bytes <= allowed || bytes_of(output) <= allowed);
+    bool part = plan->parts != 0 && input->offset == at;
+    good &= shared || part || !overlap(input, output);
+    at += bytes;
   }
-  const dqnn_tensor_def *input = call->in_def[0], *output = call->out_def;
-  bool shared = input->offset == output->offset && (bytes_of(input) <= allowed || bytes_of(output) <= allowed);
-  bool good = shared || !overlap(input, output);
   return good ? 0 : DQNN_CHECK_output_overlap;
 }
 
@@ -346,7 +347,7 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (status != DQNN_OK) {
     return status;
   }
-  fault->check = in_place_check(&call, plan.overlap_bytes);
+  fault->check = in_place_check(&call, &plan);
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }

@@ -64,7 +64,7 @@ def test_kernels_are_those_of_the_table(repo: Path) -> None:
 
 
 def test_plan() -> None:
-    assert _core.plan(SOFTMAX, [VECTOR], VECTOR, [], b"") == (0, 2**32 - 1)
+    assert _core.plan(SOFTMAX, [VECTOR], VECTOR, [], b"") == (0, 2**32 - 1, False)
     with pytest.raises(_core.PlanError, match="softmax_f32 refuses the call") as caught:
         _core.plan(SOFTMAX, [VECTOR], ((5,), 2, 1.0, 0), [], b"")
     assert (caught.value.status, caught.value.check) == ("kernel_shape", "output_shape")

@@ -13,6 +13,7 @@ void stubs_reset(void) {
 static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
   ++stubs.plans;
   result->overlap_bytes = stubs.overlap_bytes;
+  result->parts = stubs.parts;
   result->scratch_bytes = call->kernel == STUB_SOFTMAX ? stubs.scratch_bytes : 0;
   if (stubs.only != 0 && stubs.only != call->kernel) {
     return DQNN_OK;

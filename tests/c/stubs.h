@@ -13,6 +13,7 @@ typedef struct {
   uint16_t only;          /* refuse only this kernel; 0: all */
   uint32_t overlap_bytes; /* of every kernel */
   uint32_t scratch_bytes; /* of softmax */
+  uint8_t parts;          /* of every kernel */
   uint32_t plans;         /* times a plan was called */
   char trace[64];         /* one letter per run: u, p, s, b; capitals for the variants in isa dsp */
   dqnn_call calls[8];     /* of the runs */

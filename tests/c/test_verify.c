@@ -252,7 +252,7 @@ static const verify_case cases[] = {
     GRAPH_CASE("output on input 1", output_on_second, output_overlap, 2, NO),
     GRAPH_CASE("output shifted against input 0", output_shifted, output_overlap, 3, NO),
     GRAPH_CASE("tensor used before its node", undefined, defined_before_use, 0, 3),
-    GRAPH_CASE("node reads its own output", own_output, output_overlap, 2, NO),
+    GRAPH_CASE("node reads its own output", own_output, defined_before_use, 2, 4),
     GRAPH_CASE("model output overwritten in place", output_never, overwritten_before_use, NO, 4),
     GRAPH_CASE("tensor used after it was overwritten in place", overwritten, overwritten_before_use, 2, 0),
     GRAPH_CASE("tensor overwritten by scratch", overwritten_by_scratch, overwritten_before_use, 1, 2),
@@ -295,6 +295,36 @@ static void test_in_place(blob b) {
   CHECK_EQUAL(verify(b, &fault), DQNN_ERROR_GRAPH);
   CHECK_EQUAL(fault.check, DQNN_CHECK_output_overlap);
   CHECK_EQUAL(fault.node, 0);
+  stubs_reset();
+}
+
+static uint16_t check_parts(blob original, uint32_t first, uint32_t second, uint32_t second_offset) {
+  blob b = blob_copy(original.bytes, original.size);
+  blob_tensor(b, 4)->offset = 0;
+  blob_tensor(b, 4)->dims[0] = 4;
+  *blob_element(b, 2, DQNN_NODE_INPUTS, 0) = (uint16_t)first;
+  *blob_element(b, 2, DQNN_NODE_INPUTS, 1) = (uint16_t)second;
+  blob_tensor(b, 3)->offset = second_offset;
+  blob_set16(blob_port(b, blob_model(b).outputs, 1), 5); /* tensor 3 may die at node 2 */
+  blob_seal(b);
+  dqnn_fault fault;
+  dqnn_status status = verify(b, &fault);
+  CHECK_EQUAL(status, fault.check == 0 ? DQNN_OK : DQNN_ERROR_GRAPH);
+  CHECK_EQUAL(fault.node, fault.check == 0 ? 3 : 2);
+  blob_free(b);
+  return fault.check;
+}
+
+/* Node 2 joins tensors 2 (bytes 0..31) and 3 (at 32) to tensor 4 (0..63): only where plan() says that they are its
+ * parts, and only in this order and at these places. */
+static void test_parts(blob b) {
+  CHECK_EQUAL(check_parts(b, 2, 3, 32), DQNN_CHECK_output_overlap);
+  stubs.parts = 1;
+  CHECK_EQUAL(check_parts(b, 2, 3, 32), 0);
+  CHECK_EQUAL(check_parts(b, 2, 3, 64), 0); /* tensor 3 apart: to be copied */
+  CHECK_EQUAL(check_parts(b, 2, 3, 48), DQNN_CHECK_output_overlap);
+  CHECK_EQUAL(check_parts(b, 3, 2, 32), DQNN_CHECK_output_overlap);
+  CHECK_EQUAL(check_parts(b, 2, 2, 64), DQNN_CHECK_output_overlap); /* the second is not at its place */
   stubs_reset();
 }
 
@@ -343,6 +373,7 @@ int main(int argc, char **argv) {
   blob floats = blob_load(directory, "floats.dqnn");
   test_cases(floats);
   test_in_place(floats);
+  test_parts(floats);
   test_plan_refuses(floats);
   test_port_overlap(floats);
   test_crowded(directory, "crowded.dqnn", DQNN_CHECK_tensor_index, 2);

@@ -35,11 +35,16 @@ def problems(draw: st.DrawFn) -> Problem:
     rng = random.Random(draw(st.integers(0, 10**6)))
     inputs = rng.randint(1, 2)
     nodes = rng.randint(1, 12)
-    sizes = [rng.randint(1, 400) for _ in range(inputs + nodes)]
+    sizes = [rng.choice((rng.randint(1, 400), 16 * rng.randint(1, 25))) for _ in range(inputs + nodes)]
     steps = []
     for node in range(nodes):
         ready = range(max(0, inputs + node - 4), inputs + node)
         reads = tuple(rng.choice(ready) for _ in range(rng.randint(1, min(3, len(ready)))))
+        if rng.random() < 0.3:
+            sizes[inputs + node] = sum(sizes[b] for b in reads)
+            places = tuple(itertools.accumulate((0, *(sizes[b] for b in reads[:-1]))))
+            steps.append(Step(reads, inputs + node, parts=places))
+            continue
         steps.append(Step(reads, inputs + node, rng.choice([0, 0, 33, 250]), rng.choice([0, 64, FULL])))
     used = {b for step in steps for b in step.inputs}
     outputs = tuple(b for b in range(inputs, inputs + nodes) if b not in used)
@@ -121,3 +126,71 @@ def test_the_checker_follows_long_lived_buffers() -> None:
     plan = plan_memory(problem)
     with pytest.raises(MemoryPlanError, match="overwritten before node 2"):
         check(problem, replace(plan, offsets=(plan.offsets[0], plan.offsets[1], plan.offsets[0], plan.offsets[3])))
+
+
+def joined(sizes: tuple[int, ...], parts: tuple[int, ...] | None = None) -> Problem:
+    """One input, a branch for each size but the last, a concat of the branches, and one more node."""
+    count = len(sizes)
+    places = tuple(itertools.accumulate((0, *sizes[:-1]))) if parts is None else parts
+    steps = [Step((0,), 1 + i) for i in range(count)]
+    steps += [Step(tuple(range(1, count + 1)), count + 1, parts=places), Step((count + 1,), count + 2)]
+    return Problem((64, *sizes, sum(sizes), 16), tuple(steps), (0,), (count + 2,))
+
+
+def test_inputs_of_a_concat_lie_in_its_output() -> None:
+    problem = joined((160, 32, 40))
+    plan = plan_memory(problem)
+    assert plan.arena == plan.lower_bound == 64 + align(160 + 32 + 40)
+    assert [plan.offsets[b] - plan.offsets[4] for b in (1, 2, 3)] == [0, 160, 192]
+    apart = plan_memory(joined((160, 32, 40), parts=()))
+    assert apart.arena == apart.lower_bound == 2 * align(160 + 32 + 40)
+    assert plan.greedy_by_size == apart.greedy_by_size
+
+
+def test_a_part_that_is_not_aligned_is_copied() -> None:
+    plan = plan_memory(joined((160, 24, 48)))
+    assert [plan.offsets[b] - plan.offsets[4] for b in (1, 2)] == [0, 160]
+    assert plan.arena == plan.lower_bound == align(160 + 24 + 48) + 64
+
+
+def test_a_part_that_is_read_later_or_twice_is_copied() -> None:
+    again = (Step((0,), 1), Step((0,), 2), Step((1, 2), 3, parts=(0, 32)), Step((3, 2), 4))
+    plan = plan_memory(Problem((16, 32, 48, 80, 16), again, (0,), (4,)))
+    assert plan.offsets[1] == plan.offsets[3]
+    assert plan.lower_bound == 80 + 48 + 16
+    twice = plan_memory(Problem((32, 64), (Step((0, 0), 1, parts=(0, 32)),), (0,), (1,)))
+    assert twice.arena == 96
+    output = (Step((0,), 1), Step((0,), 2), Step((1, 2), 3, parts=(0, 32)))
+    plan = plan_memory(Problem((16, 32, 48, 80), output, (0,), (1, 3)))
+    assert plan.arena == 32 + 80, "part 1 is an output of the model, part 2 lies in the concat's"
+
+
+def test_a_concat_of_concats() -> None:
+    steps = (
+        Step((0,), 1), Step((0,), 2), Step((1, 2), 3, parts=(0, 32)), Step((0,), 4), Step((4, 3), 5, parts=(0, 16)),
+    )  # fmt: skip
+    plan = plan_memory(Problem((16, 32, 48, 80, 16, 96), steps, (0,), (5,)))
+    assert plan.arena == plan.lower_bound == 96 + 16
+    assert [plan.offsets[b] - plan.offsets[5] for b in (4, 3, 1, 2)] == [0, 16, 16, 48]
+
+
+def test_parts_stay_apart_where_that_is_smaller() -> None:
+    # The first part is made long before a large one; meanwhile its whole would be in the way of other things.
+    steps = (Step((0,), 1), Step((0,), 2), Step((2,), 3), Step((1, 3), 4, parts=(0, 16)))
+    problem = Problem((16, 16, 800, 400, 416), steps, (0,), (4,))
+    plan = plan_memory(problem)
+    assert plan.arena == plan.lower_bound == 16 + 800 + 400
+
+
+def test_the_checker_refuses_displaced_parts() -> None:
+    problem = joined((160, 32, 48))
+    plan = plan_memory(problem)
+    places = list(plan.offsets)
+    for part, place in ((2, places[1]), (2, places[2] + 16), (1, places[1] + 16)):
+        wrong = places.copy()
+        wrong[part] = place
+        with pytest.raises(MemoryPlanError):
+            check(problem, replace(plan, offsets=tuple(wrong)))
+    without = replace(problem, steps=tuple(replace(step, parts=()) for step in problem.steps))
+    with pytest.raises(MemoryPlanError, match="overlaps its input"):
+        check(without, plan)

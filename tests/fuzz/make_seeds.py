@@ -188,6 +188,18 @@ def seed(kernel: tuple[int, str, str, str, str, str], channels: int, outputs: in
     return File(tensors, [node], [(i, f"in{i}") for i in range(count)], [(count, "out")], offset + 1024, constants)
 
 
+def joined(kernel: tuple[int, str, str, str, str, str], channels: int) -> File:
+    """A concat along the rows whose inputs lie in its output."""
+    number, name, _, source, _, result = kernel
+    params = ("Concat", ConcatParams.CreateConcatParams, (0,))
+    first = tensor(source, (SIZE, SIZE, channels), 0)
+    second = tensor(source, first.dims, nbytes(first))
+    assert second.offset % 16 == 0
+    whole = tensor(result, (2 * SIZE, SIZE, channels), 0)
+    node = N(number, (0, 1), 2, (), (2 * nbytes(first), 16), name, params)
+    return File([first, second, whole], [node], [(0, "in0"), (1, "in1")], [(2, "out")], 2 * nbytes(first) + 16, [])
+
+
 def main(directory: str) -> None:
     Path(directory).mkdir(parents=True, exist_ok=True)
     names = []
@@ -195,6 +207,9 @@ def main(directory: str) -> None:
         for label, channels, outputs in (("odd", 5, 3), ("full", 8, 4)):
             names.append(f"{kernel[1]}_{label}.dqnn")
             Path(directory, names[-1]).write_bytes(make_blobs.blob(seed(kernel, channels, outputs)))
+        if kernel[2] == "concat":
+            names.append(f"{kernel[1]}_joined.dqnn")
+            Path(directory, names[-1]).write_bytes(make_blobs.blob(joined(kernel, 16)))
     Path(directory, "list.txt").write_text("\n".join(names))
 
 

@@ -43,28 +43,32 @@ class Drawn:
         return self._data.draw(st.sampled_from(options))
 
 
-def plan(case: Case) -> tuple[int, int]:
-    """(scratch bytes, overlap bytes); raises PlanError."""
+def plan(case: Case) -> tuple[int, int, bool]:
+    """(scratch bytes, overlap bytes, inputs may be parts of the output); raises PlanError."""
     definitions = [t.definition for t in case.inputs]
     return _core.plan(case.kernel.id, definitions, case.output.definition, list(case.constants), case.params_bytes)
 
 
-def run(case: Case, isa: str, output_at: int | None = None) -> bytes:
+def run(case: Case, isa: str, output_at: int | None = None, parts: Sequence[int] = ()) -> bytes:
     definitions = [t.definition for t in case.inputs]
     return _core.run_kernel(
         case.kernel.id, isa, list(case.data), definitions, case.output.definition, list(case.constants),
-        case.params_bytes, output_at,
+        case.params_bytes, output_at, parts,
     )  # fmt: skip
 
 
 def check(case: Case) -> None:
-    """Every variant gives the expected bytes, in place too where the plan allows it."""
-    _, overlap = plan(case)
+    """Every variant gives the expected bytes, in place too where the plan allows it, or with every other input already
+    in the output."""
+    _, overlap, parts = plan(case)
     places = (None, 0) if min(len(case.data[0]), len(case.expected)) <= overlap else (None,)
     for isa in case.kernel.variants:
         for place in places:
             got = run(case, isa, place)
             assert got == case.expected, describe(case, isa, place, got)
+        for first in (0, 1) if parts else ():
+            got = run(case, isa, None, range(first, len(case.inputs), 2))
+            assert got == case.expected, describe(case, isa, 0, got)
 
 
 def describe(case: Case, isa: str, place: int | None, got: bytes) -> str:

@@ -1,0 +1,70 @@
+/* concat_{s1,s8,f32}: each input goes to the output in runs of memory, and one that lies there already (plan allows it
+ * where nothing stands before the joined axis) is left alone. Bits whose rows are joined off word boundaries are
+ * shifted together, a word at a time. */
+#include <string.h>
+
+#include "isa/isa.h"
+#include "kernels/map.h"
+#include "kernels/parts.h"
+
+static uint32_t bytes_of(const dqnn_tensor_def *def) {
+  uint32_t last = dqnn_last(def);
+  uint32_t row = def->dtype == DQNN_S1 ? 4 * dqnn_words(last) : def->dtype == DQNN_S8 ? last : 4 * last;
+  return dqnn_rows(def) * row;
+}
+
+static void join_runs(const dqnn_call *call) {
+  uint32_t outer = dqnn_parts_outer(call), pitch = bytes_of(call->out_def) / outer;
+  uint8_t *part = (uint8_t *)call->out;
+  for (uint32_t i = 0; i < call->inputs; i++) {
+    uint32_t run = bytes_of(call->in_def[i]) / outer;
+    const uint8_t *from = (const uint8_t *)call->in[i];
+    uint8_t *to = part;
+    for (uint32_t o = from == to ? outer : 0; o < outer; o++) {
+      memcpy(to, from, run);
+      from += run;
+      to += pitch;
+    }
+    part += run;
+  }
+}
+
+/* Appends the rows `row` of all inputs. */
+static void join_row(const dqnn_call *call, uint32_t row, uint32_t *to) {
+  uint32_t pending = 0, filled = 0; /* the bits of the word that is being put together */
+  for (uint32_t i = 0; i < call->inputs; i++) {
+    uint32_t left = dqnn_last(call->in_def[i]);
+    const uint32_t *from = (const uint32_t *)call->in[i] + row * dqnn_words(left);
+    while (left > 0) {
+      uint32_t word = *from++, count = left < 32 ? left : 32;
+      left -= count;
+      pending |= word << filled;
+      filled += count;
+      if (filled >= 32) {
+        *to++ = pending;
+        filled -= 32;
+        pending = filled ? word >> (count - filled) : 0;
+      }
+    }
+  }
+  if (filled) {
+    *to = pending;
+  }
+}
+
+void dqnn_run_concat_s1_portable(const dqnn_call *call) {
+  if (dqnn_parts_whole(call)) {
+    join_runs(call);
+    return;
+  }
+  uint32_t rows = dqnn_rows(call->out_def), words = dqnn_words(dqnn_last(call->out_def));
+  for (uint32_t row = 0; row < rows; row++) {
+    join_row(call, row, (uint32_t *)call->out + row * words);
+  }
+}
+void dqnn_run_concat_s8_portable(const dqnn_call *call) {
+  join_runs(call);
+}
+void dqnn_run_concat_f32_portable(const dqnn_call *call) {
+  join_runs(call);
+}
