@@ -4,6 +4,9 @@
 #define DQNN_ISA_H
 
 #if !defined(DQNN_PORTABLE)
+#if defined(DQNN_MVE) /* a file of kernels/mve */
+#include "isa/mve.h"
+#endif
 #if defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 #include "isa/thumb2.h"
 #endif

@@ -186,12 +186,29 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
 
 /* ---- bit-sliced counters: 32 lanes, plane p holds bit p ---- */
 
+#ifndef DQNN_HAVE_LANE_COUNTERS
 enum {
   DQNN_PLANES = 16,  /* planes 0..15: a two's complement number per lane */
   DQNN_PENDING = 16, /* words 16 + p (p >= 6): a carry that waits to be added to plane p */
   DQNN_BLOCKS = 33,  /* word 33: blocks of 32 rows added; bit p - 6 says whether a carry waits for plane p */
   DQNN_COUNTER_WORDS = 34
 };
+
+/* Before and after the rows of a window; quads: how many entries of four rows its lists have, or more. */
+DQNN_INLINE void dqnn_begin_rows(uint32_t *counter, const uint32_t *preset, uint32_t planes, uint32_t quads) {
+  (void)quads;
+  for (uint32_t p = 0; p < planes; p++) {
+    counter[p] = preset[p];
+  }
+  counter[DQNN_BLOCKS] = 0;
+}
+
+DQNN_INLINE void dqnn_end_rows(uint32_t *counter, const uint32_t *preset, uint32_t planes) {
+  (void)counter;
+  (void)preset;
+  (void)planes;
+}
+#endif
 
 /* Adds rows w[list[0 .. 4*quads-1]] to the counters, each row with weight 2 (plane 1 upwards).
  * A carry-save tree takes 32 rows at a time: planes 1 to 5 are kept up to date, one carry of weight 64 per block goes

@@ -33,6 +33,7 @@ static inline __attribute__((always_inline)) uint32_t dqnn_push_less(uint32_t bi
 }
 #endif
 
+#ifndef DQNN_HAVE_ADD_ROWS
 /* Registers of dqnn_add_rows: r2 list, r3 rows, r7 to r10 planes 1 to 4, r11, r12, lr carries that wait for planes 3, 4, 5;
  * r0, r1, r4, r5, r6 are free. Both macros leave the sum in their first plane. */
 #define DQNN_HAVE_ADD_ROWS
@@ -79,6 +80,8 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
       "3: str r0,[r4,#64]\n ldr r1,[sp,#4]\n subs r1,#1\n str r1,[sp,#4]\n bne 10b\n"
       "ldr r0,[sp]\n adds r0,#4\n stm r0,{r7,r8,r9,r10}\n add sp,#8\n pop {r4-r11,pc}");
 }
+
+#endif
 
 /* ---- horizontal counting: nine words per step ---- */
 #if defined(__ARM_FEATURE_DSP)

@@ -40,6 +40,7 @@ set(DQNN_SOURCES_thumb2
 set(DQNN_SOURCES_dsp
 )
 set(DQNN_SOURCES_mve
+  kernels/mve/conv_bitsliced.c
 )
 set(DQNN_SOURCES_avx2
   kernels/wide/conv_bitsliced_avx2.c

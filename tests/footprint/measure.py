@@ -67,6 +67,7 @@ class Build:
             self.optimize,
             "-std=c11",
             "-ffp-contract=off",
+            "-fno-tree-vectorize",
             "-ffunction-sections",
             "-fdata-sections",
             *have,
@@ -132,6 +133,7 @@ INDIRECT = {
     "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$",
     "dqnn_model_open": "$^",
     "notify": "$^",
+    "run_image": r"\S*conv_(bitsliced\.c:finish|horizontal\.c:emit)_\w+$",
 }
 
 

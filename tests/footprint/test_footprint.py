@@ -40,6 +40,16 @@ def test_stack_stays_under_1_kb(m4: measure.Build) -> None:
         assert size <= 1024, function
 
 
+@pytest.mark.parametrize("optimize", ["-Os", "-O2"])
+def test_stack_stays_under_1_kb_with_vectors(optimize: str, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
+    require_tool("arm-none-eabi-gcc")
+    build = measure.Build("cortex-m55", optimize, tmp_path, (*measure.ISAS, "mve"))
+    build.compile()
+    for function, size in build.stack().items():
+        assert size <= 1024, function
+    assert {symbol for symbol in build.undefined() if not ALLOWED.fullmatch(symbol)} == set()
+
+
 def test_library_needs_nothing_but_memory_functions(m4: measure.Build) -> None:
     foreign = {symbol for symbol in m4.undefined() if not ALLOWED.fullmatch(symbol)}
     assert not foreign

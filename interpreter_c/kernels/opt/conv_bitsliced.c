@@ -18,6 +18,10 @@
 #include "kernels/opt/geometry.h"
 #include "kernels/opt/planes.h"
 
+#ifndef NAME /* kernels/mve compiles this file too */
+#define NAME(function) function##_portable
+#endif
+
 enum { NO_COLUMN = INT32_MIN };
 
 typedef struct {
@@ -154,14 +158,12 @@ static void choose_side(layer *l, const row *r, int32_t x, window *w) {
 static void count_block(const layer *l, const window *w, const uint32_t *preset, const uint32_t *weights,
                         uint32_t *counter) {
   uint32_t slot = w->slot, pitch = l->column_rows + 1;
-  for (uint32_t p = 0; p < l->planes; p++) {
-    counter[p] = preset[p];
-  }
-  counter[DQNN_BLOCKS] = 0;
+  dqnn_begin_rows(counter, preset, l->planes, (w->listed >> 2) + (uint32_t)l->shape.kernel_w);
   for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, weights += pitch) {
     dqnn_add_rows(counter, l->lists + slot * l->capacity, (l->ring[slot].rows + 3u) >> 2, weights);
     slot = next_slot(l, slot, (uint32_t)l->shape.dilation_w);
   }
+  dqnn_end_rows(counter, preset, l->planes);
 }
 
 /* Carry of `carry` + bit of the scalar + plane x, lane by lane. */
@@ -407,7 +409,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->pool = l->shape.pool_h * l->shape.pool_w > 1 ? l->lists + l->span * l->capacity : NULL;
 }
 
-void dqnn_run_conv_s1_s1_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) {
   layer l;
   set_up(&l, call);
   l.zeros = (const uint32_t *)call->constants[2];
@@ -419,7 +421,7 @@ void dqnn_run_conv_s1_s1_s1_portable(const dqnn_call *call) {
   run_image(&l, (uint8_t *)call->out);
 }
 
-void dqnn_run_conv_s1_s1_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_s1_s8)(const dqnn_call *call) {
   layer l;
   set_up(&l, call);
   dqnn_read_epilogue(call, 2, &l.epilogue);
@@ -428,7 +430,7 @@ void dqnn_run_conv_s1_s1_s8_portable(const dqnn_call *call) {
   run_image(&l, (uint8_t *)call->out);
 }
 
-void dqnn_run_conv_s1_s1_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_s1_f32)(const dqnn_call *call) {
   layer l;
   set_up(&l, call);
   dqnn_read_epilogue(call, 2, &l.epilogue);

@@ -1,0 +1,42 @@
+/* conv_s1_s1_{s1,s8,f32} with the counters of isa/mve.h: rows of weights are gathered four at a time. Windows with too
+ * many taps for these counters are left to the 32-bit code. */
+#define DQNN_MVE
+#define NAME(function) function##_lanes
+
+#include "isa/isa.h"
+#include "kernel.h"
+
+/* A frame of their own: the other code must not run on top of it. */
+DQNN_NOINLINE void dqnn_run_conv_s1_s1_s1_lanes(const dqnn_call *call);
+DQNN_NOINLINE void dqnn_run_conv_s1_s1_s8_lanes(const dqnn_call *call);
+DQNN_NOINLINE void dqnn_run_conv_s1_s1_f32_lanes(const dqnn_call *call);
+
+#include "kernels/opt/conv_bitsliced.c"
+
+static int fits(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  uint32_t channels = dqnn_last(call->in_def[0]) / p->groups, taps = (uint32_t)p->kernel_h * p->kernel_w * channels;
+  return taps / 4 + p->kernel_w <= DQNN_MOST_QUADS;
+}
+
+void dqnn_run_conv_s1_s1_s1_mve(const dqnn_call *call) {
+  if (fits(call)) {
+    dqnn_run_conv_s1_s1_s1_lanes(call);
+  } else {
+    dqnn_run_conv_s1_s1_s1_portable(call);
+  }
+}
+void dqnn_run_conv_s1_s1_s8_mve(const dqnn_call *call) {
+  if (fits(call)) {
+    dqnn_run_conv_s1_s1_s8_lanes(call);
+  } else {
+    dqnn_run_conv_s1_s1_s8_portable(call);
+  }
+}
+void dqnn_run_conv_s1_s1_f32_mve(const dqnn_call *call) {
+  if (fits(call)) {
+    dqnn_run_conv_s1_s1_f32_lanes(call);
+  } else {
+    dqnn_run_conv_s1_s1_f32_portable(call);
+  }
+}

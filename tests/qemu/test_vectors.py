@@ -1,0 +1,113 @@
+"""The Cortex-M55 with and without its vectors (MVE) gives the reference's bytes: random layers of the kernels that have
+variants for it, larger and odder than those of test_boards.py."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from kernels.cases import Case
+from kernels.spec import Tensor
+
+from dqnn.exporter.bench import cases, kernel
+from dqnn.exporter.ir.types import S8, TensorType, dtype_name
+from dqnn.exporter.kernel_set import variants
+from dqnn.exporter.target import QemuTarget, find_target
+
+from .kernel_files import blob, bundles, inputs, kernel_named
+
+pytestmark = pytest.mark.qemu
+VECTORS = {variant.kernel for variant in variants() if variant.isa == "mve"}
+LIMITS = (1_500_000, 8_000_000)
+ROUNDS = 60
+
+
+def spec_tensor(tensor: TensorType) -> Tensor:
+    scale, zero_point = (tensor.fmt.scale, tensor.fmt.zero_point) if isinstance(tensor.fmt, S8) else (1.0, 0)
+    return Tensor(tuple(tensor.shape), dtype_name(tensor.fmt), scale, zero_point)
+
+
+def layer_case(layer: cases.Layer, seed: int, data: bytes | None = None) -> Case:
+    call = kernel.planned(cases.make_layer_call(layer, seed))
+    if data is not None:
+        call = dataclasses.replace(call, data=data)
+    return Case(
+        kernel_named(call.packed.kernel), (spec_tensor(call.input),), spec_tensor(call.output),
+        tuple(call.packed.constants), call.packed.params, (call.data,), kernel.reference(call),
+    )  # fmt: skip
+
+
+def random_layer(name: str, rng: np.random.Generator) -> cases.Layer | None:
+    """A layer of a kernel by name; None if the drawn shape has no output."""
+
+    def pick(*values: int) -> int:
+        return int(rng.choice(values))
+
+    kind, source, weights, output = name.split("_")
+    assert kind in ("conv", "convh", "depthwise"), name
+    groups = pick(1, 1, 2, 3)
+    channels = groups * pick(1, 2, 3, 5, 8, 16, 17, 24, 33, 40, 64, 100)
+    layer = cases.Layer(
+        source, weights, output,  # type: ignore[arg-type]
+        height=pick(1, 2, 4, 5, 7), width=pick(1, 2, 4, 6, 9, 12), channels=channels,
+        outputs=groups * pick(1, 2, 3, 7, 16, 31, 32, 40, 64, 100, 130),
+        kernel=(pick(1, 1, 2, 3), pick(1, 1, 3, 4)), stride=(pick(1, 1, 2), pick(1, 1, 3)),
+        dilation=(pick(1, 1, 2), pick(1, 1, 2)),
+        padding=((pick(0, 1, 2), pick(0, 1, 2)), (pick(0, 1, 2), pick(0, 1, 2))),
+        pool=(pick(1, 1, 2, 3), pick(1, 1, 2, 3)), groups=groups,
+        zero_point=pick(-128, -3, 0, 127), out_zero_point=pick(-128, 0, 5),
+        density=float(rng.choice([0.0, 0.2, 0.5, 0.8, 1.0])), horizontal=kind == "convh",
+    )  # fmt: skip
+    if source == "s1":
+        layer = dataclasses.replace(layer, pad_value=float(pick(-1, 0, 1) if weights == "s1" else pick(-1, 1)))
+    elif source == "s8":
+        layer = dataclasses.replace(layer, pad_value=float(pick(-128, 3, layer.zero_point)))
+    if "f32" not in (source, weights):
+        layer = dataclasses.replace(layer, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)])
+    if weights == "s8" and source != "f32":
+        layer = dataclasses.replace(layer, half=bool(pick(0, 0, 1)))
+    if not (source == "s1" and weights == "s1") and kind == "conv" and pick(0, 0, 0, 1):
+        layer = dataclasses.replace(layer, up=(pick(1, 2), pick(1, 2)))
+    if kind == "depthwise":
+        layer = dataclasses.replace(layer, depthwise=True, groups=1, outputs=channels * pick(1, 1, 2), up=(1, 1))
+    height, width = layer.out_size()
+    return layer if height >= layer.pool[0] and width >= layer.pool[1] else None
+
+
+def layer_cases(name: str) -> Iterator[tuple[cases.Layer, Case]]:
+    for seed in range(ROUNDS):
+        layer = random_layer(name, np.random.default_rng(seed))
+        if layer is not None:
+            yield layer, layer_case(layer, seed)
+
+
+def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = ()) -> None:
+    board = find_target("qemu:mps3-an547")
+    assert isinstance(board, QemuTarget)
+    board = dataclasses.replace(board, timeout=240, isas=isas)
+    layers = {id(case): (layer, case) for layer, case in found}
+    for bundle in bundles([case for _, case in layers.values()], *LIMITS):
+        outputs = board.run(blob(bundle), inputs(bundle)).outputs
+        for case, output in zip(bundle.cases, outputs, strict=True):
+            assert output.tobytes() == case.expected, f"{isas}: {layers[id(case)][0]}"
+
+
+@pytest.mark.parametrize("name", sorted(VECTORS))
+def test_random_layers(name: str) -> None:
+    compare(layer_cases(name))
+
+
+S1 = cases.Layer("s1", "s1", "s1", 3, 3, 64, 40, (3, 3))
+LARGE = (
+    dataclasses.replace(S1, height=1, width=1, channels=4096, kernel=(1, 1)),
+    dataclasses.replace(S1, height=1, width=1, channels=4064, kernel=(1, 1), density=1.0),
+    dataclasses.replace(S1, height=1, width=1, channels=9000, kernel=(1, 1), output="s8"),
+    dataclasses.replace(S1, height=1, width=400, channels=1, kernel=(1, 255)),
+    dataclasses.replace(S1, height=1, width=70, channels=1, kernel=(1, 62), density=1.0, output="f32"),
+)
+
+
+def test_large_windows() -> None:
+    compare((layer, layer_case(layer, 1)) for layer in LARGE)
