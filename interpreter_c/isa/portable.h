@@ -95,6 +95,15 @@ DQNN_INLINE uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first)
 }
 #endif
 
+/* Copies words; returns the end of the copy. */
+#ifndef DQNN_HAVE_COPY_WORDS
+DQNN_INLINE uint32_t *dqnn_copy_words(uint32_t *out, const uint32_t *in, uint32_t words) {
+  for (; words > 0; words--)
+    *out++ = *in++;
+  return out;
+}
+#endif
+
 /* ---- horizontal counting ---- */
 
 /* Sum of the bits of three words, as eight-bit fields of at most 24. */

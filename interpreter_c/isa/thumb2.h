@@ -17,6 +17,15 @@ static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *
   return list;
 }
 
+#define DQNN_HAVE_COPY_WORDS
+static inline __attribute__((always_inline)) uint32_t *dqnn_copy_words(uint32_t *out, const uint32_t *in, uint32_t words) {
+  for (; words > 2; words -= 3)
+    __asm__ volatile("ldmia %1!,{r2,r3,r12}\n stmia %0!,{r2,r3,r12}" : "+r"(out), "+r"(in) : : "r2", "r3", "r12", "memory");
+  for (; words > 0; words--)
+    __asm__ volatile("ldr r2,[%1],#4\n str r2,[%0],#4" : "+r"(out), "+r"(in) : : "r2", "memory");
+  return out;
+}
+
 #if defined(__ARM_FEATURE_DSP)
 #define DQNN_HAVE_ADD_BYTES
 static inline __attribute__((always_inline)) uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
