@@ -221,5 +221,7 @@ def _write(
         raise ExportError([Problem("", str(error))]) from error
     _core.verify(written.blob)
     memory = written.memory
-    report = Report(parse(written.blob), memory.lower_bound, memory.greedy_by_size, memory.strategy, decisions, path)
+    report = Report(
+        parse(written.blob), memory.lower_bound, memory.greedy_by_size, memory.strategy, decisions, path, memory.reason
+    )
     return ExportResult(written.blob, report)

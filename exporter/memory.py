@@ -8,20 +8,23 @@ them, so that nothing is copied. The latter are placed with the output, as one r
 arena larger.
 
 `plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some
-priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse. A
-seeded local search then swaps priorities until the lower bound is met or its budget, counted in placements, is spent:
-same input, same plan. `check` is written apart from the planner and knows nothing of how the plan came about."""
+priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse. While
+the lower bound is not met, all priorities are tried if there are few, else a seeded local search swaps some until its
+budget is spent: same input, same plan. `check` is written apart from the planner and knows nothing of how the plan came about."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 ALIGNMENT = 16
 BEAM = 12
-SEARCH_WORK = 400_000  # local search budget: placements * buffers^2
-SEARCH_ROUNDS = 300
+SEARCH_WORK = 8_000_000  # local search budget: placements * buffers^2
+SEARCH_ROUNDS = 1200
+SEARCH_RESTART = 200  # rounds between two starts
+SEARCH_ALL = 6  # up to so many items every priority is tried
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class MemoryPlan:
     lower_bound: int  # largest live set of this order
     greedy_by_size: int  # what greedy by size in the model's own order needs
     strategy: str
+    reason: str  # why the arena is larger than its bound, empty if it is not
 
 
 class MemoryPlanError(Exception):
@@ -154,6 +158,7 @@ class _Placer:
     def __init__(self, problem: Problem, order: Sequence[int], join: bool) -> None:
         self.items = _items(problem, order)
         self.bound = lower_bound(problem, order)
+        self.tried = 0  # placements
         self.groups = self._grouped(join)  # root -> its items with their distance from the root's start
         self.movable = list(self.groups)
         placed = [(root, i, self.items[i]) for root, group in self.groups.items() for i, _ in group]
@@ -185,6 +190,7 @@ class _Placer:
         """Offsets by item and the arena they need, groups placed in this order at the lowest offset that fits."""
         offsets = [-1] * len(self.items)
         arena = 0
+        self.tried += 1
         for root in priority:
             at = self._lowest(root, offsets)
             for i, distance in self.groups[root]:
@@ -244,30 +250,45 @@ class _Best:
 
 
 def _best_placement(placer: _Placer) -> _Best:
-    best: _Best | None = None
+    starts = []
     for name, priority in placer.priorities().items():
         offsets, arena = placer.place(priority)
-        if best is None or arena < best.arena:
-            best = _Best(arena, offsets, priority, name)
-    assert best is not None
-    return _search(placer, best)
+        starts.append(_Best(arena, offsets, priority, name))
+    starts.sort(key=lambda start: start.arena)
+    if starts[0].arena == placer.bound:
+        return starts[0]
+    return _every(placer, starts[0]) if len(placer.movable) <= SEARCH_ALL else _search(placer, starts)
 
 
-def _search(placer: _Placer, best: _Best) -> _Best:
-    """Moves single items forward in the priority while that does not make the arena larger."""
-    count = len(best.priority)
-    rounds = min(SEARCH_ROUNDS, SEARCH_WORK // max(1, count * count))
-    generator = random.Random(1)
-    current = best
-    for _ in range(rounds):
+def _every(placer: _Placer, best: _Best) -> _Best:
+    """All priorities, of few items: some priority gives the smallest arena that there is."""
+    for priority in itertools.permutations(placer.movable):
         if best.arena == placer.bound:
             break
+        offsets, arena = placer.place(priority)
+        if arena < best.arena:
+            best = _Best(arena, offsets, list(priority), "search of all")
+    return best
+
+
+def _search(placer: _Placer, starts: Sequence[_Best]) -> _Best:
+    """From each start in turn, the best first: moves single items in the priority while that does not make the arena
+    larger."""
+    count = len(placer.movable)
+    rounds = min(SEARCH_ROUNDS, SEARCH_WORK // (count * count))
+    generator = random.Random(1)
+    best = current = starts[0]
+    for number in range(rounds):
+        if best.arena == placer.bound:
+            break
+        if number % SEARCH_RESTART == 0:
+            current = starts[number // SEARCH_RESTART % len(starts)]
         priority = list(current.priority)
         source, target = generator.randrange(count), generator.randrange(count)
         priority.insert(target, priority.pop(source))
         offsets, arena = placer.place(priority)
         if arena <= current.arena:
-            current = _Best(arena, offsets, priority, f"{best.name.removesuffix('+search')}+search")
+            current = _Best(arena, offsets, priority, f"{current.name.removesuffix('+search')}+search")
         if current.arena < best.arena:
             best = current
     return best
@@ -374,8 +395,9 @@ def _orders(problem: Problem) -> dict[str, tuple[int, ...]]:
 def plan_memory(problem: Problem) -> MemoryPlan:
     """The smallest plan found; checked before it is returned."""
     best: MemoryPlan | None = None
-    greedy_by_size = 0
-    for order_name, order in _orders(problem).items():
+    greedy_by_size = tried = 0
+    orders = _orders(problem)
+    for order_name, order in orders.items():
         apart, joined = _Placer(problem, order, join=False), _Placer(problem, order, join=True)
         if order_name == "given":
             greedy_by_size = apart.place(apart.priorities()["size"])[1]
@@ -383,11 +405,14 @@ def plan_memory(problem: Problem) -> MemoryPlan:
             placed = _best_placement(placer)
             if best is None or placed.arena < best.arena:
                 best = _to_plan(problem, order, placer, placed, f"{order_name} order, by {placed.name}")
+        tried += apart.tried + joined.tried
         assert best is not None
         if best.arena == apart.bound and order_name != "given":
             break
     assert best is not None
-    best = replace(best, greedy_by_size=greedy_by_size)
+    missed = f"none of {tried} placements in {len(orders)} execution order{'s' * (len(orders) > 1)} reaches it"
+    reason = missed if best.arena > best.lower_bound else ""
+    best = replace(best, greedy_by_size=greedy_by_size, reason=reason)
     check(problem, best)
     return best
 
@@ -398,7 +423,7 @@ def _to_plan(problem: Problem, order: Sequence[int], placer: _Placer, placed: _B
     scratch = [0] * len(problem.steps)
     for position, node in enumerate(order):
         scratch[node] = offsets[buffers + position]
-    return MemoryPlan(tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name)
+    return MemoryPlan(tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name, "")
 
 
 # --- the checker ------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Report:
     strategy: str
     decisions: tuple[Decision, ...] = ()
     path: Path | None = None
+    bound_missed: str = ""  # why the arena is larger than its lower bound, empty if it is not
 
     @property
     def file_bytes(self) -> int:
@@ -65,6 +66,7 @@ class Report:
             "lower_bound": self.lower_bound,
             "greedy_by_size": self.greedy_by_size,
             "memory_strategy": self.strategy,
+            "bound_missed": self.bound_missed,
             "fallbacks": [_decision_json(decision) for decision in self.fallbacks],
             "decisions": [_decision_json(decision) for decision in self.decisions],
         }
@@ -178,7 +180,7 @@ def _against_bound(report: Report) -> str:
     if report.arena_bytes == report.lower_bound:
         text = "equal to its lower bound, the largest live set"
     else:
-        text = f"lower bound, the largest live set: {size(report.lower_bound)}"
+        text = f"lower bound, the largest live set: {size(report.lower_bound)}; {report.bound_missed}"
     if report.greedy_by_size > report.arena_bytes:
         text += f"; greedy by size: {size(report.greedy_by_size)}"
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import pickle
 import re
 import signal
@@ -16,6 +17,7 @@ from c.make_blobs import F32, S1, S8, BinaryParams, File, N, T
 
 import dqnn
 from dqnn import BlobError, Interpreter, pack_s1, unpack_s1
+from dqnn._core import requirements
 
 INF = float("inf")
 BINARY_S8, MULTIPLY = 71, 2
@@ -338,3 +340,15 @@ def test_names_of_any_bytes() -> None:
     interpreter = Interpreter(prefix + zlib.crc32(prefix).to_bytes(4, "little") + payload)
     assert interpreter.inputs[0].name == "\N{REPLACEMENT CHARACTER}"
     assert interpreter.nodes[0].layer == "\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} \n"
+
+
+def test_state_is_a_pointer_per_node(digits: Path) -> None:
+    """What the interpreter needs beside the arena, by its own account: under 32 bytes a node, even on this machine,
+    whose pointers are twice as long as a microcontroller's."""
+    few = requirements(make_blobs.blob(product_file()))
+    for name in ("larq", "qkeras"):
+        needs = requirements(dqnn.export(digits / f"digits_{name}.h5").blob)
+        assert needs["memory_bytes"] == needs["arena_bytes"] + needs["state_bytes"]
+        assert needs["state_bytes"] < 32 * needs["nodes"]
+        per_node = (needs["state_bytes"] - few["state_bytes"]) / (needs["nodes"] - few["nodes"])
+        assert per_node == ctypes.sizeof(ctypes.c_void_p)

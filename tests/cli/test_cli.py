@@ -126,7 +126,7 @@ def refused(result: Result, *texts: str) -> None:
 def test_every_problem_is_listed_at_once(cli: Cli, larq: Path, tmp_path: Path) -> None:
     def spoil(config: dict[str, Any]) -> None:
         convs = layers_of(config, "QuantConv2D")
-        convs[1]["config"]["pad_values"] = 0.5
+        convs[1]["config"]["pad_values"] = [0.0, 1.0]
         convs[1]["config"]["padding"] = "same"
         convs[2]["class_name"] = "MyConv"
         convs[2]["registered_name"] = "Custom>MyConv"
@@ -136,7 +136,7 @@ def test_every_problem_is_listed_at_once(cli: Cli, larq: Path, tmp_path: Path) -
 
     model = edited(larq, tmp_path / "bad.h5", spoil)
     (tmp_path / "bad.dqnn").write_bytes(b"older export")
-    names = [f"{kind}" for kind in ("MyConv", "LSTM", "0.5")]
+    names = [f"{kind}" for kind in ("MyConv", "LSTM", "pad_values is [0.0, 1.0]")]
     refused(cli("export", model), "3 problems", *names)
     assert (tmp_path / "bad.dqnn").read_bytes() == b"older export"
     assert listing(tmp_path) == ["bad.dqnn", "bad.h5"]

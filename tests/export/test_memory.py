@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dqnn.exporter import memory
 from dqnn.exporter.memory import (
     MemoryPlanError,
     Problem,
@@ -51,13 +53,14 @@ def problems(draw: st.DrawFn) -> Problem:
     return Problem(tuple(sizes), tuple(steps), tuple(range(inputs)), outputs)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(problem=problems())
 def test_random_graphs(problem: Problem) -> None:
     plan = plan_memory(problem)
     check(problem, plan)
     assert plan.arena <= plan.greedy_by_size
     assert plan.arena >= plan.lower_bound == lower_bound(problem, plan.order)
+    assert (plan.arena > plan.lower_bound) == bool(plan.reason)
     assert plan == plan_memory(problem), "the plan is deterministic"
 
 
@@ -194,3 +197,26 @@ def test_the_checker_refuses_displaced_parts() -> None:
     without = replace(problem, steps=tuple(replace(step, parts=()) for step in problem.steps))
     with pytest.raises(MemoryPlanError, match="overlaps its input"):
         check(without, plan)
+
+
+SEARCHED = [  # problems whose bound no plain priority reaches, and what those reach
+    (Problem((80, 48, 48, 32, 32, 96), tuple(
+        Step(inputs, 1 + n) for n, inputs in enumerate([(0,), (1,), (2,), (0, 3), (2, 4)])
+    ), (0,), (5,)), 192, 208),
+    (Problem((16, 48, 80, 80, 48, 96, 96), tuple(
+        Step(inputs, 1 + n) for n, inputs in enumerate([(0,), (1,), (1, 2), (1, 3), (3, 4), (5,)])
+    ), (0,), (6,)), 224, 240),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("problem", "bound", "plain"), SEARCHED, ids=["all priorities", "local search"])
+def test_a_bound_that_is_missed_has_a_reason(
+    problem: Problem, bound: int, plain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_memory(problem)
+    assert (plan.arena, plan.lower_bound, plan.reason) == (bound, bound, "")
+    monkeypatch.setattr(memory, "SEARCH_WORK", 0)
+    monkeypatch.setattr(memory, "SEARCH_ALL", 0)
+    plan = plan_memory(problem)
+    assert (plan.arena, plan.lower_bound) == (plain, bound)
+    assert re.fullmatch(r"none of \d+ placements in 1 execution order reaches it", plan.reason)

@@ -66,6 +66,7 @@ def test_digits(name: str, model: str, blobs: dict[str, bytes], images: np.ndarr
     assert stats.samples == len(samples)
     assert 0 < (stats.arena_touched or 0) <= stats.arena_bytes == interpreter.arena_bytes
     assert stats.memory_bytes == stats.arena_bytes + stats.state_bytes
+    assert stats.state_bytes < 32 * len(interpreter.nodes)
     assert 0 < (stats.stack_invoke or 0) < 2048 and 0 < (stats.stack_init or 0) < 2048
 
 
