@@ -1,0 +1,216 @@
+/* conv_*_{s8,f32}_*: four output pixels and a tile of neighbouring channels at a time, in the walk of
+ * kernels/opt/quads.h.
+ *
+ * The windows of four pixels are gathered as `element`s in the order of the weights; float windows inside an f32 map
+ * are read where they lie. Sums of a tile go through the epilogue at once, or wait in `totals` for the other cells of a
+ * pooling window.
+ *
+ * The file that includes this defines before: the type `element`, DQNN_FLOAT_SUMS (emit.h), DQNN_ADDED(zero_point)
+ * (added to stored integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and after:
+ * finish_copy() and tile(). */
+#include "kernels/opt/geometry.h"
+#include "kernels/opt/quads.h"
+#include "kernels/wide/emit.h"
+
+enum { PIXELS = 4, TILE = 4 * LANES };
+
+/* Kernel rows are `pitch` elements apart. */
+typedef struct {
+  const element *at;
+  uint32_t pitch;
+} window;
+
+typedef struct {
+  dqnn_geometry shape;
+  sink to;
+  const uint8_t *image, *weights; /* weights: of the group at work */
+  uint32_t pixel_bytes;           /* of the input */
+  uint32_t first_channel, first_output;
+  uint32_t row_taps, window_taps; /* elements of a kernel row and of a window */
+  uint32_t copy_elements;         /* of a gathered window */
+  int32_t up_h, up_w, zero_point; /* of the input */
+  int32_t added;                  /* to integers */
+  element outside, hole;          /* cells outside the map and between dilated ones */
+  uint8_t type, half_weights;
+  uint8_t runs; /* the cells of a kernel row are neighbours in memory */
+  window windows[PIXELS];
+  element *copies; /* [pixel][copy_elements] */
+  number *totals;  /* [channel of the group] */
+  int32_t column_sums[PIXELS]; /* inputs of a window, for half weights */
+} layer;
+
+/* Whatever a gathered window needs before it can be used. */
+static void finish_copy(layer *l, uint32_t lane, element *copy);
+
+/* Channels channel .. channel + count - 1 of the group of a tile, for `pixels` (1 or 4) windows. */
+static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]);
+
+/* ---- gathering ---- */
+
+static void fill(element *to, uint32_t count, element value) {
+  for (uint32_t i = 0; i < count; i++) {
+    to[i] = value;
+  }
+}
+
+/* `count` elements from channel `first` of a cell on; with s8 and f32 they may go on in the next cells. */
+static void convert(const layer *l, uint32_t cell, uint32_t first, uint32_t count, element *to) {
+  const uint8_t *from = l->image + cell * l->pixel_bytes;
+  if (l->type == DQNN_F32) {
+    memcpy(to, from + 4 * first, 4 * count);
+  } else if (l->type == DQNN_S8) {
+    const int8_t *bytes = (const int8_t *)from + first;
+    int32_t add = l->added;
+    for (uint32_t i = 0; i < count; i++) {
+      to[i] = (element)(bytes[i] + add);
+    }
+  } else {
+    const uint32_t *words = (const uint32_t *)(const void *)from;
+    for (uint32_t i = 0; i < count; i++) {
+      uint32_t at = first + i;
+      to[i] = (element)(l->added + 1 - 2 * (int32_t)(words[at >> 5] >> (at & 31u) & 1u));
+    }
+  }
+}
+
+static void read_taps(const layer *l, int32_t row, int32_t x, element *to) {
+  const dqnn_geometry *g = &l->shape;
+  for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += g->in_group) {
+    int32_t column = dqnn_input_index(x, g->width, l->up_w);
+    if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
+      fill(to, g->in_group, l->outside);
+    } else if (row < 0 || column < 0) {
+      fill(to, g->in_group, l->hole);
+    } else {
+      convert(l, (uint32_t)(row * g->width + column), l->first_channel, g->in_group, to);
+    }
+  }
+}
+
+/* One kernel row of a window that begins at (y, x). */
+static void read_row(const layer *l, int32_t y, int32_t x, element *to) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t row = dqnn_input_index(y, g->height, l->up_h);
+  if (row < 0 || !l->runs) {
+    read_taps(l, row, x, to);
+    return;
+  }
+  dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
+  uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
+  fill(to, first, l->outside);
+  if (end > first) {
+    convert(l, (uint32_t)(row * g->width + x + in.first), 0, end - first, to + first);
+  }
+  fill(to + end, l->row_taps - end, l->outside);
+}
+
+static int lies_in_place(const layer *l, dqnn_origin at) {
+  const dqnn_geometry *g = &l->shape;
+  return DQNN_FLOAT_SUMS && l->type == DQNN_F32 && l->runs && l->up_h == 1 && at.y >= 0 && at.x >= 0 &&
+         at.y + (g->kernel_h - 1) * g->dilation_h < g->height && at.x + g->kernel_w <= g->width;
+}
+
+/* With DQNN_PAIRS the last elements of odd rows follow all others. */
+static void copy_window(const layer *l, dqnn_origin at, element *to) {
+  uint32_t rows = (uint32_t)l->shape.kernel_h, odd = DQNN_PAIRS ? l->row_taps & 1u : 0, step = l->row_taps - odd;
+  element *last = to + rows * step, first_last = l->hole;
+  for (uint32_t ky = 0; ky < rows; ky++, at.y += l->shape.dilation_h, to += step) {
+    read_row(l, at.y, at.x, to);
+    if (odd) {
+      element value = to[step];
+      first_last = ky == 0 ? value : first_last;
+      last[ky] = value;
+    }
+  }
+  if (odd) {
+    last[0] = first_last; /* the last row ran over it */
+  }
+}
+
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
+  layer *l = (layer *)state;
+  const dqnn_geometry *g = &l->shape;
+  if (lies_in_place(l, at)) {
+    const element *from = (const element *)(const void *)l->image;
+    l->windows[lane].at = from + (uint32_t)(at.y * g->width + at.x) * g->channels;
+    l->windows[lane].pitch = (uint32_t)(g->dilation_h * g->width) * g->channels;
+    return;
+  }
+  element *copy = l->copies + lane * l->copy_elements;
+  copy_window(l, at, copy);
+  finish_copy(l, lane, copy);
+  l->windows[lane].at = copy;
+  l->windows[lane].pitch = l->row_taps;
+}
+
+/* ---- sums ---- */
+
+static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
+  layer *l = (layer *)state;
+  number sums[PIXELS][TILE];
+  for (uint32_t c = 0, count = l->shape.out_group; c < count; c += TILE) {
+    uint32_t channels = count - c < TILE ? count - c : TILE;
+    tile(l, c, channels, lanes, sums);
+    for (uint32_t p = 0; p < n; p++) {
+      emit(&l->to, sums[p], first + p, l->first_output + c, channels);
+    }
+  }
+}
+
+/* Cells of a pooling window come in order, so the maximum is taken in the order of SPEC.md 3.1. */
+static void quad_maximum(void *state, int first) {
+  layer *l = (layer *)state;
+  number sums[PIXELS][TILE];
+  for (uint32_t c = 0, count = l->shape.out_group; c < count; c += TILE) {
+    uint32_t channels = count - c < TILE ? count - c : TILE;
+    tile(l, c, channels, PIXELS, sums);
+    for (uint32_t i = 0; i < channels; i++) {
+      number most = first ? sums[0][i] : l->totals[c + i];
+      for (uint32_t p = 0; p < PIXELS; p++) {
+        most = most < sums[p][i] ? sums[p][i] : most;
+      }
+      l->totals[c + i] = most;
+    }
+  }
+}
+
+static void quad_emit(void *state, uint32_t pixel) {
+  const layer *l = (const layer *)state;
+  emit(&l->to, l->totals, pixel, l->first_output, l->shape.out_group);
+}
+
+static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
+
+/* Everything but `copies` and `copy_elements`. */
+static void prepare_layer(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const dqnn_tensor_def *in = call->in_def[0];
+  dqnn_geometry *g = &l->shape;
+  dqnn_read_geometry(call, g);
+  read_sink(call, 1, g->outputs, &l->to);
+  l->image = (const uint8_t *)call->in[0];
+  l->type = in->dtype;
+  l->zero_point = l->type == DQNN_S8 ? in->zero_point : 0;
+  l->pixel_bytes = l->type == DQNN_S1 ? 4 * dqnn_words(g->channels) : l->type == DQNN_S8 ? g->channels : 4 * g->channels;
+  l->up_h = p->up_h;
+  l->up_w = p->up_w;
+  l->added = DQNN_ADDED(l->zero_point);
+  l->outside = (element)(p->pad_value + (float)l->added);
+  l->hole = (element)(l->zero_point + l->added);
+  l->half_weights = p->half_weights;
+  l->runs = l->type != DQNN_S1 && g->groups == 1 && g->dilation_w == 1 && l->up_w == 1;
+  l->row_taps = (uint32_t)g->kernel_w * g->in_group;
+  l->window_taps = (uint32_t)g->kernel_h * l->row_taps;
+  l->totals = (number *)call->scratch;
+}
+
+/* All groups; a group has `weight_bytes` of weights. */
+static void run_layer(const dqnn_call *call, layer *l, uint32_t weight_bytes) {
+  const dqnn_geometry *g = &l->shape;
+  for (uint32_t group = 0; group < g->groups; group++) {
+    l->weights = (const uint8_t *)call->constants[0] + group * weight_bytes;
+    l->first_channel = group * g->in_group;
+    l->first_output = group * g->out_group;
+    dqnn_quads_run(g, &quad_ops, l);
+  }
+}

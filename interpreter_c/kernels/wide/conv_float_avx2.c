@@ -1,0 +1,120 @@
+/* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, neighbouring channels side by side. */
+typedef float element;
+#define DQNN_FLOAT_SUMS 1
+#define DQNN_ADDED(zero_point) (-(zero_point))
+#define DQNN_PAIRS 0
+#include "kernels/wide/conv_body.h"
+
+static void finish_copy(layer *l, uint32_t lane, element *copy) {
+  (void)l;
+  (void)lane;
+  (void)copy;
+}
+
+/* Weights of LANES channels for one input: four of each of `from`. */
+DQNN_INLINE v_float load_quads(const float *const *from, uint32_t at) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from[0] + at)), _mm_loadu_ps(from[1] + at), 1);
+}
+
+/* `pixels` windows by `vectors` * LANES channels whose weights stand at quads; both numbers are constants. */
+DQNN_INLINE void dot(const layer *l, const float *const *quads, uint32_t pixels, uint32_t vectors,
+                     number (*sums)[TILE]) {
+  v_float acc[PIXELS][4] = {{{0}}};
+  const float *x[PIXELS];
+  uint32_t taps = l->row_taps, at = 0;
+  for (uint32_t p = 0; p < pixels; p++) {
+    x[p] = l->windows[p].at;
+  }
+  for (int32_t ky = l->shape.kernel_h; ky > 0; ky--) {
+    for (uint32_t k = 0; k < taps; k++, at += 4) {
+      v_float w[4];
+      for (uint32_t v = 0; v < vectors; v++) {
+        w[v] = load_quads(quads + v * (LANES / 4), at);
+      }
+      for (uint32_t p = 0; p < pixels; p++) {
+        for (uint32_t v = 0; v < vectors; v++) {
+          acc[p][v] += w[v] * x[p][k];
+        }
+      }
+    }
+    for (uint32_t p = 0; p < pixels; p++) {
+      x[p] += l->windows[p].pitch;
+    }
+  }
+  for (uint32_t p = 0; p < pixels; p++) {
+    for (uint32_t v = 0; v < vectors; v++) {
+      store_float(sums[p] + v * LANES, acc[p][v]);
+    }
+  }
+}
+
+/* At most `vectors` vectors of channels from `channel` on; quads beyond the last one repeat it. */
+#define DOT(pixels, vectors)                                                                                      \
+  DQNN_NOINLINE void dot_##pixels##x##vectors(const layer *l, uint32_t channel, number (*sums)[TILE]) {           \
+    const float *quads[vectors * LANES / 4];                                                                      \
+    uint32_t block = 4 * l->window_taps, last = (l->shape.out_group - 1) / 4;                                     \
+    for (uint32_t i = 0; i < vectors * LANES / 4; i++) {                                                          \
+      uint32_t quad = channel / 4 + i;                                                                            \
+      quads[i] = (const float *)(const void *)l->weights + (quad < last ? quad : last) * block;                   \
+    }                                                                                                             \
+    dot(l, quads, pixels, vectors, sums);                                                                         \
+  }
+DOT(4, 2)
+DOT(4, 1)
+DOT(1, 4)
+DOT(1, 1)
+
+static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
+  if (pixels == 1) {
+    if (count > LANES) {
+      dot_1x4(l, channel, sums);
+    } else {
+      dot_1x1(l, channel, sums);
+    }
+    return;
+  }
+  for (uint32_t i = 0; i < count; i += 2 * LANES) {
+    number(*to)[TILE] = (number(*)[TILE])(&sums[0][i]);
+    if (count - i > LANES) {
+      dot_4x2(l, channel + i, to);
+    } else {
+      dot_4x1(l, channel + i, to);
+    }
+  }
+}
+
+static void run(const dqnn_call *call) {
+  layer l;
+  prepare_layer(call, &l);
+  l.copies = (float *)call->scratch + 4 * l.shape.out_group;
+  l.copy_elements = l.window_taps;
+  run_layer(call, &l, (l.shape.out_group + 3) / 4 * 16 * l.window_taps);
+}
+
+void dqnn_run_conv_f32_f32_s1_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_f32_f32_s8_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_f32_f32_f32_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_s1_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_s8_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_f32_f32_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_s1_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_s8_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_f32_f32_avx2(const dqnn_call *call) {
+  run(call);
+}

@@ -1,0 +1,234 @@
+/* depthwise_* with one input type and one type of weights per function, neighbouring channels side by side.
+ *
+ * For every window the taps that count are listed once, in the order of SPEC.md 3.1; all channels go through the list.
+ * Taps outside the map count unless their value is 0: float sums begin at +0 and weights are finite, so adding a zero
+ * changes nothing.
+ *
+ * Included by a file per kind of sum (DQNN_FLOAT_SUMS, see emit.h). */
+#include "kernels/opt/geometry.h"
+#include "kernels/wide/emit.h"
+
+enum { CHUNK = 128, LIST = 64, TOGETHER = 4 /* vectors */ };
+
+typedef struct {
+  const uint8_t *cell; /* NULL: outside the map */
+  uint32_t number;
+} tap;
+
+typedef struct {
+  dqnn_geometry shape;
+  sink to;
+  const uint8_t *image, *weights;
+  uint32_t pixel_bytes, multiplier, taps;
+  int32_t zero_point;
+  number outside;
+  uint8_t half_weights;
+} layer;
+
+/* The types of a kernel: constants wherever they are used. */
+typedef struct {
+  uint8_t input, weights;
+} types;
+
+#if DQNN_FLOAT_SUMS
+#define VECTOR_OF(integers) to_float(integers)
+#else
+#define VECTOR_OF(integers) (integers)
+#endif
+
+/* ---- one vector of inputs or weights ---- */
+
+DQNN_INLINE v_number signs_of(uint32_t bits) {
+  return VECTOR_OF(add_where(bits, all_int(1), all_int(-2)));
+}
+
+DQNN_INLINE number input_of(const layer *l, types t, const uint8_t *cell, uint32_t c) {
+  if (t.input == DQNN_F32) {
+    return ((const number *)(const void *)cell)[c];
+  }
+  if (t.input == DQNN_S8) {
+    return (number)(((const int8_t *)cell)[c] - l->zero_point);
+  }
+  return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)cell)[c >> 5] >> (c & 31u) & 1u));
+}
+
+DQNN_INLINE number weight_of(const layer *l, types t, uint32_t tap, uint32_t o) {
+  if (t.weights == DQNN_F32) {
+    return ((const number *)(const void *)l->weights)[tap * l->shape.outputs + o];
+  }
+  if (t.weights == DQNN_S8) {
+    int32_t w = ((const int8_t *)l->weights)[tap * l->shape.outputs + o];
+    return (number)(l->half_weights ? 2 * w + 1 : w);
+  }
+  return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & 1u));
+}
+
+/* o is a multiple of LANES; `simple`: all lanes exist, and each has an input channel of its own. */
+DQNN_INLINE v_number load_input(const layer *l, types t, const uint8_t *cell, uint32_t o, uint32_t count, int simple) {
+  if (cell == NULL) {
+    return l->outside - (v_number){0};
+  }
+  if (!simple) {
+    v_number x = {0};
+    for (uint32_t i = 0; i < count; i++) {
+      x[i] = input_of(l, t, cell, (o + i) / l->multiplier);
+    }
+    return x;
+  }
+  if (t.input == DQNN_F32) {
+    return load_number((const number *)(const void *)cell + o);
+  }
+  if (t.input == DQNN_S8) {
+    return VECTOR_OF(load_s8((const int8_t *)cell + o) - l->zero_point);
+  }
+  return signs_of(((const uint32_t *)(const void *)cell)[o >> 5] >> (o & 31u) & ALL_LANES);
+}
+
+DQNN_INLINE v_number load_weights(const layer *l, types t, uint32_t tap, uint32_t o, uint32_t count, int simple) {
+  if (!simple && count < LANES) {
+    v_number w = {0};
+    for (uint32_t i = 0; i < count; i++) {
+      w[i] = weight_of(l, t, tap, o + i);
+    }
+    return w;
+  }
+  if (t.weights == DQNN_F32) {
+    return load_number((const number *)(const void *)l->weights + tap * l->shape.outputs + o);
+  }
+  if (t.weights == DQNN_S8) {
+    v_int w = load_s8((const int8_t *)l->weights + tap * l->shape.outputs + o);
+    return VECTOR_OF(l->half_weights ? 2 * w + 1 : w);
+  }
+  return signs_of(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & ALL_LANES);
+}
+
+/* ---- one window ---- */
+
+/* Adds n taps to the sums of `vectors` vectors from output o on; count: of them in a single vector that is not simple. */
+DQNN_INLINE void add_taps(const layer *l, types t, const tap *list, uint32_t n, uint32_t o, uint32_t vectors,
+                          uint32_t count, int simple, number *sums) {
+  v_number acc[TOGETHER];
+  for (uint32_t v = 0; v < vectors; v++) {
+    acc[v] = load_number(sums + v * LANES);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t v = 0; v < vectors; v++) {
+      uint32_t at = o + v * LANES;
+      acc[v] += load_weights(l, t, list[i].number, at, count, simple) *
+                load_input(l, t, list[i].cell, at, count, simple);
+    }
+  }
+  for (uint32_t v = 0; v < vectors; v++) {
+    store_number(sums + v * LANES, acc[v]);
+  }
+}
+
+/* Outputs first .. first + count - 1; `sums` has room for whole vectors. */
+DQNN_INLINE void add_list(const layer *l, types t, const tap *list, uint32_t n, uint32_t first, uint32_t count,
+                          number *sums) {
+  uint32_t i = 0;
+  if (l->multiplier == 1) {
+    for (; i + TOGETHER * LANES <= count; i += TOGETHER * LANES) {
+      add_taps(l, t, list, n, first + i, TOGETHER, LANES, 1, sums + i);
+    }
+    for (; i + LANES <= count; i += LANES) {
+      add_taps(l, t, list, n, first + i, 1, LANES, 1, sums + i);
+    }
+  }
+  for (; i < count; i += LANES) {
+    add_taps(l, t, list, n, first + i, 1, count - i < LANES ? count - i : LANES, 0, sums + i);
+  }
+}
+
+/* Sums of the window that begins at (y, x). */
+DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
+                            number *sums) {
+  const dqnn_geometry *g = &l->shape;
+  dqnn_taps rows = dqnn_taps_inside(y, g->kernel_h, g->dilation_h, g->height),
+            columns = dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width);
+  tap list[LIST];
+  uint32_t n = 0, number_of = 0;
+  for (uint32_t i = 0; i < count; i += LANES) {
+    store_number(sums + i, (v_number){0});
+  }
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, y += g->dilation_h) {
+    for (int32_t kx = 0; kx < g->kernel_w; kx++, number_of++) {
+      int inside = ky >= rows.first && ky < rows.end && kx >= columns.first && kx < columns.end;
+      if (!inside && l->outside == 0) {
+        continue;
+      }
+      int32_t cell = y * g->width + x + kx * g->dilation_w;
+      list[n].cell = inside ? l->image + (uint32_t)cell * l->pixel_bytes : NULL;
+      list[n].number = number_of;
+      if (++n == LIST) {
+        add_list(l, t, list, n, first, count, sums);
+        n = 0;
+      }
+    }
+  }
+  add_list(l, t, list, n, first, count, sums);
+}
+
+/* Outputs first .. first + count - 1 of the pooling window that begins at (y, x). */
+DQNN_INLINE void run_chunk(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
+                           uint32_t pixel) {
+  const dqnn_geometry *g = &l->shape;
+  number most[CHUNK], sums[CHUNK];
+  sum_window(l, t, y, x, first, count, most);
+  for (int32_t cell = 1; cell < g->pool_h * g->pool_w; cell++) {
+    sum_window(l, t, y + cell / g->pool_w * g->stride_h, x + cell % g->pool_w * g->stride_w, first, count, sums);
+    for (uint32_t i = 0; i < count; i++) {
+      most[i] = most[i] < sums[i] ? sums[i] : most[i];
+    }
+  }
+  emit(&l->to, most, pixel, first, count);
+}
+
+static void read_layer(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const dqnn_tensor_def *in = call->in_def[0];
+  dqnn_geometry *g = &l->shape;
+  dqnn_read_geometry(call, g);
+  read_sink(call, 1, g->outputs, &l->to);
+  l->image = (const uint8_t *)call->in[0];
+  l->weights = (const uint8_t *)call->constants[0];
+  l->pixel_bytes = in->dtype == DQNN_S1   ? 4 * dqnn_words(g->channels)
+                   : in->dtype == DQNN_S8 ? g->channels
+                                          : 4 * g->channels;
+  l->multiplier = p->multiplier;
+  l->taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  l->zero_point = in->dtype == DQNN_S8 ? in->zero_point : 0;
+  l->outside = (number)(p->pad_value - (float)l->zero_point);
+  l->half_weights = p->half_weights;
+}
+
+DQNN_INLINE void run(const dqnn_call *call, uint8_t input, uint8_t weights) {
+  layer l;
+  read_layer(call, &l);
+  const dqnn_geometry *g = &l.shape;
+  types t = {input, weights};
+  uint32_t pixel = 0;
+  for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h) {
+    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, pixel++) {
+      for (uint32_t first = 0; first < g->outputs; first += CHUNK) {
+        uint32_t count = g->outputs - first < CHUNK ? g->outputs - first : CHUNK;
+        run_chunk(&l, t, oy * g->stride_h - g->pad_top, ox * g->stride_w - g->pad_left, first, count, pixel);
+      }
+    }
+  }
+}
+
+/* The body is compiled once per pair of types. */
+#define DEPTHWISE(x, w, input, weights)                                  \
+  static void run_##x##_##w(const dqnn_call *call) {                     \
+    run(call, input, weights);                                           \
+  }                                                                      \
+  void dqnn_run_depthwise_##x##_##w##_s1_avx2(const dqnn_call *call) {  \
+    run_##x##_##w(call);                                                 \
+  }                                                                      \
+  void dqnn_run_depthwise_##x##_##w##_s8_avx2(const dqnn_call *call) {  \
+    run_##x##_##w(call);                                                 \
+  }                                                                      \
+  void dqnn_run_depthwise_##x##_##w##_f32_avx2(const dqnn_call *call) { \
+    run_##x##_##w(call);                                                 \
+  }

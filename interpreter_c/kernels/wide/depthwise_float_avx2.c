@@ -1,0 +1,9 @@
+/* Float sums. */
+#define DQNN_FLOAT_SUMS 1
+#include "kernels/wide/depthwise_body.h"
+
+DEPTHWISE(f32, f32, DQNN_F32, DQNN_F32)
+DEPTHWISE(f32, s8, DQNN_F32, DQNN_S8)
+DEPTHWISE(f32, s1, DQNN_F32, DQNN_S1)
+DEPTHWISE(s8, f32, DQNN_S8, DQNN_F32)
+DEPTHWISE(s1, f32, DQNN_S1, DQNN_F32)
