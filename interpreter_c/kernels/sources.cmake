@@ -48,6 +48,9 @@ set(DQNN_SOURCES_avx2
   kernels/wide/conv_pairs_avx2.c
   kernels/wide/depthwise_float_avx2.c
   kernels/wide/depthwise_int_avx2.c
+  kernels/wide/elementwise_float_avx2.c
+  kernels/wide/elementwise_int_avx2.c
+  kernels/wide/pool_avx2.c
 )
 set(DQNN_OPTIONS_avx2 -mavx2 -mbmi2 -mpopcnt)
 set(DQNN_SOURCES_avx512

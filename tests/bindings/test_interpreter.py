@@ -166,6 +166,23 @@ def test_threads_and_chunks(product: Interpreter, threads: int, monkeypatch: pyt
         np.testing.assert_array_equal(expected[name], got[name])
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux shows them")
+def test_several_threads_without_the_gil(product: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a batch runs on three threads, Python goes on in a fourth."""
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    monkeypatch.setattr("dqnn.interpreter.CHUNK_BYTES", 1 << 30)
+    before, most = threads(), 0
+    signs, values = samples(50_000)
+    caller = threading.Thread(target=product.predict, args=([signs, values],), kwargs={"threads": 3})
+    caller.start()
+    while caller.is_alive():
+        most = max(most, threads())
+    assert most >= before + 3
+
+
 def test_empty_batch(product: Interpreter) -> None:
     result = product.predict([np.empty((0, 2, 35)), np.empty((0, 2, 35))])
     assert isinstance(result, dict) and result["product"].shape == (0, 2, 35)

@@ -34,8 +34,8 @@ typedef struct {
   uint8_t type, half_weights;
   uint8_t runs; /* the cells of a kernel row are neighbours in memory */
   window windows[PIXELS];
-  element *copies; /* [pixel][copy_elements] */
-  number *totals;  /* [channel of the group] */
+  element *copies;             /* [pixel][copy_elements] */
+  number *totals;              /* [channel of the group] */
   int32_t column_sums[PIXELS]; /* inputs of a window, for half weights */
 } layer;
 
@@ -191,7 +191,9 @@ static void prepare_layer(const dqnn_call *call, layer *l) {
   l->image = (const uint8_t *)call->in[0];
   l->type = in->dtype;
   l->zero_point = l->type == DQNN_S8 ? in->zero_point : 0;
-  l->pixel_bytes = l->type == DQNN_S1 ? 4 * dqnn_words(g->channels) : l->type == DQNN_S8 ? g->channels : 4 * g->channels;
+  l->pixel_bytes = l->type == DQNN_S1   ? 4 * dqnn_words(g->channels)
+                   : l->type == DQNN_S8 ? g->channels
+                                        : 4 * g->channels;
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->added = DQNN_ADDED(l->zero_point);

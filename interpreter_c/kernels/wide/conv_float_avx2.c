@@ -5,6 +5,8 @@ typedef float element;
 #define DQNN_PAIRS 0
 #include "kernels/wide/conv_body.h"
 
+enum { VECTORS = TILE / LANES };
+
 static void finish_copy(layer *l, uint32_t lane, element *copy) {
   (void)l;
   (void)lane;
@@ -16,53 +18,57 @@ DQNN_INLINE v_float load_quads(const float *const *from, uint32_t at) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from[0] + at)), _mm_loadu_ps(from[1] + at), 1);
 }
 
-/* `pixels` windows by `vectors` * LANES channels whose weights stand at quads; both numbers are constants. */
-DQNN_INLINE void dot(const layer *l, const float *const *quads, uint32_t pixels, uint32_t vectors,
-                     number (*sums)[TILE]) {
-  v_float acc[PIXELS][4] = {{{0}}};
-  const float *x[PIXELS];
-  uint32_t taps = l->row_taps, at = 0;
+/* Adds one input of each window to `pixels` by `vectors` sums; both numbers are constants. */
+DQNN_INLINE void add_taps(const float *const *quads, uint32_t at, const float *const *x, uint32_t k, uint32_t pixels,
+                          uint32_t vectors, v_float acc[PIXELS][VECTORS]) {
+  v_float w[VECTORS];
+  for (uint32_t v = 0; v < vectors; v++) {
+    w[v] = load_quads(quads + v * (LANES / 4), at);
+  }
+  for (uint32_t p = 0; p < pixels; p++) {
+    for (uint32_t v = 0; v < vectors; v++) {
+      acc[p][v] += w[v] * x[p][k];
+    }
+  }
+}
+
+/* `pixels` windows by `vectors` * LANES channels from `channel` on; quads beyond the last one repeat it. */
+DQNN_INLINE void dot(const layer *l, uint32_t channel, uint32_t pixels, uint32_t vectors, number (*sums)[TILE]) {
+  v_float acc[PIXELS][VECTORS] = {{{0}}};
+  const float *x[PIXELS], *quads[VECTORS * LANES / 4];
+  uint32_t taps = l->row_taps, at = 0, last = (l->shape.out_group - 1) / 4;
+  for (uint32_t i = 0; i < vectors * LANES / 4; i++) {
+    uint32_t quad = channel / 4 + i;
+    quads[i] = (const float *)(const void *)l->weights + (quad < last ? quad : last) * 4 * l->window_taps;
+  }
   for (uint32_t p = 0; p < pixels; p++) {
     x[p] = l->windows[p].at;
   }
   for (int32_t ky = l->shape.kernel_h; ky > 0; ky--) {
     for (uint32_t k = 0; k < taps; k++, at += 4) {
-      v_float w[4];
-      for (uint32_t v = 0; v < vectors; v++) {
-        w[v] = load_quads(quads + v * (LANES / 4), at);
-      }
-      for (uint32_t p = 0; p < pixels; p++) {
-        for (uint32_t v = 0; v < vectors; v++) {
-          acc[p][v] += w[v] * x[p][k];
-        }
-      }
+      add_taps(quads, at, x, k, pixels, vectors, acc);
     }
     for (uint32_t p = 0; p < pixels; p++) {
       x[p] += l->windows[p].pitch;
     }
   }
-  for (uint32_t p = 0; p < pixels; p++) {
-    for (uint32_t v = 0; v < vectors; v++) {
-      store_float(sums[p] + v * LANES, acc[p][v]);
-    }
+  for (uint32_t i = 0; i < pixels * vectors; i++) {
+    store_float(sums[i / vectors] + i % vectors * LANES, acc[i / vectors][i % vectors]);
   }
 }
 
-/* At most `vectors` vectors of channels from `channel` on; quads beyond the last one repeat it. */
-#define DOT(pixels, vectors)                                                                                      \
-  DQNN_NOINLINE void dot_##pixels##x##vectors(const layer *l, uint32_t channel, number (*sums)[TILE]) {           \
-    const float *quads[vectors * LANES / 4];                                                                      \
-    uint32_t block = 4 * l->window_taps, last = (l->shape.out_group - 1) / 4;                                     \
-    for (uint32_t i = 0; i < vectors * LANES / 4; i++) {                                                          \
-      uint32_t quad = channel / 4 + i;                                                                            \
-      quads[i] = (const float *)(const void *)l->weights + (quad < last ? quad : last) * block;                   \
-    }                                                                                                             \
-    dot(l, quads, pixels, vectors, sums);                                                                         \
-  }
-DOT(4, 2)
-DOT(4, 1)
-DOT(1, 4)
-DOT(1, 1)
+DQNN_NOINLINE void dot_4x2(const layer *l, uint32_t channel, number (*sums)[TILE]) {
+  dot(l, channel, 4, 2, sums);
+}
+DQNN_NOINLINE void dot_4x1(const layer *l, uint32_t channel, number (*sums)[TILE]) {
+  dot(l, channel, 4, 1, sums);
+}
+DQNN_NOINLINE void dot_1x4(const layer *l, uint32_t channel, number (*sums)[TILE]) {
+  dot(l, channel, 1, 4, sums);
+}
+DQNN_NOINLINE void dot_1x1(const layer *l, uint32_t channel, number (*sums)[TILE]) {
+  dot(l, channel, 1, 1, sums);
+}
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
   if (pixels == 1) {

@@ -60,7 +60,9 @@ DQNN_INLINE number weight_of(const layer *l, types t, uint32_t tap, uint32_t o) 
     int32_t w = ((const int8_t *)l->weights)[tap * l->shape.outputs + o];
     return (number)(l->half_weights ? 2 * w + 1 : w);
   }
-  return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & 1u));
+  return (
+      number)(1 -
+              2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & 1u));
 }
 
 /* o is a multiple of LANES; `simple`: all lanes exist, and each has an input channel of its own. */
@@ -104,7 +106,8 @@ DQNN_INLINE v_number load_weights(const layer *l, types t, uint32_t tap, uint32_
 
 /* ---- one window ---- */
 
-/* Adds n taps to the sums of `vectors` vectors from output o on; count: of them in a single vector that is not simple. */
+/* Adds n taps to the sums of `vectors` vectors from output o on; count: of them in a single vector that is not simple.
+ */
 DQNN_INLINE void add_taps(const layer *l, types t, const tap *list, uint32_t n, uint32_t o, uint32_t vectors,
                           uint32_t count, int simple, number *sums) {
   v_number acc[TOGETHER];
@@ -114,8 +117,8 @@ DQNN_INLINE void add_taps(const layer *l, types t, const tap *list, uint32_t n, 
   for (uint32_t i = 0; i < n; i++) {
     for (uint32_t v = 0; v < vectors; v++) {
       uint32_t at = o + v * LANES;
-      acc[v] += load_weights(l, t, list[i].number, at, count, simple) *
-                load_input(l, t, list[i].cell, at, count, simple);
+      acc[v] +=
+          load_weights(l, t, list[i].number, at, count, simple) * load_input(l, t, list[i].cell, at, count, simple);
     }
   }
   for (uint32_t v = 0; v < vectors; v++) {
@@ -219,16 +222,16 @@ DQNN_INLINE void run(const dqnn_call *call, uint8_t input, uint8_t weights) {
 }
 
 /* The body is compiled once per pair of types. */
-#define DEPTHWISE(x, w, input, weights)                                  \
-  static void run_##x##_##w(const dqnn_call *call) {                     \
-    run(call, input, weights);                                           \
-  }                                                                      \
+#define DEPTHWISE(x, w, input, weights)                                 \
+  static void run_##x##_##w(const dqnn_call *call) {                    \
+    run(call, input, weights);                                          \
+  }                                                                     \
   void dqnn_run_depthwise_##x##_##w##_s1_avx2(const dqnn_call *call) {  \
-    run_##x##_##w(call);                                                 \
-  }                                                                      \
+    run_##x##_##w(call);                                                \
+  }                                                                     \
   void dqnn_run_depthwise_##x##_##w##_s8_avx2(const dqnn_call *call) {  \
-    run_##x##_##w(call);                                                 \
-  }                                                                      \
+    run_##x##_##w(call);                                                \
+  }                                                                     \
   void dqnn_run_depthwise_##x##_##w##_f32_avx2(const dqnn_call *call) { \
-    run_##x##_##w(call);                                                 \
+    run_##x##_##w(call);                                                \
   }

@@ -96,7 +96,8 @@ static void emit_rescaled(const dqnn_epilogue *e, const number *acc, uint32_t ch
   v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
   int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
   for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel)), shift = load_int(e->shift + channel);
+    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel)),
+          shift = load_int(e->shift + channel);
     x = fixed ? fixed_point(x, load_int(e->multiplier + channel), shift) : shift_half_even(x, shift);
     store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
   }
@@ -140,7 +141,7 @@ static void emit_s1(const sink *s, const number *acc, uint32_t channel, uint32_t
 }
 
 /* first: index of the epilogue's first constant. */
-static void read_sink(const dqnn_call *call, uint32_t first, uint32_t outputs, sink *s) {
+DQNN_INLINE void read_sink(const dqnn_call *call, uint32_t first, uint32_t outputs, sink *s) {
   s->type = call->out_def->dtype;
   s->out = (uint8_t *)call->out;
   if (s->type == DQNN_S1) {
