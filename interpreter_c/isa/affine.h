@@ -1,22 +1,23 @@
-/* The affine rule of SPEC.md 3.2 for s8: (float)acc * scale + offset, each step rounded, to the nearest integer, ties to even.
- * The FPU of Cortex-M4F and later rounds and saturates in one instruction; plan() refuses scales and offsets that are not finite, so no
+/* The rules of SPEC.md 3.2 for s8, four values at a time.
+ *
+ * Affine: (float)acc * scale + offset, each step rounded, to the nearest integer, ties to even. The FPU of Cortex-M4F and later rounds and saturates in one instruction; plan() refuses scales and offsets that are not finite, so no
  * NaN can reach it and the result after clamping to int8 is the same as in plain C. */
 #ifndef DQNN_ISA_AFFINE_H
 #define DQNN_ISA_AFFINE_H
 
 #include <stdint.h>
 
+#include "isa/isa_pairs.h"
 #include "numerics.h"
 
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 
-/* Four values of one channel: acc[p] * scale + offset, rounded, plus zero_point, saturated, to out[p][channel]. Loads, conversions and
- * arithmetic of the four go side by side, so that no result is used by the next instruction: 11 cycles per value. */
-static inline __attribute__((always_inline)) void dqnn_put_affine_s8(const int32_t acc[4], float scale, float offset, int32_t zero_point,
-                                                                     int8_t *const out[4], uint32_t channel) {
-  int8_t *out0 = out[0], *out1 = out[1], *out2 = out[2], *out3 = out[3];
+/* x[p] = acc[p] * scale + offset, rounded, plus zero_point, saturated. The four go side by side, so that no result is used by the next
+ * instruction: 8 cycles per value. */
+static inline __attribute__((always_inline)) void dqnn_affine_4(const int32_t acc[4], float scale, float offset, int32_t zero_point,
+                                                                int32_t x[4]) {
   int32_t a, b, c, d;
-  __asm__ volatile(
+  __asm__(
       "  vldmia %[acc], {s4-s7}\n"
       "  vcvt.f32.s32 s4, s4\n vcvt.f32.s32 s5, s5\n vcvt.f32.s32 s6, s6\n vcvt.f32.s32 s7, s7\n"
       "  vmul.f32 s4, s4, %[scale]\n vmul.f32 s5, s5, %[scale]\n vmul.f32 s6, s6, %[scale]\n vmul.f32 s7, s7, %[scale]\n"
@@ -25,12 +26,13 @@ static inline __attribute__((always_inline)) void dqnn_put_affine_s8(const int32
       "  vmov %[a], %[b], s4, s5\n vmov %[c], %[d], s6, s7\n"
       "  qadd %[a], %[a], %[zero]\n qadd %[b], %[b], %[zero]\n qadd %[c], %[c], %[zero]\n qadd %[d], %[d], %[zero]\n"
       "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
-      "  strb %[a], [%[out0], %[channel]]\n strb %[b], [%[out1], %[channel]]\n"
-      "  strb %[c], [%[out2], %[channel]]\n strb %[d], [%[out3], %[channel]]\n"
       : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
-      : [acc] "r"(acc), [scale] "t"(scale), [offset] "t"(offset), [zero] "r"(zero_point), [out0] "r"(out0), [out1] "r"(out1), [out2] "r"(out2),
-        [out3] "r"(out3), [channel] "r"(channel)
-      : "memory", "s4", "s5", "s6", "s7");
+      : [acc] "r"(acc), [scale] "t"(scale), [offset] "t"(offset), [zero] "r"(zero_point), "m"(*(const int32_t(*)[4])(const void *)acc)
+      : "s4", "s5", "s6", "s7");
+  x[0] = a;
+  x[1] = b;
+  x[2] = c;
+  x[3] = d;
 }
 
 /* Four neighbouring channels of one pixel, saturated to int8, as the bytes of a word. */
@@ -56,17 +58,76 @@ static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int
 
 #else
 
-static inline void dqnn_put_affine_s8(const int32_t acc[4], float scale, float offset, int32_t zero_point, int8_t *const out[4],
-                                      uint32_t channel) {
+/* The magic number, 1.5 * 2^23, leaves the integer in the low bits of the mantissa. */
+static inline int32_t dqnn_affine_1(int32_t acc, float scale, float offset, int32_t zero_point) {
+  float y = (float)acc * scale;
+  y += offset;
+  y = dqnn_clamp(y, -1048576.0f, 1048576.0f) + 12582912.0f;
+  return dqnn_clamp_int((int32_t)(dqnn_float_bits(y) - 0x4b400000u) + zero_point, -128, 127);
+}
+
+static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset, int32_t zero_point, int32_t x[4]) {
   for (unsigned p = 0; p < 4; p++) {
-    float y = (float)acc[p] * scale;
-    y += offset;
-    y = dqnn_clamp(y, -1048576.0f, 1048576.0f) + 12582912.0f; /* 1.5 * 2^23 leaves the integer in the low bits of the mantissa */
-    int32_t r = (int32_t)(dqnn_float_bits(y) - 0x4b400000u);
-    out[p][channel] = (int8_t)dqnn_clamp_int(r + zero_point, -128, 127);
+    x[p] = dqnn_affine_1(acc[p], scale, offset, zero_point);
   }
 }
 
 #endif
+
+/* Fixed point and power of two for sums plus bias within 30 bits and a shift to the right by 1 to 22: x becomes
+ * saturated s8 values. `half` is half a step, and the zero point, in units before the shift. */
+#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+static inline __attribute__((always_inline)) void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
+  int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+  __asm__(
+      "  add %[a], %[bias], %[a], lsl #1\n add %[b], %[bias], %[b], lsl #1\n add %[c], %[bias], %[c], lsl #1\n add %[d], %[bias], %[d], lsl #1\n"
+      "  smmulr %[a], %[a], %[m]\n smmulr %[b], %[b], %[m]\n smmulr %[c], %[c], %[m]\n smmulr %[d], %[d], %[m]\n"
+      "  add %[a], %[a], %[a], asr #31\n add %[b], %[b], %[b], asr #31\n add %[c], %[c], %[c], asr #31\n add %[d], %[d], %[d], asr #31\n"
+      "  add %[a], %[a], %[half]\n add %[b], %[b], %[half]\n add %[c], %[c], %[half]\n add %[d], %[d], %[half]\n"
+      "  asr %[a], %[a], %[shift]\n asr %[b], %[b], %[shift]\n asr %[c], %[c], %[shift]\n asr %[d], %[d], %[shift]\n"
+      "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
+      : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d)
+      : [bias] "r"(2 * bias), [m] "r"(multiplier), [half] "r"(half), [shift] "r"(shift));
+  x[0] = a;
+  x[1] = b;
+  x[2] = c;
+  x[3] = d;
+}
+
+/* Signed bytes of x, at least those of low and at most those of high. */
+static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
+  uint32_t t;
+  __asm__("ssub8 %1,%0,%2\n sel %0,%0,%2\n ssub8 %1,%0,%3\n sel %0,%3,%0" : "+r"(x), "=&r"(t) : "r"(low), "r"(high));
+  return x;
+}
+
+#else
+static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
+  for (unsigned p = 0; p < 4; p++) {
+    int32_t high = dqnn_high_mul(x[p] + bias, multiplier);
+    x[p] = dqnn_clamp_int((high + (high >> 31) + half) >> shift, -128, 127);
+  }
+}
+
+static inline uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
+  uint32_t y = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    y |= ((uint32_t)dqnn_clamp_int(dqnn_byte(x, i), dqnn_byte(low, i), dqnn_byte(high, i)) & 0xffu) << 8 * i;
+  }
+  return y;
+}
+#endif
+
+static inline int32_t dqnn_shift_1(int32_t x, int32_t bias, int32_t half, int32_t shift) {
+  x += bias;
+  return dqnn_clamp_int((x + half - 1 + (x >> shift & 1)) >> shift, -128, 127);
+}
+
+static inline void dqnn_shift_4(int32_t x[4], int32_t bias, int32_t half, int32_t shift) {
+  x[0] = dqnn_shift_1(x[0], bias, half, shift);
+  x[1] = dqnn_shift_1(x[1], bias, half, shift);
+  x[2] = dqnn_shift_1(x[2], bias, half, shift);
+  x[3] = dqnn_shift_1(x[3], bias, half, shift);
+}
 
 #endif

@@ -71,53 +71,20 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_affine(__attribu
       "vpop {s16-s25}\n pop {r4-r11,pc}");
 }
 
-/* Signed bytes of x, at least those of low and at most those of high. */
-static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
-  uint32_t t;
-  __asm__("ssub8 %1,%0,%2\n sel %0,%0,%2\n ssub8 %1,%0,%3\n sel %0,%3,%0" : "+r"(x), "=&r"(t) : "r"(low), "r"(high));
-  return x;
-}
-
-/* round(x * multiplier / 2^31), ties upwards, for |x| < 2^30. */
-static inline __attribute__((always_inline)) int32_t dqnn_high_mul_small(int32_t x, int32_t multiplier) {
-  int32_t y;
-  __asm__("smmulr %0,%1,%2" : "=r"(y) : "r"(2 * x), "r"(multiplier));
-  return y;
-}
-
-static inline __attribute__((always_inline)) int32_t dqnn_saturate_s8(int32_t x) {
-  int32_t y;
-  __asm__("ssat %0,#8,%1" : "=r"(y) : "r"(x));
-  return y;
-}
-
 #else
-
-static inline int32_t dqnn_high_mul_small(int32_t x, int32_t multiplier) {
-  return dqnn_high_mul(x, multiplier);
-}
-
-static inline int32_t dqnn_saturate_s8(int32_t x) {
-  return dqnn_clamp_int(x, -128, 127);
-}
 
 static inline void dqnn_pairs_affine(const dqnn_pairs_plan *plan) {
   const uint32_t *w = plan->weights;
   for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
     int32_t acc[8];
     dqnn_dot_4x2(w, plan->columns, plan->pairs, acc);
-    dqnn_put_affine_s8(acc, plan->scale[channel], plan->offset[channel], plan->zero_point, plan->out, channel);
-    dqnn_put_affine_s8(acc + 4, plan->scale[channel + 1], plan->offset[channel + 1], plan->zero_point, plan->out,
-                       channel + 1);
+    dqnn_affine_4(acc, plan->scale[channel], plan->offset[channel], plan->zero_point, acc);
+    dqnn_affine_4(acc + 4, plan->scale[channel + 1], plan->offset[channel + 1], plan->zero_point, acc + 4);
+    for (unsigned p = 0; p < 4; p++) {
+      plan->out[p][channel] = (int8_t)acc[p];
+      plan->out[p][channel + 1] = (int8_t)acc[4 + p];
+    }
   }
-}
-
-static inline uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
-  uint32_t y = 0;
-  for (unsigned i = 0; i < 4; i++) {
-    y |= ((uint32_t)dqnn_clamp_int(dqnn_byte(x, i), dqnn_byte(low, i), dqnn_byte(high, i)) & 0xffu) << 8 * i;
-  }
-  return y;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "opt/conv_horizontal.h"
 #include "opt/conv_nibbles.h"
 #include "opt/conv_pairs.h"
+#include "opt/depthwise_planes.h"
 #include "plan.h"
 #include "scratch.h"
 
@@ -53,6 +54,7 @@ uint32_t dqnn_overlap_conv(const dqnn_call *call) {
 }
 
 uint32_t dqnn_scratch_depthwise(const dqnn_call *call) {
-  (void)call;
-  return 0;
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  dqnn_conv v = dqnn_conv_of(call, 1);
+  return types.weights != DQNN_F32 && dqnn_fits_planes(call, &v) ? capped(dqnn_planes_scratch(&v)) : 0;
 }

@@ -33,6 +33,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/depthwise_bitsliced.c
   kernels/opt/depthwise_float.c
   kernels/opt/depthwise_int.c
+  kernels/opt/depthwise_planes.c
   kernels/opt/elementwise.c
 )
 set(DQNN_SOURCES_thumb2

@@ -28,6 +28,7 @@ KINDS = {
     "blocks_s8": {"input": "s8"},
     "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
+    "planes": {"input": "s8", "weights": "s8", "depthwise": True},
 }
 FIRST_LAYER = {
     "output": "s1",
@@ -72,10 +73,14 @@ def random_layer(kind: str, seed: int) -> cases.Layer | None:
         layer = replace(layer, **FIRST_LAYER)
     elif layer.input == "s1" and not layer.depthwise:
         layer = replace(layer, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)])
+    if kind == "planes":
+        step = pick(1, 2)
+        dense = replace(layer, kernel=(3, 3), stride=(step, step), dilation=(1, 1), pool=(1, 1))
+        layer = replace(dense, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)], half=pick(0, 1) == 1)
     if kind == "nibbles":
         layer = replace(layer, channels=layer.groups * pick(8, 16, 24), pad_value=float(pick(-128, 3)))
     if layer.depthwise:
-        layer = replace(layer, groups=1, outputs=layer.channels * pick(1, 1, 2))
+        layer = replace(layer, groups=1, outputs=layer.channels * (1 if kind == "planes" else pick(1, 1, 2)))
     height, width = layer.out_size()
     return layer if height >= layer.pool[0] and width >= layer.pool[1] else None
 

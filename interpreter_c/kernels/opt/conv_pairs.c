@@ -9,7 +9,7 @@
 #include "kernels/opt/conv_pairs.h"
 
 #include "isa/pairs_affine.h"
-#include "kernels/opt/epilogue.h"
+#include "kernels/opt/emit_quad.h"
 #include "kernels/opt/quads.h"
 
 typedef struct {
@@ -29,9 +29,8 @@ typedef struct {
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
   uint8_t nine;                /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t binary, half_weights;
-  uint8_t affine_s8; /* output rule */
-  uint8_t quick;     /* an integer rule that shifts right, with small sums */
-  uint8_t narrow;    /* outputs are clamped to less than an int8 after they are stored */
+  uint8_t narrow; /* s8 outputs are clamped to less than an int8 after they are stored */
+  dqnn_quad_kind kind;
   uint32_t *columns;
   int16_t *row;
   int32_t *totals; /* [pixel][channel of the group] */
@@ -247,69 +246,13 @@ static void dot_8(const layer *l, const uint32_t *w, int32_t acc[8]) {
   }
 }
 
-/* The same of a quick layer, with an integer rule and no branches. Clamps to int8 only (see clamp_row). */
-DQNN_INLINE void emit_quick(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
-  const dqnn_epilogue *e = &l->epilogue;
-  int32_t bias = e->bias[channel], shift = e->shift[channel], zero_point = e->zero_point, multiplier = 0;
-  if (e->requant == DQNN_REQUANT_FIXED_POINT) {
-    multiplier = e->multiplier[channel];
-    shift = -shift;
-  }
-  int32_t half = (int32_t)(1u << (shift - 1)), x[4];
-  for (uint32_t p = 0; p < 4; p++) {
-    x[p] = acc[p] + bias;
-    if (e->requant == DQNN_REQUANT_FIXED_POINT) {
-      int32_t high = dqnn_high_mul_small(x[p], multiplier);
-      x[p] = (high + half + (high >> 31)) >> shift;
-    } else {
-      x[p] = (x[p] + half - 1 + (x[p] >> shift & 1)) >> shift;
-    }
-    x[p] = dqnn_saturate_s8(x[p] + zero_point);
-  }
+/* s8 values of one channel of four pixels. */
+DQNN_NOINLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
+  const dqnn_quad_rule rule = dqnn_quad_rule_of(&l->epilogue, l->kind, channel);
+  int32_t x[4];
+  dqnn_quad_values(&rule, l->kind, l->epilogue.requant, acc, x);
   for (uint32_t p = 0; p < 4; p++) {
     out[p][channel] = (int8_t)x[p];
-  }
-}
-
-/* s8 values of one channel of four pixels. Integer rules clamp at once, the affine rule to int8 only (see clamp_row).
- */
-DQNN_INLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
-  const dqnn_epilogue *e = &l->epilogue;
-  if (l->quick) {
-    emit_quick(l, acc, channel, out);
-    return;
-  }
-  if (e->requant == DQNN_REQUANT_AFFINE) {
-    dqnn_put_affine_s8(acc, e->scale[channel], e->offset[channel], e->zero_point, out, channel);
-    return;
-  }
-  int32_t bias = e->bias[channel], shift = e->shift[channel], zero_point = e->zero_point, least = e->least,
-          most = e->most;
-  if (e->requant == DQNN_REQUANT_FIXED_POINT) {
-    int32_t multiplier = e->multiplier[channel];
-    for (uint32_t p = 0; p < 4; p++) {
-      int32_t x = dqnn_scale_fixed(dqnn_wrap_add(acc[p], bias), multiplier, shift);
-      out[p][channel] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
-    }
-    return;
-  }
-  for (uint32_t p = 0; p < 4; p++) {
-    int32_t x = dqnn_shift_half_even(dqnn_wrap_add(acc[p], bias), shift);
-    out[p][channel] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
-  }
-}
-
-/* Stored outputs into the range of a fused activation. */
-static void clamp_row(const layer *l, int8_t *out, uint32_t count) {
-  int32_t least = l->epilogue.least + l->epilogue.zero_point, most = l->epilogue.most + l->epilogue.zero_point;
-  uint32_t low = ((uint32_t)least & 0xffu) * 0x01010101u, high = ((uint32_t)most & 0xffu) * 0x01010101u, word;
-  for (; count >= 4; count -= 4, out += 4) {
-    memcpy(&word, out, 4);
-    word = dqnn_clamp_bytes(word, low, high);
-    memcpy(out, &word, 4);
-  }
-  for (; count; count--, out++) {
-    *out = (int8_t)dqnn_clamp_int(*out, least, most);
   }
 }
 
@@ -336,7 +279,7 @@ DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
   for (uint32_t p = 0; p < 4; p++) {
     out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
   }
-  if (l->affine_s8 && !l->half_weights) {
+  if (l->kind == DQNN_QUAD_AFFINE && !l->half_weights) {
     done = sum_pairs_s8(l, out);
   }
   const uint32_t *w = l->weights + (done >> 1) * l->pairs;
@@ -348,7 +291,7 @@ DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
     }
   }
   for (uint32_t p = 0; l->narrow && p < n; p++) {
-    clamp_row(l, out[p] + l->first_output, count);
+    dqnn_clamp_row(&l->epilogue, out[p] + l->first_output, count);
   }
 }
 
@@ -487,23 +430,6 @@ static void quad_emit(void *state, uint32_t pixel) {
   emit(l, l->totals, pixel);
 }
 
-/* No sum, bias or rounding term can leave 30 bits, and every shift is a shift to the right by at least one. */
-static int is_quick(const layer *l) {
-  const dqnn_epilogue *e = &l->epilogue;
-  const int32_t most_bias = 1 << 28;
-  int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
-  if (l->call->out_def->dtype != DQNN_S8 || l->affine_s8 || l->pairs > 2048) {
-    return 0;
-  }
-  for (uint32_t c = 0; c < l->shape.outputs; c++) {
-    int32_t right = fixed ? -e->shift[c] : e->shift[c];
-    if (right < 1 || right > 28 || e->bias[c] > most_bias || e->bias[c] < -most_bias) {
-      return 0;
-    }
-  }
-  return 1;
-}
-
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
 
 static void prepare(const dqnn_call *call, layer *l) {
@@ -532,9 +458,11 @@ static void prepare(const dqnn_call *call, layer *l) {
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
   }
-  l->affine_s8 = call->out_def->dtype == DQNN_S8 && p->requant == DQNN_REQUANT_AFFINE;
-  l->quick = (uint8_t)is_quick(l);
-  l->narrow = (l->affine_s8 || l->quick) && (p->act_min > -128.0f || p->act_max < 127.0f);
+  l->kind = DQNN_QUAD_ANY;
+  if (call->out_def->dtype == DQNN_S8) {
+    l->kind = dqnn_quad_kind_of(&l->epilogue, g->outputs, 2 * l->pairs);
+  }
+  l->narrow = call->out_def->dtype == DQNN_S8 && dqnn_quad_narrow(&l->epilogue, l->kind);
 }
 
 static void run(const dqnn_call *call) {

@@ -2,9 +2,12 @@
  *
  * Inputs and weights of four outputs are one word of bytes each: a tap costs two loads, four extensions to halfwords
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
- * where the pad value counts. Any size, stride, dilation and multiplier. No scratch. */
+ * where the pad value counts. Any size, stride, dilation and multiplier, without scratch; dense 3x3 windows over s8 go
+ * to depthwise_planes.c. */
 #include "isa/depthwise_rows.h"
+#include "isa/halves.h"
 #include "isa/pairs_affine.h"
+#include "kernels/opt/depthwise_planes.h"
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
@@ -29,17 +32,12 @@ typedef struct {
   int outside; /* some taps are outside the map */
 } window;
 
-/* Four bits as bytes +1 and -1. */
-DQNN_INLINE uint32_t spread_signs(uint32_t bits) {
-  return ((bits & 15u) * 0x00204081u & 0x01010101u) * 0xfeu ^ 0x01010101u;
-}
-
 /* The inputs of outputs o to o + n - 1. simple: four, each with an input channel of its own. */
 DQNN_INLINE uint32_t input_word(const layer *l, const uint8_t *cell, uint32_t o, uint32_t n, int simple) {
   uint32_t word = 0;
   if (simple) {
     memcpy(&word, cell + (l->binary_input ? 4 * (o >> 5) : o), 4);
-    return l->binary_input ? spread_signs(word >> (o & 31u)) : word;
+    return l->binary_input ? dqnn_spread_signs(word >> (o & 31u)) : word;
   }
   for (uint32_t i = 0; i < n; i++) {
     uint32_t channel = (o + i) / l->multiplier, byte = cell[l->binary_input ? channel >> 3 : channel];
@@ -56,7 +54,7 @@ DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint3
   uint32_t word = 0;
   if (l->binary_weights) {
     memcpy(&word, l->weights + 4 * ((o >> 5) * l->taps + tap), 4);
-    return spread_signs(word >> (o & 31u));
+    return dqnn_spread_signs(word >> (o & 31u));
   }
   const uint8_t *from = l->weights + tap * l->shape.outputs + o;
   if (n == BLOCK) {
@@ -262,7 +260,7 @@ static void set_up(const dqnn_call *call, layer *l) {
   }
 }
 
-static void run(const dqnn_call *call, uint8_t binary_weights) {
+DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights) {
   layer l;
   set_up(call, &l);
   l.binary_weights = binary_weights;
@@ -276,6 +274,15 @@ static void run(const dqnn_call *call, uint8_t binary_weights) {
       run_pixel(&l, y, x, pixel++);
     }
   }
+}
+
+static void run(const dqnn_call *call, uint8_t binary_weights) {
+  dqnn_conv v = dqnn_conv_of(call, 1);
+  if (dqnn_fits_planes(call, &v)) {
+    dqnn_run_depthwise_planes(call, binary_weights);
+    return;
+  }
+  run_windows(call, binary_weights);
 }
 
 void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {

@@ -1,0 +1,119 @@
+/* s8 outputs of one channel, four pixels at a time: the rule is chosen once per layer, its numbers are read once per
+ * channel. Quick rules saturate to int8 only; a narrower range is left to dqnn_clamp_row. */
+#ifndef DQNN_OPT_EMIT_QUAD_H
+#define DQNN_OPT_EMIT_QUAD_H
+
+#include "isa/affine.h"
+#include "kernels/opt/epilogue.h"
+
+typedef enum {
+  DQNN_QUAD_AFFINE,
+  DQNN_QUAD_FIXED, /* fixed point, power of two: no sum leaves 30 bits, and all shifts go right by 1 to 22 */
+  DQNN_QUAD_SHIFT,
+  DQNN_QUAD_ANY
+} dqnn_quad_kind;
+
+/* taps: of a window. An s8 input times an s8 half weight is below 2^16. */
+static dqnn_quad_kind dqnn_quad_kind_of(const dqnn_epilogue *e, uint32_t outputs, uint32_t taps) {
+  const int32_t most_bias = 1 << 28;
+  int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    return DQNN_QUAD_AFFINE;
+  }
+  for (uint32_t c = 0; c < outputs; c++) {
+    int32_t right = fixed ? -e->shift[c] : e->shift[c];
+    if (right < 1 || right > 22 || e->bias[c] > most_bias || e->bias[c] < -most_bias) {
+      return DQNN_QUAD_ANY;
+    }
+  }
+  return taps > 4096 ? DQNN_QUAD_ANY : fixed ? DQNN_QUAD_FIXED : DQNN_QUAD_SHIFT;
+}
+
+/* Do quick rules leave values that a fused activation forbids? */
+DQNN_INLINE int dqnn_quad_narrow(const dqnn_epilogue *e, dqnn_quad_kind kind) {
+  return kind != DQNN_QUAD_ANY && (e->least + e->zero_point > -128 || e->most + e->zero_point < 127);
+}
+
+/* The numbers of one channel. */
+typedef struct {
+  float scale, offset;
+  int32_t bias, multiplier, shift, half; /* half: only for quick rules */
+  int32_t zero_point, least, most;
+} dqnn_quad_rule;
+
+DQNN_INLINE dqnn_quad_rule dqnn_quad_rule_of(const dqnn_epilogue *e, dqnn_quad_kind kind, uint32_t channel) {
+  dqnn_quad_rule r = {0.0f, 0.0f, 0, 0, 0, 0, e->zero_point, e->least, e->most};
+  if (kind == DQNN_QUAD_AFFINE) {
+    r.scale = e->scale[channel];
+    r.offset = e->offset[channel];
+    return r;
+  }
+  r.bias = e->bias[channel];
+  r.shift = e->shift[channel];
+  if (kind == DQNN_QUAD_FIXED || (kind == DQNN_QUAD_ANY && e->requant == DQNN_REQUANT_FIXED_POINT)) {
+    r.multiplier = e->multiplier[channel];
+  }
+  if (kind == DQNN_QUAD_FIXED) {
+    r.shift = -r.shift;
+  }
+  if (kind != DQNN_QUAD_ANY) {
+    r.half = (1 << r.shift >> 1) + r.zero_point * (1 << r.shift);
+  }
+  return r;
+}
+
+/* Four sums to values. requant matters to DQNN_QUAD_ANY only. */
+DQNN_INLINE void dqnn_quad_values(const dqnn_quad_rule *r, dqnn_quad_kind kind, uint8_t requant, const int32_t acc[4],
+                                  int32_t x[4]) {
+  if (kind == DQNN_QUAD_AFFINE) {
+    dqnn_affine_4(acc, r->scale, r->offset, r->zero_point, x);
+    return;
+  }
+  x[0] = acc[0];
+  x[1] = acc[1];
+  x[2] = acc[2];
+  x[3] = acc[3];
+  if (kind == DQNN_QUAD_FIXED) {
+    dqnn_fixed_4(x, r->bias, r->multiplier, r->half, r->shift);
+  } else if (kind == DQNN_QUAD_SHIFT) {
+    dqnn_shift_4(x, r->bias, r->half, r->shift);
+  } else {
+    for (uint32_t p = 0; p < 4; p++) {
+      int32_t y = dqnn_wrap_add(x[p], r->bias);
+      y = requant == DQNN_REQUANT_FIXED_POINT ? dqnn_scale_fixed(y, r->multiplier, r->shift)
+                                              : dqnn_shift_half_even(y, r->shift);
+      x[p] = dqnn_clamp_int(y, r->least, r->most) + r->zero_point;
+    }
+  }
+}
+
+/* Stored outputs into the range of a fused activation. */
+DQNN_NOINLINE void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
+  int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
+  uint32_t low = ((uint32_t)least & 0xffu) * 0x01010101u, high = ((uint32_t)most & 0xffu) * 0x01010101u, word;
+  for (; count >= 16; count -= 16, out += 16) {
+    uint32_t a, b, c, d;
+    memcpy(&a, out, 4);
+    memcpy(&b, out + 4, 4);
+    memcpy(&c, out + 8, 4);
+    memcpy(&d, out + 12, 4);
+    a = dqnn_clamp_bytes(a, low, high);
+    b = dqnn_clamp_bytes(b, low, high);
+    c = dqnn_clamp_bytes(c, low, high);
+    d = dqnn_clamp_bytes(d, low, high);
+    memcpy(out, &a, 4);
+    memcpy(out + 4, &b, 4);
+    memcpy(out + 8, &c, 4);
+    memcpy(out + 12, &d, 4);
+  }
+  for (; count >= 4; count -= 4, out += 4) {
+    memcpy(&word, out, 4);
+    word = dqnn_clamp_bytes(word, low, high);
+    memcpy(out, &word, 4);
+  }
+  for (; count; count--, out++) {
+    *out = (int8_t)dqnn_clamp_int(*out, least, most);
+  }
+}
+
+#endif
