@@ -4,31 +4,40 @@ The counts follow the vendor tool's conventions, so that reports compare line by
 times taps (and one per output channel for its bias or folded batch norm where a float is involved), a pool outputs
 times window, a conversion two per element, softmax 15 per element. Operation types carry the vendor's names:
 `sxor_s1_s1` for binary products, `smul_<in>_<weights>` for others, `conv_<from>_<to>` for conversions, `op_<in>_<out>`
-for the rest. Rows and columns that a fused pool drops are not computed here, and not counted.
+for the rest. What a tool that runs layer by layer would count besides is kept apart as `saved`: results that a fused
+pool would drop, conversions that an epilogue makes.
 
 Everything is derived from the file that will run (`ModelView`); the Keras model, where there is one, adds the parameter
-count and what only it can tell."""
+count and what only it can tell. Advice is in advice.py."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import DqnnError
 from .inspect import ModelView, NodeView
 from .ir import ops
-from .ir.types import S1, TensorType, dtype_name
-from .params import ConvParams, PoolParams, ViewParams
+from .ir.types import TensorType, dtype_name
+from .params import ConvParams, PoolParams
 
 if TYPE_CHECKING:
+    from .boards import Fit
     from .ir.graph import Graph
     from .report import Report
 
 SOFTMAX_OPERATIONS = 15  # per element
 CONVERSION_OPERATIONS = 2
-WORD = 32
+# The interpreter's state on a 32-bit core: sizeof(dqnn_interpreter), and a pointer per node. tests/qemu compares them
+# with the boards.
+STATE_BYTES, STATE_BYTES_PER_NODE = 68, 4
+
+
+class AnalysisError(DqnnError):
+    """Figures that belong to another model, or cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +51,17 @@ class Operations:
 
 @dataclass(frozen=True)
 class NodeAnalysis:
-    """One kernel call. `parameters` are weights and per-channel pairs; `weight_bytes` what they take in the file."""
+    """One kernel call. `name` is the layer that it is about, `layers` all that take part; `parameters` are weights and
+    per-channel pairs, `weight_bytes` what they take in the file."""
 
     index: int
+    name: str
     layers: tuple[str, ...]
     kernel: str
     inputs: tuple[TensorType, ...]
     output: TensorType
     operations: tuple[Operations, ...]
+    saved: tuple[Operations, ...]  # what fusion spares
     parameters: int
     weight_bytes: int
     scratch_bytes: int
@@ -63,10 +75,10 @@ class NodeAnalysis:
 class Advice:
     """Something the model could do better: `gain` is an estimate in words."""
 
-    layers: tuple[str, ...]
+    layer: str
     finding: str
     remedy: str
-    gain: str = ""
+    gain: str
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,25 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """What `dqnn bench` found: `unit` (estimated cycles, or instructions where there is no timing model) by node."""
+
+    target: str
+    unit: str
+    values: tuple[int, ...]
+    total: int
+
+    def share(self, node: int) -> float:
+        return self.values[node] / (self.total or 1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"target": self.target, "unit": self.unit, "nodes": list(self.values), "total": self.total}
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """The whole report. `ram_bytes` is what an application sets aside: arena (inputs and outputs included) and
-    interpreter state."""
+    """The whole report. `ram_bytes` is what an application on a 32-bit core sets aside: arena (inputs and outputs
+    included) and interpreter state. `fit`, `bench` and `validation` (a Validation as JSON) are there if asked for."""
 
     name: str
     nodes: tuple[NodeAnalysis, ...]
@@ -99,10 +127,18 @@ class Analysis:
     advice: tuple[Advice, ...]
     report: Report | None
     model: ModelView
+    fit: Fit | None = None
+    bench: Bench | None = None
+    validation: Mapping[str, Any] | None = None
 
     @property
     def macc(self) -> int:
         return sum(node.macc for node in self.nodes)
+
+    @property
+    def saved(self) -> int:
+        """Operations that a tool without fusion would count besides."""
+        return sum(operation.count for node in self.nodes for operation in node.saved)
 
     @property
     def ram_bytes(self) -> int:
@@ -128,6 +164,7 @@ class Analysis:
             "name": self.name,
             "params": self.parameters,
             "macc": self.macc,
+            "macc_saved_by_fusion": self.saved,
             "weights_bytes": self.weight_bytes,
             "weights_delta_vs_float": self.weight_bytes - self.float_bytes,
             "file_bytes": self.file_bytes,
@@ -139,11 +176,26 @@ class Analysis:
             "nodes": [_node_json(node) for node in self.nodes],
             "memory": [{"node": n.index, "tensors": n.tensor_bytes, "scratch": n.scratch_bytes} for n in self.live],
             "advice": [
-                {"layers": list(a.layers), "finding": a.finding, "remedy": a.remedy, "gain": a.gain}
-                for a in self.advice
+                {"layer": a.layer, "finding": a.finding, "remedy": a.remedy, "gain": a.gain} for a in self.advice
             ],
             "fallbacks": [] if self.report is None else self.report.to_json()["fallbacks"],
+            "target": None if self.fit is None else self.fit.to_json(),
+            "bench": None if self.bench is None else self.bench.to_json(),
+            "validation": self.validation,
         }
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one self-contained page."""
+        from .api import write_atomically
+        from .html_report import report_html
+
+        write_atomically(Path(path), report_html(self).encode())
+
+    def plot(self, path: str | Path) -> list[Path]:
+        """Draw the report's charts with matplotlib: all in one .png, .svg or .pdf, or each into a directory."""
+        from .plots import plot
+
+        return plot(self, Path(path))
 
     def __str__(self) -> str:
         from .analyze_view import as_text
@@ -159,16 +211,22 @@ class Analysis:
 def _node_json(node: NodeAnalysis) -> dict[str, Any]:
     return {
         "id": node.index,
+        "layer": node.name,
         "layers": list(node.layers),
         "kernel": node.kernel,
         "inputs": [str(t) for t in node.inputs],
         "output": str(node.output),
         "macc": node.macc,
-        "operations": [{"type": o.type, "count": o.count, "part": o.part} for o in node.operations],
+        "operations": [_operations_json(o) for o in node.operations],
+        "saved_by_fusion": [_operations_json(o) for o in node.saved],
         "params": node.parameters,
         "weight_bytes": node.weight_bytes,
         "scratch_bytes": node.scratch_bytes,
     }
+
+
+def _operations_json(operations: Operations) -> dict[str, Any]:
+    return {"type": operations.type, "count": operations.count, "part": operations.part}
 
 
 # --- operations -------------------------------------------------------------------------------------------------------
@@ -215,6 +273,34 @@ def _conv_operations(
     if window > 1:
         kind = dtype_name(output.fmt)
         yield Operations(f"op_{kind}_{kind}", height * width * outputs * window, "fused max pool")
+
+
+def _saved(node: NodeView, source: TensorType, output: TensorType) -> Iterator[Operations]:
+    """What a kernel spares by pooling and converting its results while it has them."""
+    params = node.params
+    assert isinstance(params, ConvParams)
+    _, x_type, w_type, sink = node.kernel.split("_")
+    (height, width, outputs), (rows, columns, channels) = _map(output.shape), _map(source.shape)
+    full_h = _before_pool(height * params.pool_h, params.pool_h, rows, params.kernel_h, params.stride_h, params)
+    full_w = _before_pool(width * params.pool_w, params.pool_w, columns, params.kernel_w, params.stride_w, params)
+    dropped = (full_h * full_w - height * params.pool_h * width * params.pool_w) * outputs
+    depthwise = node.kernel.startswith("depthwise")
+    taps = params.kernel_h * params.kernel_w * (1 if depthwise else channels // params.groups)
+    if dropped:
+        yield Operations(product_type(x_type, w_type), dropped * taps, "results that the pool drops")
+    if "f32" in (x_type, w_type) and sink != "f32":
+        elements = full_h * full_w * outputs
+        yield Operations(f"conv_f32_{sink}", CONVERSION_OPERATIONS * elements, "conversion in the epilogue")
+
+
+def _before_pool(kept: int, pool: int, size: int, kernel: int, stride: int, params: ConvParams) -> int:
+    """Rows (or columns) of the map before a pool that keeps `kept` of them. The file says only where padding begins,
+    so of valid and same padding that one counts which fits."""
+    if pool == 1 or (params.up_h, params.up_w) != (1, 1):
+        return kept
+    dilation = params.dilation_h if kernel == params.kernel_h else params.dilation_w
+    valid, same = (size - (kernel - 1) * dilation - 1) // stride + 1, -(-size // stride)
+    return next((full for full in (valid, same) if full // pool * pool == kept), kept)
 
 
 def operations_of(
@@ -309,155 +395,73 @@ def liveness(model: ModelView) -> tuple[Live, ...]:
     return tuple(Live(index, used(index), node.scratch_bytes) for index, node in enumerate(model.nodes))
 
 
-# --- advice -----------------------------------------------------------------------------------------------------------
-
-
-def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
-    channels = node.output.shape[-1]
-    if not (isinstance(node.output.fmt, S1) and channels > WORD // 2 and channels % WORD):
-        return
-    waste = WORD - channels % WORD
-    if waste >= WORD // 4:
-        words = -(-channels // WORD)
-        yield Advice(
-            node.layers,
-            f"{channels} binary channels waste {waste} bits of the last word",
-            f"use {channels // WORD * WORD or WORD} or {words * WORD} channels",
-            f"up to {100 * waste // (words * WORD)} % of this layer's weights, memory and time",
-        )
-
-
-def _float_share(nodes: tuple[NodeAnalysis, ...]) -> Iterator[Advice]:
-    weights = {node.index: _relative_cycles(node) for node in nodes}
-    total = sum(weights.values()) or 1.0
-    for node in nodes:
-        share = weights[node.index] / total
-        if "f32" in node.kernel.split("_")[1:2] and node.kernel.startswith(("conv", "depthwise")) and share > 0.25:
-            yield Advice(
-                node.layers,
-                f"{node.inputs[0].fmt} input: about {100 * share:.0f} % of the estimated cycles",
-                "quantize the input to 8 bits (quantized_bits(8,0,alpha=1), DoReFa(8))",
-                "roughly half of this layer's time, a quarter of its input buffer",
-            )
-
-
-# Cortex-M4 cycles per product by input and weights, measured on our kernels (docs/benchmarks.md); good enough to rank
-# layers.
-_CYCLES = {"s1_s1": 0.2, "s1_s8": 1.5, "s8_s1": 0.7, "s8_s8": 1.4, "f32_s1": 1.5}
-_FLOAT_CYCLES = 3.2
-
-
-def _relative_cycles(node: NodeAnalysis) -> float:
-    parts = node.kernel.split("_")
-    if parts[0] in ("conv", "convh", "depthwise"):
-        factor = _CYCLES.get("_".join(parts[1:3]), _FLOAT_CYCLES) * (3 if parts[0] == "depthwise" else 1)
-        return factor * sum(o.count for o in node.operations if o.part == "products")
-    return 4.0 * prod(node.output.shape)
-
-
-def _unfused_pool(model: ModelView, nodes: tuple[NodeAnalysis, ...]) -> Iterator[Advice]:
-    for index, node in enumerate(model.nodes):
-        if not node.kernel.startswith("maxpool") or index == 0:
-            continue
-        makers = [i for i in range(index) if model.nodes[i].output == node.inputs[0]]
-        if makers and model.nodes[makers[-1]].kernel.startswith(("conv", "depthwise")):
-            size = model.tensors[node.inputs[0]].type.nbytes
-            yield Advice(
-                nodes[index].layers,
-                "this pool is not fused into the convolution before it",
-                "pool with stride = window and valid padding, directly after the convolution",
-                f"{size:,} B: the full map is never stored",
-            )
-
-
-def _channel_permutation(model: ModelView, nodes: tuple[NodeAnalysis, ...]) -> Iterator[Advice]:
-    for node, analysis in zip(model.nodes, nodes, strict=True):
-        if (
-            isinstance(node.params, ViewParams)
-            and node.kernel == "view_s1"
-            and node.params.axis[:3] not in ((0, 1, 2),)
-        ):
-            yield Advice(
-                analysis.layers, "moves the channels of a binary map bit by bit", "keep channels last", "this node"
-            )
-
-
-def advise(model: ModelView, nodes: tuple[NodeAnalysis, ...]) -> tuple[Advice, ...]:
-    """Everything that a change of the model could improve."""
-    found = [advice for node in nodes for advice in _wasted_lanes(node)]
-    found += _float_share(nodes)
-    found += _unfused_pool(model, nodes)
-    found += _channel_permutation(model, nodes)
-    return tuple(found)
-
-
-def quantizer_advice(graph: Graph) -> Iterator[Advice]:
-    """What only the Keras model shows: kernel quantizers that QKeras rewrote behind the user's back."""
-    for node in graph.nodes:
-        op = node.op
-        if not isinstance(op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
-            continue
-        if "auto_po2" in op.weights.source and op.weights.kind == "s1":
-            yield Advice(
-                node.layers,
-                f"kernel quantizer {op.weights.source}: QKeras gives binary() this scale on kernels",
-                "write binary(alpha=1) if no scale is meant",
-                "nothing on the device: the scale folds into the thresholds",
-            )
-
-
 # --- the report -------------------------------------------------------------------------------------------------------
 
 
 def analyze_view(
-    model: ModelView, state_bytes: int, report: Report | None = None, graph: Graph | None = None
+    model: ModelView, report: Report | None = None, graph: Graph | None = None, bench: Bench | None = None
 ) -> Analysis:
     """The analysis of a file's content; `graph` is the front end's graph, if the Keras model is at hand."""
+    from .advice import advise, quantizer_advice
+    from .report import node_names
+
     nodes = []
-    for index, node in enumerate(model.nodes):
+    names = node_names((node.kernel, node.layers) for node in model.nodes)
+    for index, (node, name) in enumerate(zip(model.nodes, names, strict=True)):
         inputs = tuple(model.tensors[t].type for t in node.inputs)
         output = model.tensors[node.output].type
+        saved = tuple(_saved(node, inputs[0], output)) if isinstance(node.params, ConvParams) else ()
         nodes.append(
             NodeAnalysis(
-                index, node.layers, node.kernel, inputs, output, operations_of(node, inputs, output, graph),
-                parameters_of(node, inputs, output), model.constant_bytes(node), node.scratch_bytes,
+                index, name, node.layers, node.kernel, inputs, output, operations_of(node, inputs, output, graph),
+                saved, parameters_of(node, inputs, output), model.constant_bytes(node), node.scratch_bytes,
             )
         )  # fmt: skip
     analyses = tuple(nodes)
-    advice = advise(model, analyses) + (() if graph is None else tuple(quantizer_advice(graph)))
+    advice = advise(model, analyses, bench) + (() if graph is None else tuple(quantizer_advice(graph)))
     parameters = sum(node.parameters for node in analyses) if graph is None else keras_parameters(graph)
     return Analysis(
         model.name, analyses, parameters, sum(map(len, model.constants)), model.file_bytes, model.prefix.arena_bytes,
-        None if report is None else report.lower_bound, state_bytes, liveness(model), advice, report, model,
+        None if report is None else report.lower_bound, STATE_BYTES + STATE_BYTES_PER_NODE * len(nodes),
+        liveness(model), advice, report, model, bench=bench,
     )  # fmt: skip
 
 
-def analyze(model: Any, **options: Any) -> Analysis:
-    """Analyse a Keras model (in memory, `.h5`, `.keras`) or a `.dqnn` file (path or bytes). `options` are those of
-    `export`.
+def analyze(
+    model: Any, *, target: str | None = None, bench: Any = None, validation: Any = None, **options: Any
+) -> Analysis:
+    """Analyse a Keras model (in memory, `.h5`, `.keras`) or a `.dqnn` file (path or bytes).
 
-    Raises what `export` raises for a Keras model, NotAModelError for a damaged file."""
-    from dqnn import _core
+    target: a described board (a name of `dqnn targets` or a .toml file); `fit` says whether the model fits.
+    bench: a core of `dqnn bench` to measure each node on, or what it printed as JSON (a path or the content).
+    validation: what `dqnn.validate` returned, or its JSON (a path or the content).
+    options: those of `export`.
 
+    Raises what `export` raises for a Keras model, NotAModelError for a damaged file, AnalysisError for figures of
+    another model, BoardError, BenchError."""
     from .api import export, load_graph
+    from .boards import fit_of, load_board
     from .inspect import parse
 
-    blob = _file_bytes(model)
-    if blob is not None:
-        return analyze_view(parse(blob), _state_bytes(_core.requirements(blob)))
-    graph = load_graph(model)
-    result = export(graph, **options)
-    return analyze_view(result.report.model, _state_bytes(_core.requirements(result.blob)), result.report, graph)
-
-
-def _state_bytes(requirements: Any) -> int:
-    return int(requirements["state_bytes"])
+    board = None if target is None else load_board(target)
+    blob, report, graph = _file_bytes(model), None, None
+    if blob is None:
+        graph = load_graph(model)
+        result = export(graph, **options)
+        blob, report = result.blob, result.report
+    elif options:
+        raise AnalysisError(f"{', '.join(options)}: options of the export; this file is exported already")
+    view = parse(blob) if report is None else report.model
+    analysis = analyze_view(view, report, graph, None if bench is None else _bench(bench, blob, view))
+    return replace(
+        analysis,
+        fit=None if board is None else fit_of(board, analysis),
+        validation=None if validation is None else _validation(validation, view),
+    )
 
 
 def _file_bytes(model: Any) -> bytes | None:
     """The content of a .dqnn file, None for anything else."""
-    from pathlib import Path
-
     if isinstance(model, bytes | bytearray):
         return bytes(model)
     if isinstance(model, str | Path) and Path(model).suffix == ".dqnn":
@@ -468,3 +472,60 @@ def _file_bytes(model: Any) -> bytes | None:
         except OSError as error:
             raise NotAModelError(f"{model}: {error.strerror}") from error
     return None
+
+
+# --- figures of other commands ----------------------------------------------------------------------------------------
+
+
+def _bench(source: Any, blob: bytes, view: ModelView) -> Bench:
+    """Measured now on a core, or what was measured before."""
+    if isinstance(source, str) and not source.endswith(".json"):
+        from .bench.command import measure_by_node, model_json
+
+        content: Mapping[str, Any] = model_json(measure_by_node(blob, source))
+    else:
+        content = _json_of(source, "dqnn bench --json")
+    rows = _rows(content, "nodes", ("kernel", "instructions", "cycles"), "dqnn bench --json")
+    _check_same([row["kernel"] for row in rows], view, "the bench")
+    estimated = content.get("cycles") is not None
+    key, unit = ("cycles", "estimated cycles") if estimated else ("instructions", "instructions")
+    return Bench(str(content.get("target")), unit, tuple(int(row[key]) for row in rows), int(content[key]))
+
+
+def _validation(source: Any, view: ModelView) -> Mapping[str, Any]:
+    content = _json_of(source.to_json() if hasattr(source, "to_json") else source, "dqnn validate --json")
+    layers = _rows(content, "layers", ("kernel", "l2r"), "dqnn validate --json")
+    _rows(content, "outputs", ("name", "rows"), "dqnn validate --json")
+    if layers:
+        _check_same([row["kernel"] for row in layers], view, "the validation")
+    return content
+
+
+def _json_of(source: Any, command: str) -> Mapping[str, Any]:
+    import json
+
+    if isinstance(source, Mapping):
+        return source
+    try:
+        content = json.loads(Path(source).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnalysisError(f"{source}: {error.strerror}") from error
+    except ValueError as error:
+        raise AnalysisError(f"{source} is no JSON ({error}); expected what `{command}` prints") from error
+    if not isinstance(content, dict):
+        raise AnalysisError(f"{source} is not what `{command}` prints")
+    return content
+
+
+def _rows(content: Mapping[str, Any], key: str, fields: Sequence[str], command: str) -> list[Mapping[str, Any]]:
+    rows = content.get(key)
+    if not isinstance(rows, list | tuple) or not all(
+        isinstance(row, Mapping) and set(fields) <= set(row) for row in rows
+    ):
+        raise AnalysisError(f"no {key} with {', '.join(fields)} in it: this is not what `{command}` prints")
+    return list(rows)
+
+
+def _check_same(kernels: list[str], view: ModelView, what: str) -> None:
+    if kernels != [node.kernel for node in view.nodes]:
+        raise AnalysisError(f"{what} is of another model: its {len(kernels)} nodes are not the {len(view.nodes)} here")

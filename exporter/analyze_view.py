@@ -22,12 +22,17 @@ BAR = 24  # characters of a full bar
 
 def render(analysis: Analysis, out: Console) -> None:
     """Summary, nodes, operation types, memory, advice."""
-    for table in (_summary(analysis), _nodes(analysis), _types(analysis), _memory(analysis)):
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for table in (_summary(analysis), _nodes(analysis, out.width), _types(analysis), _memory(analysis)):
         out.print(table)
         out.print()
+    if analysis.advice:
+        out.print(Text("advice", style="bold"))
     for advice in analysis.advice:
-        gain = f" Gain: {advice.gain}." if advice.gain else ""
-        out.print(f"advice  {', '.join(advice.layers)}: {advice.finding}; {advice.remedy}.{gain}")
+        text = f"{advice.layer}: {advice.finding}; {advice.remedy}. Gain: {advice.gain}."
+        out.print(Padding(Text(text), (0, 0, 0, 2)))
 
 
 def as_text(analysis: Analysis) -> str:
@@ -52,24 +57,40 @@ def delta(analysis: Analysis) -> str:
 
 
 def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
-    """What a reader wants first, in the words of the field."""
-    bound = analysis.arena_lower_bound
+    """Label and text, after the vendor tool's summary."""
     arena = size(analysis.arena_bytes)
+    bound = analysis.arena_lower_bound
     if bound is not None:
         arena += " (equal to its lower bound)" if bound == analysis.arena_bytes else f" (lower bound {bound:,} B)"
-    fallbacks = 0 if analysis.report is None else len(analysis.report.fallbacks)
-    return [
+    saved = f"; {analysis.saved:,} more that fusion spares" if analysis.saved else ""
+    graph = analysis.file_bytes - analysis.weight_bytes
+    interpreter = f"{analysis.arena_bytes:,} + {analysis.state_bytes:,} of interpreter on a 32-bit core"
+    rows = [
         ("params", f"{analysis.parameters:,} items ({analysis.float_bytes / 1024:,.2f} KiB as float32)"),
-        ("macc", f"{analysis.macc:,}"),
+        ("macc", f"{analysis.macc:,}{saved}"),
         ("weights (ro)", f"{size(analysis.weight_bytes)}, {delta(analysis)}"),
-        ("file", f"{size(analysis.file_bytes)} ({analysis.file_bytes - analysis.weight_bytes:,} B graph)"),
+        ("file", f"{size(analysis.file_bytes)} ({graph:,} B graph)"),
         ("activations (rw)", f"{arena}, inputs and outputs included"),
-        (
-            "ram (total)",
-            f"{size(analysis.ram_bytes)} = {analysis.arena_bytes:,} + {analysis.state_bytes:,} interpreter",
-        ),
-        ("fallbacks to f32", str(fallbacks) if analysis.report is not None else "unknown (from a .dqnn file)"),
+        ("ram (total)", f"{size(analysis.ram_bytes)} = {interpreter}"),
     ]
+    if analysis.report is not None:  # a .dqnn file does not say
+        rows.append(("fallbacks to f32", str(len(analysis.report.fallbacks))))
+    if analysis.bench is not None:
+        rows.append((analysis.bench.unit, f"{analysis.bench.total:,} on {analysis.bench.target}{_time(analysis)}"))
+    if analysis.fit is not None:
+        fit = analysis.fit
+        rows += [("board", fit.title), ("  code (ro)", fit.code_text), ("  flash", fit.flash_text)]
+        rows += [("  ram", fit.ram_text)]
+    return rows
+
+
+def _time(analysis: Analysis) -> str:
+    """At the board's clock, if the cycles are those of its core."""
+    if analysis.fit is None or analysis.bench is None or analysis.bench.unit != "estimated cycles":
+        return ""
+    board = analysis.fit.board
+    same = board.core == analysis.bench.target
+    return f", {1000 * analysis.bench.total / board.clock_hz:.2f} ms at {board.clock_hz / 1e6:g} MHz" if same else ""
 
 
 def _summary(analysis: Analysis) -> Table:
@@ -79,18 +100,25 @@ def _summary(analysis: Analysis) -> Table:
     return table
 
 
-def operations_text(node: NodeAnalysis) -> str:
-    return ", ".join(f"{o.count:,} {o.type}" for o in node.operations)
+def operations_lines(node: NodeAnalysis) -> list[str]:
+    return [f"{o.count:,} {o.type}" for o in node.operations]
 
 
-def _nodes(analysis: Analysis) -> Table:
-    table = plain_table(">id", "layers", "kernel", "output", "operations", ">params", ">weights")
-    for node in analysis.nodes:
-        table.add_row(
-            str(node.index), ", ".join(node.layers), node.kernel, str(node.output), operations_text(node),
-            f"{node.parameters:,}",
+def _nodes(analysis: Analysis, width: int) -> Table:
+    from .report import NARROW, kernel_text, layers_text
+
+    bench, wide = analysis.bench, width >= NARROW
+    columns = [">id", "layers", "kernel, output", ">operations", *([">params"] if wide else []), ">weights"]
+    table = plain_table(*columns, *([] if bench is None else [f">{bench.unit.removeprefix('estimated ')}"]))
+    for node, view in zip(analysis.nodes, analysis.model.nodes, strict=True):
+        cells = [str(node.index), layers_text(node.name, node.layers, width), f"{kernel_text(view)}\n{node.output}"]
+        cells += [
+            "\n".join(operations_lines(node)),
+            *([f"{node.parameters:,}"] if wide else []),
             size(node.weight_bytes),
-        )  # fmt: skip
+        ]
+        cells += [] if bench is None else [f"{bench.values[node.index]:,}\n{100 * bench.share(node.index):.1f}%"]
+        table.add_row(*cells)
     return table
 
 
@@ -114,28 +142,42 @@ def _memory(analysis: Analysis) -> Table:
     return table
 
 
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
 @click.command("analyze", context_settings=CONTEXT)
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", help="A described board (see `dqnn targets`): its code and memory; exit with 2 if too small.")
+@click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a self-contained HTML report.")
-@click.option("--target", help="A described board (see `dqnn targets`): does the model fit?")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
+)
 @refusals
-def analyze_command(model: Path, as_json: bool, html: Path | None, target: str | None) -> None:
+def analyze_command(
+    model: Path,
+    target: str | None,
+    bench: str | None,
+    validation: Path | None,
+    as_json: bool,
+    html: Path | None,
+    plot: Path | None,
+) -> None:
     """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
     from .analyze import analyze
+    from .boards import BoardError
 
-    analysis = analyze(model)
+    analysis = analyze(model, target=target, bench=bench, validation=validation)
     if as_json:
         click.echo(json.dumps(analysis.to_json(), indent=2))
     else:
         render(analysis, console())
-    if target is not None:
-        from .boards import check_fits, load_board
-
-        click.echo(check_fits(load_board(target), analysis))
     if html is not None:
-        from .api import write_atomically
-        from .html_report import report_html
-
-        write_atomically(html, report_html(analysis).encode())
+        analysis.to_html(html)
         click.echo(f"{html}: HTML report", err=as_json)
+    for path in () if plot is None else analysis.plot(plot):
+        click.echo(f"{path}: charts" if path == plot else str(path), err=as_json)
+    if analysis.fit is not None and analysis.fit.problem:
+        raise BoardError(analysis.fit.problem)

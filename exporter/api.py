@@ -197,13 +197,10 @@ def _board(target: str) -> Board:
 
 
 def _check_fits(board: Board, result: ExportResult, graph: Graph) -> str:
-    from dqnn import _core
-
     from .analyze import analyze_view
     from .boards import check_fits
 
-    state_bytes = int(_core.requirements(result.blob)["state_bytes"])
-    return check_fits(board, analyze_view(result.report.model, state_bytes, result.report, graph))
+    return check_fits(board, analyze_view(result.report.model, result.report, graph))
 
 
 def _write(

@@ -11,7 +11,7 @@ import click
 
 from .cli import CONTEXT, console, refusals
 from .report import plain_table
-from .validate_view import COLUMNS, figures, input_options
+from .validate_view import input_options, metrics_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,12 +51,10 @@ def _print_numerics(difference: Difference, out: Console) -> None:
         out.print(Text(f"outputs are not compared: {difference.numerics_note}"))
         return
     out.print(Text(f"outputs of the second against the first on {difference.samples} samples"))
-    table = plain_table("output", *(f">{column}" for column in COLUMNS), ">equal", ">other class")
     for output in difference.outputs:
-        equal = f"{output.equal:,} of {output.elements:,}"
-        other = "" if output.differing_classes is None else str(output.differing_classes)
-        table.add_row(output.name, *figures(output.metrics), equal, other)
-    out.print(table)
+        out.print(metrics_table(f"output {output.name}", [("second / first", output.metrics)], out.width))
+        other = "" if output.differing_classes is None else f"; another class: {output.differing_classes} samples"
+        out.print(Text(f"equal values: {output.equal:,} of {output.elements:,}{other}"))
 
 
 @click.command("diff", context_settings=CONTEXT)

@@ -1,4 +1,5 @@
-"""The firmware for emulated boards: which boards there are, and how their ELF comes to be.
+"""The firmware for emulated boards: which boards there are, and how their ELF comes to be (and, for code_size.py, other
+things that CMake builds of the C sources).
 
 A firmware is built once, from the C sources that come with the package, and kept in $XDG_CACHE_HOME/dqnn. Its place
 there is named after a hash of these sources and of the compiler's version; it knows no model."""
@@ -98,13 +99,19 @@ def boards() -> dict[str, Board]:
 def build_firmware(board: Board, notify: Notify | None = None) -> Path:
     """The firmware of a board: from the cache, or built."""
     require(board.port.compiler, "cmake")
-    final = cache_directory() / f"{board.name}-{_fingerprint(board)}" / FIRMWARE
+    port = f"ports/{board.port.directory}"
+    final = cached_path(board.name, board.port.compiler, FIRMWARE, "ports/common", port)
+    return build_once(final, SOURCES / port, [f"-DDQNN_BOARD={board.name}"], f"the firmware for {board.name}", notify)
+
+
+def build_once(final: Path, source: Path, options: list[str], what: str, notify: Notify | None = None) -> Path:
+    """`final`, built by CMake from the project in `source` unless it is there."""
     if final.exists():
         return final
     with _locked(final.parent.with_suffix(".lock")):
         if not final.exists():
-            (notify or _to_stderr)(f"building the firmware for {board.name} (only once) ...")
-            _build(board, final)
+            (notify or _to_stderr)(f"building {what} (only once) ...")
+            _build(source, options, what, final)
     return final
 
 
@@ -114,22 +121,14 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "dqnn" / "firmware"
 
 
-def _fingerprint(board: Board) -> str:
-    digest = hashlib.sha256(_compiler_version(board.port.compiler).encode())
-    parts = (
-        "CMakeLists.txt",
-        "cmake",
-        "include",
-        "isa",
-        "kernels",
-        "src",
-        "ports/common",
-        f"ports/{board.port.directory}",
-    )
+def cached_path(name: str, compiler: str, file: str, *more: str) -> Path:
+    """Where `file`, made by `compiler` of the library's sources and `more`, is kept."""
+    digest = hashlib.sha256(_compiler_version(compiler).encode())
+    parts = ("CMakeLists.txt", "cmake", "include", "isa", "kernels", "src", *more)
     for path in sorted(file for part in parts for file in _files(SOURCES / part)):
         digest.update(f"\0{path.relative_to(SOURCES)}\0".encode())
         digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return cache_directory() / f"{name}-{digest.hexdigest()[:16]}" / file
 
 
 def _files(path: Path) -> list[Path]:
@@ -141,28 +140,27 @@ def _compiler_version(compiler: str) -> str:
     return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
 
 
-def _build(board: Board, final: Path) -> None:
+def _build(source: Path, options: list[str], what: str, final: Path) -> None:
     generator = ["-G", "Ninja"] if shutil.which("ninja") else []
     with tempfile.TemporaryDirectory(prefix="dqnn-firmware-") as directory:
-        source = SOURCES / "ports" / board.port.directory
-        _call(["cmake", "-S", str(source), "-B", directory, *generator, f"-DDQNN_BOARD={board.name}"], board)
-        _call(["cmake", "--build", directory, "--parallel", str(min(4, os.cpu_count() or 1))], board)
+        _call(["cmake", "-S", str(source), "-B", directory, *generator, *options], what)
+        _call(["cmake", "--build", directory, "--parallel", str(min(4, os.cpu_count() or 1))], what)
         # The directory appears with the file complete in it, whoever else looks.
         fresh = Path(tempfile.mkdtemp(dir=final.parent.parent, prefix="new-"))
-        shutil.copyfile(Path(directory) / FIRMWARE, fresh / FIRMWARE)
+        shutil.copyfile(Path(directory) / final.name, fresh / final.name)
         fresh.rename(final.parent)
 
 
-def _call(command: list[str], board: Board) -> None:
+def _call(command: list[str], what: str) -> None:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=BUILD_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        raise TargetError(f"building the firmware for {board.name} took more than {BUILD_SECONDS:g} s") from None
+        raise TargetError(f"building {what} took more than {BUILD_SECONDS:g} s") from None
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise TargetError(f"building the firmware for {board.name} failed: {' '.join(command)}\n{tail}")
+        raise TargetError(f"building {what} failed: {' '.join(command)}\n{tail}")
 
 
 @contextlib.contextmanager

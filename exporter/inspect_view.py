@@ -31,7 +31,7 @@ def render(model: ModelView, console: Console) -> None:
     )
     console.print(Text(f"arena   {size(prefix.arena_bytes)}"))
     console.print(Text("\nNodes", style="bold"))
-    console.print(node_table(model))
+    console.print(node_table(model, console.width))
     console.print(Text("\nTensors", style="bold"))
     _print_tensors(model, console)
     console.print(

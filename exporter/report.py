@@ -6,6 +6,7 @@ there."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from .passes import Decision
+
+
+# What names of Keras layers have in them, by kernel family.
+FAMILY_WORDS = {"maxpool": ("pool",), "avgpool": ("pool",), "conv": ("conv", "dense"), "convh": ("conv", "dense")}
+NARROW = 100  # columns; below, tables name one layer of a node, and no more columns than fit
 
 
 @dataclass(frozen=True)
@@ -103,21 +109,48 @@ def plain_table(*columns: str) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         right = column.startswith(">")
         table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
     return table
 
 
-def node_table(model: ModelView) -> Table:
-    """One row per kernel call."""
+def node_names(nodes: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """For each node, given as kernel and layers, the layer that it is about. Nodes list layers of what they absorbed,
+    too: a quantizer stands in an earlier node than its layer, a pool behind a kernel repeats the kernel's layers."""
+    names: list[str] = []
+    seen: set[str] = set()
+    named: set[tuple[str, str]] = set()
+    for kernel, layers in nodes:
+        family = kernel.split("_")[0]
+        words = FAMILY_WORDS.get(family, (family,))
+        fresh = [layer for layer in layers if (family, layer) not in named]
+        alike = next((layer for layer in fresh if any(word in layer for word in words)), None)
+        known = next((layer for layer in fresh if layer in seen), None)
+        names.append(alike or known or next(iter(layers), kernel))
+        named.add((family, names[-1]))
+        seen.update(layers)
+    return names
+
+
+def layers_text(name: str, layers: Sequence[str], width: int) -> str:
+    """All layers of a node, or on a narrow terminal its name and how many more there are."""
+    others = len(layers) - 1
+    if width >= NARROW:
+        return ", ".join(layers)
+    return f"{name} +{others}" if others > 0 else name
+
+
+def node_table(model: ModelView, width: int) -> Table:
+    """One row per kernel call, for a terminal of this width."""
     table = plain_table(">#", "layers", "kernel", "input", "output", ">weights", ">scratch")
-    for number, node in enumerate(model.nodes):
+    names = node_names((node.kernel, node.layers) for node in model.nodes)
+    for number, (node, name) in enumerate(zip(model.nodes, names, strict=True)):
         table.add_row(
             str(number),
-            ", ".join(node.layers),
-            _kernel(node),
+            layers_text(name, node.layers, width),
+            kernel_text(node),
             " ".join(str(model.tensors[i].type) for i in node.inputs),
             str(model.tensors[node.output].type),
             size(model.constant_bytes(node)) if node.constants else "",
@@ -126,7 +159,7 @@ def node_table(model: ModelView) -> Table:
     return table
 
 
-def _kernel(node: NodeView) -> str:
+def kernel_text(node: NodeView) -> str:
     """Kernel name with the few parameters that say what it does."""
     from .packing import BINARY_KINDS, UNARY_KINDS
     from .params import BinaryParams, ConvParams, UnaryParams
@@ -171,7 +204,7 @@ def render(report: Report, console: Console) -> None:
         )
     )
     console.print(Text(f"arena   {size(report.arena_bytes)} ({_against_bound(report)})"))
-    console.print(node_table(model))
+    console.print(node_table(model, console.width))
     for decision in report.fallbacks:
         console.print(Text(f"falls back to f32: {_sentence(decision)}", style="yellow"))
 

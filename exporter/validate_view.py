@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import click
 
 from .cli import CONTEXT, console, refusals
 from .metrics import Metrics
-from .report import plain_table
+from .report import layers_text, node_names, plain_table
 from .run import HOST
 from .sample_inputs import labels_for, make_inputs
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from .html_report import Extras
     from .layer_compare import LayerReport
     from .validate import OutputReport, Progress, Validation
 
@@ -31,6 +30,7 @@ SHORT = {
     "original against labels": "original / labels",
     "C model against original": "C / original",
 }
+WIDE = 115  # columns that the figures take as rows
 MOST_CLASSES = 20  # of a printed confusion matrix
 CHECK_FAILED = 1
 
@@ -46,7 +46,7 @@ def render(validation: Validation, out: Console) -> None:
     out.print(Text(title, style="bold"))
     out.print(Text(f"original: {validation.original}"))
     for output in validation.outputs:
-        out.print(_metrics_table(output))
+        out.print(metrics_table(f"output {output.name}", output.rows(), out.width))
         if output.differing_classes is not None:
             out.print(Text(f"classified otherwise than by the original: {output.differing_classes}"))
         if output.confusion is not None and len(output.confusion) <= MOST_CLASSES:
@@ -73,10 +73,16 @@ def figures(metrics: Metrics) -> list[str]:
     return [acc, *(f"{value:.4g}" for value in rest)]
 
 
-def _metrics_table(output: OutputReport) -> Table:
-    table = plain_table(f"output {output.name}", *(f">{column}" for column in COLUMNS))
-    for name, metrics in output.rows():
-        table.add_row(name, *figures(metrics))
+def metrics_table(title: str, rows: Sequence[tuple[str, Metrics]], width: int) -> Table:
+    """A row per comparison, or a column where rows would be too long."""
+    if width >= WIDE:
+        table = plain_table(title, *(f">{column}" for column in COLUMNS))
+        for name, metrics in rows:
+            table.add_row(name, *figures(metrics))
+        return table
+    table = plain_table(title, *(f">{SHORT.get(name, name)}" for name, _ in rows))
+    for cells in zip(COLUMNS, *(figures(metrics) for _, metrics in rows), strict=True):
+        table.add_row(*cells)
     return table
 
 
@@ -93,9 +99,10 @@ def _print_layers(validation: Validation, out: Console) -> None:
     from rich.text import Text
 
     table = plain_table(">#", "layers", "type", ">inexact", ">unlike original", ">L2R", "")
-    for layer in validation.layers:
-        mark = "DIFFERS" if layer.differs else ""
-        table.add_row(str(layer.index), layer.name, str(layer.type), *layer_figures(layer), mark)
+    names = node_names((layer.kernel, layer.layers) for layer in validation.layers)
+    for layer, name in zip(validation.layers, names, strict=True):
+        cells = (str(layer.index), layers_text(name, layer.layers, out.width), str(layer.type), *layer_figures(layer))
+        table.add_row(*cells, "DIFFERS" if layer.differs else "")
     out.print(table)
     first = validation.first_differing
     if validation.layers_note:
@@ -116,26 +123,11 @@ def _counts(layer: LayerReport) -> tuple[int | None, int | None]:
     return layer.inexact, layer.differing
 
 
-def extras(validation: Validation) -> Extras:
-    """The part of the HTML report, narrow enough for half a page: figures are rows there."""
-    from .html_report import Extras
-
-    by = validation.original.partition(" (")[0] if validation.original.startswith("Keras") else "float evaluator"
-    compared = validation.outputs[0].rows()
-    rows = [row for output in validation.outputs for row in _figure_rows(output, len(compared), validation)]
-    errors = [(f"{n.index} {(*n.layers, n.kernel)[0]}", n.l2r) for n in validation.layers if n.l2r is not None]
-    header = (f"n = {validation.samples}", *(SHORT[name] for name, _ in compared))
-    rows.append(["original", *[""] * (len(compared) - 1), by])
-    return Extras(validation_header=header, validation_rows=rows, errors=errors)
-
-
-def _figure_rows(output: OutputReport, columns: int, validation: Validation) -> Iterator[list[str]]:
-    """A row per figure; outputs without labels leave columns empty."""
-    name = f"{output.name}: " if len(validation.outputs) > 1 else ""
-    compared = [figures(metrics) for _, metrics in output.rows()]
-    empty = [""] * (columns - len(compared))
-    for index, column in enumerate(COLUMNS):
-        yield [name + column, *empty, *(row[index] for row in compared)]
+def figures_of_json(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and text of each figure of a row in JSON."""
+    values = {key.upper(): value for key, value in row.items()}
+    acc = "n.a." if values["ACC"] is None else f"{100 * values['ACC']:.2f} %"
+    return [("ACC", acc), *((name, f"{float(values[name]):.4g}") for name in COLUMNS[1:])]
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
@@ -155,7 +147,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
     class Rate(bars.ProgressColumn):
         def render(self, task: bars.Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.3g} samples/s")
+            return Text("" if speed is None else f"{speed:,.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
 
     columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate())
     with bars.Progress(*columns, bars.TimeRemainingColumn(), console=out, transient=True) as shown:
@@ -208,6 +200,7 @@ def input_options(command: Any) -> Any:
 @click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a self-contained HTML report.")
+@click.option("--bench", metavar="CORE|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
 @refusals
 def validate_command(
     model: Path,
@@ -226,11 +219,14 @@ def validate_command(
     min_acc: float | None,
     as_json: bool,
     html: Path | None,
+    bench: str | None,
 ) -> None:
     """Compare a .dqnn file with the model it came from, and with labels."""
     from .run import open_model
     from .validate import validate
 
+    if bench is not None and html is None:
+        raise click.UsageError("--bench shows in the --html report alone")
     interpreter = open_model(model)
     batch, arrays = make_inputs(interpreter, inputs, count, low, high, seed)
     truths = [labels_for(name, arrays, inputs)[:limit] for name in labels]
@@ -245,7 +241,7 @@ def validate_command(
             per_layer=per_layer,
             progress=progress,
         )
-    _show(model, validation, as_json, html)
+    _show(model, validation, as_json, html, bench)
     failures = validation.failures(max_l2r=max_l2r, min_acc=min_acc)
     for failure in failures:
         click.echo(f"failed: {failure}", err=True)
@@ -253,18 +249,16 @@ def validate_command(
         sys.exit(CHECK_FAILED)
 
 
-def _show(model: Path, validation: Validation, as_json: bool, html: Path | None) -> None:
+def _show(model: Path, validation: Validation, as_json: bool, html: Path | None, bench: str | None) -> None:
     if as_json:
         click.echo(json.dumps(validation.to_json(), indent=2))
     else:
         render(validation, console())
     if html is not None:
         from .analyze import analyze
-        from .api import write_atomically
-        from .html_report import report_html
 
-        write_atomically(html, report_html(analyze(model), extras(validation)).encode())
+        analyze(model, bench=bench, validation=validation).to_html(html)
         click.echo(f"{html}: HTML report", err=as_json)
 
 
-__all__ = ["as_text", "extras", "input_options", "progress_bar", "render", "validate_command"]
+__all__ = ["as_text", "figures_of_json", "input_options", "progress_bar", "render", "validate_command"]

@@ -15,12 +15,11 @@ import click
 
 from ..cli import console, refusals
 from ..errors import DqnnError
+from ..report import NARROW, layers_text, node_names, plain_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from .kernel import KernelCost
-    from .model import ModelCost
+    from .model import ModelCost, NodeCost
 
 HOST = "host"
 BOARDS = {
@@ -58,7 +57,9 @@ class BenchError(DqnnError):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", is_flag=True, help="Print the kernel grid as a Markdown table.")
 @click.option(
-    "--chart", type=click.Path(dir_okay=False, path_type=Path), help="Write a bar chart of the nodes (.svg or .png)."
+    "--chart",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a bar chart of the nodes (.png, .svg or .pdf).",
 )
 @refusals
 def command(
@@ -76,6 +77,8 @@ def command(
     compared with this machine's byte for byte."""
     if (model is None) == (kernels is None):
         raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
+    if chart is not None and (model is None or target == HOST):
+        raise click.UsageError("--chart draws the nodes of a model on an emulated core")
     if kernels is not None:
         _bench_kernels(kernels, optimize, as_json, markdown)
         return
@@ -87,7 +90,18 @@ def command(
     cost = measure_model(blob, target, optimize)
     click.echo(json.dumps(model_json(cost), indent=2)) if as_json else _print_model(cost)
     if chart is not None:
-        draw_chart(cost, chart)
+        draw_chart(cost, blob, chart)
+        click.echo(f"{chart}: bar chart", err=as_json)
+
+
+def measure_by_node(blob: bytes, core: str) -> ModelCost:
+    """The same for a core alone: the host's clock does not see nodes."""
+    cores = (*EMULATED, *BOARDS)
+    if core not in cores:
+        raise BenchError(
+            f"no core is named {core!r}; accepted: {', '.join(cores)}, or a .json that `dqnn bench` printed"
+        )
+    return measure_model(blob, core)
 
 
 def measure_model(blob: bytes, target: str, optimize: str = "-O2") -> ModelCost:
@@ -158,15 +172,6 @@ def _as_stored(view: Any, index: int, data: bytes) -> Any:
 # --- output -----------------------------------------------------------------------------------------------------------
 
 
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < 2 else "right")
-    return table
-
-
 def _ratio(value: float | None, macs: int) -> str:
     return "" if value is None or not macs else f"{value / macs:.3f}"
 
@@ -181,54 +186,43 @@ def model_json(cost: ModelCost) -> dict[str, Any]:
 
 def _print_model(cost: ModelCost) -> None:
     out = console()
-    table = _table("layers", "kernel", "isa", "MACs", "instructions", "per MAC", "cycles (est.)", "per MAC")
-    for n in cost.nodes:
-        table.add_row(
-            n.layers, n.kernel, n.isa, _number(n.macs), _number(n.instructions), _ratio(n.instructions, n.macs),
-            _number(n.cycles), _ratio(n.cycles, n.macs),
-        )  # fmt: skip
-    macs = cost.macs
-    table.add_row(
-        "[bold]total[/]", "", "", _number(macs), _number(cost.instructions), _ratio(cost.instructions, macs),
-        _number(cost.cycles), _ratio(cost.cycles, macs),
-    )  # fmt: skip
+    estimated, wide = cost.cycles is not None, out.width >= NARROW
+    columns = ["layers", "kernel", *(["isa"] if wide else []), ">MACs", ">instructions"]
+    table = plain_table(*columns, *([">cycles (est.)"] if estimated else []), ">per MAC")
+    layers = [node.layers.split(", ") for node in cost.nodes]
+    names = node_names((node.kernel, parts) for node, parts in zip(cost.nodes, layers, strict=True))
+    for n, parts, name in zip(cost.nodes, layers, names, strict=True):
+        kernel = [n.kernel, n.isa] if wide else [f"{n.kernel}\n{n.isa}"]
+        table.add_row(layers_text(name, parts, out.width), *kernel, *_figures(n, estimated))
+    table.add_row("[bold]total[/]", *([""] * (1 + wide)), *_figures(cost, estimated))
     out.print(table)
     equal = "same bytes as the host" if cost.equal_to_host else "[red]BYTES DIFFER FROM THE HOST[/]"
     out.print(
         f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
         f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
     )
-    if cost.code_bytes:
-        linked = ", ".join(f"{n.removeprefix('dqnn_run_')} {s}" for n, s in _used_code(cost).items())
-        out.print(f"entry functions of the kernels used, bytes: {linked}")
     if cost.cycles is not None:
-        out.print(f"{ESTIMATE} {cost.timing}.")
+        out.print(ESTIMATE)
 
 
-def _used_code(cost: ModelCost) -> dict[str, int]:
-    used = {f"dqnn_run_{n.kernel}_{n.isa}" for n in cost.nodes}
-    return {name: size for name, size in cost.code_bytes.items() if name in used}
+def _figures(measured: NodeCost | ModelCost, estimated: bool) -> list[str]:
+    cost = measured.cycles if estimated else measured.instructions
+    counts = [
+        _number(measured.macs),
+        _number(measured.instructions),
+        *([_number(measured.cycles)] if estimated else []),
+    ]
+    return [*counts, _ratio(cost, measured.macs)]
 
 
-def draw_chart(cost: ModelCost, path: Path) -> None:
+def draw_chart(cost: ModelCost, blob: bytes, path: Path) -> None:
     """Horizontal bars of cycles (instructions where there is no estimate), one per node."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise BenchError("--chart needs matplotlib: pip install matplotlib") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from ..analyze import analyze
+    from ..charts import bar_charts
+    from ..plots import plot_bars
 
-    values = [n.cycles if n.cycles is not None else n.instructions for n in cost.nodes]
-    labels = [f"{n.kernel}\n{n.layers}" for n in cost.nodes]
-    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(labels) + 1.5))
-    axes.barh(range(len(labels)), values, color="#2a6f97")
-    axes.set_yticks(range(len(labels)), labels, fontsize=7)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"{'estimated cycles' if cost.cycles is not None else 'instructions'}, {cost.target}")
-    figure.tight_layout()
-    figure.savefig(path)
-    pyplot.close(figure)
+    charts = {chart.key: chart for chart in bar_charts(analyze(blob, bench=model_json(cost)))}
+    plot_bars(charts["cycles"], path)
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
@@ -277,7 +271,7 @@ def kernel_markdown(costs: Sequence[KernelCost]) -> str:
 
 def _print_kernels(costs: Sequence[KernelCost]) -> None:
     out = console()
-    table = _table(*KERNEL_COLUMNS)
+    table = plain_table(*KERNEL_COLUMNS[:2], *(f">{column}" for column in KERNEL_COLUMNS[2:]))
     for cost in costs:
         missed = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal
         table.add_row(*_kernel_cells(cost), style="yellow" if missed else "")

@@ -117,14 +117,12 @@ class DeployReport(Callback):
             return None
 
     def _measure(self) -> dict[str, float]:
-        from . import _core
         from .exporter.analyze import analyze_view
         from .exporter.api import export, load_graph
 
         graph = load_graph(self.model)
         result = export(graph, **self.options)
-        state = int(_core.requirements(result.blob)["state_bytes"])
-        self.analysis = analyze_view(result.report.model, state, result.report, graph)
+        self.analysis = analyze_view(result.report.model, result.report, graph)
         found: dict[str, float] = {
             "file_bytes": self.analysis.file_bytes,
             "ram_bytes": self.analysis.ram_bytes,

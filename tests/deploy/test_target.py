@@ -22,8 +22,9 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def board(path: Path, flash: int, ram: int) -> Path:
+    """Of a core without compiler: its code is taken at the budget, not measured."""
     path.write_text(
-        f'name = "tiny"\ncore = "cortex-m0"\nclock_hz = 8_000_000\nflash_bytes = {flash}\nram_bytes = {ram}\n'
+        f'name = "tiny"\ncore = "unknown"\nclock_hz = 8_000_000\nflash_bytes = {flash}\nram_bytes = {ram}\n'
     )
     return path
 
@@ -41,7 +42,7 @@ def test_too_little_flash_and_ram(cli: Cli, digits: Path, tmp_path: Path) -> Non
     assert result.exit_code == 2 and not (tmp_path / "m.dqnn").exists()
     flash = len(exported.blob) + FIRMWARE_BYTES - 32 * 1024
     assert f"{flash:,} B too much" in result.stderr
-    for text in ("does not fit tiny", "heaviest layers: ", "quant_dense", "the peak is at", "RAM"):
+    for text in ("does not fit tiny", "heaviest layers: ", "quant_dense", "most is live at", "RAM"):
         assert text in result.stderr
     analysis = dqnn.analyze(exported.blob)
     assert f"{analysis.ram_bytes + STACK_BYTES - 2048:,} B too much" in result.stderr

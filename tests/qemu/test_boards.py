@@ -18,6 +18,7 @@ from c import make_blobs
 import dqnn
 from dqnn import Interpreter
 from dqnn.exporter import firmware, target
+from dqnn.exporter.boards import STACK_BYTES
 from dqnn.exporter.firmware import TargetError
 from dqnn.exporter.target import QemuTarget, RefusedError, find_target, run_on_target
 
@@ -68,6 +69,18 @@ def test_digits(name: str, model: str, blobs: dict[str, bytes], images: np.ndarr
     assert stats.memory_bytes == stats.arena_bytes + stats.state_bytes
     assert stats.state_bytes < 32 * len(interpreter.nodes)
     assert 0 < (stats.stack_invoke or 0) < 2048 and 0 < (stats.stack_init or 0) < 2048
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_report_says_what_the_board_uses(model: str, blobs: dict[str, bytes], images: np.ndarray) -> None:
+    """The firmware paints arena and stack before each inference. What it finds touched is the peak of the analysis,
+    the interpreter's state is the one that the analysis states for 32-bit cores, the stack within its budget."""
+    analysis = dqnn.analyze(blobs[model])
+    stats = board(M4).run(blobs[model], Interpreter(blobs[model]).to_stored(images[:2])).stats
+    assert stats.arena_touched == max(live.total for live in analysis.live)
+    assert stats.arena_bytes == analysis.arena_bytes == -(-(stats.arena_touched or 0) // 16) * 16
+    assert stats.state_bytes == analysis.state_bytes and stats.memory_bytes == analysis.ram_bytes
+    assert max(stats.stack_init or 0, stats.stack_invoke or 0) <= STACK_BYTES
 
 
 def test_one_firmware_runs_all_models(blobs: dict[str, bytes], images: np.ndarray) -> None:
