@@ -319,9 +319,17 @@ def _read_object(model: Any) -> SavedModel:
             if layer.is_model:
                 visit(layer, found)
             else:
-                values = [np.asarray(value) for value in found.get_weights()]
-                names = [_base(str(variable.name)) for variable in found.weights]
-                weights[layer.path] = tuple(Weight(name, value) for name, value in zip(names, values, strict=False))
+                weights[layer.path] = tuple(
+                    Weight(_base(str(variable.name)), _latent(variable, value))
+                    for variable, value in zip(found.weights, found.get_weights(), strict=False)
+                )
 
     visit(root, model)
     return SavedModel(root, weights, _major(str(config.get("keras_version", "2"))))
+
+
+def _latent(variable: Any, value: Any) -> Array:
+    """What a file would hold: inside Larq's quantized_scope get_weights() gives quantized numbers, and those of DoReFa
+    quantized again are others."""
+    latent = getattr(variable, "latent_variable", None)
+    return np.asarray(value if latent is None else latent.numpy())

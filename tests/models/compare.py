@@ -74,6 +74,31 @@ def assert_close(comparison: Comparison, tolerance: float = 1e-5) -> None:
         assert error <= tolerance, f"output {index}: relative error {error:.3g} against Keras"
 
 
+class KerasRefuses(Exception):
+    """Keras (or Larq, or QKeras) cannot build or run what was drawn."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a random model: native, fallback, refused, differs, or unsure (rounding may have decided every element).
+
+    `compared` of the outputs' `elements` were held against Keras' and agreed; `kernels` are those chosen."""
+
+    kind: str
+    detail: str = ""
+    compared: int = 0
+    elements: int = 0
+    kernels: frozenset[str] = frozenset()
+
+
+def agrees(report: Any, compared: int, elements: int) -> Outcome:
+    """The outcome of a model whose outputs agree."""
+    reasons = [decision.reason for decision in report.decisions if decision.fallback]
+    kind = "fallback" if reasons else "native" if compared else "unsure"
+    kernels = frozenset(node.kernel for node in report.model.nodes)
+    return Outcome(kind, "; ".join(dict.fromkeys(reasons)), compared, elements, kernels)
+
+
 def randomize(model: Any, seed: int) -> Any:
     """Gives every weight a value that exercises folding: batch norms with gammas of either sign (some zero) and
     centred means."""

@@ -1,28 +1,20 @@
-"""Random layers: a configuration, the hypothesis strategy that draws it, the Keras model it means, and the comparison
-with Keras.
-
-Run as a program for a long search: `python tests/models/random_layers.py --draws 20000 --seed 1` prints every
-configuration that
-disagrees, ready to become a named regression in test_random_layers.py."""
+"""Random layers: a configuration, the hypothesis strategy that draws it, the functional Keras model it means, and the
+comparison with Keras. `random_search.py` draws thousands of them; `random_nets.py` draws whole networks."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import larq as lq
 import numpy as np
 import qkeras
 import tensorflow as tf
-from compare import Array, randomize, run_keras, run_ours
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from compare import Array, KerasRefuses, Outcome, agrees, randomize, run_keras, run_ours
 from hypothesis import strategies as st
 
 import dqnn
+from dqnn.exporter.errors import DqnnError
 
 layers = tf.keras.layers
 
@@ -253,15 +245,6 @@ def _randomize_biases(model: Any, number: int) -> None:
             layer.set_weights(weights)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """`problem` is None when the layer agrees; `ties` counts flips that Keras' own float rounding explains."""
-
-    problem: str | None
-    ties: int = 0
-    elements: int = 0
-
-
 STEPS = {
     "quantized_bits(8,2,alpha=1)": 2.0**-5,
     "quantized_relu(8,2)": 2.0**-6,
@@ -270,24 +253,34 @@ STEPS = {
 }
 
 
-def check(config: Config) -> Verdict:
-    """Builds, exports strictly, runs and compares one configuration."""
-    model, shorter = build(config)
+def check(config: Config) -> Outcome:
+    """Builds, exports, runs and compares one configuration. Raises KerasRefuses."""
+    try:
+        model, shorter = build(config)
+    except Exception as error:
+        raise KerasRefuses(f"{type(error).__name__}: {str(error).splitlines()[0][:80]}") from error
     if 0 in tuple(model.output_shape[1:]):
-        return Verdict(None)
+        raise KerasRefuses("an empty map")
     x = np.random.default_rng(config.seed).uniform(-1.5, 1.5, (3, *config.shape)).astype(np.float32)
-    ours = run_ours(dqnn.export(model).blob, [x])[0]
+    try:
+        result = dqnn.export(model)
+    except DqnnError as error:
+        return Outcome("refused", str(error))
+    ours = run_ours(result.blob, [x])[0]
     keras, before = run_keras(model, [x])[0], run_keras(shorter, [x])[0]
     if ours.shape != keras.shape:
-        return Verdict(f"shape {ours.shape}, Keras {keras.shape}")
+        return Outcome("differs", f"shape {ours.shape}, Keras {keras.shape}")
     if config.output is None:
         error = float(np.abs(ours - keras).max(initial=0.0))
         allowed = 1e-5 * max(float(np.abs(keras).max(initial=0.0)), 1e-3) + _sum_rounding(config)
-        return Verdict(f"error {error:.3g}, allowed {allowed:.3g}" if error > allowed else None)
+        if error > allowed:
+            return Outcome("differs", f"error {error:.3g}, allowed {allowed:.3g}")
+        return agrees(result.report, keras.size, keras.size)
     flipped = ours != keras
     unexplained = flipped & ~_near_decision(config, before)
-    problem = f"{int(unexplained.sum())} of {flipped.size} elements differ" if unexplained.any() else None
-    return Verdict(problem, int(flipped.sum()), flipped.size)
+    if unexplained.any():
+        return Outcome("differs", f"{int(unexplained.sum())} of {flipped.size} elements")
+    return agrees(result.report, flipped.size - int(flipped.sum()), flipped.size)
 
 
 def _sum_rounding(config: Config) -> float:
@@ -316,60 +309,3 @@ def patch_transposed() -> None:
     from tensorflow.python.ops import array_ops
 
     array_ops.stack = tf.stack
-
-
-def search(draws: int, number: int) -> int:
-    """Checks `draws` configurations, prints those that disagree; returns how many."""
-    patch_transposed()
-    found: list[tuple[Config, str]] = []
-    seen: Counter[str] = Counter()
-    start = time.monotonic()
-
-    @seed(number)
-    @settings(
-        max_examples=draws,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(configs())
-    def run(config: Config) -> None:
-        seen["draws"] += 1
-        try:
-            verdict = check(config)
-        except Exception as error:
-            # Keras cannot build or run some drawn layers (its own limits); ours refusing one is a finding.
-            if "dqnn" in type(error).__module__ or "dqnn" in repr(error.__traceback__ and error):
-                verdict = Verdict(f"{type(error).__name__}: {error}")
-            else:
-                seen[f"keras: {type(error).__name__}"] += 1
-                return
-        seen["ties"] += verdict.ties
-        seen["elements"] += verdict.elements
-        if verdict.problem:
-            found.append((config, verdict.problem))
-            print(f"{verdict.problem}\n  {config}", flush=True)
-        if seen["draws"] % 200 == 0:
-            tf.keras.backend.clear_session()
-            print(
-                f"# {seen['draws']} draws, {len(found)} findings, {time.monotonic() - start:.0f} s, {dict(seen)}",
-                flush=True,
-            )
-
-    run()
-    print(f"# {seen['draws']} draws, {len(found)} findings, {time.monotonic() - start:.0f} s, {dict(seen)}")
-    return len(found)
-
-
-def simplest(config: Config) -> Config:
-    """The configuration with everything after the layer removed, for narrowing a finding by hand."""
-    return replace(config, pool=None, batch_norm=False, activation=None, output=None)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    sys.exit(1 if search(arguments.draws, arguments.seed) else 0)
