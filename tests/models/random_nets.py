@@ -137,7 +137,8 @@ QKERAS_ACTIVATIONS = (
     "quantized_bits(8,3,keep_negative=False,alpha=1)", "quantized_bits(8,2,alpha=0.5)", "quantized_bits(8,2,alpha=3.0)",
     "quantized_relu(8,2)", "quantized_relu(8,0)", "quantized_relu(8,4,negative_slope=0.25)",
     "quantized_relu(8,2,use_sigmoid=1)", "quantized_tanh(8)", "quantized_tanh(8,symmetric=1)", "quantized_sigmoid(8)",
-    "quantized_sigmoid(8,symmetric=1)", "quantized_bits(4,1,alpha=1)", "quantized_bits(2,1,1,alpha=1)", "quantized_hswish(8,3,alpha=1)", "quantized_tanh(8,use_real_tanh=1)",
+    "quantized_sigmoid(8,symmetric=1)", "quantized_bits(4,1,alpha=1)", "quantized_bits(2,1,1,alpha=1)",
+    "quantized_hswish(8,3,alpha=1)", "quantized_tanh(8,use_real_tanh=1)",
     "quantized_relu(4,1)", "quantized_relu(6,2,negative_slope=0.25)", "quantized_tanh(5)", "quantized_sigmoid(3)",
 )  # fmt: skip
 ROUNDED = ("hswish", "real")  # compute something in float32 before they quantize
@@ -566,7 +567,7 @@ def check(network: Network) -> Outcome:
 @st.composite
 def layer_steps(draw: st.DrawFn, most_units: int) -> Layer:
     library = draw(st.sampled_from(("larq", "larq", "qkeras", "qkeras", "keras")))
-    kind = draw(st.sampled_from(("conv", "conv", "conv", "dense", "depthwise", "transposed", "separable")))
+    kind = draw(st.sampled_from(("conv", "conv", "depthwise", "depthwise", "dense", "transposed", "separable")))
     strides = draw(st.sampled_from((1, 1, 1, 2, 3)))
     kernels = {"larq": LARQ_KERNELS, "qkeras": QKERAS_KERNELS, "keras": (None,)}[library]
     kernel = draw(st.sampled_from((*kernels, *kernels[:1] * 3, None)))
