@@ -19,10 +19,7 @@ static void *read_file(const char *path, size_t *size) {
     return NULL;
   }
   void *data = NULL;
-  long end = -1;
-  if (fseek(file, 0, SEEK_END) == 0) {
-    end = ftell(file);
-  }
+  long end = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
   if (end > 0 && fseek(file, 0, SEEK_SET) == 0) {
     *size = (size_t)end;
     data = aligned_alloc(DQNN_ALIGNMENT, (*size + DQNN_ALIGNMENT - 1) / DQNN_ALIGNMENT * DQNN_ALIGNMENT);
@@ -82,7 +79,7 @@ int main(int argc, char **argv) {
   }
   void *model = read_file(argv[1], &size);
   if (model == NULL) {
-    perror(argv[1]);
+    (void)fprintf(stderr, "%s: cannot be read, or is empty\n", argv[1]);
     return 1;
   }
   int result = run(model, size);

@@ -21,7 +21,7 @@ from .build import SOURCES, Target, compile_sources, kernel_sources
 from .call import random_input
 from .machine import Cost, Machine
 
-RUNTIME = ("flatbuffer.c", "interpreter.c", "model.c", "names.c", "numerics.c", "registry.c", "verify.c")
+RUNTIME = ("flatbuffer.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
 DRIVER = """
 #include "dqnn/dqnn.h"
 #include "dqnn/dqnn_kernels.h"

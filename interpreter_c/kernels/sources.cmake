@@ -11,11 +11,11 @@ set(DQNN_SOURCES_plan
 )
 set(DQNN_SOURCES_ref
   kernels/ref/conv.c
-  kernels/ref/conv_bitsliced.c
-  kernels/ref/conv_float.c
+  kernels/ref/conv_bits.c
+  kernels/ref/conv_f32.c
   kernels/ref/conv_int.c
   kernels/ref/depthwise_bits.c
-  kernels/ref/elementwise.c
+  kernels/ref/elements.c
   kernels/ref/movement.c
   kernels/ref/pool.c
   kernels/ref/sink.c
@@ -41,7 +41,7 @@ set(DQNN_SOURCES_thumb2
 set(DQNN_SOURCES_dsp
 )
 set(DQNN_SOURCES_mve
-  kernels/mve/conv_bitsliced.c
+  kernels/mve/conv_bitsliced_mve.c
 )
 set(DQNN_SOURCES_avx2
   kernels/wide/conv_bitsliced_avx2.c

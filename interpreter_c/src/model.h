@@ -1,5 +1,5 @@
 /* A file in memory, once its prefix and structure have been checked: where its parts are. Shared by the loader
- * (model.c), the verifier (verify.c) and the interpreter; no other code knows slots or the prefix. */
+ * (reader.c), the verifier (verify.c) and the interpreter; no other code knows slots or the prefix. */
 #ifndef DQNN_MODEL_H
 #define DQNN_MODEL_H
 

@@ -1,0 +1,129 @@
+"""What the pages show works: models export and run, C code compiles and runs, links lead somewhere, commands and files
+exist, tables are complete."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import dqnn
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(path for top in ("docs", "examples", "interpreter_c", "schema") for path in (ROOT / top).rglob("*.md")),
+    ]
+)
+Tool: TypeAlias = Callable[[str], str]
+
+MAKE_ENV = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+SIGNATURE = "void f(const void *model, size_t model_size);\nvoid f(const void *model, size_t model_size) {\n(void)model;\n(void)model_size;"
+CLOSING = "(void)options;\n}\n"
+PROGRAM = """
+#include <stdio.h>
+static _Alignas(16) uint8_t file[1 << 16];
+static float image[28 * 28];
+int main(void) {
+  FILE *in = fopen("image.bin", "rb");
+  if (in == NULL || fread(image, sizeof(float), 28 * 28, in) != 28 * 28) return 1;
+  fclose(in);
+  in = fopen("model.dqnn", "rb");
+  if (in == NULL) return 1;
+  size_t size = fread(file, 1, sizeof file, in);
+  fclose(in);
+  printf("%d\\n", classify(file, size, image));
+  return 0;
+}
+"""
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def model_blocks() -> list[tuple[str, str]]:
+    pages = [ROOT / "README.md", ROOT / "docs" / "getting-started.md"]
+    found = [(page.name, block) for page in pages for block in blocks(page, "python") if "Sequential" in block]
+    assert len(found) == 4  # Larq and QKeras on both pages
+    return found
+
+
+@pytest.mark.tf
+@pytest.mark.parametrize(("page", "code"), model_blocks(), ids=["readme-0", "readme-1", "started-0", "started-1"])
+def test_models_on_the_pages_export_and_agree_with_keras(page: str, code: str) -> None:
+    import tensorflow as tf
+
+    from dqnn import Interpreter, export
+
+    names: dict[str, Any] = {"tf": tf}
+    exec(re.sub(r"^model\.save.*$", "", code, flags=re.MULTILINE), names)
+    model = names["model"]
+    x = np.random.default_rng(0).integers(-128, 128, (4, 28, 28, 1)).astype(np.float32) / 128
+    ours = Interpreter(export(model).blob).predict(x)
+    np.testing.assert_allclose(ours, model.predict(x, verbose=0), rtol=1e-4, atol=1e-6)
+
+
+COMPILERS = (("gcc", ()), ("clang", ()), ("arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb")))
+
+
+@pytest.mark.parametrize(("compiler", "options"), COMPILERS, ids=[name for name, _ in COMPILERS])
+@pytest.mark.parametrize("page", ["README.md", "docs/c-api.md", "docs/inspect.md"])
+def test_c_on_the_pages_compiles(
+    repo: Path, tmp_path: Path, page: str, compiler: str, options: tuple[str, ...], require_tool: Tool
+) -> None:
+    assert blocks(repo / page, "c")
+    for block in blocks(repo / page, "c"):
+        code = block
+        if "int classify" not in block:  # statements of a function body, but for what stands before a declaration
+            lines = block.splitlines()
+            includes = [line for line in lines if line.startswith(("#", "static", "extern"))]
+            body = [line for line in lines if line not in includes]
+            head = ["#include <stddef.h>", '#include "dqnn/dqnn.h"', *includes]
+            code = "\n".join([*head, SIGNATURE, *body, CLOSING])
+        (tmp_path / "page.c").write_text(code)
+        warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-error=unused-variable"]
+        command = [require_tool(compiler), *options, "-std=c11", *warnings, "-fsyntax-only"]
+        subprocess.run([*command, "-I", repo / "interpreter_c" / "include", tmp_path / "page.c"], check=True)
+
+
+def test_a_plain_makefile_builds_the_interpreter(repo: Path, tmp_path: Path, digits: Path, require_tool: Tool) -> None:
+    """As the Makefiles of vendors' tools do it: all objects in one directory, so no two sources may share a name. The
+    program runs two models, the second without being built anew."""
+    (recipe,) = blocks(repo / "docs" / "c-api.md", "make")
+    (tmp_path / "main.c").write_text(blocks(repo / "docs" / "c-api.md", "c")[0] + PROGRAM)
+    (tmp_path / "Makefile").write_text(
+        recipe.replace("third_party/dqnn", str(repo))
+        + "C_SOURCES += main.c\n"
+        + "OBJECTS = $(notdir $(C_SOURCES:.c=.o))\n"
+        + "vpath %.c $(sort $(dir $(C_SOURCES)))\n"
+        + "app: $(OBJECTS)\n\t$(CC) $(LDFLAGS) $^ -o $@\n"
+    )
+    require_tool("gcc")
+    options = ["CC=gcc -Wall -Wextra -Wpedantic -Werror"]
+    subprocess.run([require_tool("make"), "-j2", "-s", *options, "app"], cwd=tmp_path, check=True, env=MAKE_ENV)
+    data = np.load(digits / "digits_test.npz")
+    (tmp_path / "image.bin").write_bytes(data["x"][0].astype("<f4").tobytes())
+    for model, answer in (("digits_larq", str(data["y"][0])), ("digits_qkeras", "-1")):  # the second takes int8
+        (tmp_path / "model.dqnn").write_bytes(dqnn.export(digits / f"{model}.h5").blob)
+        done = subprocess.run([tmp_path / "app"], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == answer
+
+
+def test_no_two_sources_share_a_name(repo: Path) -> None:
+    names = [path.name for path in (repo / "interpreter_c").rglob("*.c") if "ports" not in path.parts]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
