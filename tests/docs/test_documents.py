@@ -25,7 +25,8 @@ PAGES = sorted(
 Tool: TypeAlias = Callable[[str], str]
 
 MAKE_ENV = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-SIGNATURE = "void f(const void *model, size_t model_size);\nvoid f(const void *model, size_t model_size) {\n(void)model;\n(void)model_size;"
+DECLARED = "void f(const void *model, size_t model_size)"
+SIGNATURE = f"{DECLARED};\n{DECLARED} {{\n(void)model;\n(void)model_size;"
 CLOSING = "(void)options;\n}\n"
 PROGRAM = """
 #include <stdio.h>
