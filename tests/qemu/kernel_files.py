@@ -23,8 +23,7 @@ class Bundle:
     """Cases that fit into a board together."""
 
     cases: list[Case] = field(default_factory=list)
-    tensor_bytes: int = 0
-    scratch_bytes: int = 0
+    arena_bytes: int = 0
     file_bytes: int = 0
 
 
@@ -32,27 +31,24 @@ def aligned(size: int) -> int:
     return -(-size // 16) * 16
 
 
-def cost(case: Case) -> tuple[int, int, int]:
-    """Bytes of tensors, scratch and (about) file."""
-    scratch, _ = plan(case)
+def cost(case: Case) -> tuple[int, int]:
+    """Bytes of arena and (about) file."""
     tensors = sum(aligned(len(data)) for data in case.data) + aligned(len(case.expected))
-    return tensors, aligned(scratch), sum(aligned(len(c)) for c in case.constants) + 512
+    return aligned(plan(case)[0]) + tensors, sum(aligned(len(c)) for c in case.constants) + 512
 
 
 def bundles(cases: Iterable[Case], memory: int, file: int) -> Iterator[Bundle]:
     """Fills bundles up to these limits; leaves out what fits into none."""
     bundle = Bundle()
     for case in cases:
-        tensors, scratch, constants = cost(case)
-        if tensors + scratch > memory or constants > file:
+        arena, constants = cost(case)
+        if arena > memory or constants > file:
             continue
-        over = bundle.tensor_bytes + tensors + max(bundle.scratch_bytes, scratch) > memory
-        if over or bundle.file_bytes + constants > file or len(bundle.cases) == 400:
+        if bundle.arena_bytes + arena > memory or bundle.file_bytes + constants > file or len(bundle.cases) == 400:
             yield bundle
             bundle = Bundle()
         bundle.cases.append(case)
-        bundle.tensor_bytes += tensors
-        bundle.scratch_bytes = max(bundle.scratch_bytes, scratch)
+        bundle.arena_bytes += arena
         bundle.file_bytes += constants
     if bundle.cases:
         yield bundle
@@ -69,22 +65,19 @@ def kernel_named(name: str) -> Kernel:
 
 
 def blob(bundle: Bundle) -> bytes:
-    """Every tensor in memory of its own; one scratch behind them all."""
+    """Everything in memory of its own, scratch right before the input: what is written behind it shows."""
     file = File(tensors=[], nodes=[], inputs=[], outputs=[], arena=0)
     for number, case in enumerate(bundle.cases):
+        scratch = (file.arena, plan(case)[0])
+        file.arena += aligned(scratch[1])
         inputs = tuple(_tensor(file, tensor, len(data)) for tensor, data in zip(case.inputs, case.data, strict=True))
         output = _tensor(file, case.output, len(case.expected))
         first = len(file.constants)
         file.constants += case.constants
         constants = tuple(range(first, first + len(case.constants)))
-        scratch, _ = plan(case)
-        # Scratch begins behind the tensors of all cases: its place is known at the end.
-        file.nodes.append(N(case.kernel.id, inputs, output, constants, (0, scratch), f"case{number}", _params(case)))
+        file.nodes.append(N(case.kernel.id, inputs, output, constants, scratch, f"case{number}", _params(case)))
         file.inputs += [(index, f"in{index}") for index in inputs]
         file.outputs.append((output, f"out{output}"))
-    for node in file.nodes:
-        node.scratch = (file.arena if node.scratch[1] else 0, node.scratch[1])
-    file.arena += bundle.scratch_bytes
     return make_blobs.blob(file)
 
 

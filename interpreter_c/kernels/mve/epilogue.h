@@ -1,0 +1,104 @@
+/* From integer accumulators to s8 and s1 outputs, four channels at a time; the rules are those of
+ * kernels/opt/epilogue.h.
+ *
+ * MVE's float arithmetic takes numbers below 2^-126 for zero. An s8 output cannot tell: such a term, even as the scale
+ * of the largest accumulator, is too small to move a sum across half a step. */
+#ifndef DQNN_MVE_EPILOGUE_H
+#define DQNN_MVE_EPILOGUE_H
+
+#include <arm_mve.h>
+
+#include "kernels/opt/epilogue.h"
+
+/* lanes: those to load; `whole` (a constant): all. */
+DQNN_INLINE float32x4_t dqnn_load_floats(const float *from, mve_pred16_t lanes, int whole) {
+  return whole ? vld1q_f32(from) : vld1q_z_f32(from, lanes);
+}
+
+DQNN_INLINE int32x4_t dqnn_load_words(const int32_t *from, mve_pred16_t lanes, int whole) {
+  return whole ? vld1q_s32(from) : vld1q_z_s32(from, lanes);
+}
+
+DQNN_INLINE int32x4_t dqnn_round_4(const dqnn_epilogue *e, int32x4_t acc, uint32_t channel, mve_pred16_t lanes,
+                                   int whole) {
+  float32x4_t y = vmulq_f32(vcvtq_f32_s32(acc), dqnn_load_floats(e->scale + channel, lanes, whole));
+  y = vaddq_f32(y, dqnn_load_floats(e->offset + channel, lanes, whole));
+  return vcvtnq_s32_f32(y); /* ties to even, saturates */
+}
+
+DQNN_INLINE int32x4_t dqnn_scale_fixed_4(const dqnn_epilogue *e, int32x4_t acc, uint32_t channel, mve_pred16_t lanes,
+                                         int whole) {
+  int32x4_t zero = vdupq_n_s32(0), shift = dqnn_load_words(e->shift + channel, lanes, whole),
+            right = vminq_s32(shift, zero);
+  acc = vaddq_s32(acc, dqnn_load_words(e->bias + channel, lanes, whole));
+  acc = vshlq_s32(acc, vmaxq_s32(shift, zero));
+  /* The multiplier is never negative: nothing saturates. */
+  acc = vqrdmulhq_s32(acc, dqnn_load_words(e->multiplier + channel, lanes, whole));
+  /* Ties go away from zero: a negative number that is shifted is made one less. */
+  acc = vqaddq_s32(acc, vshrq_n_s32(vandq_s32(acc, right), 31));
+  return vrshlq_s32(acc, right);
+}
+
+DQNN_INLINE int32x4_t dqnn_shift_4(const dqnn_epilogue *e, int32x4_t acc, uint32_t channel, mve_pred16_t lanes,
+                                   int whole) {
+  int32x4_t shift = dqnn_load_words(e->shift + channel, lanes, whole), one = vshlq_s32(vdupq_n_s32(1), shift);
+  acc = vaddq_s32(acc, dqnn_load_words(e->bias + channel, lanes, whole));
+  int32x4_t floor = vshlq_s32(acc, vnegq_s32(shift)), rest = vsubq_s32(acc, vshlq_s32(floor, shift));
+  int32x4_t twice = vaddq_s32(vaddq_s32(rest, rest), vandq_s32(floor, vdupq_n_s32(1))); /* ties to even */
+  return vaddq_m_n_s32(floor, floor, 1, vcmpgtq_s32(twice, one));
+}
+
+/* Four outputs. */
+DQNN_INLINE int32x4_t dqnn_s8_of_4(const dqnn_epilogue *e, int32x4_t x, uint32_t channel, mve_pred16_t lanes, int whole,
+                                   uint32_t rule) {
+  x = rule == DQNN_REQUANT_AFFINE        ? dqnn_round_4(e, x, channel, lanes, whole)
+      : rule == DQNN_REQUANT_FIXED_POINT ? dqnn_scale_fixed_4(e, x, channel, lanes, whole)
+                                         : dqnn_shift_4(e, x, channel, lanes, whole);
+  x = vminq_s32(vmaxq_s32(x, vdupq_n_s32(e->least)), vdupq_n_s32(e->most));
+  return vaddq_n_s32(x, e->zero_point);
+}
+
+DQNN_INLINE void dqnn_emit_s8_by(const dqnn_epilogue *given, const int32_t *acc, uint32_t channel, uint32_t count,
+                                 int8_t *out, uint32_t rule) {
+  const dqnn_epilogue e = *given; /* stores to out could change it */
+  for (; count >= 4; count -= 4, acc += 4, channel += 4, out += 4) {
+    vstrbq_s32(out, dqnn_s8_of_4(&e, vld1q_s32(acc), channel, 0, 1, rule));
+  }
+  if (count > 0) {
+    mve_pred16_t lanes = vctp32q(count);
+    vstrbq_p_s32(out, dqnn_s8_of_4(&e, vld1q_z_s32(acc, lanes), channel, lanes, 0, rule), lanes);
+  }
+}
+
+DQNN_NOINLINE void dqnn_emit_s8_mve(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                    int8_t *out) {
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_AFFINE);
+  } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_FIXED_POINT);
+  } else {
+    dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_POWER_OF_TWO);
+  }
+}
+
+/* row: the output pixel; flip may be NULL. Channels come in ascending order. */
+DQNN_NOINLINE void dqnn_emit_s1_mve(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc,
+                                    uint32_t channel, uint32_t count, uint32_t *row) {
+  while (count > 0) {
+    uint32_t n = count < 32 ? count : 32, bits = 0;
+    for (uint32_t i = 0; i < n; i += 4) {
+      mve_pred16_t lanes = vctp32q(n - i);
+      uint32_t less = vcmpltq_m_s32(vld1q_z_s32(acc + i, lanes), vld1q_z_s32(thresholds + channel + i, lanes), lanes);
+      bits |= ((less & 0x1111u) * 0x1248u >> 12 & 15u) << i; /* every fourth bit */
+    }
+    if (flip) {
+      bits ^= dqnn_read_bits(flip, channel, n);
+    }
+    dqnn_append_bits(row, channel, n, bits);
+    acc += n;
+    channel += n;
+    count -= n;
+  }
+}
+
+#endif
