@@ -1,6 +1,8 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
-# DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need.
+# DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `plan`: what every build contains.
 set(DQNN_SOURCES_plan
+  kernels/opt/epilogue.c
+  kernels/opt/planes.c
   kernels/plan_bitsliced.c
   kernels/plan_common.c
   kernels/plan_conv.c

@@ -8,7 +8,7 @@
 
 #include "kernels/opt/conv_first.h"
 #include "kernels/opt/conv_nibbles.h"
-#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
 static void emit_int(const dqnn_call *call, const int32_t *acc, uint32_t channel, uint32_t count, uint32_t pixel) {

@@ -7,7 +7,7 @@
 #include "kernels/opt/conv_float.h"
 
 #include "isa/isa_float.h"
-#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
 typedef struct {

@@ -3,7 +3,7 @@
  *
  * Taps outside the map are left out where the pad value is 0: the sums begin at +0 and weights are finite, so that
  * adding a zero changes nothing. Any other pad value takes part in order. No scratch. */
-#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
 enum { BLOCK = 4, CHUNK = 32 };

@@ -2,7 +2,7 @@
  * rest of a run, and the integer rules, go through kernels/opt.
  *
  * DQNN_FLOAT_SUMS says what the accumulators of the file that includes this are: 1 float, 0 int32_t. */
-#include "kernels/opt/epilogue_float.h"
+#include "kernels/opt/epilogue.h"
 #include "kernels/wide/vectors.h"
 
 #if DQNN_FLOAT_SUMS

@@ -1,0 +1,135 @@
+/* Outputs of the fast kernels, compiled once for all of them. */
+#include "kernels/opt/epilogue.h"
+
+static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                int8_t *out) {
+  const float *scale = e->scale + channel, *offset = e->offset + channel;
+  const dqnn_epilogue local = *e; /* stores to out could change *e */
+  for (uint32_t i = 0; i < count; i++) {
+    float y = (float)acc[i] * scale[i];
+    y += offset[i];
+    out[i] = (int8_t)(dqnn_round_and_clamp(&local, y) + local.zero_point);
+  }
+}
+
+/* One output, clamped. SMMLAR takes twice the multiplier as a signed number: where that is negative, x is missing. */
+#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+DQNN_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
+                                    const int32_t *shift, int32_t least, int32_t most) {
+  int32_t x, t, m, s;
+  __asm__(
+      "ldr %[x],%[acc]\n ldr %[t],%[bias]\n ldr %[m],%[multiplier]\n ldr %[s],%[shift]\n add %[x],%[x],%[t]\n"
+      "bic %[t],%[s],%[s],asr #31\n lsl %[x],%[x],%[t]\n lsl %[m],%[m],#1\n and %[t],%[x],%[m],asr #31\n"
+      "smmlar %[x],%[x],%[m],%[t]\n mvn %[t],%[s]\n cmp %[s],#0\n itttt lt\n addlt %[x],%[x],%[x],asr #31\n"
+      "asrlt %[x],%[x],%[t]\n addlt %[x],%[x],#1\n asrlt %[x],%[x],#1\n"
+      "cmp %[x],%[least]\n it lt\n movlt %[x],%[least]\n cmp %[x],%[most]\n it gt\n movgt %[x],%[most]"
+      : [x] "=&r"(x), [m] "=&r"(m), [t] "=&r"(t), [s] "=&r"(s)
+      : [acc] "m"(*acc), [bias] "m"(*bias), [multiplier] "m"(*multiplier), [shift] "m"(*shift), [least] "r"(least),
+        [most] "r"(most)
+      : "cc");
+  return x;
+}
+#else
+DQNN_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
+                                    const int32_t *shift, int32_t least, int32_t most) {
+  return dqnn_clamp_int(dqnn_scale_fixed(dqnn_wrap_add(*acc, *bias), *multiplier, *shift), least, most);
+}
+#endif
+
+static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                               int8_t *out) {
+  const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
+  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
+  for (; count > 1; count -= 2, acc += 2, bias += 2, multiplier += 2, shift += 2) { /* steps the pointers half as often */
+    *out++ = (int8_t)(scale_and_clamp(acc, bias, multiplier, shift, least, most) + zero_point);
+    *out++ = (int8_t)(scale_and_clamp(acc + 1, bias + 1, multiplier + 1, shift + 1, least, most) + zero_point);
+  }
+  if (count > 0) {
+    *out = (int8_t)(scale_and_clamp(acc, bias, multiplier, shift, least, most) + zero_point);
+  }
+}
+
+static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                               int8_t *out) {
+  const int32_t *bias = e->bias + channel, *shift = e->shift + channel;
+  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
+  for (uint32_t i = 0; i < count; i++) {
+    int32_t x = dqnn_shift_half_even(dqnn_wrap_add(acc[i], bias[i]), shift[i]);
+    out[i] = (int8_t)(dqnn_clamp_int(x, least, most) + zero_point);
+  }
+}
+
+void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    dqnn_emit_s8_affine(e, acc, channel, count, out);
+  } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    dqnn_emit_s8_fixed(e, acc, channel, count, out);
+  } else {
+    dqnn_emit_s8_shift(e, acc, channel, count, out);
+  }
+}
+
+void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel, uint32_t count,
+                  uint32_t *row) {
+  for (const int32_t *t = thresholds + channel; count > 0;) {
+    uint32_t n = count < 32 ? count : 32, bits = 0;
+    for (const int32_t *end = acc + n; acc < end;)
+      bits = dqnn_push_less(bits, *acc++, *t++);
+    bits >>= (32 - n) & 31u;
+    if (flip)
+      bits ^= dqnn_read_bits(flip, channel, n);
+    dqnn_append_bits(row, channel, n, bits);
+    channel += n;
+    count -= n;
+  }
+}
+
+void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, float *out) {
+  const float *scale = e->scale + channel, *offset = e->offset + channel;
+  float low = e->low, high = e->high;
+  for (uint32_t i = 0; i < count; i++) {
+    float y = (float)acc[i] * scale[i];
+    y += offset[i];
+    if (e->clamps)
+      y = y < low ? low : y > high ? high : y;
+    out[i] = y;
+  }
+}
+
+void dqnn_emit_float_f32(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, float *out) {
+  const float *scale = e->scale + channel, *offset = e->offset + channel;
+  float low = e->low, high = e->high;
+  for (uint32_t i = 0; i < count; i++) {
+    float y = acc[i] * scale[i];
+    y += offset[i];
+    if (e->clamps)
+      y = y < low ? low : y > high ? high : y;
+    out[i] = y;
+  }
+}
+
+void dqnn_emit_float_s8(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const float *scale = e->scale + channel, *offset = e->offset + channel;
+  float low = e->low, high = e->high;
+  int32_t zero_point = e->zero_point;
+  for (uint32_t i = 0; i < count; i++) {
+    float y = acc[i] * scale[i];
+    y += offset[i];
+    out[i] = (int8_t)(dqnn_round_small(dqnn_clamp(y, low, high)) + zero_point);
+  }
+}
+
+void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const float *acc, uint32_t channel,
+                        uint32_t count, uint32_t *out) {
+  while (count) {
+    uint32_t n = count < 32 ? count : 32, bits = 0;
+    for (uint32_t i = 0; i < n; i++)
+      bits |= (uint32_t)(acc[i] < threshold[channel + i]) << i;
+    if (flip)
+      bits ^= dqnn_read_bits(flip, channel, n);
+    dqnn_append_bits(out, channel, n, bits);
+    acc += n;
+    channel += n;
+    count -= n;
+  }
+}
