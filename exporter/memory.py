@@ -8,9 +8,10 @@ them, so that nothing is copied. The latter are placed with the output, as one r
 arena larger.
 
 `plan_memory` tries several execution orders (greedy, beam search) and, for each, several placements: buffers in some
-priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse. While
-the lower bound is not met, all priorities are tried if there are few, else a seeded local search swaps some until its
-budget is spent: same input, same plan. `check` is written apart from the planner and knows nothing of how the plan came about."""
+priority are put at the lowest offset that fits. Greedy by size is always among them, so the result is never worse.
+While the lower bound is not met, all priorities are tried if there are few, else a seeded local search swaps some until
+its budget is spent: same input, same plan. `check` is written apart from the planner and knows nothing of how the plan
+came about."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 * Binary computes float32 real values; a rising or falling chain to a sign behind it becomes thresholds on them, a
   clip and an s8 quantizer become the kernel's clamp and its factor 1 / scale (the quantizer's own product, so the
-  result is the same).
+  result is the same). A sum or product whose second input the output may overlay (docs/memory.md), but not the first,
+  is turned around.
 * AvgPool followed by an s8 quantizer stores s8; a quantizer with a smaller range is followed by a clamping table."""
 
 from __future__ import annotations
@@ -41,11 +42,26 @@ def _lower_binary(editor: Editor, node: Node, context: Context) -> None:
     assert found is not None
     epilogue, out = found
     merged = [node, *trail[:taken]]
+    inputs = _hosts_first(editor, node, out)
     editor.drop(merged)
     layers = [name for n in merged for name in n.layers]
     formats = ", ".join(str(editor.types[name].fmt) for name in node.inputs)
-    fused = editor.put(ops.BinaryKernel(node.op.kind, epilogue, out), node.inputs, merged[-1].output, layers)
+    fused = editor.put(ops.BinaryKernel(node.op.kind, epilogue, out), inputs, merged[-1].output, layers)
     context.note(fused, f"{node.op.kind} of {formats} -> {out}", "computed on float32 values")
+
+
+def _hosts_first(editor: Editor, node: Node, out: Format) -> tuple[str, ...]:
+    assert isinstance(node.op, ops.Binary)
+    first, second = node.inputs
+    turn = node.op.kind in ("add", "mul") and _can_host(editor, second, node, out)
+    return (second, first) if turn and not _can_host(editor, first, node, out) else (first, second)
+
+
+def _can_host(editor: Editor, value: str, node: Node, out: Format) -> bool:
+    """Whether an input dies here and holds the output's elements, none of them smaller."""
+    kind, widths = editor.types[value], {S1: 0, S8: 1, F32: 2}
+    wide = widths[type(kind.fmt)] >= widths[type(out)]
+    return wide and kind.shape == editor.types[node.output].shape and editor.only_consumer(value) == node
 
 
 def _binary_epilogue(steps: Sequence[ops.Op], channels: int) -> tuple[ops.Epilogue, Format] | None:

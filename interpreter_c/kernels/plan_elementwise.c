@@ -12,10 +12,12 @@ static dqnn_check check_constants(const dqnn_call *call, uint32_t count) {
 
 /* --- affine --- */
 
-/* s8 to s1 stores a word for every 32 bytes or less: rows shorter than a word would overtake the reader. */
-static int affine_in_place(const dqnn_call *call) {
+/* For an input with the output's elements, one by one. s8 to s1 stores a word for every 32 bytes or less: rows shorter
+ * than a word would overtake the reader. */
+static uint32_t overlap(const dqnn_call *call) {
   uint8_t in = call->in_def[0]->dtype, out = call->out_def->dtype;
-  return in == out || in == DQNN_F32 || (in == DQNN_S8 && out == DQNN_S1 && dqnn_last(call->in_def[0]) >= 4);
+  int behind = in == out || in == DQNN_F32 || (in == DQNN_S8 && out == DQNN_S1 && dqnn_last(call->in_def[0]) >= 4);
+  return behind ? (uint32_t)DQNN_IN_PLACE : 0;
 }
 
 static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
@@ -29,7 +31,7 @@ static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_same_shape(call->in_def[0], call->out_def));
   uint32_t channels = p->per_channel ? dqnn_last(call->out_def) : 1;
   DQNN_TRY(dqnn_check_epilogue(call, 0, channels, p->requant, integer));
-  plan->overlap_bytes = affine_in_place(call) ? (uint32_t)DQNN_IN_PLACE : 0;
+  plan->overlap_bytes = overlap(call);
   return DQNN_CHECK_none;
 }
 
@@ -115,12 +117,6 @@ static dqnn_check check_binary_constants(const dqnn_call *call, const dqnn_binar
   return dqnn_check_epilogue(call, 0, channels, DQNN_REQUANT_AFFINE, 0);
 }
 
-/* In place only where input 0 has the output's elements one by one. */
-static int binary_in_place(const dqnn_call *call) {
-  return call->in_def[0]->dtype == call->out_def->dtype &&
-         dqnn_check_same_shape(call->in_def[0], call->out_def) == DQNN_CHECK_none;
-}
-
 static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 2, 2, 1));
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
@@ -131,7 +127,8 @@ static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_broadcast(call->in_def[0], call->out_def));
   DQNN_TRY(check_broadcast(call->in_def[1], call->out_def));
   DQNN_TRY(check_binary_constants(call, p));
-  plan->overlap_bytes = binary_in_place(call) ? (uint32_t)DQNN_IN_PLACE : 0;
+  bool repeated = dqnn_check_same_shape(call->in_def[0], call->out_def) != DQNN_CHECK_none;
+  plan->overlap_bytes = repeated ? 0 : overlap(call);
   return DQNN_CHECK_none;
 }
 

@@ -62,10 +62,10 @@ dqnn_status dqnn_plan_pad(const dqnn_call *call, dqnn_plan *plan) {
 /* --- view --- */
 
 static dqnn_check plan_view(const dqnn_call *call, dqnn_plan *plan) {
-  (void)plan;
   DQNN_TRY(check_move(call, 1, 1, 1));
   const dqnn_view_params *p = (const dqnn_view_params *)call->params;
   uint32_t rank = call->out_def->rank, seen = 0;
+  bool forward = true;
   DQNN_REQUIRE(call->in_def[0]->rank == rank, rank);
   for (uint32_t k = 0; k < rank; ++k) {
     DQNN_REQUIRE(p->axis[k] < rank && (seen >> p->axis[k] & 1u) == 0, axis);
@@ -73,7 +73,9 @@ static dqnn_check plan_view(const dqnn_call *call, dqnn_plan *plan) {
     DQNN_REQUIRE(p->repeat[k] > 0, repeat);
     uint64_t last = p->start[k] + (uint64_t)((call->out_def->dims[k] - 1) / p->repeat[k]) * p->step[k];
     DQNN_REQUIRE(last < call->in_def[0]->dims[p->axis[k]], view_range);
+    forward &= p->axis[k] == k && p->repeat[k] == 1 && (p->step[k] > 0 || call->out_def->dims[k] == 1);
   }
+  plan->overlap_bytes = forward ? (uint32_t)DQNN_IN_PLACE : 0; /* no element comes from before its own place */
   return DQNN_CHECK_none;
 }
 
@@ -87,10 +89,12 @@ static uint64_t elements(const dqnn_tensor_def *def) {
   return (uint64_t)dqnn_rows(def) * dqnn_last(def);
 }
 
+/* An output whose rows leave no bits unused is as dense as can be: its words never overtake those that are read. */
 static dqnn_check plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
-  (void)plan;
   DQNN_TRY(check_move(call, 1, 1, 0));
   DQNN_REQUIRE(elements(call->in_def[0]) == elements(call->out_def), output_shape);
+  bool dense = dqnn_rows(call->out_def) == 1 || dqnn_last(call->out_def) % 32 == 0;
+  plan->overlap_bytes = dense ? (uint32_t)DQNN_IN_PLACE : 0;
   return DQNN_CHECK_none;
 }
 

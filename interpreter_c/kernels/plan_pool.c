@@ -18,12 +18,34 @@ static dqnn_check check_windows(const dqnn_call *call, const dqnn_pool_params *p
   return DQNN_CHECK_none;
 }
 
+/* Smallest distance of a window's first cell from the output's cell, times `cells`, on one axis; convex, so that it
+ * lies beside the corner where the padding ends. */
+static int64_t least_lead(uint32_t outputs, uint32_t stride, uint32_t pad, int64_t from_cells, int64_t to_cells) {
+  int64_t least = 0;
+  for (uint32_t i = pad / stride; i <= pad / stride + 1; ++i) {
+    int64_t o = i < outputs ? i : outputs - 1, first = o * stride > pad ? o * stride - pad : 0;
+    int64_t lead = first * from_cells - o * to_cells;
+    least = lead < least ? lead : least;
+  }
+  return least;
+}
+
+/* Windows are taken in order and written in order. Where no window reaches back behind the output's own cell and cells
+ * do not grow, the output may lie on the input. */
+static uint32_t pool_overlap(const dqnn_call *call, const dqnn_pool_params *p) {
+  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  int64_t lead =
+      least_lead(out.h, p->stride_h, p->pad_top, in.w, out.w) + least_lead(out.w, p->stride_w, p->pad_left, 1, 1);
+  return lead >= 0 && call->in_def[0]->dtype >= call->out_def->dtype ? (uint32_t)DQNN_IN_PLACE : 0;
+}
+
 static dqnn_check plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
-  (void)plan;
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   DQNN_REQUIRE(call->constant_count == 0, constant_count);
   DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
-  return check_windows(call, (const dqnn_pool_params *)call->params);
+  DQNN_TRY(check_windows(call, (const dqnn_pool_params *)call->params));
+  plan->overlap_bytes = pool_overlap(call, (const dqnn_pool_params *)call->params);
+  return DQNN_CHECK_none;
 }
 
 dqnn_status dqnn_plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
@@ -39,11 +61,11 @@ static dqnn_check check_sum(const dqnn_call *call, const dqnn_pool_params *p) {
 }
 
 static dqnn_check plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
-  (void)plan;
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
   DQNN_TRY(check_windows(call, p));
   DQNN_TRY(check_sum(call, p));
+  plan->overlap_bytes = pool_overlap(call, p);
   DQNN_REQUIRE(call->constant_count == (call->out_def->dtype == DQNN_S8 ? 1 : 0), constant_count);
   return call->constant_count == 1 ? dqnn_check_inverse(call, 0) : DQNN_CHECK_none;
 }

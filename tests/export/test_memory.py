@@ -7,13 +7,18 @@ import itertools
 import random
 import re
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from passes.graph_builder import SIGN, Builder, binary_weights, chain_graph, rng_of
 
 from dqnn.exporter import memory
+from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.memory import (
+    MemoryPlan,
     MemoryPlanError,
     Problem,
     Step,
@@ -22,6 +27,8 @@ from dqnn.exporter.memory import (
     lower_bound,
     plan_memory,
 )
+from dqnn.exporter.passes import Options, run_pipeline
+from dqnn.exporter.writer import write
 
 FULL = 2**32 - 1
 
@@ -220,3 +227,30 @@ def test_a_bound_that_is_missed_has_a_reason(
     plan = plan_memory(problem)
     assert (plan.arena, plan.lower_bound) == (plain, bound)
     assert re.fullmatch(r"none of \d+ placements in 1 execution order reaches it", plan.reason)
+
+
+def arena_of(graph: Graph) -> MemoryPlan:
+    return write(run_pipeline(graph, Options(io_dtype="f32")).graph, producer="test").memory
+
+
+def test_pools_views_and_bits_take_their_inputs_place() -> None:
+    size = 8 * 8 * 32 * 4
+    assert arena_of(chain_graph((8, 8, 32), ops.MaxPool((2, 2), (2, 2)))).arena == size
+    assert arena_of(chain_graph((8, 8, 32), ops.MaxPool((3, 3), (2, 2), ((0, 1), (0, 1))))).arena == size
+    assert arena_of(chain_graph((8, 8, 32), ops.MaxPool((3, 3), (1, 1), ((1, 1), (1, 1))))).arena == 2 * size
+    assert arena_of(chain_graph((8, 8, 32), ops.AvgPool((2, 2), (2, 2)))).arena == size
+    crop = ops.View((6, 7, 32), (0, 1, 2), (1, 1, 0), (1, 1, 1), (1, 1, 1))
+    assert arena_of(chain_graph((8, 8, 32), crop)).arena == size
+    flat = chain_graph((8, 8, 5), SIGN, ops.Reshape((320,)), ops.Dense(binary_weights(rng_of(1), 4, 320)))
+    assert arena_of(flat).arena == 8 * 8 * 5 * 4, "signs and flat signs lie on the floats"
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["wide first", "wide second"])
+@pytest.mark.parametrize("kind", ["add", "mul"])
+def test_either_input_of_a_sum_or_product_gives_its_place(kind: Literal["add", "mul"], turned: bool) -> None:
+    builder = Builder((8, 8, 16), (1, 1, 16))
+    wide = builder.add(ops.Unary("tanh"), "x0")
+    small = builder.add(ops.Unary("tanh"), "x1")
+    pair = (small, wide) if turned else (wide, small)
+    builder.add(ops.Binary(kind), *pair)
+    assert arena_of(builder.graph()).arena == 8 * 8 * 16 * 4 + 16 * 4
