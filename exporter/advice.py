@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .ir.graph import Graph
 
 WORD = 32
+CONVOLUTIONS = ("conv", "convh", "depthwise")  # kernel families, dense ones included
 NOTABLE = 0.25  # share of the cycles, or of a word, that is worth a sentence
 
 # Cortex-M4 cycles per product by input and weights, measured on our kernels (docs/benchmarks.md); good enough to rank
@@ -38,6 +39,9 @@ def advise(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None 
 
 
 def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
+    """Said of the node that makes the bits, not of the pools behind it."""
+    if node.kernel.split("_")[0] not in (*CONVOLUTIONS, "affine"):
+        return
     channels = node.output.shape[-1]
     waste = -channels % WORD
     if not isinstance(node.output.fmt, S1) or channels <= WORD // 2 or waste < NOTABLE * WORD:
@@ -56,7 +60,7 @@ def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
 def relative_cycles(node: NodeAnalysis) -> float:
     """Good enough to rank layers."""
     parts = node.kernel.split("_")
-    if parts[0] in ("conv", "convh", "depthwise"):
+    if parts[0] in CONVOLUTIONS:
         factor = _per_product(*parts[1:3]) * (3 if parts[0] == "depthwise" else 1)
         return factor * sum(o.count for o in node.operations if o.part == "products")
     return 4.0 * prod(node.output.shape)
@@ -73,7 +77,7 @@ def _float_share(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench |
     ports = {port.tensor for port in model.inputs}
     for node, view, value in zip(nodes, model.nodes, cycles, strict=True):
         parts = node.kernel.split("_")
-        if parts[0] not in ("conv", "convh", "depthwise") or parts[1] != "f32" or value / total < NOTABLE:
+        if parts[0] not in CONVOLUTIONS or parts[1] != "f32" or value / total < NOTABLE:
             continue
         first, floats = view.inputs[0] in ports, parts[2] == "f32"
         faster = _per_product("s8", "s8" if floats else parts[2]) / _per_product("f32", parts[2])
@@ -96,7 +100,7 @@ def _full_maps(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advi
         source = maker.get(node.inputs[0])
         if not node.kernel.startswith("maxpool") or source is None:
             continue
-        if not model.nodes[source].kernel.startswith(("conv", "depthwise")):
+        if model.nodes[source].kernel.split("_")[0] not in CONVOLUTIONS:
             continue
         whole = model.tensors[node.inputs[0]].type
         reason, remedy = _why_not_fused(node, model)

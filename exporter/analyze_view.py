@@ -167,8 +167,14 @@ def analyze_command(
 ) -> None:
     """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
     from .analyze import analyze
+    from .api import check_writable
     from .boards import BoardError
+    from .plots import check_place
 
+    if html is not None:
+        check_writable(html, model)
+    if plot is not None:
+        check_place(plot)
     analysis = analyze(model, target=target, bench=bench, validation=validation)
     if as_json:
         click.echo(json.dumps(analysis.to_json(), indent=2))

@@ -82,7 +82,7 @@ def export(
     _check_numbers(model_id, model_version)
     _check_samples(input_u8)
     if output is not None:
-        _check_writable(Path(output), model_or_path)
+        check_writable(Path(output), model_or_path)
     board = None if target is None else _board(target)
     graph = load_graph(model_or_path)
     if name is not None:
@@ -115,8 +115,8 @@ def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, flo
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _check_writable(path: Path, model: Any) -> None:
-    """Finds out before the work what would fail after it."""
+def check_writable(path: Path, model: Any = None) -> None:
+    """Finds out before the work what would fail after it: OutputError."""
     if isinstance(model, str | os.PathLike) and path.exists() and Path(model).exists() and path.samefile(model):
         raise OutputError(f"{path} is the model itself; give the .dqnn file another name")
     if path.is_dir():

@@ -32,7 +32,7 @@ class PlotError(DqnnError):
 
 def plot(analysis: Analysis, path: Path) -> list[Path]:
     """All charts one above the other in a file, or each as PNG and SVG in a directory. Returns what was written."""
-    _check(path)
+    check_place(path)
     charts: list[Any] = [memory_map(analysis), *bar_charts(analysis)]
     if path.suffix and not path.is_dir():
         _draw(charts, path, analysis.name)
@@ -48,16 +48,16 @@ def plot(analysis: Analysis, path: Path) -> list[Path]:
 
 def plot_bars(chart: BarChart, path: Path) -> None:
     """One bar chart in a file."""
-    _check(path)
-    if not path.suffix:
-        raise PlotError(f"{path} does not say which format; accepted: {', '.join(SUFFIXES)}")
+    check_place(path, directories=False)
     _draw([chart], path, "")
 
 
-def _check(path: Path) -> None:
-    """Before the work: a known format, a place to write to, matplotlib."""
-    if path.suffix and path.suffix.lower() not in SUFFIXES and not path.is_dir():
-        raise PlotError(f"{path} ends with {path.suffix}; accepted: {', '.join(SUFFIXES)}, or a directory")
+def check_place(path: Path, *, directories: bool = True) -> None:
+    """What can be known before the work: a known format, a place to write to, matplotlib."""
+    directory = directories and (path.is_dir() or not path.suffix)
+    if not directory and path.suffix.lower() not in SUFFIXES:
+        accepted = f"{', '.join(SUFFIXES)}{', or a directory' if directories else ''}"
+        raise PlotError(f"{path} does not end with a format that can be drawn; accepted: {accepted}")
     if not path.parent.is_dir():
         raise PlotError(f"{path.parent} is no directory; make it first")
     try:

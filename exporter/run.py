@@ -107,6 +107,15 @@ def read_labels(labels: str, arrays: Mapping[str, Array], source: Path) -> Array
 
 def match(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
     """The array for each input: by name; a lone input also takes the array called x, or the only one there is."""
+    found = _matched(arrays, inputs, source)
+    for info in inputs:
+        if found[info.name].ndim == 0:
+            shape = ", ".join(map(str, info.shape))
+            raise RunError(f"{source} has a lone number for {info.name}; expected an array of (samples, {shape})")
+    return found
+
+
+def _matched(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
     if len(inputs) == 1 and inputs[0].name not in arrays:
         only = next(iter(arrays)) if len(arrays) == 1 else ANY_INPUT
         if only in arrays:

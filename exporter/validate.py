@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .errors import DqnnError
 from .metrics import LabelError, Labels, Metrics, classes_of, confusion, measure, read_labels
-from .original import Kind, Ran, find
+from .original import Kind, Ran, Tick, find
 from .run import HOST, RunError
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def validate(
     truths = _labels(labels, interpreter, count)
     tell = progress or (lambda stage, done, total: None)
     ours = run_ours(blob, interpreter, batch, target, tell)
-    ran = find(against, original).run(list(batch.values()), lambda done: tell("original", done, count))
+    ran = _run_original(against, original, list(batch.values()), lambda done: tell("original", done, count))
     outputs = tuple(_output(*parts) for parts in _matched(interpreter, ours, ran, truths))
     layers, note = _layers(blob, against, batch, tell) if per_layer else ((), "")
     return Validation(interpreter.name, target, ran.by, count, outputs, layers, note)
@@ -208,7 +208,10 @@ def _shaped(array: Array, info: Any) -> Array:
     if array.dtype.kind not in "biuf":
         raise ValidationInputError(f"input {info.name} is {array.dtype}, not numbers")
     if array.size != len(array) * int(np.prod(info.shape)):
-        raise ValidationInputError(f"input {info.name} has shape {array.shape}; expected (samples, *{info.shape})")
+        expected = ", ".join(map(str, info.shape))
+        raise ValidationInputError(f"input {info.name} has shape {array.shape}; expected (samples, {expected})")
+    if array.dtype.kind == "f" and (bad := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any():
+        raise ValidationInputError(f"input {info.name} has NaN in {bad.sum()} of {len(array)} samples")
     if info.sample is not None and array.dtype == np.uint8:  # what they stand for, which the original is given, too
         scale, offset = info.sample
         array = array * scale + offset
@@ -251,6 +254,13 @@ def run_ours(
         tell(f"C model on {target}", min(start + chunk, count), count)
     real = interpreter.from_stored([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
     return list(real.values()) if isinstance(real, dict) else [real]
+
+
+def _run_original(against: Any, kind: Kind, arrays: list[Array], tick: Tick) -> Ran:
+    try:
+        return find(against, kind).run(arrays, tick)
+    except ValueError as error:
+        raise ValidationInputError(f"the original refuses the inputs: {error}; is it the same model?") from error
 
 
 def _matched(

@@ -222,11 +222,14 @@ def validate_command(
     bench: str | None,
 ) -> None:
     """Compare a .dqnn file with the model it came from, and with labels."""
+    from .api import check_writable
     from .run import open_model
     from .validate import validate
 
     if bench is not None and html is None:
         raise click.UsageError("--bench shows in the --html report alone")
+    if html is not None:
+        check_writable(html)
     interpreter = open_model(model)
     batch, arrays = make_inputs(interpreter, inputs, count, low, high, seed)
     truths = [labels_for(name, arrays, inputs)[:limit] for name in labels]

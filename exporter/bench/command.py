@@ -79,6 +79,10 @@ def command(
         raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
     if chart is not None and (model is None or target == HOST):
         raise click.UsageError("--chart draws the nodes of a model on an emulated core")
+    if chart is not None:
+        from ..plots import check_place
+
+        check_place(chart, directories=False)
     if kernels is not None:
         _bench_kernels(kernels, optimize, as_json, markdown)
         return

@@ -54,7 +54,8 @@ def test_figures_are_text_in_svg(analysis: dqnn.exporter.analyze.Analysis, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("a.jpg", "accepted: .png, .svg, .pdf, or a directory"), ("no/a.png", "make it first")]
+    ("name", "text"),
+    [("a.jpg", "a.jpg does not end .* accepted: .png, .svg, .pdf, or a directory"), ("no/a.png", "make it first")],
 )
 def test_refused(analysis: dqnn.exporter.analyze.Analysis, tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(PlotError, match=text):
