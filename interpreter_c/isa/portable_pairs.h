@@ -48,7 +48,6 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
 
 /* Four pixels (columns interleaved: [pair][pixel]), two channels: acc = {a of pixels 0..3, b of pixels 0..3}. pairs
  * >= 1. */
-#ifndef DQNN_HAVE_DOT_4X2
 static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
   for (unsigned i = 0; i < 8; i++)
     acc[i] = 0;
@@ -62,7 +61,6 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
     }
   }
 }
-#endif
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */
 #ifndef DQNN_HAVE_MULTIPLY_BYTES

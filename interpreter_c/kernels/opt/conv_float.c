@@ -78,8 +78,7 @@ static const float *direct_row(const layer *l, int32_t y, int32_t x) {
   return (const float *)l->call->in[0] + ((uint32_t)y * (uint32_t)g->width + (uint32_t)x) * g->channels;
 }
 
-static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
-  layer *l = (layer *)state;
+static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
   uint32_t kernel_h = (uint32_t)l->shape.kernel_h;
   float *copy = l->copies + lane * kernel_h * l->row_taps;
   for (uint32_t ky = 0; ky < kernel_h; ky++, at.y += l->shape.dilation_h, copy += l->row_taps) {
@@ -89,6 +88,13 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
       row = copy;
     }
     l->rows[4 * ky + lane] = row;
+  }
+}
+
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
+  const layer *l = (const layer *)state;
+  for (; n; n--, lane++, at.x += l->shape.stride_w) {
+    gather(l, at, lane);
   }
 }
 

@@ -8,7 +8,7 @@
  * Scratch: columns (16 bytes per pair), one kernel row of halfwords, totals; dqnn_conv_pairs_scratch in the plan. */
 #include "kernels/opt/conv_pairs.h"
 
-#include "isa/pairs_affine.h"
+#include "isa/pairs_quad.h"
 #include "kernels/opt/emit_quad.h"
 #include "kernels/opt/quads.h"
 
@@ -24,6 +24,7 @@ typedef struct {
   uint32_t row_taps, pairs; /* elements of a kernel row; pairs of a column */
   uint32_t lanes;           /* pixels interleaved in a column: 4 or 1 */
   int32_t up_h, up_w;
+  int32_t pitch;               /* bytes between the kernel rows of a plain layer */
   int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
   uint32_t offset;             /* minus the zero point, in both halves */
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
@@ -48,7 +49,18 @@ static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uin
 
 /* The same from s8 cells in memory; returns where the column goes on. */
 DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t lanes) {
-  uint32_t bytes, pairs[2];
+  uint32_t bytes, pairs[4];
+  for (; count >= 8; count -= 8, from += 8, column += 4 * lanes) {
+    uint32_t more;
+    memcpy(&bytes, from, 4);
+    memcpy(&more, from + 4, 4);
+    dqnn_widen_s8(bytes, add, pairs);
+    dqnn_widen_s8(more, add, pairs + 2);
+    column[0] = pairs[0];
+    column[lanes] = pairs[1];
+    column[2 * lanes] = pairs[2];
+    column[3 * lanes] = pairs[3];
+  }
   for (; count >= 4; count -= 4, from += 4, column += 2 * lanes) {
     memcpy(&bytes, from, 4);
     dqnn_widen_s8(bytes, add, pairs);
@@ -152,14 +164,11 @@ DQNN_INLINE void put_odd(uint32_t *odd, int32_t ky, uint32_t lanes, int32_t valu
   *pair = ky & 1 ? (*pair & 0xffffu) | (uint32_t)value << 16 : (uint32_t)value & 0xffffu;
 }
 
-/* A window that lies whole inside an s8 map. taps: of a kernel row. */
-DQNN_INLINE void gather_rows(const layer *l, dqnn_origin at, uint32_t lane, int32_t kernel_h, uint32_t taps,
-                             uint32_t lanes) {
+/* A window that lies whole inside an s8 map and begins at `run`. taps: of a kernel row. */
+DQNN_INLINE void gather_rows(const layer *l, const int8_t *run, uint32_t *column, uint32_t taps, uint32_t lanes) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t *column = l->columns + lane, *odd = column + (uint32_t)kernel_h * (taps >> 1) * lanes;
-  int32_t pitch = g->dilation_h * g->width * (int32_t)g->channels;
-  const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
-  for (int32_t ky = 0; ky < kernel_h; ky++, run += pitch) {
+  uint32_t *odd = column + (uint32_t)g->kernel_h * (taps >> 1) * lanes;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, run += l->pitch) {
     column = put_s8(run, taps, l->offset, column, lanes);
     if (taps & 1u) {
       put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
@@ -169,12 +178,8 @@ DQNN_INLINE void gather_rows(const layer *l, dqnn_origin at, uint32_t lane, int3
 
 /* 3x3 windows of 3 channels, the usual first layer, written out: 8 of the 9 taps of a row as two words, the last ones
  * as two pairs. */
-static void gather_nine(const layer *l, dqnn_origin at, uint32_t lane) {
-  const dqnn_geometry *g = &l->shape;
-  uint32_t *column = l->columns + lane, add = l->offset;
-  int32_t pitch = g->dilation_h * g->width * 3;
-  const int8_t *row0 = (const int8_t *)l->image + (at.y * g->width + at.x) * 3, *row1 = row0 + pitch,
-               *row2 = row1 + pitch;
+DQNN_INLINE void gather_nine(const int8_t *row0, int32_t pitch, uint32_t add, uint32_t *column) {
+  const int8_t *row1 = row0 + pitch, *row2 = row1 + pitch;
   put_s8(row0, 8, add, column, 4);
   put_s8(row1, 8, add, column + 16, 4);
   put_s8(row2, 8, add, column + 32, 4);
@@ -183,24 +188,29 @@ static void gather_nine(const layer *l, dqnn_origin at, uint32_t lane) {
   column[52] = dqnn_pair(row2[8] + offset, 0);
 }
 
-static void gather_inside(const layer *l, dqnn_origin at, uint32_t lane) {
+/* The windows of n neighbours that lie whole inside the map. */
+DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
+  const dqnn_geometry *g = &l->shape;
+  const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
+  const int32_t step = g->stride_w * (int32_t)g->channels, pitch = l->pitch;
+  const uint32_t add = l->offset;
+  uint32_t *column = l->columns + lane;
   if (l->nine) {
-    gather_nine(l, at, lane);
+    for (; n; n--, run += step, column++) {
+      gather_nine(run, pitch, add, column);
+    }
   } else if (l->lanes == 4) {
-    gather_rows(l, at, lane, l->shape.kernel_h, l->row_taps, 4);
+    for (; n; n--, run += step, column++) {
+      gather_rows(l, run, column, l->row_taps, 4);
+    }
   } else {
-    gather_rows(l, at, lane, l->shape.kernel_h, l->row_taps, 1);
+    gather_rows(l, run, column, l->row_taps, 1);
   }
 }
 
 /* The window of one pixel into lane `lane`. */
-static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
+DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
-  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h;
-  if (l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && at.x + g->kernel_w <= g->width) {
-    gather_inside(l, at, lane);
-    return;
-  }
   uint32_t taps = l->row_taps, lanes = l->lanes, step = (taps >> 1) * lanes;
   uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
   int in_place = l->plain && !(g->channels & 1u);
@@ -221,6 +231,12 @@ static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
   }
 }
 
+static int is_inside(const layer *l, dqnn_origin at, uint32_t n) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h, last_x = at.x + ((int32_t)n - 1) * g->stride_w;
+  return l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && last_x + g->kernel_w <= g->width;
+}
+
 static int32_t column_sum(const layer *l, uint32_t lane) {
   int32_t sum = 0;
   const uint32_t *column = l->columns + lane;
@@ -232,18 +248,30 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 /* ---- sums ---- */
 
-/* With half weights a weight w stands for w + 1/2 and sums count halves. */
-static void double_sums(const layer *l, int32_t acc[8]) {
-  for (uint32_t i = 0; i < 8; i++) {
-    acc[i] = 2 * acc[i] + l->sums[i & 3u];
+enum { CHUNK = 8 /* channels */ };
+
+/* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. With half
+ * weights a weight w stands for w + 1/2 and sums count halves. */
+DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sums[4 * CHUNK]) {
+  const dqnn_pairs_plan plan = {l->weights + (c >> 1) * l->pairs,
+                                l->columns,
+                                {NULL},
+                                {NULL},
+                                {NULL, NULL, NULL, NULL},
+                                l->pairs,
+                                (n + 1) & ~1u,
+                                0,
+                                NULL,
+                                sums,
+                                DQNN_PAIRS_SUMS};
+  dqnn_pairs_quad(&plan);
+  for (uint32_t i = 0; l->half_weights && i < 4 * n; i++) {
+    sums[i] = 2 * sums[i] + l->sums[i & 3u];
   }
 }
 
-static void dot_8(const layer *l, const uint32_t *w, int32_t acc[8]) {
-  dqnn_dot_4x2(w, l->columns, l->pairs, acc);
-  if (l->half_weights) {
-    double_sums(l, acc);
-  }
+DQNN_INLINE uint32_t chunk_at(const layer *l, uint32_t c) {
+  return l->shape.out_group - c < CHUNK ? l->shape.out_group - c : CHUNK;
 }
 
 /* s8 values of one channel of four pixels. */
@@ -256,95 +284,95 @@ DQNN_NOINLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t chan
   }
 }
 
-/* Whole channel pairs of four pixels, no half weights; returns how many channels. */
-static uint32_t sum_pairs_s8(const layer *l, int8_t *const out[4]) {
+/* Whole channel pairs of four pixels by a rule that needs no sums in memory; returns how many channels. */
+DQNN_NOINLINE uint32_t sum_direct_s8(const layer *l, int8_t *const out[4]) {
   const dqnn_epilogue *e = &l->epilogue;
   uint32_t channel = l->first_output, count = l->shape.out_group & ~1u;
-  dqnn_pairs_plan plan = {l->weights, l->columns, e->scale + channel, e->offset + channel, {NULL, NULL, NULL, NULL},
-                          l->pairs,   count,      e->zero_point};
+  int affine = l->kind == DQNN_QUAD_AFFINE;
+  if (l->half_weights || !count || (!affine && l->kind != DQNN_QUAD_FIXED)) {
+    return 0;
+  }
+  dqnn_pairs_plan plan = {l->weights, l->columns,    {NULL}, {NULL}, {NULL, NULL, NULL, NULL}, l->pairs,
+                          count,      e->zero_point, NULL,   NULL,   DQNN_PAIRS_FIXED};
+  if (affine) {
+    plan.rule = DQNN_PAIRS_AFFINE;
+    plan.first.scale = e->scale + channel;
+    plan.second.offset = e->offset + channel;
+  } else {
+    plan.first.bias = e->bias + channel;
+    plan.second.multiplier = e->multiplier + channel;
+    plan.shift = e->shift + channel;
+  }
   for (uint32_t p = 0; p < 4; p++) {
     plan.out[p] = out[p] + channel;
   }
-  if (count) {
-    dqnn_pairs_affine(&plan);
-  }
+  dqnn_pairs_quad(&plan);
   return count;
 }
 
+/* The same through sums, channels from c on. */
+DQNN_NOINLINE void sum_rest_s8(const layer *l, int8_t *const out[4], uint32_t c) {
+  int32_t sums[4 * CHUNK];
+  for (; c < l->shape.out_group; c += CHUNK) {
+    uint32_t channels = chunk_at(l, c);
+    sum_chunk(l, c, channels, sums);
+    for (uint32_t i = 0; i < channels; i++) {
+      emit_quad(l, sums + 4 * i, l->first_output + c + i, out);
+    }
+  }
+}
+
 /* Four pixels, straight to an s8 output. */
-DQNN_NOINLINE void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
-  uint32_t count = l->shape.out_group, outputs = l->shape.outputs, done = 0;
+static void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
+  uint32_t count = l->shape.out_group, outputs = l->shape.outputs;
   int8_t *out[4];
-  int32_t acc[8];
   for (uint32_t p = 0; p < 4; p++) {
     out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
   }
-  if (l->kind == DQNN_QUAD_AFFINE && !l->half_weights) {
-    done = sum_pairs_s8(l, out);
-  }
-  const uint32_t *w = l->weights + (done >> 1) * l->pairs;
-  for (uint32_t channel = l->first_output + done; done < count; done += 2, channel += 2, w += l->pairs) {
-    dot_8(l, w, acc);
-    emit_quad(l, acc, channel, out);
-    if (done + 1 < count) {
-      emit_quad(l, acc + 4, channel + 1, out);
-    }
+  uint32_t done = sum_direct_s8(l, out);
+  if (done < count) {
+    sum_rest_s8(l, out, done);
   }
   for (uint32_t p = 0; l->narrow && p < n; p++) {
     dqnn_clamp_row(&l->epilogue, out[p] + l->first_output, count);
   }
 }
 
-/* Up to 32 channels of four pixels as bits. */
-DQNN_INLINE const uint32_t *sum_signs(const layer *l, const uint32_t *w, const int32_t *threshold, uint32_t count,
-                                      uint32_t bits[4]) {
-  int32_t acc[8];
-  for (uint32_t c = 0; c < count; c += 2, w += l->pairs) {
-    dot_8(l, w, acc);
-    int32_t t = threshold[c];
-    for (uint32_t p = 0; p < 4; p++) {
-      bits[p] = dqnn_push_less(bits[p], acc[p], t);
-    }
-    if (c + 1 == count) {
-      break;
-    }
-    t = threshold[c + 1];
-    for (uint32_t p = 0; p < 4; p++) {
-      bits[p] = dqnn_push_less(bits[p], acc[4 + p], t);
-    }
-  }
-  return w;
-}
-
 /* Four pixels, straight to an s1 output. */
 DQNN_NOINLINE void sum_quad_s1(const layer *l, uint32_t first, uint32_t n) {
   const dqnn_call *call = l->call;
-  const int32_t *thresholds = (const int32_t *)call->constants[1];
-  const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL, *w = l->weights;
-  uint32_t words = (l->shape.outputs + 31u) >> 5, end = l->first_output + l->shape.out_group, count;
+  const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+  uint32_t words = (l->shape.outputs + 31u) >> 5;
   uint32_t *row = (uint32_t *)call->out + first * words;
-  for (uint32_t channel = l->first_output; channel < end; channel += count) {
-    uint32_t bits[4] = {0, 0, 0, 0};
-    count = end - channel < 32 ? end - channel : 32;
-    w = sum_signs(l, w, thresholds + channel, count, bits);
-    uint32_t flips = flip ? dqnn_read_bits(flip, channel, count) : 0;
+  int32_t sums[4 * CHUNK];
+  for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
+    uint32_t channels = chunk_at(l, c), channel = l->first_output + c, bits[4] = {0, 0, 0, 0};
+    const int32_t *threshold = (const int32_t *)call->constants[1] + channel, *acc = sums;
+    sum_chunk(l, c, channels, sums);
+    for (uint32_t i = 0; i < channels; i++, acc += 4) {
+      int32_t t = threshold[i];
+      bits[0] = dqnn_push_less(bits[0], acc[0], t);
+      bits[1] = dqnn_push_less(bits[1], acc[1], t);
+      bits[2] = dqnn_push_less(bits[2], acc[2], t);
+      bits[3] = dqnn_push_less(bits[3], acc[3], t);
+    }
+    uint32_t flips = flip ? dqnn_read_bits(flip, channel, channels) : 0;
     for (uint32_t p = 0; p < n; p++) {
-      dqnn_append_bits(row + p * words, channel, count, bits[p] >> ((32 - count) & 31u) ^ flips);
+      dqnn_append_bits(row + p * words, channel, channels, bits[p] >> (32 - channels) ^ flips);
     }
   }
 }
 
 /* Four pixels, all channels: totals[pixel][channel]. */
 DQNN_NOINLINE void sum_quad(const layer *l) {
-  const uint32_t *w = l->weights;
   uint32_t count = l->shape.out_group;
-  int32_t acc[8], *total = l->totals;
-  for (uint32_t c = 0; c < count; c += 2, w += l->pairs, total += 2) {
-    dot_8(l, w, acc);
-    for (uint32_t p = 0; p < 4; p++) {
-      total[p * count] = acc[p];
-      if (c + 1 < count) {
-        total[p * count + 1] = acc[4 + p];
+  int32_t sums[4 * CHUNK], *total = l->totals;
+  for (uint32_t c = 0; c < count; c += CHUNK) {
+    uint32_t channels = chunk_at(l, c);
+    sum_chunk(l, c, channels, sums);
+    for (uint32_t i = 0; i < channels; i++, total++) {
+      for (uint32_t p = 0; p < 4; p++) {
+        total[p * count] = sums[4 * i + p];
       }
     }
   }
@@ -353,18 +381,15 @@ DQNN_NOINLINE void sum_quad(const layer *l) {
 /* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
 static void quad_maximum(void *state, int first) {
   const layer *l = (const layer *)state;
-  const uint32_t *w = l->weights;
-  uint32_t count = l->shape.out_group;
-  int32_t acc[8], *total = l->totals;
-  for (uint32_t c = 0; c < count; c += 2, w += l->pairs) {
-    dot_8(l, w, acc);
-    for (uint32_t i = 0; i < 2 && c + i < count; i++, total++) {
-      int32_t most = first ? INT32_MIN : *total;
-      for (uint32_t p = 0; p < 4; p++) {
-        most = most < acc[4 * i + p] ? acc[4 * i + p] : most;
-      }
-      *total = most;
+  int32_t sums[4 * CHUNK], *total = l->totals;
+  for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
+    uint32_t channels = chunk_at(l, c);
+    sum_chunk(l, c, channels, sums);
+    for (uint32_t i = 0; i < 4 * channels; i++) {
+      int32_t most = first && !(i & 3u) ? sums[i] : total[i >> 2];
+      total[i >> 2] = most < sums[i] ? sums[i] : most;
     }
+    total += channels;
   }
 }
 
@@ -397,11 +422,19 @@ static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
   }
 }
 
-static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
   layer *l = (layer *)state;
-  gather(l, at, lane);
-  if (l->half_weights) {
-    l->sums[lane] = column_sum(l, lane);
+  const int all = is_inside(l, at, n);
+  if (all) {
+    gather_inside(l, at, lane, n);
+  }
+  for (; n && (!all || l->half_weights); n--, lane++, at.x += l->shape.stride_w) {
+    if (!all && is_inside(l, at, 1)) {
+      gather_inside(l, at, lane, 1);
+    } else if (!all) {
+      gather_border(l, at, lane);
+    }
+    l->sums[lane] = l->half_weights ? column_sum(l, lane) : 0;
   }
 }
 
@@ -448,6 +481,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->outside = (int32_t)p->pad_value - l->zero_point;
   l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
   l->plain = !l->binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
+  l->pitch = l->plain ? g->dilation_h * g->width * (int32_t)g->channels : 0;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);

@@ -4,9 +4,9 @@
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
  * where the pad value counts. Any size, stride, dilation and multiplier, without scratch; dense 3x3 windows over s8 go
  * to depthwise_planes.c. */
+#include "isa/affine.h"
 #include "isa/depthwise_rows.h"
 #include "isa/halves.h"
-#include "isa/pairs_affine.h"
 #include "kernels/opt/depthwise_planes.h"
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"

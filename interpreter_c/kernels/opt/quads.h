@@ -15,7 +15,8 @@ typedef struct {
 
 /* What a kernel does for one group of the convolution; `layer` is its own state. */
 typedef struct {
-  void (*gather)(void *layer, dqnn_origin at, uint32_t lane); /* the window of one pixel */
+  /* The windows of n pixels from `at` on, neighbours in a row, to lanes from `lane` on. */
+  void (*gather)(void *layer, dqnn_origin at, uint32_t lane, uint32_t n);
   /* All channels of the gathered pixels first .. first + n - 1, to the output. lanes: 4 (the lanes from n on repeat the
    * last) or 1. */
   void (*sum)(void *layer, uint32_t first, uint32_t n, uint32_t lanes);
@@ -35,19 +36,25 @@ DQNN_INLINE uint32_t dqnn_quad_lanes(const dqnn_geometry *g) {
 DQNN_INLINE void dqnn_quads_plain(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
   uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, lanes = dqnn_quad_lanes(g),
            column = 0;
-  dqnn_origin at = dqnn_window_at(g, 0, 0);
+  dqnn_origin at = dqnn_window_at(g, 0, 0), last = at;
   for (uint32_t first = 0; first < pixels; first += lanes) {
-    uint32_t n = pixels - first < lanes ? pixels - first : lanes;
-    for (uint32_t i = 0; i < lanes; i++) {
-      ops->gather(layer, at, i);
-      if (i + 1 >= n && i + 1 < lanes)
-        continue; /* the last pixel again */
-      at.x += g->stride_w;
-      if (++column < width)
-        continue;
-      column = 0;
-      at.x = -g->pad_left;
-      at.y += g->stride_h;
+    uint32_t n = pixels - first < lanes ? pixels - first : lanes, lane = 0;
+    while (lane < n) {
+      uint32_t run = n - lane < width - column ? n - lane : width - column;
+      ops->gather(layer, at, lane, run);
+      lane += run;
+      column += run;
+      at.x += (int32_t)run * g->stride_w;
+      last.x = at.x - g->stride_w;
+      last.y = at.y;
+      if (column == width) {
+        column = 0;
+        at.x = -g->pad_left;
+        at.y += g->stride_h;
+      }
+    }
+    for (; lane < lanes; lane++) {
+      ops->gather(layer, last, lane, 1);
     }
     ops->sum(layer, first, n, lanes);
   }
@@ -61,7 +68,7 @@ DQNN_INLINE void dqnn_quads_pooled(const dqnn_geometry *g, const dqnn_quad_ops *
     for (uint32_t first = 0; first < cells; first += 4) {
       for (uint32_t i = 0; i < 4; i++) {
         uint32_t cell = first + i < cells ? first + i : cells - 1;
-        ops->gather(layer, dqnn_window_at(g, y + cell / pool_w, x + cell % pool_w), i);
+        ops->gather(layer, dqnn_window_at(g, y + cell / pool_w, x + cell % pool_w), i, 1);
       }
       ops->maximum(layer, first == 0);
     }

@@ -127,8 +127,7 @@ static void copy_window(const layer *l, dqnn_origin at, element *to) {
   }
 }
 
-static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
-  layer *l = (layer *)state;
+static void gather(layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
   if (lies_in_place(l, at)) {
     const element *from = (const element *)(const void *)l->image;
@@ -141,6 +140,13 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane) {
   finish_copy(l, lane, copy);
   l->windows[lane].at = copy;
   l->windows[lane].pitch = l->row_taps;
+}
+
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
+  layer *l = (layer *)state;
+  for (; n; n--, lane++, at.x += l->shape.stride_w) {
+    gather(l, at, lane);
+  }
 }
 
 /* ---- sums ---- */

@@ -1,29 +1,41 @@
-/* All channels of four pixels with the affine rule of SPEC.md 3.2, straight to s8 outputs: the inner part of the 8-bit
- * convolutions.
+/* All channels of four pixels, the inner part of the 8-bit convolutions: as sums, or straight to s8 outputs by the affine
+ * or the fixed-point rule of SPEC.md 3.2.
  *
  * On cores with the DSP extension and a float unit the sums never leave registers between the products and the output.
  */
-#ifndef DQNN_ISA_PAIRS_AFFINE_H
-#define DQNN_ISA_PAIRS_AFFINE_H
+#ifndef DQNN_ISA_PAIRS_QUAD_H
+#define DQNN_ISA_PAIRS_QUAD_H
 
 #include "isa/affine.h"
 #include "isa/isa_pairs.h"
 
+typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
+
 /* Assembly reads the fields in this order. */
 typedef struct {
   const uint32_t *weights, *columns; /* columns: interleaved, [pair][pixel] */
-  const float *scale, *offset;
+  union {
+    const float *scale;
+    const int32_t *bias;
+  } first;
+  union {
+    const float *offset;
+    const int32_t *multiplier;
+  } second;
   int8_t *out[4];
   uint32_t pairs;    /* of a column, at least 1 */
   uint32_t channels; /* even, at least 2 */
   int32_t zero_point;
+  const int32_t *shift; /* fixed point: minus 1 to minus 22, sums and bias within 30 bits */
+  int32_t *sums;        /* [channel][pixel] */
+  uint32_t rule;        /* dqnn_pairs_rule */
 } dqnn_pairs_plan;
 
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 
 /* Registers: r1 weights, r2 column, r4 to r7 first channel, r8 to r11 second; r0, r3, r12, lr free. s12 to s15 end,
- * start, start of the first block and distance back of the weights; s16, s17 scale and offset; s18 to s21 outputs; s22
- * zero point; s23 end of the scales; s24 entry. The first pair of a column begins the sums, the others run in blocks of
+ * start, start of the first block and distance back of the weights; s16, s17 scale and offset (bias and
+ * multiplier); s18 to s21 outputs; s22 zero point; s23 end of the scales; s24 entry; s25 rule; s26 shifts; s27 sums. The first pair of a column begins the sums, the others run in blocks of
  * 16, the first of which is entered in the middle: an instruction group of a pair takes 60 bytes. */
 #define DQNN_PAIR_PRODUCTS(mul, c0, c1, c2, c3, d0, d1, d2, d3, x0, x4, x8, x12)                                    \
   "ldr.w r0,[r2,#" x0 "]\n ldr.w r3,[r2,#" x4 "]\n sxtb16.w r12,lr\n sxtb16.w lr,lr,ror #8\n" mul " r4,r12,r0" c0   \
@@ -31,11 +43,24 @@ typedef struct {
   "]\n ldr.w r3,[r2,#" x12 "]\n " mul " r6,r12,r0" c2 "\n " mul " r7,r12,r3" c3 "\n " mul " r10,lr,r0" d2 "\n " mul \
   " r11,lr,r3" d3 "\n"
 
-__attribute__((naked, noinline, unused)) static void dqnn_pairs_affine(__attribute__((unused))
+/* One channel by the fixed-point rule: x of four pixels to saturated values. r2 shift, r3 half a step and the zero point,
+ * r12 multiplier. */
+#define DQNN_PAIR_FIXED(x0, x1, x2, x3)                                                                                   \
+  "vmov r0,r3,s16,s17\n ldr r2,[r0],#4\n ldr r12,[r3],#4\n vmov s16,s17,r0,r3\n lsls r2,#1\n"                              \
+  "add " x0 ",r2," x0 ",lsl #1\n add " x1 ",r2," x1 ",lsl #1\n add " x2 ",r2," x2 ",lsl #1\n add " x3 ",r2," x3 ",lsl #1\n"     \
+  "smmulr " x0 "," x0 ",r12\n smmulr " x1 "," x1 ",r12\n smmulr " x2 "," x2 ",r12\n smmulr " x3 "," x3 ",r12\n"                 \
+  "vmov r0,s26\n vmov r3,s22\n ldr r2,[r0],#4\n mov r12,#1\n vmov s26,r0\n negs r2,r2\n lsls r3,r2\n lsl r12,r12,r2\n"       \
+  "add r3,r3,r12,asr #1\n"                                                                                             \
+  "add " x0 "," x0 "," x0 ",asr #31\n add " x1 "," x1 "," x1 ",asr #31\n add " x2 "," x2 "," x2 ",asr #31\n add " x3 "," x3      \
+  "," x3 ",asr #31\n add " x0 "," x0 ",r3\n add " x1 "," x1 ",r3\n add " x2 "," x2 ",r3\n add " x3 "," x3 ",r3\n"              \
+  "asr " x0 "," x0 ",r2\n asr " x1 "," x1 ",r2\n asr " x2 "," x2 ",r2\n asr " x3 "," x3 ",r2\n"                                 \
+  "ssat " x0 ",#8," x0 "\n ssat " x1 ",#8," x1 "\n ssat " x2 ",#8," x2 "\n ssat " x3 ",#8," x3 "\n"
+
+__attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute__((unused))
                                                                        const dqnn_pairs_plan *plan) {
   __asm__(
-      ".syntax unified\n push {r4-r11,lr}\n vpush {s16-s25}\n"
-      "ldm r0!,{r1-r8}\n ldm r0,{r9,r10,r11}\n"
+      ".syntax unified\n push {r4-r11,lr}\n vpush {s16-s27}\n"
+      "ldm r0!,{r1-r8}\n ldm r0!,{r9,r10,r11,r12}\n ldm r0,{r0,lr}\n vmov s25,lr\n vmov s26,s27,r12,r0\n"
       "vmov s16,s17,r3,r4\n vmov s18,s19,r5,r6\n vmov s20,s21,r7,r8\n vmov s22,r11\n"
       "add r10,r3,r10,lsl #2\n vmov s23,r10\n add r5,r2,r9,lsl #4\n vmov s12,r5\n vmov s13,r2\n"
       "subs r9,#1\n rsb r6,r9,#0\n and r6,r6,#15\n it eq\n moveq r6,#16\n"
@@ -48,7 +73,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_affine(__attribu
       "3: .set o,0\n .rept 16\n ldr.w lr,[r1,#o*4]\n"
       DQNN_PAIR_PRODUCTS("smlad", ",r4", ",r5", ",r6", ",r7", ",r8", ",r9", ",r10", ",r11", "o*16", "o*16+4", "o*16+8", "o*16+12")
       ".set o,o+1\n .endr\n"
-      "add r2,r2,#256\n add r1,r1,#64\n vmov r0,s12\n cmp r2,r0\n bne.w 3b\n"
+      "add r2,r2,#256\n add r1,r1,#64\n vmov r0,s12\n cmp r2,r0\n bne.w 3b\n vmov r3,s25\n cmp r3,#1\n bge.w 5f\n"
       "vmov s0,s1,r4,r5\n vmov s2,s3,r6,r7\n vmov s4,s5,r8,r9\n vmov s6,s7,r10,r11\n"
       "vmov r0,r3,s16,s17\n vldmia r0!,{s8,s9}\n vldmia r3!,{s10,s11}\n vmov s16,s17,r0,r3\n"
       "vcvt.f32.s32 s0,s0\n vcvt.f32.s32 s1,s1\n vcvt.f32.s32 s2,s2\n vcvt.f32.s32 s3,s3\n"
@@ -64,25 +89,39 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_affine(__attribu
       "qadd r8,r8,r12\n qadd r9,r9,r12\n qadd r10,r10,r12\n qadd r11,r11,r12\n"
       "ssat r4,#8,r4\n ssat r5,#8,r5\n ssat r6,#8,r6\n ssat r7,#8,r7\n"
       "ssat r8,#8,r8\n ssat r9,#8,r9\n ssat r10,#8,r10\n ssat r11,#8,r11\n"
-      "vmov r2,r3,s18,s19\n vmov r12,lr,s20,s21\n"
+      "4: vmov r2,r3,s18,s19\n vmov r12,lr,s20,s21\n"
       "strb r8,[r2,#1]\n strb r4,[r2],#2\n strb r9,[r3,#1]\n strb r5,[r3],#2\n"
       "strb r10,[r12,#1]\n strb r6,[r12],#2\n strb r11,[lr,#1]\n strb r7,[lr],#2\n"
-      "vmov s18,s19,r2,r3\n vmov s20,s21,r12,lr\n vmov r4,s23\n cmp r0,r4\n bne.w 1b\n"
-      "vpop {s16-s25}\n pop {r4-r11,pc}");
+      "vmov s18,s19,r2,r3\n vmov s20,s21,r12,lr\n 7: vmov r4,s23\n cmp r0,r4\n bne.w 1b\n vpop {s16-s27}\n pop {r4-r11,pc}\n"
+      "5: bne 6f\n" DQNN_PAIR_FIXED("r4", "r5", "r6", "r7") DQNN_PAIR_FIXED("r8", "r9", "r10", "r11") "vmov r0,s16\n b.w 4b\n"
+      "6: vmov r2,s27\n vmov r0,s16\n stmia r2!,{r4-r11}\n vmov s27,r2\n adds r0,#8\n vmov s16,r0\n b.w 7b\n");
 }
 
 #else
 
-static inline void dqnn_pairs_affine(const dqnn_pairs_plan *plan) {
+static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   const uint32_t *w = plan->weights;
+  int32_t *sums = plan->sums;
   for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
     int32_t acc[8];
     dqnn_dot_4x2(w, plan->columns, plan->pairs, acc);
-    dqnn_affine_4(acc, plan->scale[channel], plan->offset[channel], plan->zero_point, acc);
-    dqnn_affine_4(acc + 4, plan->scale[channel + 1], plan->offset[channel + 1], plan->zero_point, acc + 4);
-    for (unsigned p = 0; p < 4; p++) {
-      plan->out[p][channel] = (int8_t)acc[p];
-      plan->out[p][channel + 1] = (int8_t)acc[4 + p];
+    if (plan->rule == DQNN_PAIRS_SUMS) {
+      memcpy(sums, acc, sizeof acc);
+      sums += 8;
+      continue;
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+      uint32_t c = channel + i;
+      int32_t *x = acc + 4 * i;
+      if (plan->rule == DQNN_PAIRS_AFFINE) {
+        dqnn_affine_4(x, plan->first.scale[c], plan->second.offset[c], plan->zero_point, x);
+      } else {
+        int32_t shift = -plan->shift[c], half = (1 << shift >> 1) + plan->zero_point * (1 << shift);
+        dqnn_fixed_4(x, plan->first.bias[c], plan->second.multiplier[c], half, shift);
+      }
+      for (uint32_t p = 0; p < 4; p++) {
+        plan->out[p][c] = (int8_t)x[p];
+      }
     }
   }
 }
