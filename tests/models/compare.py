@@ -41,14 +41,24 @@ def run_keras(model: Any, inputs: list[Array]) -> list[Array]:
     return [np.asarray(y, np.float32) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
 
-def run_ours(blob: bytes, inputs: list[Array]) -> list[Array]:
+def run_ours(blob: bytes, inputs: list[Array], isas: list[str] | None = None) -> list[Array]:
     """The blob's outputs as real values, in the model's order."""
-    interpreter = dqnn.Interpreter(blob)
+    interpreter = dqnn.Interpreter(blob, isas=isas)
     named = {port.name: x for port, x in zip(interpreter.inputs, inputs, strict=True)}
     outputs = interpreter.predict(named if len(inputs) > 1 else inputs[0])
     if isinstance(outputs, dict):
         return [np.asarray(outputs[port.name], np.float32) for port in interpreter.outputs]
     return [np.asarray(outputs, np.float32)]
+
+
+def run_variants(blob: bytes, inputs: list[Array]) -> tuple[list[Array], str]:
+    """(our outputs, the first instruction set of this machine whose outputs have other bits than ref's)."""
+    isas = dqnn._core.host_isas()
+    runs = [run_ours(blob, inputs, isas[: i + 1]) for i in range(len(isas))]
+    for isa, outputs in zip(isas, runs, strict=True):
+        if any(a.tobytes() != b.tobytes() for a, b in zip(runs[0], outputs, strict=True)):
+            return outputs, isa
+    return runs[-1], ""
 
 
 def compare(model: Any, inputs: Array | list[Array], **options: Any) -> Comparison:
