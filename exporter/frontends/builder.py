@@ -295,13 +295,15 @@ def _check_common(context: LayerContext) -> None:
     """What no layer supports: channels_first, other precisions than float32, training mode inside the model."""
     policy = context.get("dtype", "float32")
     if isinstance(policy, dict):
-        policy = (policy.get("config") or {}).get("name", "float32")
+        inside = policy.get("config") or {}
+        policy = inside.get("name") or f"{policy.get('class_name')}({inside.get('mode', '')})"
     if str(policy) not in _FLOATS and not str(policy).startswith(("int", "uint", "bool")):
-        context.problem(
-            f"dtype is {policy}",
-            "float32",
-            "Build the model under the float32 policy and copy the weights with set_weights",
-        )
+        copied = "Build the model under the float32 policy and copy the weights with set_weights"
+        quantized = "Export the model as it was before quantize(), or train it with Larq or QKeras"
+        context.problem(f"dtype is {policy}", "float32", quantized if "Quantized" in str(policy) else copied)
+    if any(weight.name.startswith("lora_") for weight in context._weights()):
+        advice = "Save the model as .keras, which adds the adapters to the kernels"
+        context.problem("the file holds LoRA adapters beside the kernel", "merged kernels", advice)
     if context.kwargs.get("training") is True or context.kwargs.get("training") == 1:
         context.problem("the layer is called with training=True", "inference", "Call it without training=True")
     if context.get("data_format") == "channels_first":

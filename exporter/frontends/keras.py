@@ -143,7 +143,12 @@ def normalization(ctx: LayerContext) -> str:
 # --- activations ------------------------------------------------------------------------------------------------------
 
 
-@register("Activation", forms="every Keras activation but log_softmax; Larq and QKeras quantizer objects")
+@register(
+    "Activation",
+    forms="every activation of Keras 2 but log_softmax, and celu, log_sigmoid, hard_tanh of Keras 3; Larq and QKeras "
+    "quantizer objects",
+    limits=("glu, sparsemax, squareplus, sparse_plus, sparse_sigmoid, threshold and the shrinking ones of Keras 3",),
+)
 def activation(ctx: LayerContext) -> str:
     return activate(ctx, ctx.x, ctx.get("activation"))
 

@@ -55,7 +55,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     )
     assert set(found) == {"act", "lstm", "own", "bin", "noise", "pool", "up"}
     assert "bits=16" in found["act"].found
-    assert "8-bit" in found["act"].accepted
+    assert "8 bits" in found["act"].accepted
     assert "LSTM" in found["lstm"].found
     assert "recurrent" in found["lstm"].advice.lower()
     assert "mypackage" in found["own"].found
@@ -149,6 +149,14 @@ def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
         (layer("Reshape", "r", target_shape=[2, 2, 2, 3, 8]), "rank 5"),
         (layer("BatchNormalization", "b", axis=[1]), "axis"),
         (layer("ReLU", "r", dtype="mixed_float16"), "float16"),
+        (
+            layer(
+                "ReLU",
+                "r",
+                dtype={"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}},
+            ),
+            "before quantize()",
+        ),
         (layer("Dense", "d", units="many"), "no kernel"),
         (layer("TFOpLambda", "t", "keras.src.layers.core.tf_op_layer", function="linalg.svd"), "tf.linalg.svd"),
         (layer("ZeroPadding2D", "z", padding="everywhere"), "padding"),
@@ -407,6 +415,14 @@ def test_keras_3_archive(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dense_ops[1].weights.codes, kernels[1].T)
     # Keras 3's hard sigmoid is clip(x / 6 + 0.5, 0, 1).
     assert [type(node.op).__name__ for node in graph.nodes].count("Scale") == 2
+
+
+def test_lora_adapters_are_not_dropped(tmp_path: Path) -> None:
+    """Keras 3 keeps them apart in .h5 files and merges them in archives."""
+    arrays = [("d/kernel", np.eye(2)), ("d/lora_kernel_a", np.ones((2, 1))), ("d/lora_kernel_b", np.ones((1, 2)))]
+    model = sequential(input_layer(2), layer("Dense", "d", units=2, use_bias=False, lora_rank=1))
+    with pytest.raises(ExportError, match="LoRA"):
+        load(write_h5(tmp_path / "m.h5", model, {"d": arrays}))
 
 
 def test_keras_3_archive_by_layer_names(tmp_path: Path) -> None:
