@@ -1,9 +1,10 @@
 """Makes the golden files of a release: models that every later runtime must load and run to the same bytes.
 
-    python schema/golden/make.py 0.1.0 [--replace]
+    python schema/golden/make.py 0.1.0 [--add | --replace]
 
 writes schema/golden/0.1.0/NAME.dqnn and NAME.npz, the stored inputs (`in0`, ...) and outputs (`out0`, ...) of a few
-samples, batch first. Files of a released version are never made anew; --replace is for the time before the release.
+samples, batch first. Files of a released version are never made anew; --add (only what is missing) and --replace are for
+the time before the release.
 
 Between them the files use every kernel of kernels.def. The recorded outputs are the numpy evaluator's, and are written
 only if the C kernels agree."""
@@ -23,10 +24,11 @@ from dqnn.exporter.frontends import load
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import run_node
 from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.layouts import pack_signs
 from dqnn.exporter.packing import BINARY_KINDS, UNARY_KINDS
-from dqnn.exporter.passes import run_pipeline
+from dqnn.exporter.passes import Options, run_pipeline
 from dqnn.exporter.writer import write
 
 HERE = Path(__file__).resolve().parent
@@ -197,6 +199,67 @@ def transposed() -> Graph:
     return make.graph()
 
 
+class Network:
+    """A graph of real operators on float inputs, for the passes; every value gets its type by inference."""
+
+    def __init__(self, seed: int, **inputs: tuple[int, ...]) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.types = {name: TensorType(shape, F32()) for name, shape in inputs.items()}
+        self.inputs = tuple(inputs)
+        self.nodes: list[Node] = []
+
+    def add(self, op: ops.Op, *values: str) -> str:
+        name = f"v{len(self.nodes)}"
+        sources = values or (list(self.types)[-1],)
+        self.types[name] = infer_type(op, [self.types[value] for value in sources])
+        self.nodes.append(Node(op, sources, name, (name,)))
+        return name
+
+    def weights(self, *shape: int) -> ops.Weights:
+        return ops.Weights("s8", self.rng.integers(-128, 128, shape).astype(np.int8), np.asarray(1 / 256))
+
+    def compiled(self, outputs: tuple[str, ...], options: Options) -> Graph:
+        names = {name: name for name in (*self.inputs, *outputs)}
+        graph = Graph("network", self.inputs, outputs, tuple(self.nodes), self.types, names)
+        return run_pipeline(graph, options).graph
+
+
+def samples() -> Graph:
+    """Inputs of raw uint8 samples: with a zero point of their own, folded into weights, and behind a Rescaling."""
+    network = Network(3, own=(6, 5, 3), folded=(6, 5, 3), rescaled=(6, 5, 3))
+    network.add(ops.Scale(1 / 127.5, -1.0), "rescaled")
+    outputs = []
+    for value in ("own", "folded", "v0"):
+        network.add(ops.Conv2D(network.weights(8, 3, 3, 3), network.rng.normal(size=8)), value)
+        outputs.append(network.add(ops.Quantize(S8(0.25)) if value == "own" else ops.Quantize(S1())))
+    asked = {"own": (1 / 128, -1.0), "folded": (1 / 100, -1 / 3)}
+    return network.compiled(tuple(outputs), Options(input_u8=asked))
+
+
+def in_place() -> Graph:
+    """Outputs on their inputs: crop, activation, pool, narrowing sum; and parts of concats."""
+    network = Network(4, map=(9, 8, 12))
+    byte, sign = ops.Quantize(S8(1 / 16)), ops.Quantize(S1())
+    network.add(ops.View((8, 8, 12), (0, 1, 2), (1, 0, 0), (1, 1, 1), (1, 1, 1)))
+    network.add(ops.Unary("tanh"))
+    network.add(ops.AvgPool((3, 3), (2, 2), ((0, 1), (0, 1))))
+    pooled = network.add(ops.MaxPool((2, 3), (2, 1), ((0, 0), (0, 0))))
+    network.add(ops.Binary("add"), pooled, network.add(ops.PRelu(network.rng.normal(size=12)), pooled))
+    bits = network.add(ops.Reshape((48,)), network.add(sign))
+    parts = []
+    for units in (16, 48, 5):
+        network.add(ops.Dense(network.weights(units, 48)), bits)
+        parts.append(network.add(byte))
+    inner = network.add(ops.Concat(0), *parts[1:])
+    outputs = [network.add(ops.Dense(network.weights(4, 69)), network.add(ops.Concat(0), parts[0], inner))]
+    features = []
+    for units in (128, 40):
+        network.add(ops.Dense(network.weights(units, 48)), bits)
+        features.append(network.add(sign))
+    outputs.append(network.add(ops.Concat(0), *features))
+    return network.compiled(tuple(outputs), Options())
+
+
 def digits(name: str) -> Graph:
     return run_pipeline(load(DIGITS / f"digits_{name}.h5")).graph
 
@@ -207,6 +270,8 @@ MODELS: dict[str, Callable[[], Graph]] = {
     "elementwise": elementwise,
     "moves": pools_and_moves,
     "transposed": transposed,
+    "samples": samples,
+    "in_place": in_place,
     "digits_larq": lambda: digits("larq"),
     "digits_qkeras": lambda: digits("qkeras"),
 }
@@ -266,12 +331,13 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     folder = HERE / arguments[0]
-    if folder.exists() and "--replace" not in sys.argv:
+    if folder.exists() and not {"--add", "--replace"} & set(sys.argv):
         print(f"{folder} exists: released files are never made anew", file=sys.stderr)
         return 2
     folder.mkdir(exist_ok=True)
     for name, build in MODELS.items():
-        make_one(name, build(), folder, arguments[0])
+        if "--add" not in sys.argv or not (folder / f"{name}.dqnn").exists():
+            make_one(name, build(), folder, arguments[0])
     return 0
 
 

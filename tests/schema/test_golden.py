@@ -51,3 +51,22 @@ def test_golden_files_use_every_kernel() -> None:
     used = {node.kernel for path in FILES for node in parse(path.read_bytes()).nodes}
     missing = {row["name"] for row in _core.kernels()} - used
     assert not missing, "add them to schema/golden/make.py before the release"
+
+
+def test_golden_files_hold_raw_samples() -> None:
+    ports = [port for path in FILES for port in parse(path.read_bytes()).inputs if port.sample is not None]
+    assert len({port.sample for port in ports}) >= 3, "asked for with and without a zero point, and recognized"
+
+
+def test_golden_files_share_memory() -> None:
+    """Outputs on their first input, and inputs of a concat in its output."""
+    overlaid, joined = set(), []
+    for view in (parse(path.read_bytes()) for path in FILES):
+        for node in view.nodes:
+            offset = view.tensors[node.output].offset
+            if node.kernel.startswith("concat"):
+                joined += [view.tensors[i].offset - offset for i in node.inputs]
+            elif view.tensors[node.inputs[0]].offset == offset:
+                overlaid.add(node.kernel)
+    assert overlaid >= {"view_f32", "unary_f32", "avgpool_f32_f32", "maxpool_f32"}
+    assert joined.count(0) >= 3 and {16, 48} <= set(joined)
