@@ -3,8 +3,8 @@
     python schema/golden/make.py 0.1.0 [--add | --replace]
 
 writes schema/golden/0.1.0/NAME.dqnn and NAME.npz, the stored inputs (`in0`, ...) and outputs (`out0`, ...) of a few
-samples, batch first. Files of a released version are never made anew; --add (only what is missing) and --replace are for
-the time before the release.
+samples, batch first. Files of a released version are never made anew; --add (only what is missing) and --replace are
+for the time before the release.
 
 Between them the files use every kernel of kernels.def. The recorded outputs are the numpy evaluator's, and are written
 only if the C kernels agree."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -49,14 +48,6 @@ def c_values(require_tool: Require, repo: Path, tmp_path: Path, expressions: lis
     subprocess.run([require_tool("cc"), *include, "-o", str(program), str(source)], check=True)
     output = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
     return [int(line) for line in output.split()]
-
-
-def test_generated_python_is_fresh(require_tool: Require, repo: Path) -> None:
-    require_tool("flatc")
-    result = subprocess.run(
-        [sys.executable, str(repo / "schema" / "generate.py"), "--check"], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
 
 
 def test_structs_equal_c(schema: reflection.Schema, require_tool: Require, repo: Path, tmp_path: Path) -> None:
