@@ -441,7 +441,7 @@ def analyze(
     another model, BoardError, BenchError."""
     from .api import export, load_graph
     from .boards import fit_of, load_board
-    from .inspect import parse
+    from .inspect import parse, read
 
     board = None if target is None else load_board(target)
     blob, report, graph = _file_bytes(model), None, None
@@ -451,7 +451,13 @@ def analyze(
         blob, report = result.blob, result.report
     elif options:
         raise AnalysisError(f"{', '.join(options)}: options of the export; this file is exported already")
-    view = parse(blob) if report is None else report.model
+    view = (
+        report.model
+        if report is not None
+        else parse(blob)
+        if isinstance(model, bytes | bytearray)
+        else read(Path(model))
+    )
     analysis = analyze_view(view, report, graph, None if bench is None else _bench(bench, blob, view))
     return replace(
         analysis,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import CONTEXT, console, refusals
+from .cli import CONTEXT, OUTPUT, console, refusals
 from .report import plain_table, size
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _memory(analysis: Analysis) -> Table:
 @click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a self-contained HTML report.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
 @click.option(
     "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
 )
@@ -167,12 +167,9 @@ def analyze_command(
 ) -> None:
     """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
     from .analyze import analyze
-    from .api import check_writable
     from .boards import BoardError
     from .plots import check_place
 
-    if html is not None:
-        check_writable(html, model)
     if plot is not None:
         check_place(plot)
     analysis = analyze(model, target=target, bench=bench, validation=validation)

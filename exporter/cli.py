@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REFUSED = 2
 PIPE_WIDTH = 120  # columns where the output is no terminal
+VERSION_HELP = "Versions of dqnn and of the file format."
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 # Subcommand -> (module, attribute, one line of help): listed here so that `dqnn --help` imports none of them.
@@ -36,7 +37,7 @@ COMMANDS = {
     "inspect": ("dqnn.exporter.inspect_command", "command", "Show a .dqnn file, or convert it for a firmware."),
     "bench": ("dqnn.exporter.bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
     "diff": ("dqnn.exporter.diff_view", "diff_command", "What changed between two .dqnn files."),
-    "version": ("dqnn.exporter.cli", "version_command", "Versions of dqnn and of the file format."),
+    "version": ("dqnn.exporter.cli", "version_command", VERSION_HELP),
 }
 
 
@@ -81,6 +82,38 @@ def factor(value: str) -> float:
         raise click.BadParameter(f"{value!r} is no number; write 0.5, 1/255 or -1") from None
 
 
+class OutputFile(click.Path):
+    """Names a file to write. `refusals` looks at it before the command begins."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+
+OUTPUT = OutputFile()
+
+
+def check_outputs() -> None:
+    """Refuses files to write that are files to read, or twice the same, or in no directory."""
+    written: list[Path] = []
+    read: list[Path] = []
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        values = value if isinstance(value, tuple) else (value,)
+        kinds = parameter.type.types if isinstance(parameter.type, click.Tuple) else [parameter.type] * len(values)
+        for item, kind in zip(values, kinds, strict=False):  # a pair that was not given is one None
+            if isinstance(item, str | Path):
+                (written if isinstance(kind, OutputFile) else read).append(Path(item))
+    if not written:
+        return
+    from .api import OutputError, check_writable
+
+    for index, path in enumerate(written):
+        check_writable(path, *read)
+        if path in written[:index]:
+            raise OutputError(f"{path} is named as two outputs; give each a name of its own")
+
+
 def console(stderr: bool = False) -> Console:
     """Where commands print; wide enough for tables when piped."""
     from rich.console import Console
@@ -97,6 +130,7 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
+            check_outputs()
             return command(*args, **kwargs)
         except ExportError as error:
             count = len(error.problems)
@@ -110,14 +144,28 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-@click.group(cls=LazyGroup, context_settings=CONTEXT)
+def print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """--version."""
+    if wanted and not context.resilient_parsing:
+        click.echo(version())
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings=CONTEXT,
+    epilog="Exit codes: 0 done, 1 a check that you asked for does not hold, 2 refused: the reasons are on stderr.\n\n"
+    "\b\nCompletion in bash (or zsh, fish):\n"
+    '  eval "$(_DQNN_COMPLETE=bash_source dqnn)"',
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help=VERSION_HELP)
 def main() -> None:
     """Quantized neural networks on microcontrollers: export, run and inspect .dqnn files."""
 
 
 @click.command("export", context_settings=CONTEXT)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.  [default: MODEL with .dqnn]")
+@click.option("-o", "--output", type=OUTPUT, help="File to write.  [default: MODEL with .dqnn]")
 @click.option(
     "--io-dtype",
     type=click.Choice(["auto", "f32"]),
@@ -191,12 +239,17 @@ def export_command(
 @click.command("version", context_settings=CONTEXT)
 def version_command() -> None:
     """Versions of dqnn and of the file format."""
+    click.echo(version())
+
+
+def version() -> str:
+    """What `dqnn version` prints."""
     import dqnn
 
     from .kernel_table import ids
     from .writer import FORMAT_VERSION
 
-    click.echo(f"dqnn {dqnn.__version__}, file format {FORMAT_VERSION}, {len(ids())} kernels")
+    return f"dqnn {dqnn.__version__}, file format {FORMAT_VERSION}, {len(ids())} kernels"
 
 
 def export_main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .cli import CONTEXT, console, number, refusals
+from .cli import CONTEXT, OUTPUT, console, number, refusals
 
 if TYPE_CHECKING:
     from .inspect import ModelView
@@ -31,19 +31,17 @@ class Wanted:
 @click.command("inspect", context_settings=CONTEXT)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
-@click.option("--onnx", type=click.Path(path_type=Path), help="Write the graph for Netron; needs dqnn[onnx].")
-@click.option("--c-array", type=click.Path(path_type=Path), help="Write the file as an aligned C array.")
-@click.option("--bin", "binary", type=click.Path(path_type=Path), help="Write the file padded to whole 16-byte blocks.")
+@click.option("--onnx", type=OUTPUT, help="Write the graph for Netron; needs dqnn[onnx].")
+@click.option("--c-array", type=OUTPUT, help="Write the file as an aligned C array.")
+@click.option("--bin", "binary", type=OUTPUT, help="Write the file padded to whole 16-byte blocks.")
 @click.option(
     "--hex",
     "intel_hex",
-    type=(number, click.Path(path_type=Path)),
+    type=(number, OUTPUT),
     metavar="ADDRESS FILE",
     help="Write Intel HEX for flashing at ADDRESS (a multiple of 16).",
 )
-@click.option(
-    "--kernel-set", type=click.Path(path_type=Path), help="Write the C array of the kernels that this model needs."
-)
+@click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that this model needs.")
 @click.option("--name", help="C name of the arrays.  [default: from the name of the file]")
 @refusals
 def command(

@@ -11,7 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from .cli import CONTEXT, refusals
+from .cli import CONTEXT, OUTPUT, refusals
 from .errors import DqnnError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class RunError(DqnnError):
 @click.command("run", context_settings=CONTEXT)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--inputs", required=True, type=click.Path(path_type=Path), help=".npz with an array per input, or .npy.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help=".npz to write the outputs to.")
+@click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to.")
 @click.option("--target", default=HOST, show_default=True, help="host, or a board in QEMU such as qemu:mps2-an386.")
 @click.option("--labels", help="Array of class numbers in the inputs' .npz, or a .npy file: prints the accuracy.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
@@ -47,8 +47,6 @@ def run_command(
     raw: bool,
 ) -> None:
     """Run a .dqnn file on a batch of samples."""
-    if output is not None and not output.parent.is_dir():
-        raise RunError(f"{output.parent} is no directory; make it first")
     interpreter = open_model(model)
     arrays = read_arrays(inputs)
     truth = None if labels is None else read_labels(labels, arrays, inputs)
@@ -163,13 +161,15 @@ def _report(results: Mapping[str, Array], seconds: float, target: str) -> None:
 
 
 def _print_accuracy(results: Mapping[str, Array], labels: Array) -> None:
+    from .metrics import LabelError, classes_of
+    from .metrics import read_labels as class_values
+
     name, scores = next(iter(results.items()))
-    if labels.ndim > 1:
-        labels = labels.argmax(axis=-1)
-    if len(labels) != len(scores):
-        raise RunError(f"{len(labels)} labels for {len(scores)} samples")
-    right = int(np.count_nonzero(scores.reshape((len(scores), -1)).argmax(axis=1) == labels))
-    click.echo(f"accuracy of {name}: {right / max(1, len(labels)):.4f} ({right} of {len(labels)})")
+    try:
+        right = classes_of(class_values(labels, scores.shape).values) == classes_of(scores)
+    except LabelError as error:
+        raise RunError(f"output {name}: {error}") from error
+    click.echo(f"accuracy of {name}: {right.mean():.4f} ({np.count_nonzero(right)} of {right.size})")
 
 
 def save(path: Path, results: Mapping[str, Array]) -> None:

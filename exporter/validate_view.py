@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .cli import CONTEXT, console, refusals
+from .cli import CONTEXT, OUTPUT, console, refusals
 from .metrics import Metrics
 from .report import layers_text, node_names, plain_table
 from .run import HOST
@@ -199,7 +199,7 @@ def input_options(command: Any) -> Any:
 @click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")
 @click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a self-contained HTML report.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
 @click.option("--bench", metavar="CORE|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
 @refusals
 def validate_command(
@@ -222,14 +222,11 @@ def validate_command(
     bench: str | None,
 ) -> None:
     """Compare a .dqnn file with the model it came from, and with labels."""
-    from .api import check_writable
     from .run import open_model
     from .validate import validate
 
     if bench is not None and html is None:
         raise click.UsageError("--bench shows in the --html report alone")
-    if html is not None:
-        check_writable(html)
     interpreter = open_model(model)
     batch, arrays = make_inputs(interpreter, inputs, count, low, high, seed)
     truths = [labels_for(name, arrays, inputs)[:limit] for name in labels]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..cli import console, refusals
+from ..cli import OUTPUT, console, refusals
 from ..errors import DqnnError
 from ..report import NARROW, layers_text, node_names, plain_table
 
@@ -58,7 +58,7 @@ class BenchError(DqnnError):
 @click.option("--markdown", is_flag=True, help="Print the kernel grid as a Markdown table.")
 @click.option(
     "--chart",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT,
     help="Write a bar chart of the nodes (.png, .svg or .pdf).",
 )
 @refusals
@@ -87,6 +87,9 @@ def command(
         _bench_kernels(kernels, optimize, as_json, markdown)
         return
     assert model is not None
+    from ..inspect import read
+
+    read(model)  # its message names the file
     blob = model.read_bytes()
     if target == HOST:
         _bench_host(blob, as_json)

@@ -169,11 +169,11 @@ def test_truncated_files(cli: Cli, digits: Path, tmp_path: Path, suffix: str) ->
 def test_missing_and_misplaced_files(cli: Cli, larq: Path, tmp_path: Path) -> None:
     refused(cli("export", "nothing.h5"), "nothing.h5")
     refused(cli("export", tmp_path), "directory")
-    refused(cli("export", larq, "-o", tmp_path), "is a directory", "model.dqnn")
+    refused(cli("export", larq, "-o", tmp_path), "is a directory", "name of a file")
     refused(cli("export", larq, "-o", "no/such/dir.dqnn"), "make it first")
     copy = tmp_path / "copy.h5"
     shutil.copy(larq, copy)
-    refused(cli("export", copy, "-o", copy), "is the model itself")
+    refused(cli("export", copy, "-o", copy), "is the model or data to be read")
     assert copy.read_bytes() == larq.read_bytes()
     refused(cli("nonsense"), "No such command")
     refused(cli("export"), "Missing argument")
@@ -193,6 +193,50 @@ def test_nothing_is_left_when_writing_fails(
     monkeypatch.setattr(os, "fsync", full)
     refused(cli("export", larq, "-o", "m.dqnn"), "No space left")
     assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "m.dqnn", "--inputs", "x.npy", "-o", "x.npy"),
+        ("run", "m.dqnn", "--inputs", "x.npy", "-o", "./m.dqnn"),
+        ("inspect", "m.dqnn", "--c-array", "m.dqnn"),
+        ("inspect", "m.dqnn", "--hex", "0", "link.dqnn"),
+        ("analyze", "m.h5", "--html", "m.h5"),
+        ("validate", "m.dqnn", "--against", "m.h5", "--random", "3", "--html", "m.h5"),
+        ("validate", "m.dqnn", "--against", "m.h5", "--inputs", "x.npy", "--labels", "y.npy", "--html", "y.npy"),
+        ("bench", "m.dqnn", "--chart", "m.dqnn"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_over_what_it_reads(cli: Cli, larq: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    shutil.copy(larq, "m.h5")
+    Path("link.dqnn").symlink_to("m.dqnn")
+    np.save("x.npy", np.zeros((3, 28, 28, 1), np.float32))
+    np.save("y.npy", np.zeros(3, int))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    refused(cli(*command), "give the output another name")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_two_outputs_of_one_name(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    refused(cli("inspect", "m.dqnn", "--c-array", "m.c", "--kernel-set", "m.c"), "two outputs")
+    assert not Path("m.c").exists()
+
+
+def test_outputs_that_are_no_files(cli: Cli, larq: Path) -> None:
+    """A link keeps leading where it led; a pipe (or /dev/null) is written to, not replaced."""
+    Path("real.dqnn").write_bytes(b"older")
+    Path("link.dqnn").symlink_to("real.dqnn")
+    assert cli("export", larq, "-o", "link.dqnn").exit_code == 0
+    assert Path("link.dqnn").is_symlink() and Path("real.dqnn").read_bytes()[:4] == b"DQNN"
+    os.mkfifo("pipe")
+    reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
+    assert cli("export", larq, "-o", "pipe").exit_code == 0
+    assert reader.communicate(timeout=60)[0] == Path("real.dqnn").read_bytes()
+    assert Path("pipe").is_fifo()
 
 
 # --- inspect ----------------------------------------------------------------------------------------------------------
@@ -251,6 +295,20 @@ def test_run_takes_npy_and_the_only_array(cli: Cli, larq: Path) -> None:
     np.save("labels.npy", np.zeros(3, int))
     assert cli("run", "m.dqnn", "--inputs", "x.npy", "--labels", "labels.npy", "--threads", 2).exit_code == 0
     assert cli("run", "m.dqnn", "--inputs", "any.npz").exit_code == 0
+
+
+def test_data_without_meaning(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    np.savez("nan.npz", x=np.full((2, 28, 28, 1), np.nan), y=np.zeros(2))
+    refused(cli("run", "m.dqnn", "--inputs", "nan.npz"), "cannot take NaN")
+    refused(cli("validate", "m.dqnn", "--against", larq, "--inputs", "nan.npz"), "holds NaN")
+    np.savez("good.npz", x=np.zeros((2, 28, 28, 1)), classes=np.array([0, 10]), three=np.zeros(3))
+    for labels, text in (
+        ("x", "labels have shape"),
+        ("classes", "expected classes 0 to 9"),
+        ("three", "3 labels for 2"),
+    ):
+        refused(cli("run", "m.dqnn", "--inputs", "good.npz", "--labels", labels), text)
 
 
 def test_run_explains_what_does_not_fit(cli: Cli, larq: Path) -> None:
