@@ -48,6 +48,8 @@ set(DQNN_SOURCES_mve
 )
 set(DQNN_SOURCES_avx2
   kernels/wide/conv_bitsliced_avx2.c
+  kernels/wide/conv_blocks_float_avx2.c
+  kernels/wide/conv_blocks_int_avx2.c
   kernels/wide/conv_float_avx2.c
   kernels/wide/conv_pairs_avx2.c
   kernels/wide/depthwise_float_avx2.c

@@ -1,0 +1,13 @@
+/* Integer sums. */
+#define DQNN_FLOAT_SUMS 0
+#include "kernels/wide/conv_blocks_body.h"
+
+void dqnn_run_conv_s8_s1_s1_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s1_s8_avx2(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s1_f32_avx2(const dqnn_call *call) {
+  run(call);
+}
