@@ -78,19 +78,20 @@ def _tiles(analysis: Analysis) -> Iterator[dict[str, str]]:
     yield {
         "label": "parameters",
         "value": f"{analysis.parameters:,}",
-        "note": "scale and offset per batch norm channel",
+        "note": "batch norms as scale, offset",
     }
-    yield {"label": "operations", "value": f"{analysis.macc:,}", "note": "multiply-accumulates and others"}
+    yield {"label": "operations", "value": f"{analysis.macc:,}", "note": "mostly multiply-accumulates"}
     yield {"label": "weights", "value": f"{analysis.weight_bytes:,} B", "note": f"{saved} smaller than float32"}
     yield {"label": "file in flash", "value": f"{analysis.file_bytes:,} B", "note": "weights, graph, names"}
-    yield {"label": "RAM", "value": f"{analysis.ram_bytes:,} B", "note": "arena with inputs and outputs, interpreter"}
+    yield {"label": "RAM", "value": f"{analysis.ram_bytes:,} B", "note": "arena, interpreter"}
     if analysis.bench is not None:
         bench = analysis.bench
-        yield {"label": bench.unit, "value": f"{bench.total:,}", "note": f"per inference on {bench.target}"}
+        note = "estimate for " if bench.unit.startswith("estimated") else "executed on "
+        yield {"label": bench.unit.split()[-1], "value": f"{bench.total:,}", "note": f"{note}{bench.target}"}
     if analysis.fit is not None:
         fit = analysis.fit
         flash, ram = percent(fit.flash_bytes, fit.board.flash_bytes), percent(fit.ram_bytes, fit.board.ram_bytes)
-        note = f"{flash} of flash, {ram} of RAM, code and stack included"
+        note = f"{flash} of flash, {ram} of RAM with code and stack"
         yield {"label": fit.board.name, "value": "does not fit" if fit.problem else "fits", "note": note}
     if analysis.validation is not None:
         yield from _validation_tile(analysis.validation)
@@ -206,7 +207,7 @@ def _arrows_svg(edges: list[tuple[int, int]], gutter: int, rows: int) -> str:
 
 def _memory_svg(chart: MemoryMap) -> str:
     """Tensors as boxes of address by node, stretched to the page: what is smaller than a pixel is made visible."""
-    least = chart.arena / 250
+    least = chart.arena / 130
     body = []
     for area in chart.areas:
         box = _box(area.first, area.last - area.first + 1, area.offset, max(area.size, least), area.color)

@@ -116,7 +116,7 @@ def _cut(text: str) -> str:
 def _memory(axes: Any, chart: MemoryMap) -> None:
     from matplotlib.patches import Rectangle
 
-    least = chart.arena / 250  # what is smaller would not be seen
+    least = chart.arena / 130  # what is smaller would not be seen
     for area in chart.areas:
         place, width = (area.first + 0.03, area.offset), area.last - area.first + 0.94
         color = COLORS[area.color]
