@@ -38,6 +38,7 @@ FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
 MOST_SHIFT = 30  # of a fixed-point multiplier
 NUDGES = 6  # ulps that scale and offset may move
+ROUNDING = 2.0**-21  # of the float32 multiplication and addition of an epilogue, and of the scale and offset it holds
 RISING = frozenset(
     {"relu", "sigmoid", "hard_sigmoid", "tanh", "exp", "selu", "softplus", "softsign"}
 )  # Unary kinds that never fall; elu and leaky_relu for alpha >= 0
@@ -383,8 +384,11 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
     if not start.integer:
         return _fit_float_source(staircase, first, quantizer)
     found = _nudge(staircase, first)
-    # More than one code apart is no rounding: the clips differ between channels.
-    return found if found.inexact == 0 or _distance(staircase, found.epilogue) <= 1 else None
+    if found.inexact == 0:
+        return found
+    # What is no rounding comes from clips that differ between channels; ternary codes have nothing to round.
+    rounding = not isinstance(quantizer, ops.Ternary) and _only_rounds(staircase, form, found.epilogue)
+    return found if rounding else None
 
 
 def fit_fixed_point(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> ops.FixedPoint | None:
@@ -395,7 +399,7 @@ def fit_fixed_point(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer)
     fmt = quantizer_format(quantizer)
     assert isinstance(fmt, S8)
     bias = np.rint(form.offset / form.scale)
-    bounds = _Staircase(start, tuple(steps), quantizer, fmt).bounds(form)
+    bounds = _Staircase(start, tuple(steps), quantizer, fmt).bounds(form, compared=False)
     if bounds is None or (np.abs(bias) > INT32.max).any():
         return None
     mantissa, shift = np.frexp(form.scale / fmt.scale)
@@ -429,11 +433,11 @@ class _Staircase:
     def codes(self, index: I64) -> NDArray[np.int8]:
         return real.to_codes(run(self.start, self.steps, accumulators(self.start, index)), self.quantizer)
 
-    def bounds(self, form: Clipped) -> tuple[int, int] | None:
+    def bounds(self, form: Clipped, compared: bool = True) -> tuple[int, int] | None:
         """Smallest and largest code that the clips and the quantizer's range allow, None if they differ between
         channels.
 
-        Channels of integers may differ where the clip is out of their reach; comparing all codes will tell."""
+        Channels of integers may differ where the clip is out of their reach, if all codes are `compared` later."""
         varying = form.scale != 0
         if not varying.any():
             return INT8
@@ -441,7 +445,7 @@ class _Staircase:
         constant = real.to_codes(form.offset[~varying], self.quantizer)
         same = low.min() == low.max() and high.min() == high.max()
         inside = (constant >= low.min()).all() and (constant <= high.max()).all()
-        return (int(low.min()), int(high.max())) if self.start.integer or (same and inside) else None
+        return (int(low.min()), int(high.max())) if (self.start.integer and compared) or (same and inside) else None
 
     def samples(self) -> I64:
         """(n, C) accumulators: all in reach, or both sides of every step and the ends."""
@@ -520,13 +524,16 @@ def _nudge(staircase: _Staircase, first: ops.Affine) -> Requantized:
     return Requantized(best, int(wrong.sum()))
 
 
-def _distance(staircase: _Staircase, epilogue: ops.Epilogue) -> int:
-    """Largest difference in codes between the epilogue and f."""
+def _only_rounds(staircase: _Staircase, form: Clipped, epilogue: ops.Epilogue) -> bool:
+    """Whether the epilogue stores f's code everywhere, or that of a value within float32 rounding of f."""
     samples = staircase.samples()
-    values = samples if staircase.start.integer else accumulators(staircase.start, samples).astype(np.float32)
+    acc = accumulators(staircase.start, samples)
+    real_values = run(staircase.start, staircase.steps, acc)
+    slack = ROUNDING * (np.abs(form.scale * acc) + np.abs(form.offset))
+    ends = [real.to_codes(real_values + sign * slack, staircase.quantizer) for sign in (-1, 1)]
     with np.errstate(all="ignore"):
-        stored = apply_epilogue(epilogue, values, staircase.fmt).astype(np.int64)
-    return int(np.abs(stored - staircase.codes(samples)).max())
+        stored = apply_epilogue(epilogue, samples, staircase.fmt)
+    return bool(((stored >= ends[0]) & (stored <= ends[1])).all())
 
 
 def _move(x: ops.F32Array, ulps: int) -> ops.F32Array:

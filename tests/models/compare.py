@@ -90,7 +90,8 @@ class KerasRefuses(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a random model: native, fallback, refused, differs, or unsure (rounding may have decided every element).
+    """Of a random model: native, f32 between (a value is stored as f32 although a quantizer follows), fallback, refused,
+    differs, or unsure (rounding may have decided every element).
 
     `compared` of the outputs' `elements` were held against Keras' and agreed; `kernels` are those chosen."""
 
@@ -101,10 +102,14 @@ class Outcome:
     kernels: frozenset[str] = frozenset()
 
 
+AGREE = ("native", "f32 between", "fallback", "unsure")
+
+
 def agrees(report: Any, compared: int, elements: int) -> Outcome:
     """The outcome of a model whose outputs agree."""
     reasons = [decision.reason for decision in report.decisions if decision.fallback]
-    kind = "fallback" if reasons else "native" if compared else "unsure"
+    between = any("before it is quantized" in decision.decision for decision in report.decisions)
+    kind = "fallback" if reasons else "unsure" if not compared else "f32 between" if between else "native"
     kernels = frozenset(node.kernel for node in report.model.nodes)
     return Outcome(kind, "; ".join(dict.fromkeys(reasons)), compared, elements, kernels)
 

@@ -220,6 +220,16 @@ def test_clips_that_differ_between_channels_have_no_affine_form() -> None:
     assert chain.fit_s8(begin, steps, ops.Quantize(S8(1 / 8))) is None
 
 
+@pytest.mark.parametrize("beta", [0.25, 1.0])
+def test_clips_one_code_apart_are_no_rounding(beta: float) -> None:
+    begin = chain.Start(np.ones(2), None, np.full(2, -9), np.full(2, 9), True)
+    shifted = ops.BatchNorm(np.ones(2), np.array([0.0, beta]), np.zeros(2), np.ones(2), 0.0)
+    steps = [ops.Clip(0, np.inf), shifted]
+    quantizer = ops.Ternary(1e-30) if beta == 0.25 else ops.Quantize(S8(1.0), 0, 127)
+    assert chain.fit_s8(begin, steps, quantizer) is None
+    assert beta == 0.25 or chain.fit_fixed_point(begin, steps, ops.Quantize(S8(1.0))) is None
+
+
 def test_a_clip_passes_a_uniform_scale() -> None:
     affine = chain.fit_float(start(-9, 9), [ops.Scale(1.0, 3.0), ops.Clip(0, 6), ops.Scale(-1 / 6, 0.0)])
     assert affine is not None and (affine.act_min, affine.act_max) == (-1.0, 0.0)
