@@ -6,7 +6,9 @@
  *
  * Scratch: begins of sums, totals of three pixels, three columns of bytes: at most 16 * outputs + 12 + 3 * taps bytes,
  * and the 32-bit code (kernels/opt/conv_pairs.h) needs more. */
-#include "kernels/mve/epilogue.h"
+#define DQNN_MVE
+
+#include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
 enum { PIXELS = 3, STEP = 16 };
@@ -123,9 +125,9 @@ DQNN_INLINE int8x16x2_t last_weights(const int8_t *w, mve_pred16_t lanes) {
   return pair;
 }
 
-/* Two channels of n pixels (a constant, 1 to 3). */
+/* Two channels of n pixels (a constant, 1 to 3) to totals, `pitch` apart. */
 DQNN_INLINE void dot(const int8_t *w, const int8_t *const x[PIXELS], uint32_t taps, const int32_t begin[2], uint32_t n,
-                     int32_t acc[2 * PIXELS]) {
+                     int32_t *total, uint32_t pitch) {
   int32_t a0 = begin[0], b0 = begin[1], a1 = a0, b1 = b0, a2 = a0, b2 = b0;
   const int8_t *x0 = x[0], *x1 = x[n > 1], *x2 = x[n > 2 ? 2 : 0];
   for (uint32_t steps = taps / STEP; steps > 0; steps--, w += 2 * STEP) {
@@ -164,12 +166,16 @@ DQNN_INLINE void dot(const int8_t *w, const int8_t *const x[PIXELS], uint32_t ta
       b2 = vmladavaq_s8(b2, pair.val[1], input);
     }
   }
-  acc[0] = a0;
-  acc[1] = b0;
-  acc[2] = a1;
-  acc[3] = b1;
-  acc[4] = a2;
-  acc[5] = b2;
+  total[0] = a0;
+  total[1] = b0;
+  if (n > 1) {
+    total[pitch] = a1;
+    total[pitch + 1] = b1;
+  }
+  if (n > 2) {
+    total[2 * pitch] = a2;
+    total[2 * pitch + 1] = b2;
+  }
 }
 
 /* totals[pixel][channel] of n pixels. */
@@ -179,13 +185,19 @@ DQNN_INLINE void sum_pixels(const layer *l, const int8_t *const x[PIXELS], uint3
   int32_t *total = l->totals, *end = total + l->pitch;
   uint32_t pitch = l->pitch, taps = l->taps, pair_bytes = l->pair_bytes;
   for (; total < end; total += 2, begin += 2, w += pair_bytes) {
-    int32_t acc[2 * PIXELS];
-    dot(w, x, taps, begin, n, acc);
-    for (uint32_t p = 0; p < n; p++) {
-      total[p * pitch] = acc[2 * p];
-      total[p * pitch + 1] = acc[2 * p + 1];
-    }
+    dot(w, x, taps, begin, n, total, pitch);
   }
+}
+
+/* Functions of their own leave the registers to their loops. */
+DQNN_NOINLINE void sum_one(const layer *l, const int8_t *const x[PIXELS]) {
+  sum_pixels(l, x, 1);
+}
+DQNN_NOINLINE void sum_two(const layer *l, const int8_t *const x[PIXELS]) {
+  sum_pixels(l, x, 2);
+}
+DQNN_NOINLINE void sum_three(const layer *l, const int8_t *const x[PIXELS]) {
+  sum_pixels(l, x, 3);
 }
 
 /* A weight w stands for w + 1/2, and sums count halves. */
@@ -205,11 +217,11 @@ DQNN_NOINLINE void sum_windows(const layer *l, const dqnn_origin *at, uint32_t n
     x[p] = window(l, at[p], l->columns + p * l->taps);
   }
   if (n == 3) {
-    sum_pixels(l, x, 3);
+    sum_three(l, x);
   } else if (n == 2) {
-    sum_pixels(l, x, 2);
+    sum_two(l, x);
   } else {
-    sum_pixels(l, x, 1);
+    sum_one(l, x);
   }
   for (uint32_t p = 0; l->half_weights && p < n; p++) {
     double_totals(l, x[p], l->totals + p * l->pitch);
@@ -224,9 +236,9 @@ static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
   if (call->out_def->dtype == DQNN_S1) {
     const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
     uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
-    dqnn_emit_s1_mve((const int32_t *)call->constants[1], flip, total, channel, count, row);
+    dqnn_emit_s1((const int32_t *)call->constants[1], flip, total, channel, count, row);
   } else if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_s8_mve(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+    dqnn_emit_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
   } else {
     dqnn_emit_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
   }

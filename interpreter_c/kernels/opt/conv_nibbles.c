@@ -13,6 +13,10 @@
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
+#ifndef NAME /* kernels/mve compiles this file too */
+#define NAME(function) function
+#endif
+
 enum { TABLE_WORDS = 16 * DQNN_NIBBLE_CODE, POSITIONS = DQNN_NIBBLE_STRIP + DQNN_NIBBLE_WIDTH - 1 };
 
 typedef struct {
@@ -25,6 +29,10 @@ typedef struct {
   uint32_t *tables;          /* [kernel row][channels 0-3, 4-7][code][word] */
   int32_t *totals;           /* [output of the strip][channel] */
 } layer;
+
+#ifdef DQNN_MVE
+#include "kernels/mve/nibbles.h"
+#else
 
 /* ---- tables ---- */
 
@@ -114,6 +122,8 @@ static void add_any_block(const layer *l, const uint8_t *weights) {
 #define add_any_block add_block
 #endif
 
+#endif
+
 /* ---- the walk ---- */
 
 static void emit(const layer *l, const int32_t *acc, uint32_t channel, uint32_t pixel) {
@@ -150,7 +160,7 @@ static void sum_strip(const layer *l, int32_t y, int32_t x, uint32_t group) {
   }
 }
 
-void dqnn_run_nibbles(const dqnn_call *call) {
+void NAME(dqnn_run_nibbles)(const dqnn_call *call) {
   layer l;
   dqnn_read_geometry(call, &l.shape);
   const dqnn_geometry *s = &l.shape;

@@ -66,6 +66,11 @@ DQNN_INLINE int32_t dqnn_round_and_clamp(const dqnn_epilogue *e, float y) {
 }
 #endif
 
+#ifdef DQNN_MVE
+#define dqnn_emit_s8 dqnn_emit_s8_mve
+#define dqnn_emit_s1 dqnn_emit_s1_mve
+#endif
+
 /* A run of `count` channels from `channel` on: acc[0] belongs to the first of them, out is its place. */
 void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out);
 void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, float *out);

@@ -3,12 +3,11 @@
  *
  * MVE's float arithmetic takes numbers below 2^-126 for zero. An s8 output cannot tell: such a term, even as the scale
  * of the largest accumulator, is too small to move a sum across half a step. */
-#ifndef DQNN_MVE_EPILOGUE_H
-#define DQNN_MVE_EPILOGUE_H
-
-#include <arm_mve.h>
+#define DQNN_MVE
 
 #include "kernels/opt/epilogue.h"
+
+#include <arm_mve.h>
 
 /* lanes: those to load; `whole` (a constant): all. */
 DQNN_INLINE float32x4_t dqnn_load_floats(const float *from, mve_pred16_t lanes, int whole) {
@@ -70,8 +69,7 @@ DQNN_INLINE void dqnn_emit_s8_by(const dqnn_epilogue *given, const int32_t *acc,
   }
 }
 
-DQNN_NOINLINE void dqnn_emit_s8_mve(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
-                                    int8_t *out) {
+void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
   if (e->requant == DQNN_REQUANT_AFFINE) {
     dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_AFFINE);
   } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
@@ -82,8 +80,8 @@ DQNN_NOINLINE void dqnn_emit_s8_mve(const dqnn_epilogue *e, const int32_t *acc, 
 }
 
 /* row: the output pixel; flip may be NULL. Channels come in ascending order. */
-DQNN_NOINLINE void dqnn_emit_s1_mve(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc,
-                                    uint32_t channel, uint32_t count, uint32_t *row) {
+void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel, uint32_t count,
+                  uint32_t *row) {
   while (count > 0) {
     uint32_t n = count < 32 ? count : 32, bits = 0;
     for (uint32_t i = 0; i < n; i += 4) {
@@ -100,5 +98,3 @@ DQNN_NOINLINE void dqnn_emit_s1_mve(const int32_t *thresholds, const uint32_t *f
     count -= n;
   }
 }
-
-#endif
