@@ -60,7 +60,7 @@ def report_html(analysis: Analysis) -> str:
 
 
 def notebook_html(analysis: Analysis) -> str:
-    """A compact form for notebooks: the summary and the advice."""
+    """For notebooks: the summary and the advice, and the whole page folded away."""
     rows = "".join(
         f"<tr><th style='text-align:left'>{escape(k)}</th><td style='text-align:left'>{escape(v)}</td></tr>"
         for k, v in summary_rows(analysis)
@@ -69,7 +69,9 @@ def notebook_html(analysis: Analysis) -> str:
         f"<li>{escape(a.layer)}: {escape(a.finding)}; {escape(a.remedy)}. {escape(f'Gain: {a.gain}.')}</li>"
         for a in analysis.advice
     )
-    return f"<h4>{escape(analysis.name)}</h4><table>{rows}</table>" + (f"<ul>{advice}</ul>" if advice else "")
+    frame = f'<iframe srcdoc="{escape(report_html(analysis))}" style="width: 100%; height: 700px; border: 0"></iframe>'
+    page = f"<details><summary>the whole report</summary>{frame}</details>"
+    return f"<h4>{escape(analysis.name)}</h4><table>{rows}</table>{f'<ul>{advice}</ul>' if advice else ''}{page}"
 
 
 def _tiles(analysis: Analysis) -> Iterator[dict[str, str]]:

@@ -1,5 +1,5 @@
-"""Makes docs/report.png anew: the HTML report of the Larq digits model with cycles, errors and a board, as Chromium shows
-it. Needs chromium, the bench's tools and Pillow (`pip install -e '.[dev]'`)."""
+"""Makes docs/report.png anew: the HTML report of the Larq digits model with cycles, errors and a board, as Chromium
+shows it. Needs chromium, the bench's tools and Pillow (`pip install -e '.[dev]'`)."""
 
 from __future__ import annotations
 

@@ -278,10 +278,12 @@ def kernel_markdown(costs: Sequence[KernelCost]) -> str:
 
 def _print_kernels(costs: Sequence[KernelCost]) -> None:
     out = console()
-    table = plain_table(*KERNEL_COLUMNS[:2], *(f">{column}" for column in KERNEL_COLUMNS[2:]))
+    columns = ("kernel", "target", ">instr./MAC", ">cycles/MAC", ">goal", "peer", ">scratch", ">stack")
+    kept = [i for i, column in enumerate(columns) if out.width >= NARROW or column != "peer"]
+    table = plain_table(*(columns[i] for i in kept))
     for cost in costs:
-        missed = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal
-        table.add_row(*_kernel_cells(cost), style="yellow" if missed else "")
+        missed, cells = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal, _kernel_cells(cost)
+        table.add_row(*(cells[i] for i in kept), style="yellow" if missed else "")
     out.print(table)
     out.print(ESTIMATE)
 

@@ -112,6 +112,12 @@ def test_names_cannot_break_the_page(digits: Path) -> None:
     assert "<b>&" not in report_html(analyze(blob))
 
 
+def test_a_notebook_shows_the_summary_and_the_page(digits: Path) -> None:
+    shown = analyze(digits / "digits_larq.h5")._repr_html_()
+    assert "93,556 items" in shown and "first layer is float" in shown
+    assert html.unescape(shown.split('srcdoc="')[1].split('" style')[0]).startswith("<!doctype html>")
+
+
 @pytest.mark.tf
 def test_a_network_with_branches(tmp_path: Path) -> None:
     import zoo

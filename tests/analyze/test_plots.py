@@ -68,6 +68,18 @@ def test_without_matplotlib(cli: Cli, digits: Path, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 2 and "pip install 'dqnn[plot]'" in result.stderr
 
 
+def test_bench_draws_its_nodes(cli: Cli, digits: Path, require_tool: Callable[[str], str]) -> None:
+    require_tool("arm-none-eabi-gcc")
+    for module in ("matplotlib", "unicorn"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    dqnn.export(digits / "digits_larq.h5", "m.dqnn")
+    result = cli("bench", "m.dqnn", "--chart", "chart.svg")
+    assert result.exit_code == 0 and "same bytes as the host" in result.stdout, result.output
+    chart = Path("chart.svg").read_text()
+    assert "1 quant_conv2d_1" in chart and "Estimated cycles by layer, cortex-m4" in chart
+    assert cli("bench", "m.dqnn", "--target", "host", "--chart", "a.svg").exit_code == 2
+
+
 def test_commands(cli: Cli, digits: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     Path("bench.json").write_text(json.dumps(BENCH))
