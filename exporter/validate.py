@@ -215,10 +215,6 @@ def _shaped(array: Array, info: Any) -> Array:
     if info.sample is not None and array.dtype == np.uint8:  # what they stand for, which the original is given, too
         scale, offset = info.sample
         array = array * scale + offset
-    if np.isnan(array).any():
-        raise ValidationInputError(
-            f"input {info.name} holds NaN, which has no meaning to a model; remove those samples"
-        )
     return np.asarray(array.reshape((len(array), *info.shape)), np.float32)
 
 
