@@ -128,3 +128,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_specification_has_every_number_of_the_float_functions(repo: Path) -> None:
+    """A reader written from SPEC.md must give the same bits."""
+    code = re.sub(r"/\*.*?\*/", "", (repo / "interpreter_c" / "src" / "numerics.c").read_text(), flags=re.DOTALL)
+    spec = (repo / "schema" / "SPEC.md").read_text(encoding="utf-8").split("### 3.6")[1].split("## 4")[0]
+    written = {np.float32(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e-?\d+)?", spec)}
+    used = {np.float32(number) for number in re.findall(r"([\d.]+(?:e-?\d+)?)f\b", code)}
+    assert len(used) > 30 and used <= written
+    kinds = re.search(r"enum UnaryKind : ubyte \{(.*?)\}", (repo / "schema" / "dqnn.fbs").read_text(), re.DOTALL)
+    assert kinds is not None
+    missing = [kind for kind in re.findall(r"(\w+) = \d+", kinds[1]) if not re.search(rf"\b{kind}\b", spec)]
+    assert not missing
