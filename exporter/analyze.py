@@ -36,6 +36,11 @@ CONVERSION_OPERATIONS = 2
 STATE_BYTES, STATE_BYTES_PER_NODE = 68, 4
 
 
+def memory_bytes(model: ModelView) -> int:
+    """What dqnn_init needs on a 32-bit core."""
+    return model.prefix.arena_bytes + STATE_BYTES + STATE_BYTES_PER_NODE * len(model.nodes)
+
+
 class AnalysisError(DqnnError):
     """Figures that belong to another model, or cannot be had."""
 

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,11 +76,11 @@ def export(
         no option: "auto" recognizes it.
     target: a described board (a name of `dqnn targets` or a .toml file): a model that does not fit is refused.
 
-    Raises ExportError with every unsupported layer, UnreadableModel, OutputError, BoardError; no file is left behind
-    then."""
+    Raises ExportError with every unsupported layer, UnreadableModel, OutputError, BoardError (all DqnnErrors), and
+    ValueError for an option; no file is left behind then."""
     from .passes import Options
 
-    _check_numbers(model_id, model_version)
+    _check_options(io_dtype, requant, name, model_id, model_version)
     _check_samples(input_u8)
     if output is not None:
         check_writable(Path(output), model_or_path)
@@ -98,16 +99,29 @@ def export(
     return result
 
 
-def _check_numbers(model_id: int | None, model_version: int) -> None:
-    if model_id is not None and not 0 <= model_id <= MOST_MODEL_ID:
-        raise ValueError(f"model_id is {model_id}; accepted: 0 to {MOST_MODEL_ID}")
-    if not 0 <= model_version <= MOST_MODEL_VERSION:
-        raise ValueError(f"model_version is {model_version}; accepted: 0 to {MOST_MODEL_VERSION}")
+def _check_options(io_dtype: Any, requant: Any, name: Any, model_id: Any, model_version: Any) -> None:
+    for option, value, accepted in (("io_dtype", io_dtype, ("auto", "f32")), ("requant", requant, ("auto", "tflite"))):
+        if value not in accepted:
+            raise ValueError(f"{option} is {value!r}; accepted: {', '.join(accepted)}")
+    if name is not None and (not isinstance(name, str) or "\0" in name):
+        raise ValueError(f"name is {name!r}; accepted: text without zero characters")
+    for option, number, most in (
+        ("model_id", model_id, MOST_MODEL_ID),
+        ("model_version", model_version, MOST_MODEL_VERSION),
+    ):
+        if number is not None and not (isinstance(number, Integral) and 0 <= int(number) <= most):
+            raise ValueError(f"{option} is {number!r}; accepted: 0 to {most}")
 
 
 def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None) -> None:
     pairs = list(input_u8.values()) if isinstance(input_u8, Mapping) else [input_u8] if input_u8 is not None else []
-    for scale, offset in pairs:
+    for pair in pairs:
+        try:
+            scale, offset = map(float, pair)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"input_u8 is {pair!r}; accepted: (scale, offset), or a mapping of such by input"
+            ) from None
         if not (math.isfinite(scale) and math.isfinite(offset)) or abs(scale) < SMALLEST_SCALE:
             raise ValueError(f"input_u8 is ({scale:g}, {offset:g}); accepted: finite numbers and a scale that is not 0")
 

@@ -92,9 +92,7 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
 
         yield wanted.onnx, onnx_bytes(view)
     if wanted.c_array is not None:
-        from dqnn import _core
-
-        yield wanted.c_array, artifacts.c_array(blob, view, name, _core.requirements(blob)["memory_bytes"]).encode()
+        yield wanted.c_array, artifacts.c_array(blob, view, name).encode()
     if wanted.binary is not None:
         yield wanted.binary, artifacts.padded(blob)
     if wanted.intel_hex is not None:

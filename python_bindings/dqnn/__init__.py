@@ -14,9 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import callbacks as callbacks
     from ._core import BlobError as BlobError
     from .exporter.analyze import analyze as analyze
+    from .exporter.api import ExportResult as ExportResult
     from .exporter.api import export as export
+    from .exporter.errors import DqnnError as DqnnError
+    from .exporter.errors import ExportError as ExportError
+    from .exporter.errors import UnreadableModel as UnreadableModel
     from .exporter.validate import validate as validate
     from .interpreter import Interpreter as Interpreter
     from .tensors import TensorInfo as TensorInfo
@@ -27,8 +32,12 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "BlobError": "_core",
+    "DqnnError": "exporter.errors",
+    "ExportError": "exporter.errors",
+    "ExportResult": "exporter.api",
     "Interpreter": "interpreter",
     "TensorInfo": "tensors",
+    "UnreadableModel": "exporter.errors",
     "analyze": "exporter.analyze",
     "export": "exporter.api",
     "pack_s1": "tensors",
@@ -38,8 +47,12 @@ _WHERE = {
 _MODULES = ("callbacks",)
 __all__ = [
     "BlobError",
+    "DqnnError",
+    "ExportError",
+    "ExportResult",
     "Interpreter",
     "TensorInfo",
+    "UnreadableModel",
     "__version__",
     "analyze",
     "callbacks",
@@ -50,14 +63,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    if name not in _WHERE:
-        raise AttributeError(f"module 'dqnn' has no attribute '{name}'")
-    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker shall complain about other names
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f".{name}", __name__)
+        if name not in _WHERE:
+            raise AttributeError(f"module 'dqnn' has no attribute '{name}'")
+        value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

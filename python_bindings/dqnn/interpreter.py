@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from operator import index
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,7 +26,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._core import BlobError
-from .tensors import DTYPES, Array, TensorInfo, check_shape, check_stored, sample_of, to_real, to_stored
+from .tensors import DTYPES, Array, TensorInfo, as_array, check_shape, check_stored, sample_of, to_real, to_stored
 
 Blob: TypeAlias = "bytes | bytearray | memoryview"
 Batch: TypeAlias = "npt.ArrayLike | Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike]"
@@ -65,10 +67,17 @@ class NodeValue:
 class Interpreter:
     """One model, ready to run.
 
-    `isas` restricts the instruction sets to some of `dqnn._core.host_isas()`; results never depend on it."""
+    model: the path of a .dqnn file, or its bytes. isas: instruction sets that may be used, by name; no result depends
+    on them.
+
+    inputs, outputs: what the model takes and gives, a TensorInfo each: name, shape, dtype, scale, zero point.
+    name, producer, model_id, model_version: as the exporter stored them.
+    file_bytes, arena_bytes, state_bytes, memory_bytes: sizes; memory = arena + state, on this machine.
+
+    Raises BlobError (a ValueError) for a file that is refused, OSError for one that cannot be read."""
 
     def __init__(self, model: str | os.PathLike[str] | Blob, *, isas: Sequence[str] | None = None) -> None:
-        self._isas = None if isas is None else list(isas)
+        self._isas = None if isas is None else _known_isas(isas)
         self._native = _load(model, self._isas)
         self.inputs: list[TensorInfo] = _ports("input", self._native.inputs())
         self.outputs: list[TensorInfo] = _ports("output", self._native.outputs())
@@ -93,20 +102,23 @@ class Interpreter:
     # ---- one sample ----
 
     def set_input(self, which: int | str, value: npt.ArrayLike, *, raw: bool = False) -> None:
-        """Sets one input, by index or name, to real values (raw=True: stored ones). It keeps its value over invokes.
+        """Sets one input, by index or name, to real values of shape `inputs[i].shape` (raw=True: stored ones, of
+        `stored_shape` and `stored_dtype`). It keeps its value over invokes.
 
-        An input of sensor samples (`inputs[i].sample` is set) also takes them as they are: an array of dtype uint8."""
-        index = _find("input", self.inputs, which)
-        self._native.set_input(index, _stored(self.inputs[index], value, raw, batch=False))
+        An input of sensor samples (`inputs[i].sample` is set) also takes them as they are: an array of dtype uint8.
+        ValueError for another shape, NaN, or an input that is not there."""
+        at = _find("input", self.inputs, which)
+        self._native.set_input(at, _stored(self.inputs[at], value, raw, batch=False))
 
     def invoke(self) -> None:
         """Runs the model once. RuntimeError if an input was never set."""
         self._native.invoke()
 
     def get_output(self, which: int | str = 0, *, raw: bool = False) -> Array:
-        """One output of the last invoke, by index or name: float32 reals, or the stored array with raw=True."""
-        index = _find("output", self.outputs, which)
-        return _fetched(self.outputs[index], self._native.get_output(index), raw, batch=None)
+        """One output of the last invoke, by index or name: float32 reals of shape `outputs[i].shape`, or the stored
+        array with raw=True. RuntimeError before the first invoke."""
+        at = _find("output", self.outputs, which)
+        return _fetched(self.outputs[at], self._native.get_output(at), raw, batch=None)
 
     # ---- many ----
 
@@ -116,8 +128,7 @@ class Interpreter:
         Returns an array for a model with one output, else a dict by name. raw=True: stored values in and out. An array
         of dtype uint8 for an input of sensor samples holds the samples themselves, not real values. Each thread has an
         interpreter memory of its own; results do not depend on the number of threads."""
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
+        _check_threads(threads)
         arrays, count = self._arrays(batch, raw)
         return self._by_name(self._run_chunks(arrays, count, threads, raw))
 
@@ -185,7 +196,7 @@ class Interpreter:
         ]
 
     def profile(self, repeats: int = 10) -> list[NodeTime]:
-        """Runs the inputs that are set `repeats` times and gives each node's mean time."""
+        """Runs the inputs that are set `repeats` times and gives each node's mean time in seconds."""
         if repeats < 1:
             raise ValueError(f"repeats must be at least 1, got {repeats}")
         return [NodeTime(*pair) for pair in zip(self.nodes, self._native.profile(repeats), strict=True)]
@@ -203,6 +214,21 @@ class Interpreter:
     def high_water(self) -> int:
         """Bytes of the arena that a run with the inputs that are set touches, measured by painting it."""
         return self._native.high_water()
+
+
+def _check_threads(threads: Any) -> None:
+    if not isinstance(threads, Integral) or int(threads) < 1:
+        raise ValueError(f"threads must be a whole number from 1 on, got {threads!r}")
+
+
+def _known_isas(isas: Sequence[str]) -> list[str]:
+    known = _core.host_isas()
+    names = [isas] if isinstance(isas, str) else list(isas)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"no instruction set of this machine is named {', '.join(unknown)}; accepted: {', '.join(known)}"
+        )
+    return names
 
 
 def _restore(blob: bytes, isas: list[str] | None) -> Interpreter:
@@ -225,10 +251,10 @@ def _load(model: str | os.PathLike[str] | Blob, isas: list[str] | None) -> _core
 def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:
     """Infos with unique names, so that each can be addressed by name."""
     infos: list[TensorInfo] = []
-    for index, (name, shape, dtype, scale, zero_point, _, sample_scale, sample_offset) in enumerate(ports):
-        unique = name or f"{kind}_{index}"
+    for at, (name, shape, dtype, scale, zero_point, _, sample_scale, sample_offset) in enumerate(ports):
+        unique = name or f"{kind}_{at}"
         if any(info.name == unique for info in infos):
-            unique = f"{unique}_{index}"
+            unique = f"{unique}_{at}"
         sample = sample_of(DTYPES[dtype], sample_scale, sample_offset)
         infos.append(TensorInfo(unique, tuple(shape), DTYPES[dtype], scale, zero_point, sample))
     return infos
@@ -237,18 +263,21 @@ def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:
 def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
     listed = ", ".join(f"{i}: {info}" for i, info in enumerate(infos))
     if isinstance(which, str):
-        for index, info in enumerate(infos):
+        for at, info in enumerate(infos):
             if info.name == which:
-                return index
+                return at
         raise ValueError(f"no {kind} is named '{which}'; the model has {listed}")
-    index = int(which)
-    if not 0 <= index < len(infos):
-        raise ValueError(f"no {kind} has index {index}; the model has {listed}")
-    return index
+    try:
+        at = index(which)
+    except TypeError:
+        at = -1
+    if not 0 <= at < len(infos):
+        raise ValueError(f"no {kind} has index {which!r}; the model has {listed}")
+    return at
 
 
 def _stored(info: TensorInfo, value: npt.ArrayLike, raw: bool, *, batch: bool) -> Array:
-    array = np.asarray(value)
+    array = as_array(info, value)
     check_shape(info, array, info.stored_shape if raw else info.shape, batch)
     return check_stored(info, array) if raw else to_stored(info, array)
 
@@ -266,7 +295,7 @@ def _empty(info: TensorInfo, count: int, raw: bool) -> Array:
 
 
 def _batch_of(info: TensorInfo, value: Any, raw: bool) -> Array:
-    array = np.asarray(value)
+    array = as_array(info, value)
     check_shape(info, array, info.stored_shape if raw else info.shape, batch=True)
     return array
 

@@ -26,7 +26,10 @@ STORED: dict[DTypeName, np.dtype[Any]] = {"s1": np.dtype("<u4"), "s8": np.dtype(
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a model; shapes have no batch dimension."""
+    """One tensor of a model; shapes have no batch dimension.
+
+    dtype: "s1", "s8" or "f32". scale, zero_point: of s8, real = scale * (stored - zero_point); else 1 and 0.
+    sample: (scale, offset) of an input of raw uint8 samples, whose real value is scale * sample + offset; else None."""
 
     name: str
     shape: tuple[int, ...]
@@ -34,7 +37,6 @@ class TensorInfo:
     scale: float
     zero_point: int
     sample: tuple[float, float] | None = None
-    """(scale, offset) of an input of raw uint8 samples, whose real value is scale * sample + offset."""
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
@@ -64,9 +66,12 @@ def words(elements: int) -> int:
 
 
 def pack_s1(real: npt.ArrayLike) -> npt.NDArray[np.uint32]:
-    """Signs of the last axis, 32 to a word: negative is bit 1, everything else bit 0: 0, -0.0 and, as TensorFlow
-    flushes them to 0, negative denormals too."""
-    negative = np.asarray(real) <= -np.finfo(np.float32).tiny
+    """Signs of the last axis, 32 to a word: (..., n) reals in, (..., ceil(n/32)) uint32 out. Negative is bit 1,
+    everything else bit 0: 0, -0.0 and, as TensorFlow flushes them to 0, negative denormals too."""
+    array = np.asarray(real)
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        raise ValueError(f"pack_s1 takes an array of numbers, got {array.dtype} of shape {array.shape}")
+    negative = array <= -np.finfo(np.float32).tiny
     count = negative.shape[-1]
     padded = np.zeros((*negative.shape[:-1], words(count) * WORD), dtype=np.bool_)
     padded[..., :count] = negative
@@ -74,8 +79,13 @@ def pack_s1(real: npt.ArrayLike) -> npt.NDArray[np.uint32]:
 
 
 def unpack_s1(packed: npt.ArrayLike, count: int) -> npt.NDArray[np.float32]:
-    """The `count` elements of the last axis as +1.0 and -1.0."""
-    octets = np.ascontiguousarray(packed, dtype="<u4").view(np.uint8)
+    """(..., ceil(count/32)) uint32 words in, the (..., count) elements out: float32 +1 and -1."""
+    array = np.asarray(packed)
+    if array.dtype != np.uint32 or array.ndim == 0 or array.shape[-1] != words(count):
+        raise ValueError(
+            f"unpack_s1 takes uint32, {words(count)} for {count} elements, got {array.dtype} of shape {array.shape}"
+        )
+    octets = np.ascontiguousarray(array, dtype="<u4").view(np.uint8)
     bits = np.unpackbits(octets, axis=-1, count=count, bitorder="little")
     return np.float32(1) - np.float32(2) * bits.astype(np.float32)
 
@@ -158,6 +168,14 @@ def check_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
     if info.dtype == "s1" and tail and array.size and int(array[..., -1].max()) >> tail:
         raise ValueError(f"input {info}: bits {tail} to 31 of a row's last word must be 0")
     return np.ascontiguousarray(array)
+
+
+def as_array(info: TensorInfo, value: npt.ArrayLike) -> Array:
+    """Whatever numpy makes an array of; ValueError for lists of unequal lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"input {info} takes an array; its rows have different lengths") from error
 
 
 def check_shape(info: TensorInfo, array: Array, expected: tuple[int, ...], batch: bool) -> None:

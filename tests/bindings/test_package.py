@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import dqnn
 from dqnn.exporter.firmware import SOURCES
@@ -40,3 +44,40 @@ def test_public_names() -> None:
 def test_sources_are_there() -> None:
     assert (SOURCES / "src" / "kernels.def").is_file()
     assert (SOURCES / "ports" / "common" / "runner.c").is_file()
+
+
+USER = """
+import numpy as np
+import dqnn
+from dqnn import DqnnError, ExportError, ExportResult, Interpreter, TensorInfo, callbacks, pack_s1, unpack_s1
+
+result: ExportResult = dqnn.export("model.h5", "model.dqnn", input_u8=(1 / 255, 0))
+arena: int = result.report.arena_bytes
+it = Interpreter(result.blob)
+info: TensorInfo = it.inputs[0]
+it.set_input(0, np.zeros(info.shape))
+it.invoke()
+total: float = it.get_output(0).sum() + sum(time.seconds for time in it.profile())
+words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]] = pack_s1(unpack_s1(np.zeros(1, np.uint32), 3))
+report = dqnn.validate("model.dqnn", "model.h5", np.zeros((3, *info.shape)))
+error: float = report.outputs[0].cross.l2r
+callback = callbacks.DeployReport(every=2)
+"""
+
+
+def test_a_typed_program_passes_mypy(tmp_path: Path, repo: Path) -> None:
+    """Strictly, and a name that is not there is an error."""
+    pytest.importorskip("mypy")
+    package = Path(dqnn.__file__).parents[1]
+    for text, code in ((USER, 0), (USER + "dqnn.exportt\n", 1)):
+        (tmp_path / "user.py").write_text(text)
+        command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", repo / "build" / "mypy-user", "user.py"]
+        environment = {**os.environ, "MYPYPATH": str(package)}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == code, done.stdout
+    assert 'Module has no attribute "exportt"' in done.stdout
+
+
+def test_python_m_dqnn() -> None:
+    done = subprocess.run([sys.executable, "-m", "dqnn", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"dqnn {dqnn.__version__}, file format 1")

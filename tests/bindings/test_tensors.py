@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,3 +68,18 @@ def test_a_scale_of_one_over_n_multiplies_by_n() -> None:
     ties = ((np.arange(255) + 0.5) / 255).astype(np.float32)
     codes = quantize_s8(ties, float(np.float32(1 / 255)), -128)
     np.testing.assert_array_equal(codes, np.rint(ties * np.float32(255)) - 128)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: pack_s1("text"),
+        lambda: pack_s1(1.0),
+        lambda: unpack_s1(np.zeros(1), 3),
+        lambda: unpack_s1(np.zeros(1, np.uint32), 40),
+        lambda: unpack_s1(np.uint32(1), 1),
+    ],
+)
+def test_packing_says_what_it_takes(call: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"takes .*, got"):
+        call()

@@ -3,10 +3,12 @@ exist, tables are complete."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -141,3 +143,37 @@ def test_the_specification_has_every_number_of_the_float_functions(repo: Path) -
     assert kinds is not None
     missing = [kind for kind in re.findall(r"(\w+) = \d+", kinds[1]) if not re.search(rf"\b{kind}\b", spec)]
     assert not missing
+
+
+def text_of(repo: Path, page: str) -> str:
+    return (repo / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_the_python_page_names_everything(repo: Path) -> None:
+    """Public names, members of what they give, and every argument of the functions."""
+    page = text_of(repo, "python.md")
+    names = {name for name in dqnn.__all__ if not name.startswith("_")}
+    for kind in (dqnn.Interpreter, dqnn.TensorInfo, dqnn.ExportResult):
+        names |= {name for name in dir(kind) if not name.startswith("_")}
+        names |= {field.name for field in fields(kind)} if is_dataclass(kind) else set()
+    for function in (dqnn.export, dqnn.analyze, dqnn.validate, dqnn.callbacks.DeployReport):
+        names |= set(inspect.signature(function).parameters) - {"model_or_path"}
+    assert not [name for name in sorted(names) if not re.search(rf"\b{name}\b", page)]
+
+
+def test_the_c_page_names_every_function_and_option(repo: Path) -> None:
+    header = (repo / "interpreter_c" / "include" / "dqnn" / "dqnn.h").read_text()
+    names = set(re.findall(r"^(?:dqnn_status|const char \*)\s*(dqnn_\w+)\(", header, re.MULTILINE))
+    assert len(names) == 15
+    options = re.search(r"take their default.*?typedef struct \{(.*?)\} dqnn_options;", header, re.DOTALL)
+    assert options is not None
+    names |= set(re.findall(r"(\w+);", options[1]))
+    assert not [name for name in names if not re.search(rf"\b{name}\b", text_of(repo, "c-api.md"))]
+
+
+def test_the_errors_page_has_every_status(repo: Path) -> None:
+    header = (repo / "interpreter_c" / "include" / "dqnn" / "dqnn.h").read_text()
+    codes = re.findall(r"DQNN_ERROR_(\w+) = (0x\w+)", header)
+    assert len(codes) > 15
+    page = text_of(repo, "errors.md")
+    assert not [name for name, code in codes if f"| {code} | `{name}` |" not in page]

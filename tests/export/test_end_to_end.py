@@ -106,3 +106,21 @@ def test_names_and_numbers(digits: Path) -> None:
     for wrong in ({"model_id": -1}, {"model_id": 2**32}, {"model_version": 2**16}):
         with pytest.raises(ValueError, match="accepted: 0 to"):
             dqnn.export(digits / "digits_larq.h5", **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"io_dtype": "s8"},
+        {"requant": "x"},
+        {"name": 3},
+        {"name": "a\0b"},
+        {"model_id": "a"},
+        {"input_u8": 3},
+        {"input_u8": (1, "x")},
+        {"input_u8": {"x": (1, float("nan"))}},
+    ],
+)
+def test_options_that_mean_nothing(digits: Path, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(wrong))} is .*; accepted: "):
+        dqnn.export(digits / "digits_larq.h5", **wrong)
