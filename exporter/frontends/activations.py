@@ -43,7 +43,8 @@ _FUNCTIONS: dict[str, Callable[[int], Ops]] = {
     "hard_tanh": lambda keras: (ops.Clip(-1.0, 1.0),),
     "softmax": lambda keras: (ops.Softmax(),),
 }
-# Functions of qkeras.quantizers that share a name with Keras, or exist there only.
+# Functions of qkeras.quantizers that share a name with Keras, or exist there only. A file does not tell a Keras layer's
+# `hard_sigmoid` of QKeras from Keras' own; it means Keras' then, as it does to Keras when it loads the file.
 _QKERAS_FUNCTIONS: dict[str, Ops] = {
     "hard_sigmoid": (ops.Scale(0.5, 0.5), ops.Clip(0.0, 1.0)),
     "smooth_sigmoid": (ops.Scale(0.1875, 0.5), ops.Clip(0.0, 1.0)),
@@ -74,7 +75,7 @@ def activation_ops(ctx: LayerContext, identifier: Any, qkeras: bool = False) -> 
     except BadText as error:
         raise Unsupported(f"activation not understood: {error}", _accepted()) from error
     qkeras = qkeras or (isinstance(identifier, dict) and "qkeras" in str(identifier.get("module")))
-    if qkeras and spelling.name in _QKERAS_FUNCTIONS:
+    if spelling.name in _QKERAS_FUNCTIONS and (qkeras or spelling.name not in _FUNCTIONS):
         return _QKERAS_FUNCTIONS[spelling.name]
     if spelling.name in _LAYERS:
         return _LAYERS[spelling.name](dict(spelling.kwargs))

@@ -389,6 +389,16 @@ def test_qactivation(text: str, how: str, tmp_path: Path) -> None:
         agrees(model, graph)
 
 
+@pytest.mark.parametrize("text", ["hard_tanh", "smooth_sigmoid", "smooth_tanh"])
+def test_functions_of_qkeras_in_keras_layers(text: str, tmp_path: Path) -> None:
+    import qkeras
+    import tensorflow as tf
+
+    model = single(tf.keras.layers.Dense(5, activation=qkeras.get_quantizer(text)), (50,))
+    for graph in readings(model, tmp_path).values():
+        agrees(model, graph)
+
+
 def test_qconv2d_transpose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """QKeras' layer crashes on TensorFlow 2.15, and so does loading such a file; reading it does not need the layer."""
     import qkeras

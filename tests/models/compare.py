@@ -90,7 +90,7 @@ class KerasRefuses(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a random model: native, f32 between (a value is stored as f32 although a quantizer follows), fallback, refused,
+    """Of a random model: native, f32 between (stored as f32 although a quantizer follows), fallback, refused,
     differs, or unsure (rounding may have decided every element).
 
     `compared` of the outputs' `elements` were held against Keras' and agreed; `kernels` are those chosen."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import larq as lq
@@ -98,11 +98,16 @@ class Back:
 
 
 @dataclass(frozen=True)
+class Again:
+    """Calls the last layer with weights that had an input of this shape once more."""
+
+
+@dataclass(frozen=True)
 class Output:
     """The value is an output, too."""
 
 
-Step: TypeAlias = Layer | Norm | Act | Quant | Pool | Join | Reshape | Back | Output
+Step: TypeAlias = Layer | Norm | Act | Quant | Pool | Join | Reshape | Back | Again | Output
 
 
 @dataclass(frozen=True)
@@ -280,6 +285,11 @@ def _weighted(tape: Tape, step: Layer, x: Value, exact: bool, rng: np.random.Gen
             return None  # a functional model refuses it; eagerly TensorFlow returns anything
     tape.build(layer, x)
     _fill(layer, step, exact, rng)
+    tape.shared.append((layer, step, x.shape))
+    return _call_weighted(tape, layer, step, x)
+
+
+def _call_weighted(tape: Tape, layer: Any, step: Layer, x: Value) -> Value:
     read, unsure = x, x.unsure
     quantizer = getattr(layer, "input_quantizer", None)
     if quantizer is not None:
@@ -304,7 +314,7 @@ def _weighted(tape: Tape, step: Layer, x: Value, exact: bool, rng: np.random.Gen
         error, after = _after(activation, step.activation, before)
     result = tape.call(layer, x, error=error, unsure=after)
     if spoilt:
-        return Value(result.name, result.tensor, result.error, np.ones(result.array.shape, bool))
+        return replace(result, unsure=np.ones(result.array.shape, bool))
     return result
 
 
@@ -360,7 +370,7 @@ def _norm(tape: Tape, step: Norm, x: Value, exact: bool, rng: np.random.Generato
     equal = bool((y.array == (real - used["mean"]) * factor + used["beta"]).all())
     exactly = x.error == 0.0 and equal and whole <= EXACT_BITS * unit(*parts)
     error = 0.0 if exactly else x.error * float(np.abs(factor).max()) + ROUNDING * whole
-    return Value(y.name, y.tensor, error, y.unsure)
+    return replace(y, error=error)
 
 
 SMOOTH = ("tanh", "sigmoid", "elu", "selu", "softplus", "softsign", "swish", "gelu", "hard_sigmoid")
@@ -395,7 +405,7 @@ def _act(tape: Tape, step: Act, x: Value, rng: np.random.Generator) -> Value | N
     rough = step.name in SMOOTH or step.name in ("leaky", "softmax")
     extra = 2e-6 * max(x.largest, 1.0) if rough else 0.0
     exactly = y.largest <= EXACT_BITS * unit(y.array)
-    return Value(y.name, y.tensor, 2 * x.error + extra + (0.0 if exactly else ROUNDING * y.largest), y.unsure)
+    return replace(y, error=2 * x.error + extra + (0.0 if exactly else ROUNDING * y.largest))
 
 
 def _pool(tape: Tape, step: Pool, x: Value) -> Value | None:
@@ -428,9 +438,7 @@ def _pool(tape: Tape, step: Pool, x: Value) -> Value | None:
     y = tape.call(layer, x)
     whole = x.largest * area <= EXACT_BITS * unit(x.array)
     power = area & (area - 1) == 0 and step.padding == "valid" and not quantized and whole
-    return Value(
-        y.name, y.tensor, x.error + (0.0 if step.kind.endswith("max") or power else ROUNDING * x.largest), y.unsure
-    )
+    return replace(y, error=x.error + (0.0 if step.kind.endswith("max") or power else ROUNDING * x.largest))
 
 
 JOINS = {
@@ -448,14 +456,14 @@ def _join(tape: Tape, step: Join, x: Value, made: Sequence[Value]) -> Value | No
     tape.build(layer, x, other)
     y = tape.call(layer, x, other)
     if concat:
-        return Value(y.name, y.tensor, max(x.error, other.error), y.unsure)
+        return replace(y, error=max(x.error, other.error))
     error = x.error + other.error
     if step.kind == "mul":
         error = x.error * other.largest + other.error * x.largest
     exactly = step.kind in ("max", "min") or x.largest + other.largest <= EXACT_BITS * unit(x.array, other.array)
     if step.kind == "mul":
         exactly = x.largest * other.largest <= EXACT_BITS * unit(x.array) * unit(other.array)
-    return Value(y.name, y.tensor, error + (0.0 if exactly else ROUNDING * max(y.largest, x.largest)), y.unsure)
+    return replace(y, error=error + (0.0 if exactly else ROUNDING * max(y.largest, x.largest)))
 
 
 # By kind and rank of the input; a layer from the input's shape, None where it does not fit.
@@ -519,6 +527,9 @@ def _apply(
 ) -> Value | None:
     if isinstance(step, Layer):
         return _weighted(tape, step, x, exact, rng)
+    if isinstance(step, Again):
+        shared = [known for known in tape.shared if known[2] == x.shape]
+        return _call_weighted(tape, *shared[-1][:2], x) if shared else None
     if isinstance(step, Norm):
         return _norm(tape, step, x, exact, rng)
     if isinstance(step, Act):
@@ -612,7 +623,7 @@ def steps(most_units: int) -> st.SearchStrategy[Step]:
     return st.one_of(
         layer_steps(most_units), layer_steps(most_units), quants, quants, norms, pools, joins,
         st.builds(Act, st.sampled_from(ACTIVATIONS)), reshapes,
-        st.builds(Back, st.integers(1, 4)), st.builds(Output),
+        st.builds(Back, st.integers(1, 4)), st.builds(Again), st.builds(Output),
     )  # fmt: skip
 
 

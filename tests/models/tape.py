@@ -29,6 +29,7 @@ class Value:
     tensor: Any
     error: float = 0.0
     unsure: Array | None = None  # elements that rounding may have decided
+    node: int = 0  # which call of the layer
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,6 +57,7 @@ class Tape:
     layers: list[Any] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     inputs: list[Value] = field(default_factory=list)
+    shared: list[tuple[Any, Any, tuple[int, ...]]] = field(default_factory=list)  # layers that may be called again
     _entries: list[dict[str, Any]] = field(default_factory=list)
 
     def input(self, data: Array) -> Value:
@@ -82,22 +84,28 @@ class Tape:
             raise KerasRefuses("a value that is not finite")
         if any(value.spoilt for value in values):
             unsure = np.ones(result.shape, bool)
-        self._record(layer, values)
-        return Value(layer.name, result, error, unsure)
+        return Value(layer.name, result, error, unsure, self._record(layer, values))
 
-    def _record(self, layer: Any, values: tuple[Value, ...]) -> None:
+    def _record(self, layer: Any, values: tuple[Value, ...]) -> int:
+        """Notes a call of a new layer, or one more of a known layer; returns its number."""
+        call = [[value.name, value.node, 0, {}] for value in values]
+        for known, entry in zip(self.layers, self._entries, strict=True):
+            if known is layer:
+                entry["inbound_nodes"].append(call)
+                return len(entry["inbound_nodes"]) - 1
         entry = serialization_lib.serialize_keras_object(layer)
         entry["name"] = layer.name
-        entry["inbound_nodes"] = [[[value.name, 0, 0, {}] for value in values]] if values else []
+        entry["inbound_nodes"] = [call] if call else []
         self._entries.append(entry)
         self.layers.append(layer)
+        return 0
 
     def to_json(self) -> str:
         config = {
             "name": self.name,
             "layers": self._entries,
             "input_layers": [[value.name, 0, 0] for value in self.inputs],
-            "output_layers": [[value.name, 0, 0] for value in self.outputs],
+            "output_layers": [[value.name, value.node, 0] for value in self.outputs],
         }
         model = {"class_name": "Functional", "config": config, "keras_version": keras.__version__}
         return json.dumps(model, default=json_utils.get_json_type)
