@@ -127,6 +127,8 @@ def prelu(ctx: LayerContext) -> str:
 def normalization(ctx: LayerContext) -> str:
     if ctx.get("invert"):
         raise Unsupported("invert=True", "invert=False")
+    if ctx.config.get("axis", -1) not in (None, []):
+        check_norm_axis(ctx, ctx.x)
     channels = ctx.shape(ctx.x)[-1]
     arrays = []
     for name in ("mean", "variance"):

@@ -34,7 +34,14 @@ def _with_bias(*names: str) -> Any:
     return weights
 
 
+def _refuse_newer(ctx: LayerContext, key: str, advice: str) -> None:
+    """Arguments of QKeras after 0.9 that change the numbers."""
+    if ctx.get(key) is not None:
+        raise Unsupported(f"{key} is set", f"{key}=None", advice)
+
+
 def _kernel_quantizer(ctx: LayerContext, key: str) -> Quantizer | None:
+    _refuse_newer(ctx, "mask", "Multiply the kernel by its mask with set_weights and build the layer without it")
     found = parse(ctx.get(key))
     return None if found is None else found.trained()
 
@@ -135,6 +142,7 @@ def _norm_parameter(ctx: LayerContext, part: str, values: _F32) -> NDArray[np.fl
     weights=keras.norm_weights,
 )
 def q_batch_norm(ctx: LayerContext) -> str:
+    _refuse_newer(ctx, "inverse_quantizer", "Quantize gamma and variance instead")
     mean, variance = ctx.weight("moving_mean"), ctx.weight("moving_variance")
     ones, zeros = np.ones(mean.shape), np.zeros(mean.shape)
     gamma = _norm_parameter(ctx, "gamma", ctx.weight("gamma")) if ctx.get("scale", True) else ones

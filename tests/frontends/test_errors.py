@@ -148,6 +148,9 @@ def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
         (layer("Reshape", "r", target_shape=[5, 5]), "elements"),
         (layer("Reshape", "r", target_shape=[2, 2, 2, 3, 8]), "rank 5"),
         (layer("BatchNormalization", "b", axis=[1]), "axis"),
+        (layer("Normalization", "n", axis=1, mean=[1.0] * 4, variance=[1.0] * 4), "axis=1"),
+        (layer("QConv2D", "q", "qkeras.qconvolutional", mask=[[1.0, 0.0]]), "mask"),
+        (layer("QBatchNormalization", "q", "qkeras.qnormalization", inverse_quantizer="quantized_po2(8)"), "inverse"),
         (layer("ReLU", "r", dtype="mixed_float16"), "float16"),
         (
             layer(
