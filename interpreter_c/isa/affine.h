@@ -101,7 +101,21 @@ static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t 
   return x;
 }
 
+/* The larger of each pair of signed bytes. */
+static inline __attribute__((always_inline)) uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
+  uint32_t t;
+  __asm__("ssub8 %1,%0,%2\n sel %0,%0,%2" : "+r"(a), "=&r"(t) : "r"(b));
+  return a;
+}
+
 #else
+static inline uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
+  uint32_t x = a ^ 0x80808080u, y = b ^ 0x80808080u; /* unsigned order; bit 7 of each byte of `less`: x < y */
+  uint32_t less = ((~x & y) | (~(x ^ y) & ~((x | 0x80808080u) - (y & 0x7f7f7f7fu)))) & 0x80808080u;
+  uint32_t mask = (less >> 7) * 0xffu;
+  return (a & ~mask) | (b & mask);
+}
+
 static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
   for (unsigned p = 0; p < 4; p++) {
     int32_t high = dqnn_high_mul(x[p] + bias, multiplier);

@@ -25,10 +25,10 @@ uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   uint64_t kernel_h = v.params->kernel_h, row_taps = (uint64_t)v.params->kernel_w * v.group_in;
-  if (types.weights == DQNN_F32) {
-    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out));
+  if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
+    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out, types.weights == DQNN_S8));
   }
-  if (types.weights == DQNN_S8 && types.input != DQNN_F32) {
+  if (types.weights == DQNN_S8) {
     return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
   }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {

@@ -37,6 +37,8 @@ set(DQNN_SOURCES_portable
   kernels/opt/depthwise_int.c
   kernels/opt/depthwise_planes.c
   kernels/opt/elementwise.c
+  kernels/opt/pad.c
+  kernels/opt/pools.c
 )
 set(DQNN_SOURCES_thumb2
 )

@@ -15,6 +15,12 @@ pytest.importorskip("capstone")
 pytest.importorskip("elftools")
 
 from dqnn.exporter.bench import build, call, cases, kernel, machine
+from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
+from dqnn.exporter.packing import Packed
+
+from .cases import make
+from .harness import KERNELS, Seeded
+from .spec import Tensor
 
 TARGETS = ("cortex-m0plus", "cortex-m3", "cortex-m4")
 ROUNDS = 16
@@ -29,6 +35,8 @@ KINDS = {
     "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
     "planes": {"input": "s8", "weights": "s8", "depthwise": True},
+    "float": {"input": "f32", "weights": "s8"},
+    "depthwise_float": {"input": "f32", "weights": "s8", "depthwise": True},
 }
 FIRST_LAYER = {
     "output": "s1",
@@ -106,3 +114,23 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str) ->
         board.release()
         output, _ = call.run_on_machine(board, f"dqnn_run_{planned.packed.kernel}_portable", planned)
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
+
+
+def tensor_type(tensor: Tensor) -> TensorType:
+    formats: dict[str, Format] = {"s1": S1(), "s8": S8(tensor.scale, tensor.zero_point), "f32": F32()}
+    return TensorType(tensor.dims, formats[tensor.dtype])
+
+
+OTHERS = [k for k in KERNELS if k.family in ("maxpool", "avgpool", "lut", "pad") and "portable" in k.variants]
+
+
+@pytest.mark.parametrize("name", [k.name for k in OTHERS])
+def test_emulated_moves_and_pools(board: machine.Machine, name: str) -> None:
+    found = next(k for k in OTHERS if k.name == name)
+    for seed in range(2 * ROUNDS):
+        case = make(found, Seeded(found.id, seed))
+        packed = Packed(name, case.params, case.constants)
+        one = call.Call(packed, tensor_type(case.inputs[0]), tensor_type(case.output), case.data[0])
+        board.release()
+        output, _ = call.run_on_machine(board, f"dqnn_run_{name}_portable", one)
+        assert output == case.expected, f"{case}, seed {seed}"

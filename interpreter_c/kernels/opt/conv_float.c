@@ -1,9 +1,10 @@
-/* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, four output pixels and four channels at a
- * time.
+/* conv_{f32,s8,s1}_f32_* and conv_f32_s8_*: float sums in the order of SPEC.md 3.1, four output pixels and four
+ * channels at a time.
  *
  * The order of a sum is fixed, so speed comes from 16 independent sums that share their loads. A kernel row of a window
  * that lies whole inside an f32 map is read where it stands; any other row (border, dilation, groups, s8 or s1 input)
- * is first written to scratch as floats. Channels come in blocks of four, as the weights do. */
+ * is first written to scratch as floats. Channels come in blocks of four, as the weights do; s8 weights of a block are
+ * written to scratch as floats each time. */
 #include "kernels/opt/conv_float.h"
 
 #include "isa/isa_float.h"
@@ -15,7 +16,7 @@ typedef struct {
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
   const uint8_t *image;
-  const float *weights; /* of the group at work */
+  const uint8_t *weights; /* of the group at work */
   uint32_t pixel_bytes;
   uint32_t first_channel, first_output;
   uint32_t row_taps, block; /* elements of a kernel row; floats of four channels' weights */
@@ -24,6 +25,8 @@ typedef struct {
   const float **rows; /* [kernel row][4 pixels] */
   float *copies;      /* [pixel][kernel row][row_taps] */
   float *totals;      /* [pixel][channel of the group] */
+  float *converted;   /* s8 weights of a block; NULL: weights are floats */
+  uint8_t half_weights;
 } layer;
 
 static void fill(float *to, uint32_t count, float value) {
@@ -112,6 +115,19 @@ static void emit(const layer *l, const float *total, uint32_t pixel) {
   }
 }
 
+/* Weights of channels c to c + 3 of the group; c is a multiple of 4. */
+static const float *block_weights(const layer *l, uint32_t c) {
+  uint32_t first = (c >> 2) * l->block;
+  if (!l->converted) {
+    return (const float *)(const void *)l->weights + first;
+  }
+  const int8_t *from = (const int8_t *)l->weights + first;
+  for (uint32_t i = 0; i < l->block; i++) {
+    l->converted[i] = (float)(l->half_weights ? 2 * from[i] + 1 : from[i]); /* w stands for w + 1/2 */
+  }
+  return l->converted;
+}
+
 /* One channel of four pixels to an f32 output. */
 DQNN_INLINE void emit_quad(const layer *l, const float acc[4], uint32_t channel, float *const out[4]) {
   const dqnn_epilogue *e = &l->epilogue;
@@ -135,12 +151,12 @@ DQNN_INLINE void emit_quad(const layer *l, const float acc[4], uint32_t channel,
 /* Four pixels, straight to an f32 output. */
 DQNN_NOINLINE void sum_quad_f32(const layer *l, uint32_t first, uint32_t n) {
   uint32_t channel = l->first_output, end = channel + l->shape.out_group;
-  const float *w = l->weights;
   float acc[16], *out[4];
   for (uint32_t p = 0; p < 4; p++) {
     out[p] = (float *)l->call->out + (first + (p < n ? p : n - 1)) * l->shape.outputs;
   }
-  for (; channel < end; channel += 4, w += l->block) {
+  for (; channel < end; channel += 4) {
+    const float *w = block_weights(l, channel - l->first_output);
     dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < 4 && channel + i < end; i++) {
       emit_quad(l, acc + 4 * i, channel + i, out);
@@ -151,9 +167,9 @@ DQNN_NOINLINE void sum_quad_f32(const layer *l, uint32_t first, uint32_t n) {
 /* One or four pixels: totals[pixel][channel]. */
 DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
   uint32_t count = l->shape.out_group, kernel_h = (uint32_t)l->shape.kernel_h;
-  const float *w = l->weights;
   float acc[16];
-  for (uint32_t c = 0; c < count; c += 4, w += l->block) {
+  for (uint32_t c = 0; c < count; c += 4) {
+    const float *w = block_weights(l, c);
     uint32_t n = count - c < 4 ? count - c : 4;
     if (lanes == 1) {
       dqnn_dot_f32_1x4(l->rows, 4, kernel_h, l->row_taps, w, acc);
@@ -191,9 +207,9 @@ static float larger(float a, float b) {
 static void quad_maximum(void *state, int first) {
   const layer *l = (const layer *)state;
   uint32_t count = l->shape.out_group;
-  const float *w = l->weights;
   float acc[16];
-  for (uint32_t c = 0; c < count; c += 4, w += l->block) {
+  for (uint32_t c = 0; c < count; c += 4) {
+    const float *w = block_weights(l, c);
     dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < 4 && c + i < count; i++) {
       const float *a = acc + 4 * i;
@@ -217,9 +233,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->call = call;
   dqnn_read_geometry(call, g);
   l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = in->dtype == DQNN_S1   ? (g->channels + 31u) / 32u * 4u
-                   : in->dtype == DQNN_S8 ? g->channels
-                                          : 4 * g->channels;
+  l->pixel_bytes = dqnn_cell_bytes(in);
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->outside = in->dtype == DQNN_S8 ? p->pad_value - (float)in->zero_point : p->pad_value;
@@ -233,12 +247,15 @@ static void prepare(const dqnn_call *call, layer *l) {
   }
 }
 
-static void run(const dqnn_call *call) {
+static void run(const dqnn_call *call, int s8_weights) {
   layer l;
   prepare(call, &l);
+  l.half_weights = ((const dqnn_conv_params *)call->params)->half_weights;
+  l.converted = s8_weights ? l.copies + 4 * (uint32_t)l.shape.kernel_h * l.row_taps : NULL;
+  uint32_t weight_bytes = s8_weights ? 1 : 4;
   const dqnn_geometry *g = &l.shape;
   for (uint32_t group = 0; group < g->groups; group++) {
-    l.weights = (const float *)call->constants[0] + group * ((g->out_group + 3) / 4) * l.block;
+    l.weights = (const uint8_t *)call->constants[0] + group * ((g->out_group + 3) / 4) * l.block * weight_bytes;
     l.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
     dqnn_quads_run(g, &quad_ops, &l);
@@ -246,29 +263,38 @@ static void run(const dqnn_call *call) {
 }
 
 void dqnn_run_conv_f32_f32_s1_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_f32_f32_s8_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_f32_f32_f32_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s8_f32_s1_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s8_f32_s8_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s8_f32_f32_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s1_f32_s1_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s1_f32_s8_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
 }
 void dqnn_run_conv_s1_f32_f32_portable(const dqnn_call *call) {
-  run(call);
+  run(call, 0);
+}
+void dqnn_run_conv_f32_s8_s1_portable(const dqnn_call *call) {
+  run(call, 1);
+}
+void dqnn_run_conv_f32_s8_s8_portable(const dqnn_call *call) {
+  run(call, 1);
+}
+void dqnn_run_conv_f32_s8_f32_portable(const dqnn_call *call) {
+  run(call, 1);
 }

@@ -1,5 +1,5 @@
-/* depthwise_f32_f32_*: four neighbouring outputs at a time, products and sums in the order of SPEC.md 3.1, each
- * rounded.
+/* depthwise_{f32,s8,s1}_f32_* and depthwise_f32_{s8,s1}_*: four neighbouring outputs at a time, products and sums in
+ * the order of SPEC.md 3.1, each rounded. Types other than f32 are converted element by element.
  *
  * Taps outside the map are left out where the pad value is 0: the sums begin at +0 and weights are finite, so that
  * adding a zero changes nothing. Any other pad value takes part in order. No scratch. */
@@ -11,8 +11,12 @@ enum { BLOCK = 4, CHUNK = 32 };
 typedef struct {
   dqnn_geometry shape;
   const dqnn_call *call;
-  const float *image, *weights;
-  uint32_t multiplier;
+  const uint8_t *image, *weights;
+  uint32_t pixel_bytes, multiplier;
+  int32_t zero_point;
+  uint8_t input, weight; /* types */
+  uint8_t half_weights;
+  uint8_t direct; /* all float, an input channel for each output */
   float pad;
   dqnn_epilogue epilogue;
 } layer;
@@ -29,8 +33,9 @@ DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float a
   int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
   uint32_t outputs = g->outputs, right = (uint32_t)g->dilation_w * outputs,
            columns = (uint32_t)(w->columns.end - w->columns.first);
-  const float *row = l->image + (uint32_t)(y * g->width + x) * outputs + o;
-  const float *weight_row = l->weights + (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
+  const float *row = (const float *)(const void *)l->image + (uint32_t)(y * g->width + x) * outputs + o;
+  const float *weight_row = (const float *)(const void *)l->weights +
+                            (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
   for (int32_t rows = w->rows.end - w->rows.first; rows > 0; rows--) {
     const float *cell = row, *weight = weight_row;
@@ -49,19 +54,58 @@ DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float a
   acc[3] = d;
 }
 
-/* Any output, any window. */
-DQNN_NOINLINE float sum_one(const layer *l, const window *w, uint32_t o) {
+DQNN_INLINE float input_at(const layer *l, const uint8_t *cell, uint32_t channel) {
+  if (l->input == DQNN_F32) {
+    return ((const float *)(const void *)cell)[channel];
+  }
+  if (l->input == DQNN_S8) {
+    return (float)((int8_t)cell[channel] - l->zero_point);
+  }
+  return cell[channel >> 3] >> (channel & 7u) & 1u ? -1.0f : 1.0f;
+}
+
+DQNN_INLINE float weight_at(const layer *l, uint32_t tap, uint32_t o) {
   const dqnn_geometry *g = &l->shape;
-  const float *channel = l->image + o / l->multiplier, *weight = l->weights + o;
-  float acc = 0.0f;
+  if (l->weight == DQNN_F32) {
+    return ((const float *)(const void *)l->weights)[tap * g->outputs + o];
+  }
+  if (l->weight == DQNN_S8) {
+    const int8_t *w = (const int8_t *)l->weights + tap * g->outputs + o;
+    return (float)(l->half_weights ? 2 * *w + 1 : *w); /* w stands for w + 1/2, sums count halves */
+  }
+  uint32_t taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  return ((const uint32_t *)(const void *)l->weights)[(o >> 5) * taps + tap] >> (o & 31u) & 1u ? -1.0f : 1.0f;
+}
+
+/* The cell of a tap; NULL: outside the map. */
+DQNN_INLINE const uint8_t *cell_of(const layer *l, const window *w, int32_t ky, int32_t kx) {
+  const dqnn_geometry *g = &l->shape;
+  if (ky < w->rows.first || ky >= w->rows.end || kx < w->columns.first || kx >= w->columns.end) {
+    return NULL;
+  }
+  int32_t y = w->y + ky * g->dilation_h, x = w->x + kx * g->dilation_w;
+  return l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes;
+}
+
+/* Up to four outputs, any window and types. */
+DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t n, float acc[BLOCK]) {
+  const dqnn_geometry *g = &l->shape;
+  uint32_t channel[BLOCK], tap = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    channel[i] = (o + i) / l->multiplier;
+    acc[i] = 0.0f;
+  }
   for (int32_t ky = 0; ky < g->kernel_h; ky++) {
-    for (int32_t kx = 0; kx < g->kernel_w; kx++, weight += g->outputs) {
-      int inside = ky >= w->rows.first && ky < w->rows.end && kx >= w->columns.first && kx < w->columns.end;
-      int32_t y = w->y + ky * g->dilation_h, x = w->x + kx * g->dilation_w;
-      acc += *weight * (inside ? channel[(uint32_t)(y * g->width + x) * g->channels] : l->pad);
+    for (int32_t kx = 0; kx < g->kernel_w; kx++, tap++) {
+      const uint8_t *cell = cell_of(l, w, ky, kx);
+      if (!cell && w->whole) {
+        continue; /* does not count */
+      }
+      for (uint32_t i = 0; i < n; i++) {
+        acc[i] += weight_at(l, tap, o + i) * (cell ? input_at(l, cell, channel[i]) : l->pad);
+      }
     }
   }
-  return acc;
 }
 
 /* Outputs first to first + n - 1 of one window. */
@@ -71,14 +115,12 @@ static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uin
               dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width), 0};
   w.whole =
       l->pad == 0.0f || (w.rows.end - w.rows.first == g->kernel_h && w.columns.end - w.columns.first == g->kernel_w);
-  uint32_t i = 0;
-  if (w.whole && l->multiplier == 1) {
-    for (; i + BLOCK <= n; i += BLOCK) {
+  for (uint32_t i = 0; i < n; i += BLOCK) {
+    if (w.whole && l->direct && n - i >= BLOCK) {
       sum_four(l, &w, first + i, acc + i);
+    } else {
+      sum_any(l, &w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
     }
-  }
-  for (; i < n; i++) {
-    acc[i] = sum_one(l, &w, first + i);
   }
 }
 
@@ -116,16 +158,22 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   }
 }
 
-static void run(const dqnn_call *call) {
+static void run(const dqnn_call *call, uint8_t weight) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   layer l;
   const dqnn_geometry *g = &l.shape;
   dqnn_read_geometry(call, &l.shape);
   l.call = call;
-  l.image = (const float *)call->in[0];
-  l.weights = (const float *)call->constants[0];
+  l.image = (const uint8_t *)call->in[0];
+  l.weights = (const uint8_t *)call->constants[0];
   l.multiplier = p->multiplier;
-  l.pad = p->pad_value;
+  l.input = call->in_def[0]->dtype;
+  l.weight = weight;
+  l.half_weights = p->half_weights;
+  l.direct = l.input == DQNN_F32 && weight == DQNN_F32 && p->multiplier == 1;
+  l.pixel_bytes = dqnn_cell_bytes(call->in_def[0]);
+  l.zero_point = l.input == DQNN_S8 ? call->in_def[0]->zero_point : 0;
+  l.pad = p->pad_value - (float)l.zero_point;
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l.epilogue);
   }
@@ -140,11 +188,47 @@ static void run(const dqnn_call *call) {
 }
 
 void dqnn_run_depthwise_f32_f32_s1_portable(const dqnn_call *call) {
-  run(call);
+  run(call, DQNN_F32);
 }
 void dqnn_run_depthwise_f32_f32_s8_portable(const dqnn_call *call) {
-  run(call);
+  run(call, DQNN_F32);
 }
 void dqnn_run_depthwise_f32_f32_f32_portable(const dqnn_call *call) {
-  run(call);
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s8_f32_s1_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s8_f32_s8_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s8_f32_f32_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s1_f32_s1_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s1_f32_s8_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_s1_f32_f32_portable(const dqnn_call *call) {
+  run(call, DQNN_F32);
+}
+void dqnn_run_depthwise_f32_s8_s1_portable(const dqnn_call *call) {
+  run(call, DQNN_S8);
+}
+void dqnn_run_depthwise_f32_s8_s8_portable(const dqnn_call *call) {
+  run(call, DQNN_S8);
+}
+void dqnn_run_depthwise_f32_s8_f32_portable(const dqnn_call *call) {
+  run(call, DQNN_S8);
+}
+void dqnn_run_depthwise_f32_s1_s1_portable(const dqnn_call *call) {
+  run(call, DQNN_S1);
+}
+void dqnn_run_depthwise_f32_s1_s8_portable(const dqnn_call *call) {
+  run(call, DQNN_S1);
+}
+void dqnn_run_depthwise_f32_s1_f32_portable(const dqnn_call *call) {
+  run(call, DQNN_S1);
 }

@@ -1,4 +1,4 @@
-/* binary_{s1,s8,f32} and the affine_* kernels with a float on either side, 32 elements of a row at a time.
+/* binary_{s1,s8,f32}, lut_s8 and the affine_* kernels with a float on either side, 32 elements of a row at a time.
  *
  * A chunk of each input is read as floats, combined, and written by the rule of the output; types are looked at once
  * per chunk, never per element, and an address is computed once per row. A chunk is read whole before it is written, so
@@ -254,4 +254,24 @@ void dqnn_run_binary_s8_portable(const dqnn_call *call) {
 }
 void dqnn_run_binary_f32_portable(const dqnn_call *call) {
   run_binary(call);
+}
+
+/* ---- lut ---- */
+
+/* A word is read before it is stored, so that the output may lie on the input. */
+void dqnn_run_lut_s8_portable(const dqnn_call *call) {
+  const uint8_t *in = (const uint8_t *)call->in[0];
+  const uint8_t *table = (const uint8_t *)call->constants[0];
+  uint8_t *out = (uint8_t *)call->out;
+  uint32_t count = dqnn_rows(call->in_def[0]) * dqnn_last(call->in_def[0]), word;
+  for (; count >= 4; count -= 4, in += 4, out += 4) {
+    memcpy(&word, in, 4);
+    word ^= 0x80808080u; /* the table begins with -128 */
+    word = (uint32_t)table[word & 0xffu] | (uint32_t)table[word >> 8 & 0xffu] << 8 |
+           (uint32_t)table[word >> 16 & 0xffu] << 16 | (uint32_t)table[word >> 24] << 24;
+    memcpy(out, &word, 4);
+  }
+  for (; count; count--) {
+    *out++ = table[*in++ ^ 0x80u];
+  }
 }

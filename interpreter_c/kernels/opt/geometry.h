@@ -16,6 +16,12 @@ typedef struct {
   uint32_t groups, in_group, out_group; /* channels and outputs of one group */
 } dqnn_geometry;
 
+/* Bytes of one cell of a map: all channels. */
+DQNN_INLINE uint32_t dqnn_cell_bytes(const dqnn_tensor_def *def) {
+  uint32_t channels = dqnn_last(def);
+  return def->dtype == DQNN_S1 ? 4 * dqnn_words(channels) : def->dtype == DQNN_S8 ? channels : 4 * channels;
+}
+
 DQNN_INLINE void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);

@@ -1,57 +1,18 @@
 /* maxpool_{s1,s8,f32} and avgpool_{s8,f32}_{s8,f32}: neighbouring channels side by side. */
-#include "kernels/map.h"
+#include "kernels/pool.h"
 #include "kernels/wide/vectors.h"
 #include "numerics.h"
-
-/* The cells of one window: `rows` by `columns` from `first` on. */
-typedef struct {
-  const uint8_t *first;
-  uint32_t rows, columns, row_bytes, cell_bytes;
-} window;
-
-typedef struct {
-  uint32_t first, count;
-} span;
-
-static span span_of(uint32_t output, uint32_t stride, uint32_t pad, uint32_t kernel, uint32_t size) {
-  uint32_t begin = output * stride, end = begin + kernel - pad; /* as if the map began after `pad` cells */
-  uint32_t first = begin > pad ? begin - pad : 0;
-  return (span){first, (end < size ? end : size) - first};
-}
-
-static window window_of(const dqnn_call *call, dqnn_map in, uint32_t cell_bytes, uint32_t oy, uint32_t ox) {
-  const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
-  span y = span_of(oy, p->stride_h, p->pad_top, p->kernel_h, in.h),
-       x = span_of(ox, p->stride_w, p->pad_left, p->kernel_w, in.w);
-  const uint8_t *first = (const uint8_t *)call->in[0] + (y.first * in.w + x.first) * cell_bytes;
-  return (window){first, y.count, x.count, in.w * cell_bytes, cell_bytes};
-}
-
-/* One output cell: `units` elements, or words of bits. */
-typedef void (*reduction)(const dqnn_call *call, const window *w, uint32_t units, uint8_t *out);
-
-DQNN_INLINE void run(const dqnn_call *call, reduction reduce, uint32_t in_bytes, uint32_t out_bytes, int bits) {
-  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
-  uint32_t units = bits ? dqnn_words(in.c) : in.c;
-  uint8_t *to = (uint8_t *)call->out;
-  for (uint32_t oy = 0; oy < out.h; oy++) {
-    for (uint32_t ox = 0; ox < out.w; ox++, to += units * out_bytes) {
-      window w = window_of(call, in, units * in_bytes, oy, ox);
-      reduce(call, &w, units, to);
-    }
-  }
-}
 
 /* Walks the cells of a window row by row; NULL after the last one. */
 typedef struct {
   const uint8_t *cell, *row_end, *end;
 } walk;
 
-DQNN_INLINE walk walk_of(const window *w) {
+DQNN_INLINE walk walk_of(const dqnn_window *w) {
   return (walk){w->first, w->first + w->columns * w->cell_bytes, w->first + w->rows * w->row_bytes};
 }
 
-DQNN_INLINE const uint8_t *next_cell(const window *w, walk *at) {
+DQNN_INLINE const uint8_t *next_cell(const dqnn_window *w, walk *at) {
   if (at->cell == at->row_end) {
     at->cell += w->row_bytes - w->columns * w->cell_bytes;
     at->row_end += w->row_bytes;
@@ -63,7 +24,7 @@ DQNN_INLINE const uint8_t *next_cell(const window *w, walk *at) {
 
 /* ---- maximum ---- */
 
-static void max_f32(const dqnn_call *call, const window *w, uint32_t units, uint8_t *out) {
+static void max_f32(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
   float *to = (float *)(void *)out;
   uint32_t c = 0;
   (void)call;
@@ -86,7 +47,7 @@ static void max_f32(const dqnn_call *call, const window *w, uint32_t units, uint
   }
 }
 
-static void max_s8(const dqnn_call *call, const window *w, uint32_t units, uint8_t *out) {
+static void max_s8(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
   uint32_t c = 0;
   (void)call;
   for (; c + 32 <= units; c += 32) {
@@ -111,7 +72,7 @@ static void max_s8(const dqnn_call *call, const window *w, uint32_t units, uint8
 }
 
 /* +1 is a 0: the maximum is -1 where all are. */
-static void max_s1(const dqnn_call *call, const window *w, uint32_t units, uint8_t *out) {
+static void max_s1(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
   (void)call;
   for (uint32_t i = 0; i < units; i++) {
     uint32_t all = ~0u;
@@ -124,13 +85,13 @@ static void max_s1(const dqnn_call *call, const window *w, uint32_t units, uint8
 }
 
 void dqnn_run_maxpool_s1_avx2(const dqnn_call *call) {
-  run(call, max_s1, 4, 4, 1);
+  dqnn_run_pool(call, max_s1, 4, 4, 1);
 }
 void dqnn_run_maxpool_s8_avx2(const dqnn_call *call) {
-  run(call, max_s8, 1, 1, 0);
+  dqnn_run_pool(call, max_s8, 1, 1, 0);
 }
 void dqnn_run_maxpool_f32_avx2(const dqnn_call *call) {
-  run(call, max_f32, 4, 4, 0);
+  dqnn_run_pool(call, max_f32, 4, 4, 0);
 }
 
 /* ---- average ---- */
@@ -142,7 +103,7 @@ DQNN_INLINE v_float load_some(const uint8_t *cell, uint32_t c, uint32_t count) {
   return load_float(x);
 }
 
-static v_float sum_f32(const window *w, uint32_t c, uint32_t count) {
+static v_float sum_f32(const dqnn_window *w, uint32_t c, uint32_t count) {
   v_float sum = {0};
   if (count < LANES) {
     walk at = walk_of(w);
@@ -158,7 +119,7 @@ static v_float sum_f32(const window *w, uint32_t c, uint32_t count) {
   return sum;
 }
 
-static v_float sum_s8(const window *w, uint32_t c, uint32_t count, int32_t zero_point) {
+static v_float sum_s8(const dqnn_window *w, uint32_t c, uint32_t count, int32_t zero_point) {
   v_int sum = {0};
   walk at = walk_of(w);
   for (const uint8_t *cell = next_cell(w, &at); cell; cell = next_cell(w, &at)) {
@@ -173,7 +134,7 @@ static v_float sum_s8(const window *w, uint32_t c, uint32_t count, int32_t zero_
   return to_float(sum);
 }
 
-static void mean(const dqnn_call *call, const window *w, uint32_t units, uint8_t *out) {
+static void mean(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
   const dqnn_tensor_def *in = call->in_def[0], *def = call->out_def;
   float cells = (float)(w->rows * w->columns), zero_point = (float)def->zero_point;
   for (uint32_t c = 0; c < units; c += LANES) {
@@ -194,14 +155,14 @@ static void mean(const dqnn_call *call, const window *w, uint32_t units, uint8_t
 }
 
 void dqnn_run_avgpool_s8_s8_avx2(const dqnn_call *call) {
-  run(call, mean, 1, 1, 0);
+  dqnn_run_pool(call, mean, 1, 1, 0);
 }
 void dqnn_run_avgpool_s8_f32_avx2(const dqnn_call *call) {
-  run(call, mean, 1, 4, 0);
+  dqnn_run_pool(call, mean, 1, 4, 0);
 }
 void dqnn_run_avgpool_f32_s8_avx2(const dqnn_call *call) {
-  run(call, mean, 4, 1, 0);
+  dqnn_run_pool(call, mean, 4, 1, 0);
 }
 void dqnn_run_avgpool_f32_f32_avx2(const dqnn_call *call) {
-  run(call, mean, 4, 4, 0);
+  dqnn_run_pool(call, mean, 4, 4, 0);
 }
