@@ -6,6 +6,7 @@ asked for by the user did not hold."""
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import sys
@@ -115,13 +116,17 @@ def check_outputs() -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """Where commands print; wide enough for tables when piped."""
+    """Where commands print. Piped, tables are wide, and lines of text (paths, advice) stay whole."""
     from rich.console import Console
+    from rich.text import Text
 
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    if not made.is_terminal:
-        made.width = PIPE_WIDTH
-    return made
+    class Piped(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            lines = bool(objects) and all(isinstance(item, str | Text) for item in objects)
+            super().print(*objects, **({"soft_wrap": True} if lines else {}), **options)
+
+    made = Console(stderr=stderr, highlight=False)
+    return made if made.is_terminal else Piped(stderr=stderr, highlight=False, width=PIPE_WIDTH)
 
 
 def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,6 +144,10 @@ def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
                 click.echo(f"  * {problem}", err=True)
         except DqnnError as error:
             click.echo(f"error: {error}", err=True)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `| head` has seen enough: click knows what to do
+                raise
+            click.echo(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
         sys.exit(REFUSED)
 
     return guarded

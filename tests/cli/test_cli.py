@@ -239,6 +239,24 @@ def test_outputs_that_are_no_files(cli: Cli, larq: Path) -> None:
     assert Path("pipe").is_fifo()
 
 
+def test_piped_output_is_plain_and_paths_stay_whole(cli: Cli, larq: Path) -> None:
+    place = Path("long name " * 12) / ("directory " * 12)
+    place.mkdir(parents=True)
+    result = cli("export", larq, "-o", place / "m.dqnn")
+    assert f"-> {place / 'm.dqnn'}\n" in result.stdout
+    assert "\x1b" not in result.stdout + cli("analyze", larq).stdout + cli("inspect", place / "m.dqnn").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_output_that_cannot_be_printed(cli: Cli, larq: Path) -> None:
+    cli("export", larq, "-o", "m.dqnn")
+    for options in ([], ["--json"]):
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "dqnn", "inspect", "m.dqnn", *options]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+
+
 # --- inspect ----------------------------------------------------------------------------------------------------------
 
 
