@@ -177,3 +177,44 @@ def test_the_errors_page_has_every_status(repo: Path) -> None:
     assert len(codes) > 15
     page = text_of(repo, "errors.md")
     assert not [name for name, code in codes if f"| {code} | `{name}` |" not in page]
+
+
+def tree(repo: Path) -> dict[Path, str]:
+    """What CONTRIBUTING's annotated tree names, with its line."""
+    text = (
+        (repo / "CONTRIBUTING.md")
+        .read_text(encoding="utf-8")
+        .split("## Where things are")[1]
+        .split("Follow a model")[0]
+    )
+    found, top = {}, repo
+    for line in text.splitlines():
+        names = re.split(r" {3,}|,? (?=[\w*]+(?:/|\.\w))", line.strip()) if line.strip() else []
+        if line.startswith("    ") and not line.startswith("     "):
+            top = repo
+        for name in names:
+            if re.fullmatch(r"[\w/*]+(?:/|\.\w+)", name):
+                found[top / name] = line
+                if line.startswith("    ") and not line.startswith("     "):
+                    top = repo / name
+    return found
+
+
+def test_the_annotated_tree_is_the_tree(repo: Path) -> None:
+    """Nothing is named that is not there, and no directory or module of the exporter is left out."""
+    named = tree(repo)
+    assert len(named) > 60
+    assert not [path for path in named if not list(repo.glob(str(path.relative_to(repo))))]
+    listed = subprocess.run(["git", "ls-files"], cwd=repo, capture_output=True, text=True, check=True).stdout.split()
+    folders = {Path(*Path(name).parts[:depth]) for name in listed for depth in (1, 2) if len(Path(name).parts) > depth}
+    tops = ("exporter", "interpreter_c", "schema", "python_bindings", "examples", "docs", "tools")
+    expected = {repo / folder for folder in folders if folder.parts[0] in tops} | {repo / "tests"}
+    expected |= {path for path in (repo / "exporter").glob("*.py") if not path.name.startswith("__")}
+    own = ("_view.py", "_command.py")  # of the command they are named after
+    text = " ".join(str(path.relative_to(repo)) for path in named)
+    missing = [
+        str(path.relative_to(repo))
+        for path in sorted(expected)
+        if not path.name.endswith(own) and str(path.relative_to(repo)) not in text
+    ]
+    assert missing == []
