@@ -88,6 +88,9 @@ uint32_t host_isa_mask() {
     mask |= 1u << DQNN_ISA_avx2;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
       mask |= 1u << DQNN_ISA_avx512;
+      if (__builtin_cpu_supports("avx512vnni")) {
+        mask |= 1u << DQNN_ISA_vnni;
+      }
     }
   }
 #endif

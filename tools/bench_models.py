@@ -37,6 +37,22 @@ def small_cifar() -> Any:
     return tf.keras.Model(inputs, layers.Softmax()(layers.BatchNormalization()(x)), name="small_cifar")
 
 
+def eight_bits() -> Any:
+    """An image network with 8-bit weights and activations."""
+    import qkeras
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    x = inputs = layers.Input((32, 32, 3))
+    x = qkeras.QActivation("quantized_bits(8,0,alpha=1)")(x)
+    for filters in (32, 64, 64):
+        x = qkeras.QConv2D(filters, 3, padding="same", kernel_quantizer=EIGHT, use_bias=False)(x)
+        x = qkeras.QActivation("quantized_relu(8,2)")(layers.BatchNormalization()(x))
+        x = layers.MaxPool2D(2)(x)
+    x = qkeras.QDense(10, kernel_quantizer=EIGHT)(layers.Flatten()(x))
+    return tf.keras.Model(inputs, layers.Softmax()(x), name="eight_bits")
+
+
 def ds_cnn() -> Any:
     """MLPerf Tiny's keyword network with 8-bit weights and activations."""
     import qkeras
@@ -69,6 +85,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "QKeras digits": lambda: DIGITS / "digits_qkeras.h5",
     "SmallCifar": small_cifar,
     "DS-CNN, 8 bits": ds_cnn,
+    "CNN, 8 bits": eight_bits,
     "QuickNet-like, 64 px": quicknet_like,
 }
 

@@ -2,11 +2,15 @@
 
     python tools/compare_host.py        makes build/compare (2 GB), installs all three there, measures, prints Markdown
 
-Each engine runs its own conversion of the same Keras model; the figure is the median of single inferences, taken in
+QKeras (pip install dqnn[keras]) in the environment that starts it adds 8-bit networks beside TFLite's int8.
+
+Each engine runs its own conversion of the same Keras model (TFLite int8: of plain layers of the same shapes,
+quantized after training); the figure is the median of single inferences, taken in
 rounds that visit every engine in turn, so that a slow moment of the machine hits all of them."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -90,6 +94,59 @@ def run_lite(interpreter: Any, x: Any) -> Any:
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
+def plain_layer(layer: Any) -> Any:
+    """A QKeras layer's counterpart among Keras' own layers; others as they are."""
+    import tensorflow as tf
+
+    layers, kind = tf.keras.layers, type(layer).__name__
+    if kind == "QActivation":
+        relu = str(layer.get_config()["activation"]).startswith("quantized_relu")
+        return layers.Activation("relu" if relu else "linear")
+    if kind not in ("QConv2D", "QDepthwiseConv2D", "QDense"):
+        return layer.__class__.from_config(layer.get_config())
+    own = ("filters", "units", "kernel_size", "strides", "padding", "use_bias")
+    return getattr(layers, kind[1:])(**{k: v for k, v in layer.get_config().items() if k in own})
+
+
+def write_eight_bit_models() -> None:
+    """The 8-bit networks of bench_models.py and their plain counterparts, as files for the child."""
+    import tensorflow as tf
+    from bench_models import ds_cnn, eight_bits
+
+    for build in (ds_cnn, eight_bits):
+        model = build()
+        model.save(HOME / f"{model.name}.h5")
+        tf.keras.models.clone_model(model, clone_function=plain_layer).save(HOME / f"{model.name}_plain.h5")
+
+
+def eight_bit_engines(name: str) -> list[Engine]:
+    """dqnn and TFLite, both on stored 8-bit inputs."""
+    import numpy as np
+    import tensorflow as tf
+
+    import dqnn
+
+    plain = tf.keras.models.load_model(HOME / f"{name}_plain.h5")
+    shape, rng = (1, *plain.input_shape[1:]), np.random.default_rng(1)
+    blob = dqnn.export(HOME / f"{name}.h5").blob
+    ours, x = dqnn.Interpreter(blob), rng.integers(-128, 128, shape, dtype=np.int8)
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([rng.uniform(-1, 1, shape).astype(np.float32)] for _ in range(50))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    content = converter.convert()
+    found = [Engine("dqnn", len(blob), lambda: ours.predict(x, raw=True))]
+    for label, kernels in {
+        "TFLite int8 with XNNPACK": tf.lite.experimental.OpResolverType.AUTO,
+        "TFLite int8, its own kernels": tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    }.items():
+        lite = tf.lite.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
+        lite.allocate_tensors()
+        found.append(Engine(label, len(content), partial(run_lite, lite, x)))
+    return found
+
+
 def median_times(candidates: list[Engine]) -> dict[str, float]:
     """Milliseconds per inference by engine."""
     times: dict[str, list[float]] = {engine.name: [] for engine in candidates}
@@ -104,31 +161,35 @@ def median_times(candidates: list[Engine]) -> dict[str, float]:
     return {name: sorted(values)[len(values) // 2] for name, values in times.items()}
 
 
-def report(name: str, model: Any) -> None:
-    """A Markdown table for one model."""
+def report(name: str, candidates: list[Engine], reference: Any = None) -> None:
+    """A Markdown table for one model; `reference`: what Keras gives."""
+    import numpy as np
+
+    medians = median_times(candidates)
+    click.echo(f"\n### {name}\n\n| engine | file | ms | against dqnn | largest difference to Keras |")
+    click.echo("|---|---|---|---|---|")
+    for engine in candidates:
+        ratio = medians[engine.name] / medians["dqnn"]
+        far = "-" if reference is None else f"{np.abs(np.asarray(engine.run()) - reference).max():.1e}"
+        click.echo(f"| {engine.name} | {engine.file_bytes:,} B | {medians[engine.name]:.3f} | {ratio:.1f} | {far} |")
+
+
+def report_float(name: str, model: Any) -> None:
     import numpy as np
 
     x = np.random.default_rng(1).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
-    reference = np.asarray(model(x, training=False))
-    candidates = engines(model, x)
-    medians = median_times(candidates)
-    click.echo(
-        f"\n### {name}\n\n| engine | file | ms | against dqnn | largest difference to Keras |\n|---|---|---|---|---|"
-    )
-    for engine in candidates:
-        difference = float(np.abs(np.asarray(engine.run()) - reference).max())
-        ratio = medians[engine.name] / medians["dqnn"]
-        click.echo(
-            f"| {engine.name} | {engine.file_bytes:,} B | {medians[engine.name]:.3f} | {ratio:.1f} | {difference:.1e} |"
-        )
+    report(name, engines(model, x), np.asarray(model(x, training=False)))
 
 
 def measure() -> None:
     import larq  # noqa: F401  registers its layers with Keras
     import tensorflow as tf
 
-    report("Larq digits network", tf.keras.models.load_model(ROOT / "examples" / "digits" / "digits_larq.h5"))
-    report("QuickNet-like, 64 px", quicknet_like())
+    report_float("Larq digits network", tf.keras.models.load_model(ROOT / "examples" / "digits" / "digits_larq.h5"))
+    report_float("QuickNet-like, 64 px", quicknet_like())
+    for title, name in {"DS-CNN, 8 bits": "ds_cnn", "CNN 32x32x3, 8 bits": "eight_bits"}.items():
+        if (HOME / f"{name}.h5").exists():
+            report(title, eight_bit_engines(name))
 
 
 @click.command(help="Time dqnn beside Larq Compute Engine and TFLite on this machine.")
@@ -142,9 +203,12 @@ def main() -> None:
         venv.create(HOME, with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
         (HOME / ".installed").touch()
+    if importlib.util.find_spec("qkeras"):
+        write_eight_bit_models()
     own_build = f"--config-settings=build-dir={ROOT / 'build' / 'compare-wheel'}"
     subprocess.run([python, "-m", "pip", "install", "-q", own_build, str(ROOT)], check=True)
     environment = {**os.environ, MARK: "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
+    environment.pop("TF_USE_LEGACY_KERAS", None)  # set by importing QKeras; the child has no tf_keras
     sys.exit(subprocess.run([python, __file__], env=environment, check=False).returncode)
 
 

@@ -67,3 +67,7 @@ set(DQNN_SOURCES_avx512
   kernels/wide/conv_bitsliced_avx512.c
 )
 set(DQNN_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512vl -mbmi2 -mpopcnt)
+set(DQNN_SOURCES_vnni
+  kernels/wide/conv_pairs_vnni.c
+)
+set(DQNN_OPTIONS_vnni ${DQNN_OPTIONS_avx512} -mavx512vnni)

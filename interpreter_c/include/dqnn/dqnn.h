@@ -54,7 +54,7 @@ typedef enum {
 typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
 
 /* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask. */
-#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6)
+#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6) X(vnni, 7)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 #undef DQNN_ISA_ENUMERATOR

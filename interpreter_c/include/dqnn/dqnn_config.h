@@ -38,5 +38,8 @@
 #ifndef DQNN_HAVE_AVX512
 #define DQNN_HAVE_AVX512 0
 #endif
+#ifndef DQNN_HAVE_VNNI
+#define DQNN_HAVE_VNNI 0 /* AVX-512 VNNI; rests on AVX2 variants */
+#endif
 
 #endif

@@ -163,6 +163,25 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   }
 }
 
+/* to[i] = the largest of sums[0..3][i], and of to[i] unless it is the first time. */
+static void keep_largest(number *to, number sums[PIXELS][TILE], uint32_t count, int first) {
+  uint32_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    v_number most = load_number(first ? sums[0] + i : to + i);
+    for (uint32_t p = 0; p < PIXELS; p++) {
+      most = larger(most, load_number(sums[p] + i));
+    }
+    store_number(to + i, most);
+  }
+  for (; i < count; i++) {
+    number most = first ? sums[0][i] : to[i];
+    for (uint32_t p = 0; p < PIXELS; p++) {
+      most = most < sums[p][i] ? sums[p][i] : most;
+    }
+    to[i] = most;
+  }
+}
+
 /* Cells of a pooling window come in order, so the maximum is taken in the order of SPEC.md 3.1. */
 static void quad_maximum(void *state, int first) {
   layer *l = (layer *)state;
@@ -170,13 +189,7 @@ static void quad_maximum(void *state, int first) {
   for (uint32_t c = 0, count = l->shape.out_group; c < count; c += TILE) {
     uint32_t channels = count - c < TILE ? count - c : TILE;
     tile(l, c, channels, PIXELS, sums);
-    for (uint32_t i = 0; i < channels; i++) {
-      number most = first ? sums[0][i] : l->totals[c + i];
-      for (uint32_t p = 0; p < PIXELS; p++) {
-        most = most < sums[p][i] ? sums[p][i] : most;
-      }
-      l->totals[c + i] = most;
-    }
+    keep_largest(l->totals + c, sums, channels, first);
   }
 }
 

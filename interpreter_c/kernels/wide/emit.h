@@ -87,7 +87,7 @@ DQNN_INLINE v_int shift_half_even(v_int x, v_int shift) {
 DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
   v_int left = shift & ~(shift >> 31), right = -shift & (shift >> 31);
   x = high_mul((v_int)((v_uint)x << (v_uint)left), multiplier);
-  v_int mask = (v_int)(((v_uint){0} + 1 << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
+  v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
   return (x >> right) - ((x & mask) > half_and_sign);
 }
 
