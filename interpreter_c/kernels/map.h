@@ -10,19 +10,7 @@ typedef struct {
   uint32_t h, w, c;
 } dqnn_map;
 
-static inline dqnn_map dqnn_map_of(const dqnn_tensor_def *def) {
-  const uint32_t *d = def->dims;
-  switch (def->rank) {
-    case 1:
-      return (dqnn_map){1, 1, d[0]};
-    case 2:
-      return (dqnn_map){1, d[0], d[1]};
-    case 3:
-      return (dqnn_map){d[0], d[1], d[2]};
-    default:
-      return (dqnn_map){d[0] * d[1], d[2], d[3]};
-  }
-}
+dqnn_map dqnn_map_of(const dqnn_tensor_def *def);
 
 /* 32-bit words of a row of s1 elements. */
 static inline uint32_t dqnn_words(uint32_t elements) {
@@ -34,13 +22,7 @@ static inline uint32_t dqnn_last(const dqnn_tensor_def *def) {
   return def->dims[def->rank - 1];
 }
 
-static inline uint32_t dqnn_rows(const dqnn_tensor_def *def) {
-  uint32_t rows = 1;
-  for (uint32_t i = 0; i + 1 < def->rank; ++i) {
-    rows *= def->dims[i];
-  }
-  return rows;
-}
+uint32_t dqnn_rows(const dqnn_tensor_def *def);
 
 /* One axis of a window: where tap k of output o reads. plan() has made sure that nothing here leaves int32. */
 typedef struct {
@@ -76,19 +58,10 @@ static inline dqnn_inside dqnn_inside_of(const dqnn_axis *axis, int32_t output) 
 }
 
 /* Border classes (SPEC.md 3.4): does output o (> 0) begin a new one? */
-static inline int dqnn_class_begins(const dqnn_axis *axis, int32_t output) {
-  dqnn_inside before = dqnn_inside_of(axis, output - 1), now = dqnn_inside_of(axis, output);
-  return before.first != now.first || before.end != now.end;
-}
+int dqnn_class_begins(const dqnn_axis *axis, int32_t output);
 
 /* Number of the class of output o: how many classes begin at 1..o. */
-static inline int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output) {
-  int32_t class_number = 0;
-  for (int32_t o = 1; o <= output; ++o) {
-    class_number += dqnn_class_begins(axis, o);
-  }
-  return class_number;
-}
+int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output);
 
 /* Everything about a convolution but its weights. A depthwise convolution is one with a group per input channel. */
 typedef struct {
@@ -98,21 +71,6 @@ typedef struct {
   int32_t pooled_h, pooled_w;
 } dqnn_conv;
 
-static inline dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise) {
-  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
-  dqnn_conv v;
-  v.params = p;
-  v.y = (dqnn_axis){(int32_t)in.h, p->kernel_h, p->stride_h, p->dilation_h, p->pad_top, p->up_h};
-  v.x = (dqnn_axis){(int32_t)in.w, p->kernel_w, p->stride_w, p->dilation_w, p->pad_left, p->up_w};
-  v.in_c = in.c;
-  v.out_c = out.c;
-  v.groups = depthwise ? in.c : p->groups;
-  v.group_in = in.c / v.groups;
-  v.group_out = out.c / v.groups;
-  v.pooled_h = (int32_t)out.h;
-  v.pooled_w = (int32_t)out.w;
-  return v;
-}
+dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise);
 
 #endif

@@ -1,8 +1,11 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `plan`: what every build contains.
 set(DQNN_SOURCES_plan
+  kernels/map.c
   kernels/opt/epilogue.c
+  kernels/opt/geometry.c
   kernels/opt/planes.c
+  kernels/opt/quads.c
   kernels/plan_bitsliced.c
   kernels/plan_common.c
   kernels/plan_conv.c

@@ -9,41 +9,7 @@
 #include "kernels/opt/conv_first.h"
 #include "kernels/opt/conv_nibbles.h"
 #include "kernels/opt/epilogue.h"
-#include "kernels/opt/geometry.h"
-
-static void emit_int(const dqnn_call *call, const int32_t *acc, uint32_t channel, uint32_t count, uint32_t pixel) {
-  dqnn_epilogue e;
-  uint32_t outputs = dqnn_last(call->out_def);
-  if (call->out_def->dtype == DQNN_S1) {
-    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-    uint32_t *out = (uint32_t *)call->out + pixel * dqnn_words(outputs);
-    dqnn_emit_s1((const int32_t *)call->constants[1], flip, acc, channel, count, out);
-    return;
-  }
-  dqnn_read_epilogue(call, 1, &e);
-  if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_s8(&e, acc, channel, count, (int8_t *)call->out + pixel * outputs + channel);
-  } else {
-    dqnn_emit_f32(&e, acc, channel, count, (float *)call->out + pixel * outputs + channel);
-  }
-}
-
-static void emit_float(const dqnn_call *call, const float *acc, uint32_t channel, uint32_t count, uint32_t pixel) {
-  dqnn_epilogue e;
-  uint32_t outputs = dqnn_last(call->out_def);
-  if (call->out_def->dtype == DQNN_S1) {
-    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-    uint32_t *out = (uint32_t *)call->out + pixel * dqnn_words(outputs);
-    dqnn_emit_float_s1((const float *)call->constants[1], flip, acc, channel, count, out);
-    return;
-  }
-  dqnn_read_epilogue(call, 1, &e);
-  if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_float_s8(&e, acc, channel, count, (int8_t *)call->out + pixel * outputs + channel);
-  } else {
-    dqnn_emit_float_f32(&e, acc, channel, count, (float *)call->out + pixel * outputs + channel);
-  }
-}
+#include "kernels/opt/quads.h"
 
 static int32_t load_int(const void *image, uint32_t index) {
   return ((const int8_t *)image)[index];
@@ -52,6 +18,7 @@ static float load_float(const void *image, uint32_t index) {
   return ((const float *)image)[index];
 }
 
+#define dqnn_emit_int dqnn_emit
 #define blocks_value int32_t
 #define BLOCKS(name) name##_int
 #include "kernels/opt/conv_blocks_body.h"

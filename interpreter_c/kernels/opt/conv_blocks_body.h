@@ -2,6 +2,8 @@
 
 typedef struct {
   dqnn_geometry shape;
+  dqnn_epilogue epilogue;
+  const dqnn_call *call;
   const void *image;
   const uint8_t *weights; /* of the group at work */
   blocks_value outside, zero_point;
@@ -9,6 +11,9 @@ typedef struct {
   uint32_t chunks;      /* of a kernel row of a whole block, at most */
   blocks_value *tables; /* [chunk][code][pixel] */
   blocks_value *totals; /* [output of the group][pixel] */
+  blocks_value *row;    /* the same of one pixel */
+  uint32_t group;
+  dqnn_origin at[DQNN_BLOCK_PIXELS];
 } BLOCKS(layer);
 
 /* What one pass over all outputs adds: one block of channels, one kernel row. */
@@ -98,8 +103,8 @@ static void BLOCKS(add_pass)(const BLOCKS(layer) * l, const BLOCKS(pass) * p) {
   }
 }
 
-/* Accumulators of DQNN_BLOCK_PIXELS windows, all outputs of a group. */
-static void BLOCKS(sum_windows)(const BLOCKS(layer) * l, const int32_t *ys, const int32_t *xs, uint32_t group) {
+/* Accumulators of the gathered windows, all outputs of a group. */
+static void BLOCKS(sum_windows)(const BLOCKS(layer) * l) {
   const dqnn_geometry *s = &l->shape;
   uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w);
   BLOCKS(pass) p = {l->weights, 0, 0, 0, 1};
@@ -110,7 +115,8 @@ static void BLOCKS(sum_windows)(const BLOCKS(layer) * l, const int32_t *ys, cons
     p.bit = 0;
     for (int32_t ky = 0; ky < s->kernel_h; ky++, p.bit += p.count) {
       for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
-        BLOCKS(tables_of)(l, ys[i] + ky * s->dilation_h, xs[i], group * s->in_group + channel, channels, l->tables + i);
+        int32_t y = l->at[i].y + ky * s->dilation_h;
+        BLOCKS(tables_of)(l, y, l->at[i].x, l->group * s->in_group + channel, channels, l->tables + i);
       }
       BLOCKS(add_pass)(l, &p);
       p.first = 0;
@@ -119,39 +125,49 @@ static void BLOCKS(sum_windows)(const BLOCKS(layer) * l, const int32_t *ys, cons
   }
 }
 
-/* totals[output] of one pixel, packed to the front of `row`. */
-static void BLOCKS(take_pixel)(const BLOCKS(layer) * l, uint32_t pixel, int later, blocks_value *row) {
+/* Totals of one pixel, or the maxima of `later` ones. */
+static void BLOCKS(take_pixel)(const BLOCKS(layer) * l, uint32_t pixel, int later) {
   for (uint32_t o = 0; o < l->shape.out_group; o++) {
     blocks_value value = l->totals[o * DQNN_BLOCK_PIXELS + pixel];
-    if (!later || row[o] < value)
-      row[o] = value;
+    if (!later || l->row[o] < value)
+      l->row[o] = value;
   }
 }
 
-/* Four neighbouring outputs of a row, or the positions of one pooling window, four at a time. */
-static void BLOCKS(run_group)(BLOCKS(layer) * l, const dqnn_call *call, uint32_t group, blocks_value *row) {
-  const dqnn_geometry *s = &l->shape;
-  int32_t pool_w = s->pool_w, cells = s->pool_h * pool_w, total = s->out_height / s->pool_h * s->pooled_width * cells;
-  uint32_t pixel = 0;
-  for (int32_t at = 0, cell = 0; at < total; at += DQNN_BLOCK_PIXELS) {
-    int32_t ys[DQNN_BLOCK_PIXELS], xs[DQNN_BLOCK_PIXELS];
-    for (int32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
-      int32_t n = at + i < total ? at + i : total - 1, place = n / cells, inner = n - place * cells;
-      int32_t py = place / s->pooled_width, px = place - py * s->pooled_width, wy = inner / pool_w,
-              wx = inner - wy * pool_w;
-      ys[i] = (py * s->pool_h + wy) * s->stride_h - s->pad_top;
-      xs[i] = (px * pool_w + wx) * s->stride_w - s->pad_left;
-    }
-    BLOCKS(sum_windows)(l, ys, xs, group);
-    for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS && at + (int32_t)i < total; i++) {
-      BLOCKS(take_pixel)(l, i, cell > 0, row);
-      if (++cell < cells)
-        continue;
-      cell = 0;
-      BLOCKS(emit)(call, row, group * s->out_group, s->out_group, pixel++);
+static void BLOCKS(gather)(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
+  BLOCKS(layer) *l = (BLOCKS(layer) *)state;
+  for (; n > 0; n--, lane++, at.x += l->shape.stride_w) {
+    for (uint32_t i = lane; i < DQNN_BLOCK_PIXELS; i++) { /* also those that nobody asks for */
+      l->at[i] = at;
     }
   }
 }
+
+static void BLOCKS(put)(void *state, uint32_t pixel) {
+  const BLOCKS(layer) *l = (const BLOCKS(layer) *)state;
+  uint32_t outputs = l->shape.out_group;
+  BLOCKS(dqnn_emit)(l->call, &l->epilogue, l->row, l->group * outputs, outputs, pixel);
+}
+
+static void BLOCKS(sum)(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
+  const BLOCKS(layer) *l = (const BLOCKS(layer) *)state;
+  (void)lanes;
+  BLOCKS(sum_windows)(l);
+  for (uint32_t i = 0; i < n; i++) {
+    BLOCKS(take_pixel)(l, i, 0);
+    BLOCKS(put)(state, first + i);
+  }
+}
+
+static void BLOCKS(maximum)(void *state, int first) {
+  const BLOCKS(layer) *l = (const BLOCKS(layer) *)state;
+  BLOCKS(sum_windows)(l);
+  for (uint32_t i = 0; i < DQNN_BLOCK_PIXELS; i++) {
+    BLOCKS(take_pixel)(l, i, !first || i > 0);
+  }
+}
+
+static const dqnn_quad_ops BLOCKS(ops) = {BLOCKS(gather), BLOCKS(sum), BLOCKS(maximum), BLOCKS(put)};
 
 DQNN_NOINLINE void BLOCKS(run)(const dqnn_call *call) {
   BLOCKS(layer) l;
@@ -168,9 +184,14 @@ DQNN_NOINLINE void BLOCKS(run)(const dqnn_call *call) {
   l.chunks = dqnn_block_chunks((uint32_t)s->kernel_w, s->in_group);
   l.tables = (blocks_value *)call->scratch;
   l.totals = l.tables + l.chunks * 16 * DQNN_BLOCK_PIXELS;
-  for (uint32_t group = 0; group < s->groups; group++) {
-    l.weights = (const uint8_t *)call->constants[0] + group * group_bytes;
-    BLOCKS(run_group)(&l, call, group, l.totals + s->out_group * DQNN_BLOCK_PIXELS);
+  l.row = l.totals + s->out_group * DQNN_BLOCK_PIXELS;
+  l.call = call;
+  if (call->out_def->dtype != DQNN_S1) {
+    dqnn_read_epilogue(call, 1, &l.epilogue);
+  }
+  for (l.group = 0; l.group < s->groups; l.group++) {
+    l.weights = (const uint8_t *)call->constants[0] + l.group * group_bytes;
+    dqnn_quads_run(s, &BLOCKS(ops), &l);
   }
 }
 

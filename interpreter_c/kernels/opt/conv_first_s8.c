@@ -70,9 +70,8 @@ static void make_tables(const layer *l, int32_t y, int32_t x, uint32_t pixels) {
     } else {
       load_row(l, y, x, copy);
     }
-    fill_two_words(in, l->minus_zero_point, table);
-    if (pixels > 2) {
-      fill_two_words(in + 4, l->minus_zero_point, table + 2);
+    for (uint32_t i = 0; i < pixels; i += 2) {
+      fill_two_words(in + 2 * i, l->minus_zero_point, table + i);
     }
   }
 }

@@ -101,20 +101,6 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) 
   }
 }
 
-static void emit(const layer *l, const float *total, uint32_t pixel) {
-  const dqnn_call *call = l->call;
-  uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
-  if (call->out_def->dtype == DQNN_S1) {
-    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-    uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
-    dqnn_emit_float_s1((const float *)call->constants[1], flip, total, channel, count, row);
-  } else if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_float_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
-  } else {
-    dqnn_emit_float_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
-  }
-}
-
 /* Weights of channels c to c + 3 of the group; c is a multiple of 4. */
 static const float *block_weights(const layer *l, uint32_t c) {
   uint32_t first = (c >> 2) * l->block;
@@ -195,7 +181,8 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   }
   sum_totals(l, lanes);
   for (uint32_t i = 0; i < n; i++) {
-    emit(l, l->totals + i * l->shape.out_group, first + i);
+    uint32_t outputs = l->shape.out_group;
+    dqnn_emit_float(l->call, &l->epilogue, l->totals + i * outputs, l->first_output, outputs, first + i);
   }
 }
 
@@ -221,7 +208,7 @@ static void quad_maximum(void *state, int first) {
 
 static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
-  emit(l, l->totals, pixel);
+  dqnn_emit_float(l->call, &l->epilogue, l->totals, l->first_output, l->shape.out_group, pixel);
 }
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};

@@ -126,20 +126,6 @@ static void add_any_block(const layer *l, const uint8_t *weights) {
 
 /* ---- the walk ---- */
 
-static void emit(const layer *l, const int32_t *acc, uint32_t channel, uint32_t pixel) {
-  const dqnn_call *call = l->call;
-  uint32_t outputs = l->shape.outputs, count = l->shape.out_group;
-  if (call->out_def->dtype == DQNN_S1) {
-    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-    uint32_t *out = (uint32_t *)call->out + pixel * dqnn_words(outputs);
-    dqnn_emit_s1((const int32_t *)call->constants[1], flip, acc, channel, count, out);
-  } else if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_s8(&l->epilogue, acc, channel, count, (int8_t *)call->out + pixel * outputs + channel);
-  } else {
-    dqnn_emit_f32(&l->epilogue, acc, channel, count, (float *)call->out + pixel * outputs + channel);
-  }
-}
-
 /* Totals of a strip, a multiple of eight. */
 static void clear(int32_t *totals, uint32_t eights) {
   for (; eights > 0; eights--, totals += 8) {
@@ -180,7 +166,13 @@ void NAME(dqnn_run_nibbles)(const dqnn_call *call) {
         int32_t left = s->out_width - ox, count = left < DQNN_NIBBLE_STRIP ? left : DQNN_NIBBLE_STRIP;
         sum_strip(&l, oy * s->stride_h - s->pad_top, ox - s->pad_left, group);
         for (int32_t i = 0; i < count; i++) {
-          emit(&l, l.totals + (uint32_t)i * s->out_group, group * s->out_group, (uint32_t)(oy * s->out_width + ox + i));
+          const int32_t *acc = l.totals + (uint32_t)i * s->out_group;
+          uint32_t channel = group * s->out_group, pixel = (uint32_t)(oy * s->out_width + ox + i);
+          if (call->out_def->dtype == DQNN_S8) {
+            dqnn_emit_s8(&l.epilogue, acc, channel, s->out_group, (int8_t *)call->out + pixel * s->outputs + channel);
+          } else {
+            dqnn_emit(call, &l.epilogue, acc, channel, s->out_group, pixel);
+          }
         }
       }
     }

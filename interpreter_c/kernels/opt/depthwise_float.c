@@ -140,21 +140,12 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
 }
 
 static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
-  const dqnn_call *call = l->call;
   uint32_t outputs = l->shape.outputs, n;
   float total[CHUNK];
   for (uint32_t first = 0; first < outputs; first += n) {
     n = outputs - first < CHUNK ? outputs - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
-    if (call->out_def->dtype == DQNN_S1) {
-      const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-      uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
-      dqnn_emit_float_s1((const float *)call->constants[1], flip, total, first, n, row);
-    } else if (call->out_def->dtype == DQNN_S8) {
-      dqnn_emit_float_s8(&l->epilogue, total, first, n, (int8_t *)call->out + pixel * outputs + first);
-    } else {
-      dqnn_emit_float_f32(&l->epilogue, total, first, n, (float *)call->out + pixel * outputs + first);
-    }
+    dqnn_emit_float(l->call, &l->epilogue, total, first, n, pixel);
   }
 }
 

@@ -226,14 +226,10 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   for (uint32_t first = 0; first < outputs; first += n) {
     n = outputs - first < CHUNK ? outputs - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
-    if (call->out_def->dtype == DQNN_S1) {
-      const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
-      dqnn_emit_s1((const int32_t *)call->constants[1], flip, total, first, n,
-                   (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5));
-    } else if (call->out_def->dtype == DQNN_S8) {
+    if (call->out_def->dtype == DQNN_S8) {
       emit_s8(l, total, first, n, (int8_t *)call->out + pixel * outputs + first);
     } else {
-      dqnn_emit_f32(&l->epilogue, total, first, n, (float *)call->out + pixel * outputs + first);
+      dqnn_emit(call, &l->epilogue, total, first, n, pixel);
     }
   }
 }
@@ -276,13 +272,18 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights) {
   }
 }
 
-static void run(const dqnn_call *call, uint8_t binary_weights) {
+/* Of its own frame: what it looks at must not lie on the stack below the kernel. */
+DQNN_NOINLINE int takes_planes(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 1);
-  if (dqnn_fits_planes(call, &v)) {
+  return dqnn_fits_planes(call, &v);
+}
+
+static void run(const dqnn_call *call, uint8_t binary_weights) {
+  if (takes_planes(call)) {
     dqnn_run_depthwise_planes(call, binary_weights);
-    return;
+  } else {
+    run_windows(call, binary_weights);
   }
-  run_windows(call, binary_weights);
 }
 
 void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {

@@ -1,6 +1,26 @@
 /* Outputs of the fast kernels, compiled once for all of them. */
 #include "kernels/opt/epilogue.h"
 
+#include "kernels/map.h"
+
+void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const void *const *constant = call->constants + first;
+  int s8 = call->out_def->dtype == DQNN_S8;
+  e->requant = p->requant;
+  e->zero_point = s8 ? call->out_def->zero_point : 0;
+  e->low = p->act_min - (float)e->zero_point;
+  e->high = p->act_max - (float)e->zero_point;
+  e->least = s8 ? (int32_t)p->act_min - e->zero_point : 0;
+  e->most = s8 ? (int32_t)p->act_max - e->zero_point : 0;
+  e->clamps = !(p->act_min < -3.4028235e38f && p->act_max > 3.4028235e38f);
+  e->scale = (const float *)constant[0];
+  e->bias = (const int32_t *)constant[0];
+  e->offset = (const float *)constant[1];
+  e->multiplier = (const int32_t *)constant[1];
+  e->shift = (const int32_t *)constant[p->requant == DQNN_REQUANT_FIXED_POINT ? 2 : 1];
+}
+
 static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
                                 int8_t *out) {
   const float *scale = e->scale + channel, *offset = e->offset + channel;
@@ -40,7 +60,8 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
                                int8_t *out) {
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
-  for (; count > 1; count -= 2, acc += 2, bias += 2, multiplier += 2, shift += 2) { /* steps the pointers half as often */
+  for (; count > 1;
+       count -= 2, acc += 2, bias += 2, multiplier += 2, shift += 2) { /* steps the pointers half as often */
     *out++ = (int8_t)(scale_and_clamp(acc, bias, multiplier, shift, least, most) + zero_point);
     *out++ = (int8_t)(scale_and_clamp(acc + 1, bias + 1, multiplier + 1, shift + 1, least, most) + zero_point);
   }
@@ -131,5 +152,33 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
     acc += n;
     channel += n;
     count -= n;
+  }
+}
+
+void dqnn_emit(const dqnn_call *call, const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+               uint32_t pixel) {
+  uint32_t outputs = dqnn_last(call->out_def), first = pixel * outputs + channel;
+  if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_s8(e, acc, channel, count, (int8_t *)call->out + first);
+  } else if (call->out_def->dtype == DQNN_F32) {
+    dqnn_emit_f32(e, acc, channel, count, (float *)call->out + first);
+  } else {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *row = (uint32_t *)call->out + pixel * dqnn_words(outputs);
+    dqnn_emit_s1((const int32_t *)call->constants[1], flip, acc, channel, count, row);
+  }
+}
+
+void dqnn_emit_float(const dqnn_call *call, const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count,
+                     uint32_t pixel) {
+  uint32_t outputs = dqnn_last(call->out_def), first = pixel * outputs + channel;
+  if (call->out_def->dtype == DQNN_S8) {
+    dqnn_emit_float_s8(e, acc, channel, count, (int8_t *)call->out + first);
+  } else if (call->out_def->dtype == DQNN_F32) {
+    dqnn_emit_float_f32(e, acc, channel, count, (float *)call->out + first);
+  } else {
+    const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
+    uint32_t *row = (uint32_t *)call->out + pixel * dqnn_words(outputs);
+    dqnn_emit_float_s1((const float *)call->constants[1], flip, acc, channel, count, row);
   }
 }

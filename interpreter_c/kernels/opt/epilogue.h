@@ -16,23 +16,7 @@ typedef struct {
 } dqnn_epilogue;
 
 /* first: index of the first epilogue constant. */
-DQNN_INLINE void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e) {
-  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const void *const *constant = call->constants + first;
-  int s8 = call->out_def->dtype == DQNN_S8;
-  e->requant = p->requant;
-  e->zero_point = s8 ? call->out_def->zero_point : 0;
-  e->low = p->act_min - (float)e->zero_point;
-  e->high = p->act_max - (float)e->zero_point;
-  e->least = s8 ? (int32_t)p->act_min - e->zero_point : 0;
-  e->most = s8 ? (int32_t)p->act_max - e->zero_point : 0;
-  e->clamps = !(p->act_min < -3.4028235e38f && p->act_max > 3.4028235e38f);
-  e->scale = (const float *)constant[0];
-  e->bias = (const int32_t *)constant[0];
-  e->offset = (const float *)constant[1];
-  e->multiplier = (const int32_t *)constant[1];
-  e->shift = (const int32_t *)constant[p->requant == DQNN_REQUANT_FIXED_POINT ? 2 : 1];
-}
+void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e);
 
 /* Half to even for |y| < 2^22: adding 1.5 * 2^23 leaves the integer in the low bits of the mantissa. */
 DQNN_INLINE int32_t dqnn_round_small(float y) {
@@ -82,5 +66,12 @@ void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t
                   uint32_t *row);
 void dqnn_emit_float_s1(const float *thresholds, const uint32_t *flip, const float *acc, uint32_t channel,
                         uint32_t count, uint32_t *row);
+
+/* The same to channels `channel` and up of output pixel `pixel`, whatever the type of the output; its thresholds are
+ * constant 1, its flip words constant 2. e is not looked at for s1. */
+void dqnn_emit(const dqnn_call *call, const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+               uint32_t pixel);
+void dqnn_emit_float(const dqnn_call *call, const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count,
+                     uint32_t pixel);
 
 #endif

@@ -3,6 +3,16 @@
 
 #include "sink.h"
 
+dqnn_place ref_tap(const ref_conv *c, int32_t oy, int32_t ox, int32_t ky, int32_t kx, uint32_t *cell) {
+  int32_t iy, ix;
+  dqnn_place y = dqnn_tap(&c->conv.y, oy, ky, &iy), x = dqnn_tap(&c->conv.x, ox, kx, &ix);
+  *cell = (uint32_t)iy * (uint32_t)c->conv.x.size + (uint32_t)ix;
+  if (y == DQNN_OUTSIDE || x == DQNN_OUTSIDE) {
+    return DQNN_OUTSIDE;
+  }
+  return y == DQNN_HOLE || x == DQNN_HOLE ? DQNN_HOLE : DQNN_INSIDE;
+}
+
 ref_conv ref_conv_of(const dqnn_call *call, int depthwise) {
   ref_conv c;
   c.conv = dqnn_conv_of(call, depthwise);

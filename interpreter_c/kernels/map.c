@@ -1,0 +1,54 @@
+/* The part of map.h that is too long to be inlined where speed does not matter. */
+#include "map.h"
+
+dqnn_map dqnn_map_of(const dqnn_tensor_def *def) {
+  const uint32_t *d = def->dims;
+  switch (def->rank) {
+    case 1:
+      return (dqnn_map){1, 1, d[0]};
+    case 2:
+      return (dqnn_map){1, d[0], d[1]};
+    case 3:
+      return (dqnn_map){d[0], d[1], d[2]};
+    default:
+      return (dqnn_map){d[0] * d[1], d[2], d[3]};
+  }
+}
+
+uint32_t dqnn_rows(const dqnn_tensor_def *def) {
+  uint32_t rows = 1;
+  for (uint32_t i = 0; i + 1 < def->rank; ++i) {
+    rows *= def->dims[i];
+  }
+  return rows;
+}
+
+int dqnn_class_begins(const dqnn_axis *axis, int32_t output) {
+  dqnn_inside before = dqnn_inside_of(axis, output - 1), now = dqnn_inside_of(axis, output);
+  return before.first != now.first || before.end != now.end;
+}
+
+int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output) {
+  int32_t class_number = 0;
+  for (int32_t o = 1; o <= output; ++o) {
+    class_number += dqnn_class_begins(axis, o);
+  }
+  return class_number;
+}
+
+dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  dqnn_conv v;
+  v.params = p;
+  v.y = (dqnn_axis){(int32_t)in.h, p->kernel_h, p->stride_h, p->dilation_h, p->pad_top, p->up_h};
+  v.x = (dqnn_axis){(int32_t)in.w, p->kernel_w, p->stride_w, p->dilation_w, p->pad_left, p->up_w};
+  v.in_c = in.c;
+  v.out_c = out.c;
+  v.groups = depthwise ? in.c : p->groups;
+  v.group_in = in.c / v.groups;
+  v.group_out = out.c / v.groups;
+  v.pooled_h = (int32_t)out.h;
+  v.pooled_w = (int32_t)out.w;
+  return v;
+}
