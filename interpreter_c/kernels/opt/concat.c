@@ -29,26 +29,16 @@ static void join_runs(const dqnn_call *call) {
   }
 }
 
-/* Appends the rows `row` of all inputs. */
-static void join_row(const dqnn_call *call, uint32_t row, uint32_t *to) {
-  uint32_t pending = 0, filled = 0; /* the bits of the word that is being put together */
+static void join_bits(const dqnn_call *call, uint32_t row, uint32_t *to) {
+  uint32_t filled = 0;
   for (uint32_t i = 0; i < call->inputs; i++) {
-    uint32_t left = dqnn_last(call->in_def[i]);
-    const uint32_t *from = (const uint32_t *)call->in[i] + row * dqnn_words(left);
-    while (left > 0) {
-      uint32_t word = *from++, count = left < 32 ? left : 32;
-      left -= count;
-      pending |= word << filled;
+    uint32_t last = dqnn_last(call->in_def[i]);
+    const uint32_t *from = (const uint32_t *)call->in[i] + row * dqnn_words(last);
+    for (uint32_t first = 0; first < last; first += 32, from++) {
+      uint32_t count = last - first < 32 ? last - first : 32;
+      dqnn_append_bits(to, filled, count, *from);
       filled += count;
-      if (filled >= 32) {
-        *to++ = pending;
-        filled -= 32;
-        pending = filled ? word >> (count - filled) : 0;
-      }
     }
-  }
-  if (filled) {
-    *to = pending;
   }
 }
 
@@ -59,7 +49,7 @@ void dqnn_run_concat_s1_portable(const dqnn_call *call) {
   }
   uint32_t rows = dqnn_rows(call->out_def), words = dqnn_words(dqnn_last(call->out_def));
   for (uint32_t row = 0; row < rows; row++) {
-    join_row(call, row, (uint32_t *)call->out + row * words);
+    join_bits(call, row, (uint32_t *)call->out + row * words);
   }
 }
 void dqnn_run_concat_s8_portable(const dqnn_call *call) {
