@@ -42,6 +42,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/elementwise.c
   kernels/opt/pad.c
   kernels/opt/pools.c
+  kernels/opt/view.c
 )
 set(DQNN_SOURCES_thumb2
 )
