@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from . import report
 from .cli import CONTEXT, OUTPUT, console, refusals
 from .report import plain_table, size
 
@@ -37,13 +38,7 @@ def render(analysis: Analysis, out: Console) -> None:
 
 def as_text(analysis: Analysis) -> str:
     """The same as text of 120 columns."""
-    from io import StringIO
-
-    from rich.console import Console
-
-    text = StringIO()
-    render(analysis, Console(file=text, width=120))
-    return text.getvalue()
+    return report.as_text(lambda out: render(analysis, out))
 
 
 def percent(part: int, whole: int) -> str:

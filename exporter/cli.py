@@ -116,7 +116,8 @@ def check_outputs() -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """Where commands print. Piped, tables are wide, and lines of text (paths, advice) stay whole."""
+    """Where commands print. Piped, tables are wide, and lines of text (paths, advice) stay whole. No markup: names in a
+    file may look like it."""
     from rich.console import Console
     from rich.text import Text
 
@@ -125,8 +126,8 @@ def console(stderr: bool = False) -> Console:
             lines = bool(objects) and all(isinstance(item, str | Text) for item in objects)
             super().print(*objects, **({"soft_wrap": True} if lines else {}), **options)
 
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Piped(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+    made = Console(stderr=stderr, highlight=False, markup=False)
+    return made if made.is_terminal else Piped(stderr=stderr, highlight=False, markup=False, width=PIPE_WIDTH)
 
 
 def refusals(command: Callable[..., Any]) -> Callable[..., Any]:

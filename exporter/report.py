@@ -6,7 +6,7 @@ there."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,13 +78,7 @@ class Report:
         }
 
     def __str__(self) -> str:
-        from io import StringIO
-
-        from rich.console import Console
-
-        text = StringIO()
-        render(self, Console(file=text, width=120))
-        return text.getvalue()
+        return as_text(lambda console: render(self, console))
 
 
 def _decision_json(decision: Decision) -> dict[str, Any]:
@@ -98,6 +92,17 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
+
+
+def as_text(show: Callable[[Console], None]) -> str:
+    """What `show` prints, 120 columns wide."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    text = StringIO()
+    show(Console(file=text, width=120, markup=False, highlight=False))
+    return text.getvalue()
 
 
 def size(number: int) -> str:

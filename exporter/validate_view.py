@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import report
 from .cli import CONTEXT, OUTPUT, console, refusals
 from .metrics import Metrics
 from .report import layers_text, node_names, plain_table
@@ -57,13 +58,7 @@ def render(validation: Validation, out: Console) -> None:
 
 def as_text(validation: Validation) -> str:
     """The same as text of 120 columns."""
-    from io import StringIO
-
-    from rich.console import Console
-
-    text = StringIO()
-    render(validation, Console(file=text, width=120))
-    return text.getvalue()
+    return report.as_text(lambda out: render(validation, out))
 
 
 def figures(metrics: Metrics) -> list[str]:

@@ -201,9 +201,9 @@ def _print_model(cost: ModelCost) -> None:
     for n, parts, name in zip(cost.nodes, layers, names, strict=True):
         kernel = [n.kernel, n.isa] if wide else [f"{n.kernel}\n{n.isa}"]
         table.add_row(layers_text(name, parts, out.width), *kernel, *_figures(n, estimated))
-    table.add_row("[bold]total[/]", *([""] * (1 + wide)), *_figures(cost, estimated))
+    table.add_row("total", *([""] * (1 + wide)), *_figures(cost, estimated), style="bold")
     out.print(table)
-    equal = "same bytes as the host" if cost.equal_to_host else "[red]BYTES DIFFER FROM THE HOST[/]"
+    equal = "same bytes as the host" if cost.equal_to_host else "BYTES DIFFER FROM THE HOST"
     out.print(
         f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
         f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
