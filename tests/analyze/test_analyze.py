@@ -74,10 +74,9 @@ def test_nodes_are_named_after_the_layer_they_are_about(larq: Analysis) -> None:
 
 @pytest.mark.parametrize("model", ["larq", "qkeras"])
 def test_figures_are_those_of_the_interpreter(model: str) -> None:
-    """The arena is painted and looked at after a run of the kernels that boards have (a vector unit may do without
-    scratch): what the report calls the peak is what is touched, and the arena
-    is that in whole 16-byte blocks. tests/qemu does the same on a Cortex-M4, where the interpreter's state is, too, as
-    the report says."""
+    """The arena is painted and looked at after a run of the kernels that boards have (the host's vectors need less
+    scratch): what the report calls the peak is what is touched, and the arena is that in whole 16-byte blocks.
+    tests/qemu does the same on a Cortex-M4, where the interpreter's state is as the report says, too."""
     result = dqnn.export(DIGITS / f"digits_{model}.h5")
     analysis, interpreter = analyze(result.blob), dqnn.Interpreter(result.blob, isas=["portable"])
     interpreter.set_input(0, np.load(DIGITS / "digits_test.npz")["x"][0])

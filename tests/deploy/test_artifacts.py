@@ -319,7 +319,7 @@ def test_command_writes_instead_of_showing(larq: Path, cli: Cli) -> None:
         (("--hex", "0x08040004", "a.hex"), "no multiple of 16"),
         (("--hex", "-16", "a.hex"), "not between"),
         (("--hex", "zero", "a.hex"), "no number"),
-        (("--bin", "nowhere/a.bin"), "cannot write"),
+        (("--bin", "nowhere/a.bin"), "make it first"),
         (("--c-array", "ok.c", "--hex", "0x4", "a.hex"), "no multiple of 16"),
     ],
 )
