@@ -3,7 +3,9 @@ comparison with Keras. `random_search.py` draws thousands of them; `random_nets.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import larq as lq
@@ -270,6 +272,8 @@ def check(config: Config) -> Outcome:
     if wrong:
         return Outcome("differs", f"{wrong} gives other bits than ref")
     ours = outputs[0]
+    if config.seed % 10 < len(FILES) and not _same_from_file(model, FILES[config.seed % 10], result.blob):
+        return Outcome("differs", f"the export of its {FILES[config.seed % 10]} file is another")
     keras, before = run_keras(model, [x])[0], run_keras(shorter, [x])[0]
     if ours.shape != keras.shape:
         return Outcome("differs", f"shape {ours.shape}, Keras {keras.shape}")
@@ -284,6 +288,19 @@ def check(config: Config) -> Outcome:
     if unexplained.any():
         return Outcome("differs", f"{int(unexplained.sum())} of {flipped.size} elements")
     return agrees(result.report, flipped.size - int(flipped.sum()), flipped.size)
+
+
+FILES = (".h5", ".keras")
+
+
+def _same_from_file(model: Any, suffix: str, blob: bytes) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{suffix}"
+        try:
+            model.save(path)
+        except Exception as error:
+            raise KerasRefuses(f"cannot save: {type(error).__name__}") from error
+        return dqnn.export(path).blob == blob
 
 
 def _sum_rounding(config: Config) -> float:
