@@ -627,33 +627,55 @@ def steps(most_units: int) -> st.SearchStrategy[Step]:
     )  # fmt: skip
 
 
+# One quantizer of each format, so that every combination of formats is drawn about as often.
+FORMATS = {
+    "s1": Quant("qkeras:string:binary(alpha=1)"),
+    "s8": Quant("qkeras:string:quantized_bits(8,2,alpha=1)"),
+    "f32": None,
+}
+KERNELS = {
+    "larq": {"s1": "ste_sign", "s8": "ste_tern", "f32": None},
+    "qkeras": {"s1": "binary(alpha=1)", "s8": "quantized_bits(8,0,alpha=1)", "f32": None},
+}
+
+
+@st.composite
+def combinations(draw: st.DrawFn) -> tuple[Step, ...]:
+    """One layer with any formats of input, kernel and output."""
+    before, weights, after = (draw(st.sampled_from(sorted(FORMATS))) for _ in range(3))
+    library = draw(st.sampled_from(sorted(KERNELS)))
+    plain = replace(draw(layer_steps(100)), library=library, input=None, activation=None)
+    bias = draw(st.sampled_from(("none", "float")))
+    middle = draw(st.sampled_from(((), (Norm("bn"),), (Pool("max"), Norm("bn")), (Norm("bn"), Pool("max")))))
+    layer = replace(plain, kernel=KERNELS[library][weights], bias=bias)
+    steps = (FORMATS[before], layer, *middle, FORMATS[after])
+    return tuple(step for step in steps if step is not None)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
-    """One layer of any size with what may stand around it, or up to eight steps on small maps."""
-    seed, exact = draw(st.integers(0, 2**31 - 1)), draw(st.sampled_from((True, True, False)))
+    """One layer of any size with what may stand around it, or up to nine steps on small maps."""
+    kind = draw(st.sampled_from(("combination", "layer", "network", "network")))
     options: dict[str, Any] = {
-        "seed": seed,
-        "exact": exact,
+        "seed": draw(st.integers(0, 2**31 - 1)),
+        "exact": draw(st.sampled_from((True, True, False))),
         "io_dtype": draw(st.sampled_from(("auto", "auto", "f32"))),
         "constant_time": draw(st.integers(0, 7)) == 0,
     }
-    single = draw(st.booleans())
-    edge, channels = (17, 100) if single else (7, 40)
+    edge, channels = (7, 40) if kind == "network" else (17, 100)
     rank = draw(st.sampled_from((1, 2, 3, 3, 3)))
     shape = (*(draw(st.integers(1, edge)) for _ in range(rank - 1)), draw(st.integers(1, channels)))
-    if single:
+    if kind == "combination":
+        return Network((shape,), draw(combinations()), **options)
+    if kind == "layer":
         middle = draw(st.permutations((Norm("bn"), Pool("max"), Act("relu"))))
-        return Network(
-            (shape,),
-            (
-                Quant(draw(st.sampled_from(SPELLINGS))),
-                draw(layer_steps(100)),
-                *middle[: draw(st.integers(0, 3))],
-                *(draw(st.lists(steps(8), max_size=1))),
-                *(Quant(draw(st.sampled_from(SPELLINGS))) for _ in range(draw(st.integers(0, 1)))),
-            ),
-            **options,
-        )
+        drawn: list[Step] = [
+            Quant(draw(st.sampled_from(SPELLINGS))),
+            draw(layer_steps(100)),
+            *middle[: draw(st.integers(0, 3))],
+            *draw(st.lists(steps(8), max_size=1)),
+            *(Quant(draw(st.sampled_from(SPELLINGS))) for _ in range(draw(st.integers(0, 1)))),
+        ]
+        return Network((shape,), tuple(drawn), **options)
     shapes = (shape, shape) if draw(st.integers(0, 3)) == 0 else (shape,)
-    drawn = draw(st.lists(steps(40), min_size=2, max_size=9))
-    return Network(shapes, tuple(drawn), **options)
+    return Network(shapes, tuple(draw(st.lists(steps(40), min_size=2, max_size=9))), **options)
