@@ -7,15 +7,17 @@ import inspect
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import click
 import numpy as np
 import pytest
 
 import dqnn
+from dqnn.exporter.cli import LazyGroup, main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -127,9 +129,22 @@ def test_no_two_sources_share_a_name(repo: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    """To a file, and to a heading of it where the link names one."""
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)", file.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{page.name}: {target}#{anchor}"
+
+
+def test_every_page_is_reached_from_the_readme(repo: Path) -> None:
+    readme = (repo / "README.md").read_text(encoding="utf-8")
+    for page in (repo / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in readme, page.name
 
 
 def test_the_specification_has_every_number_of_the_float_functions(repo: Path) -> None:
@@ -218,3 +233,33 @@ def test_the_annotated_tree_is_the_tree(repo: Path) -> None:
         if not path.name.endswith(own) and str(path.relative_to(repo)) not in text
     ]
     assert missing == []
+
+
+def command_lines(page: Path) -> Iterator[str]:
+    """Commands in code blocks and in backticks, without their comments."""
+    text = page.read_text(encoding="utf-8")
+    fenced = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    for line in [
+        *fenced.splitlines(),
+        *re.findall(r"^ {4}(.*)", text, re.MULTILINE),
+        *re.findall(r"`([^`\n]+)`", text),
+    ]:
+        for part in line.split("#")[0].split("&&"):
+            if re.match(r"(dqnn|dqnn-export|make) +\w", part.strip()):
+                yield part.strip()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_on_the_pages_exist(repo: Path, page: Path) -> None:
+    """Subcommands, options and make targets."""
+    targets = re.findall(r"^(\w+):", (repo / "Makefile").read_text(), re.MULTILINE)
+    for line in command_lines(page):
+        program, *words = line.split()
+        if program == "make":
+            assert {word for word in words if "=" not in word} <= set(targets), line
+            continue
+        name = "export" if program == "dqnn-export" else words[0]
+        command = LazyGroup().get_command(click.Context(main), name)
+        assert command is not None, line
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert not set(re.findall(r"(?<=\s)--[a-z0-9-]+", line)) - known, line
