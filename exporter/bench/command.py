@@ -130,7 +130,7 @@ def measure_model(blob: bytes, target: str, optimize: str = "-O2") -> ModelCost:
 def _require_emulator() -> None:
     missing = [name for name in ("unicorn", "capstone", "elftools") if importlib.util.find_spec(name) is None]
     if missing:
-        raise BenchError(f"bench needs {', '.join(missing)}: pip install 'dqnn[dev]'")
+        raise BenchError(f"bench needs {', '.join(missing)}: pip install 'dqnn[bench]'")
 
 
 def _measure_board(blob: bytes, target: str) -> ModelCost:
