@@ -115,8 +115,8 @@ def _guarded(read: Any, path: str) -> SavedModel:
     except UnreadableModel:
         raise
     except Exception as error:
-        first_line = (str(error).splitlines() or [""])[0]
-        raise UnreadableModel(f"{path} is damaged or incomplete ({type(error).__name__}: {first_line})") from error
+        kind, first_line = type(error).__name__, (str(error).splitlines() or [""])[0]
+        raise UnreadableModel(f"{path} is damaged or incomplete ({kind}: {first_line}); save it again") from error
     assert isinstance(result, SavedModel)
     return result
 

@@ -24,11 +24,9 @@ extern "C" {
 #define DQNN_FORMAT_VERSION 1u  /* newest file format this runtime reads */
 #define DQNN_RUNTIME_VERSION 1u /* compared with a file's lowest runtime version */
 
-#define DQNN_ALIGNMENT 16u /* of the file and of the memory block */
-#define DQNN_NONE 0xFFFFu  /* "no such node, kernel or tensor" in reports */
-#define DQNN_PREFIX_BYTES                                                                    \
-  64u /* what firmware can read of a file without this library, see schema/SPEC.md section 1 \
-       */
+#define DQNN_ALIGNMENT 16u    /* of the file and of the memory block */
+#define DQNN_NONE 0xFFFFu     /* "no such node, kernel or tensor" in reports */
+#define DQNN_PREFIX_BYTES 64u /* schema/SPEC.md section 1: what can be read of a file without this library */
 
 /* Grouped: 0x1. the caller, 0x2. the file, 0x3. this firmware. */
 typedef enum {

@@ -4,7 +4,7 @@
  *
  *     static const dqnn_variant *const kernels[] = {&dqnn_variant_conv_f32_s1_s1_ref, &dqnn_variant_softmax_f32_ref};
  *
- * and the linker drops the rest (--gc-sections). `dqnn inspect` prints the list that a file needs. */
+ * and the linker drops the rest (--gc-sections). `dqnn inspect --kernel-set` writes the list that a file needs. */
 #ifndef DQNN_KERNELS_H
 #define DQNN_KERNELS_H
 
