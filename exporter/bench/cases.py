@@ -145,12 +145,17 @@ def make_op(layer: Layer, rng: np.random.Generator) -> ops.ConvKernel:
     )
 
 
-def make_layer_call(layer: Layer, seed: int = 1, scratch_bytes: int = 0) -> Call:
-    rng = np.random.default_rng(seed)
+def types_of(layer: Layer) -> tuple[TensorType, TensorType]:
+    """Input and output."""
     height, width = layer.out_size()
     source = TensorType((layer.height, layer.width, layer.channels), _format(layer.input, layer.zero_point))
     shape = (height // layer.pool[0], width // layer.pool[1], layer.outputs)
-    output = TensorType(shape, _format(layer.output, layer.out_zero_point))
+    return source, TensorType(shape, _format(layer.output, layer.out_zero_point))
+
+
+def make_layer_call(layer: Layer, seed: int = 1, scratch_bytes: int = 0) -> Call:
+    rng = np.random.default_rng(seed)
+    source, output = types_of(layer)
     op = make_op(layer, rng)
     return make_call(op, source, output, random_input(source, rng, layer.density), scratch_bytes)
 
@@ -230,6 +235,20 @@ GRID: tuple[Row, ...] = (
 )
 
 
-def find_rows(pattern: str) -> list[Row]:
-    """Rows of the grid whose name matches a regular expression."""
-    return [row for row in GRID if re.search(pattern, row.name)]
+# Layers of a size that hosts run, beside the grid.
+HOST_GRID: tuple[Row, ...] = (
+    Row("s1 GEMM 1024x1024->1024", _binary(32, 1024, 1024)),
+    Row("s8 conv 3x3 16x16x64->64 same", _same(_bytes(16, 64, 64, 3))),
+    Row("s8 conv 1x1 16x16x256->256", _bytes(16, 256, 256)),
+    Row("s8 dense 1024->1024", _bytes(1, 1024, 1024)),
+    Row("s1 x s8 conv 3x3 16x16x64->64 same", _same(Layer("s1", "s8", "s8", 16, 16, 64, 64, (3, 3), pad_value=1.0))),
+    Row("s8 x s1 conv 3x3 16x16x64->64 same", _same(Layer("s8", "s1", "s8", 16, 16, 64, 64, (3, 3)))),
+    Row("f32 x s1 conv 3x3 16x16x64->64 same", _same(Layer("f32", "s1", "f32", 16, 16, 64, 64, (3, 3)))),
+    Row("f32 conv 3x3 16x16x64->64 same", _same(Layer("f32", "f32", "f32", 16, 16, 64, 64, (3, 3)))),
+    Row("f32 conv 1x1 16x16x256->256", Layer("f32", "f32", "f32", 16, 16, 256, 256)),
+)
+
+
+def find_rows(pattern: str, host: bool = False) -> list[Row]:
+    """Rows of the grid whose name matches a regular expression; host: with those for hosts."""
+    return [row for row in (*GRID, *(HOST_GRID if host else ())) if re.search(pattern, row.name)]

@@ -74,7 +74,8 @@ def command(
     """Count instructions, and estimate Cortex-M4 and M0+ cycles, of MODEL (a .dqnn file) or of single kernels.
 
     The C sources are compiled for the target (arm-none-eabi-gcc) and run under emulation on random inputs; results are
-    compared with this machine's byte for byte."""
+    compared with this machine's byte for byte. With --target host every variant that this machine can run is timed, on
+    one thread."""
     if (model is None) == (kernels is None):
         raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
     if chart is not None and (model is None or target == HOST):
@@ -84,7 +85,10 @@ def command(
 
         check_place(chart, directories=False)
     if kernels is not None:
-        _bench_kernels(kernels, optimize, as_json, markdown)
+        if target == HOST:
+            _bench_host_kernels(kernels, as_json, markdown)
+        else:
+            _bench_kernels(kernels, optimize, as_json, markdown)
         return
     assert model is not None
     from ..inspect import read
@@ -314,6 +318,28 @@ def _bench_host(blob: bytes, as_json: bool) -> None:
         return
     click.echo(f"host, one thread: {single * 1e6:.1f} us per inference (median), {macs / single / 1e9:.2f} GMAC/s")
     click.echo(f"host, batches of {HOST_BATCH} on {threads} threads: {batched * 1e6:.1f} us per inference")
+
+
+def _bench_host_kernels(pattern: str, as_json: bool, markdown: bool) -> None:
+    from .cases import find_rows
+    from .host import bench_host_row
+
+    rows = find_rows(pattern, host=True)
+    if not rows:
+        raise BenchError(f"no row of the kernel grid matches {pattern!r}")
+    costs = [cost for row in rows for cost in bench_host_row(row)]
+    if as_json:
+        click.echo(json.dumps([{**asdict(cost), "gmacs": cost.gmacs} for cost in costs], indent=2))
+        return
+    columns = ("kernel", "variant", "us", "GMAC/s")
+    cells = [(cost.name, cost.isa, f"{cost.seconds * 1e6:.1f}", f"{cost.gmacs:.2f}") for cost in costs]
+    if markdown:
+        click.echo("\n".join(f"| {' | '.join(row)} |" for row in (columns, ("---",) * len(columns), *cells)))
+        return
+    table = plain_table("kernel", "variant", ">us", ">GMAC/s")
+    for row in cells:
+        table.add_row(*row)
+    console().print(table)
 
 
 def _median_seconds(call: Callable[[], Any], repeats: int) -> float:

@@ -179,6 +179,16 @@ def test_missing_and_misplaced_files(cli: Cli, larq: Path, tmp_path: Path) -> No
     refused(cli("export"), "Missing argument")
 
 
+def test_host_kernels(cli: Cli) -> None:
+    result = cli("bench", "--kernels", "^s8 dense 256", "--target", "host", "--json")
+    costs = json.loads(result.stdout)
+    assert [cost["isa"] for cost in costs][-1] == "ref"
+    assert all(cost["kernel"] == "conv_s8_s8_s8" and cost["macs"] == 256 * 64 and cost["gmacs"] > 0 for cost in costs)
+    table = cli("bench", "--kernels", "^s8 dense 256", "--target", "host", "--markdown").stdout
+    assert len(table.splitlines()) == 2 + len(costs)
+    refused(cli("bench", "--kernels", "nothing", "--target", "host"), "no row")
+
+
 def test_unwritable_directory(cli: Cli, larq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # root may write anywhere
     refused(cli("export", larq, "-o", tmp_path / "m.dqnn"), "no permission to write", str(tmp_path))

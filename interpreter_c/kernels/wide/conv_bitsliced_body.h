@@ -351,10 +351,15 @@ static void prepare(const dqnn_call *call, layer *l) {
     read_sink(call, 2, g->outputs, &l->to);
 }
 
-static void run(const dqnn_call *call) {
+/* One window leaves all lanes but one idle: `single` takes it, if there is such a variant. */
+static void run(const dqnn_call *call, dqnn_run_fn single) {
   layer l;
   prepare(call, &l);
   const dqnn_geometry *g = &l.shape;
+  if (single && g->out_height * g->out_width == 1) {
+    single(call);
+    return;
+  }
   uint32_t pixels = (uint32_t)(g->out_height / g->pool_h) * (uint32_t)g->pooled_width;
   for (uint32_t pixel = 0; pixel < pixels; pixel += WIDTH) {
     uint32_t n = pixels - pixel < WIDTH ? pixels - pixel : WIDTH;
@@ -367,12 +372,18 @@ static void run(const dqnn_call *call) {
   }
 }
 
+#if DQNN_HAVE_PORTABLE
+#define SINGLE(function) function##_portable
+#else
+#define SINGLE(function) NULL
+#endif
+
 void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) {
-  run(call);
+  run(call, SINGLE(dqnn_run_conv_s1_s1_s1));
 }
 void NAME(dqnn_run_conv_s1_s1_s8)(const dqnn_call *call) {
-  run(call);
+  run(call, SINGLE(dqnn_run_conv_s1_s1_s8));
 }
 void NAME(dqnn_run_conv_s1_s1_f32)(const dqnn_call *call) {
-  run(call);
+  run(call, SINGLE(dqnn_run_conv_s1_s1_f32));
 }
