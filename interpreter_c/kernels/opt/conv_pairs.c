@@ -199,12 +199,10 @@ DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, 
     for (; n; n--, run += step, column++) {
       gather_nine(run, pitch, add, column);
     }
-  } else if (l->lanes == 4) {
-    for (; n; n--, run += step, column++) {
-      gather_rows(l, run, column, l->row_taps, 4);
-    }
-  } else {
-    gather_rows(l, run, column, l->row_taps, 1);
+    return;
+  }
+  for (; n; n--, run += step, column++) {
+    gather_rows(l, run, column, l->row_taps, l->lanes);
   }
 }
 

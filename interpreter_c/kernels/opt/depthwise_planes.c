@@ -96,16 +96,13 @@ DQNN_NOINLINE void spread(const layer *l, int32_t line, uint32_t first, uint32_t
 /* Where groups of four sums go: the output of the last sum, counted in elements, and how far the others lie behind it
  * (0: it is outside the map). */
 typedef struct {
+  const int32_t *sums;
   uint32_t at, offset[3], step, blocks;
+  dqnn_lines_affine_plan affine; /* the same for the affine rule */
 } places;
 
-/* Positions `from` and on along the walk over output line `line`; count: of one group, as far as inside the map. */
-static void find_places(const layer *l, uint32_t line, uint32_t from, uint32_t count, uint32_t blocks, places *p) {
-  const uint32_t step = l->out_step, lower = line + 1 < l->across.outputs ? l->out_down : 0;
-  const uint32_t next = count > 1 ? step : 0;
-  p->at = line * l->out_down + from * step;
-  p->step = l->per_block * step;
-  p->blocks = blocks;
+static void set_offsets(const layer *l, uint32_t lower, uint32_t count, places *p) {
+  const uint32_t step = l->out_step, next = count > 1 ? step : 0;
   if (l->stride == 1) {
     p->offset[2] = lower;
     p->offset[1] = next;
@@ -115,22 +112,31 @@ static void find_places(const layer *l, uint32_t line, uint32_t from, uint32_t c
     p->offset[1] = count > 2 ? 2 * step : 0;
     p->offset[0] = count > 3 ? 3 * step : 0;
   }
+  p->affine.offset[0] = p->offset[0];
+  p->affine.offset[1] = p->offset[1];
+  p->affine.offset[2] = p->offset[2];
 }
 
-/* All four channels. */
-static void put_affine(const layer *l, uint32_t first, const int32_t *sums, const places *p) {
+/* `blocks` groups of the first line of outputs, from position `from` of the walk on. */
+static void find_places(const layer *l, uint32_t first, uint32_t from, uint32_t blocks, places *p) {
   const dqnn_epilogue *e = &l->epilogue;
-  const dqnn_lines_affine_plan plan = {sums,
+  p->sums = l->sums + from / l->per_block * 16;
+  p->at = from * l->out_step;
+  p->step = l->per_block * l->out_step;
+  p->blocks = blocks;
+  if (l->kind != DQNN_QUAD_AFFINE) {
+    return;
+  }
+  p->affine = (dqnn_lines_affine_plan){p->sums,
                                        (int8_t *)l->call->out + p->at + first,
-                                       {p->offset[0], p->offset[1], p->offset[2]},
+                                       {0, 0, 0},
                                        p->step,
                                        e->zero_point,
                                        ((uint32_t)(e->least + e->zero_point) & 0xffu) * 0x01010101u,
                                        ((uint32_t)(e->most + e->zero_point) & 0xffu) * 0x01010101u,
-                                       p->blocks,
+                                       blocks,
                                        e->scale + first,
                                        e->offset + first};
-  dqnn_lines_affine(&plan);
 }
 
 DQNN_INLINE void put_s8(const layer *l, dqnn_quad_kind kind, uint32_t channel, const int32_t *sums, const places *p) {
@@ -217,41 +223,43 @@ static void put_lane(const layer *l, uint32_t channel, const int32_t *sums, cons
   }
 }
 
-static void put(const layer *l, uint32_t first, const int32_t *sums, const places *p) {
-  if (l->kind == DQNN_QUAD_AFFINE) {
-    put_affine(l, first, sums, p);
-  } else if (l->call->out_def->dtype == DQNN_F32) {
-    put_f32(l, first, sums, p);
+DQNN_NOINLINE void put_others(const layer *l, uint32_t first, const places *p) {
+  if (l->call->out_def->dtype == DQNN_F32) {
+    put_f32(l, first, p->sums, p);
   } else if (l->call->out_def->dtype == DQNN_S1) {
-    put_s1(l, first, sums, p);
+    put_s1(l, first, p->sums, p);
   } else {
     for (uint32_t lane = 0; lane < LANES; lane++) {
-      put_lane(l, first + lane, sums + lane, p);
+      put_lane(l, first + lane, p->sums + lane, p);
     }
   }
 }
 
-/* Channels first to first + 3 of output line `line` and the one below it. */
-static void put_lines(const layer *l, uint32_t line, uint32_t first) {
-  places p;
-  if (l->whole) {
-    find_places(l, line, 0, l->per_block, l->whole, &p);
-    put(l, first, l->sums, &p);
+/* The sums of one walk; the next one is for the lines `down` further. */
+static void put(const layer *l, uint32_t first, uint32_t down, places *p) {
+  if (!p->blocks) {
+    return;
   }
-  if (l->rest) {
-    find_places(l, line, l->whole * l->per_block, l->rest, 1, &p);
-    put(l, first, l->sums + 16 * l->whole, &p);
+  if (l->kind == DQNN_QUAD_AFFINE) {
+    dqnn_lines_affine(&p->affine);
+  } else {
+    put_others(l, first, p);
   }
+  p->at += down;
+  p->affine.out += down;
 }
 
 /* ---- the walk ---- */
 
 /* All lines of channels first to first + 3. */
 static void run_lanes(const layer *l, uint32_t first) {
-  const uint32_t lines = l->stride == 1 ? 2 : 1;
+  const uint32_t lines = l->stride == 1 ? 2 : 1, down = lines * l->out_down;
   dqnn_lines_plan plan = {l->pairs, l->pairs + LANES * l->words, l->weights, l->sums, l->words, l->blocks};
   uint32_t *near = l->pairs, *far = l->pairs + LANES * l->words;
   int32_t line = -l->across.pad;
+  places whole = {0}, rest = {0}; /* groups of sums that lie inside the map; the last one if it does not */
+  find_places(l, first, 0, l->whole, &whole);
+  find_places(l, first, l->whole * l->per_block, l->rest ? 1 : 0, &rest);
   read_weights(l, first);
   spread(l, line, first, near);
   for (uint32_t o = 0; o < l->across.outputs; o += lines) {
@@ -264,7 +272,13 @@ static void run_lanes(const layer *l, uint32_t first) {
     } else {
       dqnn_depthwise_strided(&plan);
     }
-    put_lines(l, o, first);
+    if (o == 0 || o + 1 == l->across.outputs) {
+      uint32_t lower = o + 1 < l->across.outputs ? l->out_down : 0;
+      set_offsets(l, lower, l->per_block, &whole);
+      set_offsets(l, lower, l->rest, &rest);
+    }
+    put(l, first, down, &whole);
+    put(l, first, down, &rest);
     uint32_t *swap = near;
     near = far;
     far = swap;

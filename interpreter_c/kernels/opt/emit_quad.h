@@ -87,33 +87,4 @@ DQNN_INLINE void dqnn_quad_values(const dqnn_quad_rule *r, dqnn_quad_kind kind, 
   }
 }
 
-/* Stored outputs into the range of a fused activation. */
-DQNN_NOINLINE void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
-  int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
-  uint32_t low = ((uint32_t)least & 0xffu) * 0x01010101u, high = ((uint32_t)most & 0xffu) * 0x01010101u, word;
-  for (; count >= 16; count -= 16, out += 16) {
-    uint32_t a, b, c, d;
-    memcpy(&a, out, 4);
-    memcpy(&b, out + 4, 4);
-    memcpy(&c, out + 8, 4);
-    memcpy(&d, out + 12, 4);
-    a = dqnn_clamp_bytes(a, low, high);
-    b = dqnn_clamp_bytes(b, low, high);
-    c = dqnn_clamp_bytes(c, low, high);
-    d = dqnn_clamp_bytes(d, low, high);
-    memcpy(out, &a, 4);
-    memcpy(out + 4, &b, 4);
-    memcpy(out + 8, &c, 4);
-    memcpy(out + 12, &d, 4);
-  }
-  for (; count >= 4; count -= 4, out += 4) {
-    memcpy(&word, out, 4);
-    word = dqnn_clamp_bytes(word, low, high);
-    memcpy(out, &word, 4);
-  }
-  for (; count; count--, out++) {
-    *out = (int8_t)dqnn_clamp_int(*out, least, most);
-  }
-}
-
 #endif

@@ -61,6 +61,9 @@ void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel,
 void dqnn_emit_float_s8(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, int8_t *out);
 void dqnn_emit_float_f32(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, float *out);
 
+/* Stored outputs into the range of a fused activation. */
+void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count);
+
 /* row: the packed output pixel, filled from its start; flip may be NULL. */
 void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel, uint32_t count,
                   uint32_t *row);
