@@ -142,7 +142,11 @@ def _memory(analysis: Analysis) -> Table:
 
 @click.command("analyze", context_settings=CONTEXT)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--target", help="A described board (see `dqnn targets`): its code and memory; exit with 2 if too small.")
+@click.option(
+    "--target",
+    metavar="BOARD",
+    help="A described board (see `dqnn targets`): its code and memory; exit with 2 if too small.",
+)
 @click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")

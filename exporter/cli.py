@@ -195,7 +195,9 @@ def main() -> None:
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
 @click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
 @click.option("--tflite-rounding", is_flag=True, help="Requantize s8 convolutions exactly as TFLite does.")
-@click.option("--target", help="A described board (see `dqnn targets`): refuse a model that does not fit it.")
+@click.option(
+    "--target", metavar="BOARD", help="A described board (see `dqnn targets`): refuse a model that does not fit it."
+)
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")

@@ -30,7 +30,13 @@ class RunError(DqnnError):
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--inputs", required=True, type=click.Path(path_type=Path), help=".npz with an array per input, or .npy.")
 @click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to.")
-@click.option("--target", default=HOST, show_default=True, help="host, or a board in QEMU such as qemu:mps2-an386.")
+@click.option(
+    "--target",
+    metavar="BOARD",
+    default=HOST,
+    show_default=True,
+    help="host, or a board in QEMU such as qemu:mps2-an386.",
+)
 @click.option("--labels", help="Array of class numbers in the inputs' .npz, or a .npy file: prints the accuracy.")
 @click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads on the host.")

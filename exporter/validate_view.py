@@ -182,7 +182,13 @@ def input_options(command: Any) -> Any:
     "--labels", multiple=True, help="Array in the inputs' .npz, or a .npy or .csv file; once per output, in order."
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
-@click.option("--target", default=HOST, show_default=True, help="host, or a board in QEMU such as qemu:mps2-an386.")
+@click.option(
+    "--target",
+    metavar="BOARD",
+    default=HOST,
+    show_default=True,
+    help="host, or a board in QEMU such as qemu:mps2-an386.",
+)
 @click.option(
     "--original",
     type=click.Choice(["auto", "keras", "evaluator"]),

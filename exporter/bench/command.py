@@ -42,7 +42,11 @@ class BenchError(DqnnError):
 @click.command("bench")
 @click.argument("model", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--target", default="cortex-m4", show_default=True, help=f"One of {', '.join((HOST, *EMULATED, *BOARDS))}."
+    "--target",
+    metavar="CORE",
+    default="cortex-m4",
+    show_default=True,
+    help=f"One of {', '.join((HOST, *EMULATED, *BOARDS))}.",
 )
 @click.option(
     "--kernels", metavar="PATTERN", help="Measure the rows of the kernel grid whose name matches, instead of a model."

@@ -267,6 +267,13 @@ def test_output_that_cannot_be_printed(cli: Cli, larq: Path) -> None:
         assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(cli: Cli, command: str) -> None:
+    result = cli(*command.split(), "--help")
+    assert result.exit_code == 0 and "Usage: " in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
 # --- inspect ----------------------------------------------------------------------------------------------------------
 
 
