@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What names of Keras layers have in them, by kernel family.
 FAMILY_WORDS = {"maxpool": ("pool",), "avgpool": ("pool",), "conv": ("conv", "dense"), "convh": ("conv", "dense")}
+PASSIVE_WORDS = ("flatten", "reshape", "permute", "dropout", "padding")
 NARROW = 100  # columns; below, tables name one layer of a node, and no more columns than fit
 
 
@@ -133,7 +134,8 @@ def node_names(nodes: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
         fresh = [layer for layer in layers if (family, layer) not in named]
         alike = next((layer for layer in fresh if any(word in layer for word in words)), None)
         known = next((layer for layer in fresh if layer in seen), None)
-        names.append(alike or known or next(iter(layers), kernel))
+        active = next((layer for layer in layers if not any(word in layer for word in PASSIVE_WORDS)), None)
+        names.append(alike or known or active or next(iter(layers), kernel))
         named.add((family, names[-1]))
         seen.update(layers)
     return names

@@ -16,6 +16,7 @@ import dqnn
 from dqnn.exporter import boards, code_size
 from dqnn.exporter.analyze import Analysis, AnalysisError, Bench, analyze
 from dqnn.exporter.cli import main
+from dqnn.exporter.report import node_names
 from dqnn.exporter.inspect import NotAModelError
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
@@ -70,6 +71,17 @@ def test_fusion_explains_the_difference_to_the_vendors_total(larq: Analysis) -> 
 def test_nodes_are_named_after_the_layer_they_are_about(larq: Analysis) -> None:
     names = ["quant_conv2d", "quant_conv2d_1", "quant_conv2d_2", "quant_dense", "quant_dense_1", "activation"]
     assert [node.name for node in larq.nodes] == names
+
+
+def test_names_where_layers_do_not_say_what_they_are() -> None:
+    nodes = [
+        ("conv_f32_f32_f32", ("zero_padding2d", "stem", "bn")),
+        ("maxpool_f32", ("stem", "bn", "max_pooling2d")),
+        ("conv_f32_f32_f32", ("flatten", "head")),
+        ("softmax_f32", ("head",)),
+        ("reshape_f32", ()),
+    ]
+    assert node_names(nodes) == ["stem", "max_pooling2d", "head", "head", "reshape_f32"]
 
 
 @pytest.mark.parametrize("model", ["larq", "qkeras"])

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.qemu
 M4 = "qemu:mps2-an386"
 BOARDS = target.target_names()[1:]
 MODELS = ("larq", "qkeras")
+RUNNER_FRAME = 128
 # The smallest board leaves 11 KB to the interpreter and 136 KB to the file.
 SMALL = {"qemu:microbit": (8000, 80_000)}
 LARGE = (1_000_000, 4_000_000)
@@ -74,13 +75,14 @@ def test_digits(name: str, model: str, blobs: dict[str, bytes], images: np.ndarr
 @pytest.mark.parametrize("model", MODELS)
 def test_the_report_says_what_the_board_uses(model: str, blobs: dict[str, bytes], images: np.ndarray) -> None:
     """The firmware paints arena and stack before each inference. What it finds touched is the peak of the analysis,
-    the interpreter's state is the one that the analysis states for 32-bit cores, the stack within its budget."""
+    the interpreter's state is the one that the analysis states for 32-bit cores, the stack within its budget and the
+    frame of the runner, which is measured with it (tests/footprint has the interpreter's alone)."""
     analysis = dqnn.analyze(blobs[model])
     stats = board(M4).run(blobs[model], Interpreter(blobs[model]).to_stored(images[:2])).stats
     assert stats.arena_touched == max(live.total for live in analysis.live)
     assert stats.arena_bytes == analysis.arena_bytes == -(-(stats.arena_touched or 0) // 16) * 16
     assert stats.state_bytes == analysis.state_bytes and stats.memory_bytes == analysis.ram_bytes
-    assert max(stats.stack_init or 0, stats.stack_invoke or 0) <= STACK_BYTES
+    assert max(stats.stack_init or 0, stats.stack_invoke or 0) <= STACK_BYTES + RUNNER_FRAME
 
 
 def test_one_firmware_runs_all_models(blobs: dict[str, bytes], images: np.ndarray) -> None:
