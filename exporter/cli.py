@@ -123,8 +123,9 @@ def console(stderr: bool = False) -> Console:
 
     class Piped(Console):
         def print(self, *objects: Any, **options: Any) -> None:
-            lines = bool(objects) and all(isinstance(item, str | Text) for item in objects)
-            super().print(*objects, **({"soft_wrap": True} if lines else {}), **options)
+            if objects and all(isinstance(item, str | Text) for item in objects):
+                options.setdefault("soft_wrap", True)
+            super().print(*objects, **options)
 
     made = Console(stderr=stderr, highlight=False, markup=False)
     return made if made.is_terminal else Piped(stderr=stderr, highlight=False, markup=False, width=PIPE_WIDTH)
