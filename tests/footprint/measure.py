@@ -133,7 +133,8 @@ INDIRECT = {
     "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$",
     "dqnn_model_open": "$^",
     "notify": "$^",
-    "run_image": r"\S*conv_(bitsliced\.c:finish|horizontal\.c:emit)_\w+$",
+    "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",
+    "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }
 
 

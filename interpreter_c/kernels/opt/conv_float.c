@@ -11,6 +11,10 @@
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
+#ifndef NAME /* kernels/mve compiles this file too */
+#define NAME(function) function##_portable
+#endif
+
 typedef struct {
   const dqnn_call *call;
   dqnn_geometry shape;
@@ -164,6 +168,11 @@ DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
       }
       continue;
     }
+#ifdef DQNN_MVE
+    if (n == 4 && dqnn_dot_lanes_4x4(l->rows, kernel_h, l->row_taps, w, l->totals + c, count)) {
+      continue;
+    }
+#endif
     dqnn_dot_f32_4x4(l->rows, kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < n; i++) {
       for (uint32_t p = 0; p < 4; p++) {
@@ -175,10 +184,12 @@ DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
 
 static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   const layer *l = (const layer *)state;
+#ifndef DQNN_MVE /* vectors hold channels, not pixels */
   if (lanes == 4 && l->call->out_def->dtype == DQNN_F32) {
     sum_quad_f32(l, first, n);
     return;
   }
+#endif
   sum_totals(l, lanes);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t outputs = l->shape.out_group;
@@ -249,39 +260,39 @@ static void run(const dqnn_call *call, int s8_weights) {
   }
 }
 
-void dqnn_run_conv_f32_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_f32_s1)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_f32_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_f32_s8)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_f32_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_f32_f32)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s8_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s8_f32_s1)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s8_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s8_f32_s8)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s8_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s8_f32_f32)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s1_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_f32_s1)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s1_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_f32_s8)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_s1_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_s1_f32_f32)(const dqnn_call *call) {
   run(call, 0);
 }
-void dqnn_run_conv_f32_s8_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_s8_s1)(const dqnn_call *call) {
   run(call, 1);
 }
-void dqnn_run_conv_f32_s8_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_s8_s8)(const dqnn_call *call) {
   run(call, 1);
 }
-void dqnn_run_conv_f32_s8_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_conv_f32_s8_f32)(const dqnn_call *call) {
   run(call, 1);
 }

@@ -6,6 +6,10 @@
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/geometry.h"
 
+#ifndef NAME /* kernels/mve compiles this file too */
+#define NAME(function) function##_portable
+#endif
+
 enum { BLOCK = 4, CHUNK = 32 };
 
 typedef struct {
@@ -53,6 +57,36 @@ DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float a
   acc[2] = c;
   acc[3] = d;
 }
+
+#ifdef DQNN_MVE
+/* As many fours of n outputs as vectors can do. */
+DQNN_NOINLINE uint32_t sum_lanes(const layer *l, const window *w, uint32_t o, uint32_t n, float *acc) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
+  uint32_t outputs = g->outputs, right = (uint32_t)g->dilation_w * outputs, done = 0,
+           columns = (uint32_t)(w->columns.end - w->columns.first);
+  const float *first = (const float *)(const void *)l->image + (uint32_t)(y * g->width + x) * outputs + o;
+  const float *first_weight = (const float *)(const void *)l->weights +
+                              (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
+  uint32_t before = dqnn_forget_denormals();
+  int bad = 0;
+  for (; done + BLOCK <= n; done += BLOCK, first += BLOCK, first_weight += BLOCK) {
+    const float *row = first, *weight_row = first_weight;
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    for (int32_t rows = w->rows.end - w->rows.first; rows > 0; rows--) {
+      const float *cell = row, *weight = weight_row;
+      for (uint32_t i = columns; i; i--, cell += right, weight += outputs) {
+        sum = vaddq_f32(sum, vmulq_f32(vld1q_f32(weight), vld1q_f32(cell)));
+      }
+      row += (uint32_t)(g->dilation_h * g->width) * outputs;
+      weight_row += (uint32_t)g->kernel_w * outputs;
+    }
+    bad |= dqnn_any_nan(sum);
+    vst1q_f32(acc + done, sum);
+  }
+  return dqnn_denormals_met(before) || bad ? 0 : done;
+}
+#endif
 
 DQNN_INLINE float input_at(const layer *l, const uint8_t *cell, uint32_t channel) {
   if (l->input == DQNN_F32) {
@@ -115,7 +149,13 @@ static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uin
               dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width), 0};
   w.whole =
       l->pad == 0.0f || (w.rows.end - w.rows.first == g->kernel_h && w.columns.end - w.columns.first == g->kernel_w);
-  for (uint32_t i = 0; i < n; i += BLOCK) {
+  uint32_t i = 0;
+#ifdef DQNN_MVE
+  if (w.whole && l->direct) {
+    i = sum_lanes(l, &w, first, n, acc);
+  }
+#endif
+  for (; i < n; i += BLOCK) {
     if (w.whole && l->direct && n - i >= BLOCK) {
       sum_four(l, &w, first + i, acc + i);
     } else {
@@ -178,48 +218,48 @@ static void run(const dqnn_call *call, uint8_t weight) {
   }
 }
 
-void dqnn_run_depthwise_f32_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_f32_s1)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_f32_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_f32_s8)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_f32_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_f32_f32)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s8_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s8_f32_s1)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s8_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s8_f32_s8)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s8_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s8_f32_f32)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s1_f32_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s1_f32_s1)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s1_f32_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s1_f32_s8)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_s1_f32_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_s1_f32_f32)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void dqnn_run_depthwise_f32_s8_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s8_s1)(const dqnn_call *call) {
   run(call, DQNN_S8);
 }
-void dqnn_run_depthwise_f32_s8_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s8_s8)(const dqnn_call *call) {
   run(call, DQNN_S8);
 }
-void dqnn_run_depthwise_f32_s8_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s8_f32)(const dqnn_call *call) {
   run(call, DQNN_S8);
 }
-void dqnn_run_depthwise_f32_s1_s1_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s1_s1)(const dqnn_call *call) {
   run(call, DQNN_S1);
 }
-void dqnn_run_depthwise_f32_s1_s8_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s1_s8)(const dqnn_call *call) {
   run(call, DQNN_S1);
 }
-void dqnn_run_depthwise_f32_s1_f32_portable(const dqnn_call *call) {
+void NAME(dqnn_run_depthwise_f32_s1_f32)(const dqnn_call *call) {
   run(call, DQNN_S1);
 }

@@ -50,31 +50,44 @@ DQNN_INLINE int32_t dqnn_round_and_clamp(const dqnn_epilogue *e, float y) {
 }
 #endif
 
-#ifdef DQNN_MVE
-#define dqnn_emit_s8 dqnn_emit_s8_mve
-#define dqnn_emit_s1 dqnn_emit_s1_mve
-#endif
+/* A run of `count` channels from `channel` on: acc[0] belongs to the first of them, out is its place. row: the packed
+ * output pixel, filled from its start; flip may be NULL. dqnn_emit and dqnn_emit_float write channels of output pixel
+ * `pixel`, whatever the type of the output; its thresholds are constant 1, its flip words constant 2, and e is not
+ * looked at for s1. */
+#define DQNN_EMITTERS(name)                                                                                           \
+  void name(dqnn_emit_s8)(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out); \
+  void name(dqnn_emit_f32)(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, float *out); \
+  void name(dqnn_emit_float_s8)(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count,           \
+                                int8_t *out);                                                                         \
+  void name(dqnn_emit_float_f32)(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count,          \
+                                 float *out);                                                                         \
+  void name(dqnn_emit_s1)(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel,      \
+                          uint32_t count, uint32_t *row);                                                             \
+  void name(dqnn_emit_float_s1)(const float *thresholds, const uint32_t *flip, const float *acc, uint32_t channel,    \
+                                uint32_t count, uint32_t *row);                                                       \
+  void name(dqnn_emit)(const dqnn_call *call, const dqnn_epilogue *e, const int32_t *acc, uint32_t channel,           \
+                       uint32_t count, uint32_t pixel);                                                               \
+  void name(dqnn_emit_float)(const dqnn_call *call, const dqnn_epilogue *e, const float *acc, uint32_t channel,       \
+                             uint32_t count, uint32_t pixel);
+#define DQNN_EMIT(function) function
+DQNN_EMITTERS(DQNN_EMIT)
 
-/* A run of `count` channels from `channel` on: acc[0] belongs to the first of them, out is its place. */
-void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out);
-void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, float *out);
-void dqnn_emit_float_s8(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, int8_t *out);
-void dqnn_emit_float_f32(const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count, float *out);
+#ifdef DQNN_MVE /* kernels/mve/epilogue_mve.c */
+#define DQNN_EMIT_MVE(function) function##_mve
+DQNN_EMITTERS(DQNN_EMIT_MVE)
+#ifndef DQNN_MVE_EPILOGUE
+#define dqnn_emit_s8 dqnn_emit_s8_mve
+#define dqnn_emit_f32 dqnn_emit_f32_mve
+#define dqnn_emit_float_s8 dqnn_emit_float_s8_mve
+#define dqnn_emit_float_f32 dqnn_emit_float_f32_mve
+#define dqnn_emit_s1 dqnn_emit_s1_mve
+#define dqnn_emit_float_s1 dqnn_emit_float_s1_mve
+#define dqnn_emit dqnn_emit_mve
+#define dqnn_emit_float dqnn_emit_float_mve
+#endif
+#endif
 
 /* Stored outputs into the range of a fused activation. */
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count);
-
-/* row: the packed output pixel, filled from its start; flip may be NULL. */
-void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel, uint32_t count,
-                  uint32_t *row);
-void dqnn_emit_float_s1(const float *thresholds, const uint32_t *flip, const float *acc, uint32_t channel,
-                        uint32_t count, uint32_t *row);
-
-/* The same to channels `channel` and up of output pixel `pixel`, whatever the type of the output; its thresholds are
- * constant 1, its flip words constant 2. e is not looked at for s1. */
-void dqnn_emit(const dqnn_call *call, const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
-               uint32_t pixel);
-void dqnn_emit_float(const dqnn_call *call, const dqnn_epilogue *e, const float *acc, uint32_t channel, uint32_t count,
-                     uint32_t pixel);
 
 #endif
