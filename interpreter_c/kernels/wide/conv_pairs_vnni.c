@@ -28,6 +28,9 @@ typedef struct {
 static void finish_copy(layer *l, uint32_t lane, element *copy) {
   const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
   int32_t sum = 0;
+  if (l->window_taps & 1u) {
+    copy[l->window_taps] = l->hole; /* its weight may be anything */
+  }
   for (uint32_t i = 0; l->half_weights && i < l->window_taps; i++) {
     sum += copy[i] - l->hole;
   }

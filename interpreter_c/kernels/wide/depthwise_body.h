@@ -52,17 +52,16 @@ DQNN_INLINE number input_of(const layer *l, types t, const uint8_t *cell, uint32
   return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)cell)[c >> 5] >> (c & 31u) & 1u));
 }
 
-DQNN_INLINE number weight_of(const layer *l, types t, uint32_t tap, uint32_t o) {
+DQNN_INLINE number weight_of(const layer *l, types t, uint32_t at, uint32_t o) {
   if (t.weights == DQNN_F32) {
-    return ((const number *)(const void *)l->weights)[tap * l->shape.outputs + o];
+    return ((const number *)(const void *)l->weights)[at * l->shape.outputs + o];
   }
   if (t.weights == DQNN_S8) {
-    int32_t w = ((const int8_t *)l->weights)[tap * l->shape.outputs + o];
+    int32_t w = ((const int8_t *)l->weights)[at * l->shape.outputs + o];
     return (number)(l->half_weights ? 2 * w + 1 : w);
   }
-  return (
-      number)(1 -
-              2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & 1u));
+  return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + at] >> (o & 31u) &
+                                    1u));
 }
 
 /* o is a multiple of LANES; `simple`: all lanes exist, and each has an input channel of its own. */
@@ -86,22 +85,22 @@ DQNN_INLINE v_number load_input(const layer *l, types t, const uint8_t *cell, ui
   return signs_of(((const uint32_t *)(const void *)cell)[o >> 5] >> (o & 31u) & ALL_LANES);
 }
 
-DQNN_INLINE v_number load_weights(const layer *l, types t, uint32_t tap, uint32_t o, uint32_t count, int simple) {
+DQNN_INLINE v_number load_weights(const layer *l, types t, uint32_t at, uint32_t o, uint32_t count, int simple) {
   if (!simple && count < LANES) {
     v_number w = {0};
     for (uint32_t i = 0; i < count; i++) {
-      w[i] = weight_of(l, t, tap, o + i);
+      w[i] = weight_of(l, t, at, o + i);
     }
     return w;
   }
   if (t.weights == DQNN_F32) {
-    return load_number((const number *)(const void *)l->weights + tap * l->shape.outputs + o);
+    return load_number((const number *)(const void *)l->weights + at * l->shape.outputs + o);
   }
   if (t.weights == DQNN_S8) {
-    v_int w = load_s8((const int8_t *)l->weights + tap * l->shape.outputs + o);
+    v_int w = load_s8((const int8_t *)l->weights + at * l->shape.outputs + o);
     return VECTOR_OF(l->half_weights ? 2 * w + 1 : w);
   }
-  return signs_of(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + tap] >> (o & 31u) & ALL_LANES);
+  return signs_of(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + at] >> (o & 31u) & ALL_LANES);
 }
 
 /* ---- one window ---- */
