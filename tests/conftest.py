@@ -19,6 +19,10 @@ STRICT = bool(os.environ.get("CI") or os.environ.get("DQNN_REQUIRE_TOOLS"))
 MODULES = {"tf": ("tensorflow", "larq", "qkeras")}
 TOOLS = {"qemu": ("arm-none-eabi-gcc", "qemu-system-arm")}
 
+# Larq and QKeras know only Keras 2, which later TensorFlows have from tf-keras.
+if importlib.util.find_spec("tf_keras") is not None:
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
 # Examples take as long as the machine is busy: no deadlines. CI draws the same examples every time.
 settings.register_profile("dqnn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dqnn"), derandomize=True, print_blob=True)

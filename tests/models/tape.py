@@ -8,17 +8,19 @@ behind a quantizer whose decision lies within that error, which a comparison mus
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from compare import Array, KerasRefuses
-from keras.src.saving import serialization_lib
-from keras.src.saving.legacy.saved_model import json_utils
+
+KERAS = tf.keras.Model.__module__.partition(".")[0]  # keras, or tf_keras where that is Keras 2
+serialization_lib: Any = importlib.import_module(f"{KERAS}.src.saving.serialization_lib")
+json_utils: Any = importlib.import_module(f"{KERAS}.src.saving.legacy.saved_model.json_utils")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,11 @@ class Tape:
             "input_layers": [[value.name, 0, 0] for value in self.inputs],
             "output_layers": [[value.name, value.node, 0] for value in self.outputs],
         }
-        model = {"class_name": "Functional", "config": config, "keras_version": keras.__version__}
+        model = {
+            "class_name": "Functional",
+            "config": config,
+            "keras_version": importlib.import_module(KERAS).__version__,
+        }
         return json.dumps(model, default=json_utils.get_json_type)
 
 
