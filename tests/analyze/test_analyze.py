@@ -16,8 +16,8 @@ import dqnn
 from dqnn.exporter import boards, code_size
 from dqnn.exporter.analyze import Analysis, AnalysisError, Bench, analyze
 from dqnn.exporter.cli import main
-from dqnn.exporter.report import node_names
 from dqnn.exporter.inspect import NotAModelError
+from dqnn.exporter.report import node_names
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
