@@ -11,10 +11,17 @@
 
 #include "isa/plans.h"
 
+/* At -Os the compiler weighs what inlining costs, but for the few functions that speed hangs on. */
 #if defined(__GNUC__)
-#define DQNN_INLINE static inline __attribute__((always_inline, unused))
+#define DQNN_ALWAYS_INLINE static inline __attribute__((always_inline, unused))
 #define DQNN_NOINLINE static __attribute__((noinline, unused))
+#if defined(__OPTIMIZE_SIZE__)
+#define DQNN_INLINE static inline __attribute__((unused))
 #else
+#define DQNN_INLINE DQNN_ALWAYS_INLINE
+#endif
+#else
+#define DQNN_ALWAYS_INLINE static inline
 #define DQNN_INLINE static inline
 #define DQNN_NOINLINE static
 #endif

@@ -66,18 +66,9 @@ int dqnn_axis_fits(uint32_t in, uint32_t pooled, uint32_t pool, uint32_t kernel,
 uint32_t dqnn_largest_integer(const dqnn_tensor_def *def);
 
 /* Saturating arithmetic. */
-static inline uint32_t dqnn_size_mul(uint32_t a, uint32_t b) {
-  uint64_t product = (uint64_t)a * b;
-  return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
-}
-
-static inline uint32_t dqnn_size_add(uint32_t a, uint32_t b) {
-  return a > UINT32_MAX - b ? UINT32_MAX : a + b;
-}
-
+uint32_t dqnn_size_mul(uint32_t a, uint32_t b);
+uint32_t dqnn_size_add(uint32_t a, uint32_t b);
 /* Rounded up; b is a power of two or small, never 0. UINT32_MAX stays. */
-static inline uint32_t dqnn_size_div(uint32_t a, uint32_t b) {
-  return a == UINT32_MAX ? a : a / b + (a % b != 0 ? 1u : 0u);
-}
+uint32_t dqnn_size_div(uint32_t a, uint32_t b);
 
 #endif

@@ -3,6 +3,19 @@
 
 #include "../src/numerics.h"
 
+uint32_t dqnn_size_mul(uint32_t a, uint32_t b) {
+  uint64_t product = (uint64_t)a * b;
+  return product > UINT32_MAX ? UINT32_MAX : (uint32_t)product;
+}
+
+uint32_t dqnn_size_add(uint32_t a, uint32_t b) {
+  return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+uint32_t dqnn_size_div(uint32_t a, uint32_t b) {
+  return a == UINT32_MAX ? a : a / b + (a % b != 0 ? 1u : 0u);
+}
+
 dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
 #define DQNN_CHECK(name, status, text) DQNN_ERROR_KERNEL_##status,
 #define DQNN_LOAD_CHECK(name, status, text) DQNN_ERROR_##status,

@@ -5,6 +5,24 @@
 
 #include "schema.h"
 
+int32_t dqnn_round_half_even(float x) {
+  if (!(x >= -2147483648.0f)) {
+    return INT32_MIN;
+  }
+  if (x >= 2147483648.0f) {
+    return INT32_MAX;
+  }
+  int32_t whole = (int32_t)x;
+  float rest = x - (float)whole; /* exact; 0 from 2^23 on, so whole +- 1 below cannot overflow */
+  if (rest > 0.5f || (rest == 0.5f && (whole & 1))) {
+    return whole + 1;
+  }
+  if (rest < -0.5f || (rest == -0.5f && (whole & 1))) {
+    return whole - 1;
+  }
+  return whole;
+}
+
 #define LENGTH(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
 
 static float horner(const float *coefficients, uint32_t count, float x) {

@@ -58,23 +58,7 @@ static inline int32_t dqnn_clamp_int(int32_t x, int32_t low, int32_t high) {
 }
 
 /* To the nearest integer, ties to even, saturated to int32; NaN gives INT32_MIN. Independent of the rounding mode. */
-static inline int32_t dqnn_round_half_even(float x) {
-  if (!(x >= -2147483648.0f)) {
-    return INT32_MIN;
-  }
-  if (x >= 2147483648.0f) {
-    return INT32_MAX;
-  }
-  int32_t whole = (int32_t)x;
-  float rest = x - (float)whole; /* exact; 0 from 2^23 on, so whole +- 1 below cannot overflow */
-  if (rest > 0.5f || (rest == 0.5f && (whole & 1))) {
-    return whole + 1;
-  }
-  if (rest < -0.5f || (rest == -0.5f && (whole & 1))) {
-    return whole - 1;
-  }
-  return whole;
-}
+int32_t dqnn_round_half_even(float x);
 
 /* Two's complement wrap-around without undefined behaviour. */
 static inline int32_t dqnn_wrap_add(int32_t a, int32_t b) {

@@ -11,6 +11,15 @@
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
+/* As dqnn_input_index, for both axes. */
+static int32_t cell_at(const dqnn_geometry *s, int32_t up_h, int32_t up_w, int32_t y, int32_t x) {
+  int32_t row = dqnn_input_index(y, s->height, up_h), column = dqnn_input_index(x, s->width, up_w);
+  if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
+    return DQNN_AT_OUTSIDE;
+  }
+  return row < 0 || column < 0 ? DQNN_AT_HOLE : row * s->width + column;
+}
+
 static int32_t load_int(const void *image, uint32_t index) {
   return ((const int8_t *)image)[index];
 }

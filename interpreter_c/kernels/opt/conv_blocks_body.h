@@ -26,17 +26,10 @@ typedef struct {
 
 /* Input of a tap: position of the dilated input, channel of all. */
 static blocks_value BLOCKS(input_at)(const BLOCKS(layer) * l, int32_t y, int32_t x, uint32_t channel) {
-  const dqnn_geometry *s = &l->shape;
-  if (y < 0 || x < 0 || y > (s->height - 1) * l->up_h || x > (s->width - 1) * l->up_w)
-    return l->outside;
-  if (l->up_h * l->up_w > 1) {
-    if (y % l->up_h || x % l->up_w)
-      return 0;
-    y /= l->up_h;
-    x /= l->up_w;
-  }
-  uint32_t index = (uint32_t)(y * s->width + x) * s->channels + channel;
-  return BLOCKS(load)(l->image, index) - l->zero_point;
+  int32_t cell = cell_at(&l->shape, l->up_h, l->up_w, y, x);
+  if (cell < 0)
+    return cell == DQNN_AT_HOLE ? 0 : l->outside;
+  return BLOCKS(load)(l->image, (uint32_t)cell * l->shape.channels + channel) - l->zero_point;
 }
 
 /* All sums ((s0*x0 + s1*x1) + s2*x2) + s3*x3 of up to four inputs; code bit i is the sign bit of input i. */

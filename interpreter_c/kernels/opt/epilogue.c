@@ -35,8 +35,8 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
 
 /* One output, clamped. SMMLAR takes twice the multiplier as a signed number: where that is negative, x is missing. */
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
-DQNN_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                    const int32_t *shift, int32_t least, int32_t most) {
+DQNN_ALWAYS_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
+                                           const int32_t *shift, int32_t least, int32_t most) {
   int32_t x, t, m, s;
   __asm__(
       "ldr %[x],%[acc]\n ldr %[t],%[bias]\n ldr %[m],%[multiplier]\n ldr %[s],%[shift]\n add %[x],%[x],%[t]\n"
@@ -51,8 +51,8 @@ DQNN_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, con
   return x;
 }
 #else
-DQNN_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                    const int32_t *shift, int32_t least, int32_t most) {
+DQNN_ALWAYS_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
+                                           const int32_t *shift, int32_t least, int32_t most) {
   return dqnn_clamp_int(dqnn_scale_fixed(dqnn_wrap_add(*acc, *bias), *multiplier, *shift), least, most);
 }
 #endif
@@ -91,6 +91,13 @@ void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, 
   }
 }
 
+DQNN_NOINLINE void append(uint32_t *row, const uint32_t *flip, uint32_t channel, uint32_t count, uint32_t bits) {
+  if (flip) {
+    bits ^= dqnn_read_bits(flip, channel, count);
+  }
+  dqnn_append_bits(row, channel, count, bits);
+}
+
 void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t *acc, uint32_t channel, uint32_t count,
                   uint32_t *row) {
   for (const int32_t *t = thresholds + channel; count > 0;) {
@@ -98,9 +105,7 @@ void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t
     for (const int32_t *end = acc + n; acc < end;)
       bits = dqnn_push_less(bits, *acc++, *t++);
     bits >>= (32 - n) & 31u;
-    if (flip)
-      bits ^= dqnn_read_bits(flip, channel, n);
-    dqnn_append_bits(row, channel, n, bits);
+    append(row, flip, channel, n, bits);
     channel += n;
     count -= n;
   }
@@ -147,9 +152,7 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
     uint32_t n = count < 32 ? count : 32, bits = 0;
     for (uint32_t i = 0; i < n; i++)
       bits |= (uint32_t)(acc[i] < threshold[channel + i]) << i;
-    if (flip)
-      bits ^= dqnn_read_bits(flip, channel, n);
-    dqnn_append_bits(out, channel, n, bits);
+    append(out, flip, channel, n, bits);
     acc += n;
     channel += n;
     count -= n;

@@ -2,13 +2,13 @@
 #include "kernels/opt/planes.h"
 
 /* Exchanges the bits of a above `shift` with those of b below it. */
-DQNN_INLINE void dqnn_exchange_bits(uint32_t *a, uint32_t *b, uint32_t shift, uint32_t mask) {
+DQNN_ALWAYS_INLINE void dqnn_exchange_bits(uint32_t *a, uint32_t *b, uint32_t shift, uint32_t mask) {
   uint32_t t = ((*a >> shift) ^ *b) & mask;
   *b ^= t;
   *a ^= t << shift;
 }
 
-DQNN_INLINE void dqnn_transpose_4(uint32_t *z, uint32_t stride, uint32_t shift, uint32_t outer, uint32_t inner) {
+DQNN_ALWAYS_INLINE void dqnn_transpose_4(uint32_t *z, uint32_t stride, uint32_t shift, uint32_t outer, uint32_t inner) {
   uint32_t a = z[0], b = z[stride], c = z[2 * stride], d = z[3 * stride];
   dqnn_exchange_bits(&a, &c, 2 * shift, outer);
   dqnn_exchange_bits(&b, &d, 2 * shift, outer);

@@ -1,7 +1,26 @@
-/* The loop over outputs that all reference convolutions run. */
+/* The loop over outputs that all reference convolutions run, and how it reads. */
 #include "conv.h"
 
 #include "sink.h"
+
+int32_t ref_int_weight(const ref_weight *w, ref_layout layout) {
+  switch (layout) {
+    case REF_HORIZONTAL:
+      return ref_sign(ref_horizontal_bit(w));
+    case REF_BITSLICED:
+      return ref_sign(ref_bitsliced_bit(w));
+    case REF_CHANNEL_BLOCKS:
+      return ref_sign(ref_channel_block_bit(w));
+    case REF_DEPTHWISE_BITS:
+      return ref_sign(ref_depthwise_bit(w));
+    case REF_PAIRS:
+      return ref_pair_weight(w);
+    case REF_QUADS_S8:
+      return ((const int8_t *)w->data)[ref_quad_index(w)];
+    default:
+      return ((const int8_t *)w->data)[ref_depthwise_index(w)];
+  }
+}
 
 dqnn_place ref_tap(const ref_conv *c, int32_t oy, int32_t ox, int32_t ky, int32_t kx, uint32_t *cell) {
   int32_t iy, ix;

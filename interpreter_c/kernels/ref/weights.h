@@ -95,24 +95,7 @@ static inline uint32_t ref_depthwise_index(const ref_weight *w) {
 }
 
 /* s1 and s8 weights as integers; half_weights is up to the caller. */
-static inline int32_t ref_int_weight(const ref_weight *w, ref_layout layout) {
-  switch (layout) {
-    case REF_HORIZONTAL:
-      return ref_sign(ref_horizontal_bit(w));
-    case REF_BITSLICED:
-      return ref_sign(ref_bitsliced_bit(w));
-    case REF_CHANNEL_BLOCKS:
-      return ref_sign(ref_channel_block_bit(w));
-    case REF_DEPTHWISE_BITS:
-      return ref_sign(ref_depthwise_bit(w));
-    case REF_PAIRS:
-      return ref_pair_weight(w);
-    case REF_QUADS_S8:
-      return ((const int8_t *)w->data)[ref_quad_index(w)];
-    default:
-      return ((const int8_t *)w->data)[ref_depthwise_index(w)];
-  }
-}
+int32_t ref_int_weight(const ref_weight *w, ref_layout layout);
 
 static inline float ref_float_weight(const ref_weight *w, ref_layout layout) {
   return ((const float *)w->data)[layout == REF_QUADS_F32 ? ref_quad_index(w) : ref_depthwise_index(w)];
