@@ -70,7 +70,7 @@ static inline void dqnn_ripple(uint32_t *plane, const uint32_t *last, uint32x4_t
 /* A carry-save tree takes 16 entries at a time. A shorter first tree is entered in the middle, after a first pair whose
  * first entry may be missing. */
 static __attribute__((noinline, unused)) void dqnn_add_rows(uint32_t *counter, const uint16_t *list, uint32_t quads,
-                                                    const uint32_t *w) {
+                                                            const uint32_t *w) {
   if (quads == 0) {
     return;
   }

@@ -98,8 +98,8 @@ static __attribute__((noinline, unused)) int dqnn_dot_lanes_1x4(const float *con
 
 /* clang-format on */
 
-static __attribute__((noinline, unused)) void dqnn_dot_f32_4x4_mve(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
-                                        float acc[16]) {
+static __attribute__((noinline, unused)) void dqnn_dot_f32_4x4_mve(const float *const *rows, uint32_t kernel_h,
+                                                                   uint32_t count, const float *w, float acc[16]) {
   if (!dqnn_dot_lanes_4x4(rows, kernel_h, count, w, acc, 4)) {
     dqnn_dot_f32_4x4(rows, kernel_h, count, w, acc);
     return;
