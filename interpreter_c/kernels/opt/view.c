@@ -100,16 +100,17 @@ static void view_line(const dqnn_tensor_def *in, const line *l, const uint8_t *r
   uint32_t pitch = row_bytes(in);
   int neighbours = l->elements == 1 && l->repeat == 1;
   if (in->dtype == DQNN_S1 && neighbours) {
-    copy_bits((uint32_t *)to, (const uint32_t *)row, first, l->count);
+    copy_bits((uint32_t *)(void *)to, (const uint32_t *)(const void *)row, first, l->count);
   } else if (in->dtype == DQNN_S1) {
-    gather_bits((uint32_t *)to, (const uint32_t *)row, first, l->count, l->repeat, l->rows * (pitch / 4), l->elements);
+    gather_bits((uint32_t *)(void *)to, (const uint32_t *)(const void *)row, first, l->count, l->repeat,
+                l->rows * (pitch / 4), l->elements);
   } else if (neighbours) {
     uint32_t size = in->dtype == DQNN_S8 ? 1 : 4;
     memmove(to, row + first * size, l->count * size);
   } else if (in->dtype == DQNN_S8) {
     gather_bytes(to, row + first, l->count, l->repeat, l->rows * pitch + l->elements);
   } else {
-    gather_words((uint32_t *)to, (const uint32_t *)row + first, l->count, l->repeat,
+    gather_words((uint32_t *)(void *)to, (const uint32_t *)(const void *)row + first, l->count, l->repeat,
                  l->rows * (pitch / 4) + l->elements);
   }
 }
