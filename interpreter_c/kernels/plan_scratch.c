@@ -21,15 +21,33 @@ uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
   return capped(dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
 }
 
+/* Pixels that the fast convolutions take at a time: dqnn_quad_lanes, but for outputs of two or three pixels. */
+static uint32_t lanes_of(const dqnn_conv *v) {
+  return v->params->pool_h * v->params->pool_w == 1 && v->pooled_h * v->pooled_w == 1 ? 1 : 4;
+}
+
+/* Every window along this axis lies in the map. */
+static int stays_inside(const dqnn_axis *axis, int32_t outputs) {
+  return axis->pad == 0 && axis->up == 1 &&
+         (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation < axis->size;
+}
+
+/* Kernel rows of floats that lie in memory as they are needed. */
+static int rows_in_place(const dqnn_call *call, const dqnn_conv *v) {
+  return call->in_def[0]->dtype == DQNN_F32 && v->groups == 1 && v->x.dilation == 1 &&
+         stays_inside(&v->y, v->pooled_h * v->params->pool_h) && stays_inside(&v->x, v->pooled_w * v->params->pool_w);
+}
+
 uint32_t dqnn_scratch_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   uint64_t kernel_h = v.params->kernel_h, row_taps = (uint64_t)v.params->kernel_w * v.group_in;
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
-    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out, types.weights == DQNN_S8));
+    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out, lanes_of(&v), rows_in_place(call, &v),
+                                          types.weights == DQNN_S8));
   }
   if (types.weights == DQNN_S8) {
-    return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out));
+    return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out, lanes_of(&v)));
   }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
     return capped(dqnn_conv_horizontal_scratch(&v));

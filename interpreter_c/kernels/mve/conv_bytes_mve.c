@@ -350,7 +350,8 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->pitch = (g->out_group + 1u) & ~1u;
   l->begin = (int32_t *)call->scratch;
   l->totals = l->begin + g->out_group;
-  l->columns = (int8_t *)(l->totals + PIXELS * l->pitch);
+  uint32_t single = g->out_height * g->out_width == 1;
+  l->columns = (int8_t *)(l->totals + (single ? 1 : PIXELS) * l->pitch);
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
   }

@@ -224,7 +224,7 @@ static void quad_emit(void *state, uint32_t pixel) {
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
 
-static void prepare(const dqnn_call *call, layer *l) {
+static void prepare(const dqnn_call *call, int s8_weights, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
@@ -239,7 +239,12 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->block = (uint32_t)g->kernel_h * l->row_taps * 4;
   l->rows = (const float **)call->scratch;
   l->totals = (float *)call->scratch + 8 * (uint32_t)g->kernel_h;
-  l->copies = l->totals + 4 * g->out_group;
+  l->converted = NULL;
+  l->copies = l->totals + dqnn_quad_lanes(g) * g->out_group;
+  if (s8_weights) {
+    l->converted = l->copies;
+    l->copies += l->block;
+  }
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
   }
@@ -247,9 +252,8 @@ static void prepare(const dqnn_call *call, layer *l) {
 
 static void run(const dqnn_call *call, int s8_weights) {
   layer l;
-  prepare(call, &l);
+  prepare(call, s8_weights, &l);
   l.half_weights = ((const dqnn_conv_params *)call->params)->half_weights;
-  l.converted = s8_weights ? l.copies + 4 * (uint32_t)l.shape.kernel_h * l.row_taps : NULL;
   uint32_t weight_bytes = s8_weights ? 1 : 4;
   const dqnn_geometry *g = &l.shape;
   for (uint32_t group = 0; group < g->groups; group++) {

@@ -146,6 +146,19 @@ static void sum_strip(const layer *l, int32_t y, int32_t x, uint32_t group) {
   }
 }
 
+static void emit_strip(const layer *l, uint32_t first_pixel, uint32_t count, uint32_t channel) {
+  const dqnn_call *call = l->call;
+  uint32_t channels = l->shape.out_group;
+  const int32_t *acc = l->totals;
+  for (uint32_t pixel = first_pixel; pixel < first_pixel + count; pixel++, acc += channels) {
+    if (call->out_def->dtype == DQNN_S8) {
+      dqnn_emit_s8(&l->epilogue, acc, channel, channels, (int8_t *)call->out + pixel * l->shape.outputs + channel);
+    } else {
+      dqnn_emit(call, &l->epilogue, acc, channel, channels, pixel);
+    }
+  }
+}
+
 void NAME(dqnn_run_nibbles)(const dqnn_call *call) {
   layer l;
   dqnn_read_geometry(call, &l.shape);
@@ -165,15 +178,7 @@ void NAME(dqnn_run_nibbles)(const dqnn_call *call) {
       for (int32_t ox = 0; ox < s->out_width; ox += DQNN_NIBBLE_STRIP) {
         int32_t left = s->out_width - ox, count = left < DQNN_NIBBLE_STRIP ? left : DQNN_NIBBLE_STRIP;
         sum_strip(&l, oy * s->stride_h - s->pad_top, ox - s->pad_left, group);
-        for (int32_t i = 0; i < count; i++) {
-          const int32_t *acc = l.totals + (uint32_t)i * s->out_group;
-          uint32_t channel = group * s->out_group, pixel = (uint32_t)(oy * s->out_width + ox + i);
-          if (call->out_def->dtype == DQNN_S8) {
-            dqnn_emit_s8(&l.epilogue, acc, channel, s->out_group, (int8_t *)call->out + pixel * s->outputs + channel);
-          } else {
-            dqnn_emit(call, &l.epilogue, acc, channel, s->out_group, pixel);
-          }
-        }
+        emit_strip(&l, (uint32_t)(oy * s->out_width + ox), (uint32_t)count, group * s->out_group);
       }
     }
   }

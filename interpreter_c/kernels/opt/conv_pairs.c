@@ -5,7 +5,8 @@
  * channels) meets four pixels: 16 products for 17 cycles on a Cortex-M4. All channels share the columns. Sums for s1
  * and s8 go straight to the output, others wait in `totals` until a pixel is complete.
  *
- * Scratch: columns (16 bytes per pair), one kernel row of halfwords, totals; dqnn_conv_pairs_scratch in the plan. */
+ * Scratch: columns (4 bytes per pair and lane), totals, one kernel row of halfwords; dqnn_conv_pairs_scratch in the
+ * plan. */
 #include "kernels/opt/conv_pairs.h"
 
 #include "isa/pairs_quad.h"
@@ -472,8 +473,8 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->lanes = dqnn_quad_lanes(g);
   l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
   l->columns = (uint32_t *)call->scratch;
-  l->totals = (int32_t *)(l->columns + 4 * l->pairs);
-  l->row = (int16_t *)(l->totals + 4 * g->out_group);
+  l->totals = (int32_t *)(l->columns + l->lanes * l->pairs);
+  l->row = (int16_t *)(l->totals + l->lanes * g->out_group);
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
   }

@@ -102,8 +102,9 @@ void dqnn_emit_s1(const int32_t *thresholds, const uint32_t *flip, const int32_t
                   uint32_t *row) {
   for (const int32_t *t = thresholds + channel; count > 0;) {
     uint32_t n = count < 32 ? count : 32, bits = 0;
-    for (const int32_t *end = acc + n; acc < end;)
+    for (const int32_t *end = acc + n; acc < end;) {
       bits = dqnn_push_less(bits, *acc++, *t++);
+    }
     bits >>= (32 - n) & 31u;
     append(row, flip, channel, n, bits);
     channel += n;
@@ -117,8 +118,9 @@ void dqnn_emit_f32(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel,
   for (uint32_t i = 0; i < count; i++) {
     float y = (float)acc[i] * scale[i];
     y += offset[i];
-    if (e->clamps)
+    if (e->clamps) {
       y = y < low ? low : y > high ? high : y;
+    }
     out[i] = y;
   }
 }
@@ -129,8 +131,9 @@ void dqnn_emit_float_f32(const dqnn_epilogue *e, const float *acc, uint32_t chan
   for (uint32_t i = 0; i < count; i++) {
     float y = acc[i] * scale[i];
     y += offset[i];
-    if (e->clamps)
+    if (e->clamps) {
       y = y < low ? low : y > high ? high : y;
+    }
     out[i] = y;
   }
 }
@@ -150,8 +153,9 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
                         uint32_t count, uint32_t *out) {
   while (count) {
     uint32_t n = count < 32 ? count : 32, bits = 0;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
       bits |= (uint32_t)(acc[i] < threshold[channel + i]) << i;
+    }
     append(out, flip, channel, n, bits);
     acc += n;
     channel += n;

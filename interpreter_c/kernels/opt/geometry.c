@@ -29,11 +29,14 @@ void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
 dqnn_taps dqnn_taps_cut(int32_t at, int32_t taps, int32_t dilation, int32_t size) {
   dqnn_taps inside = {0, taps};
   int32_t last = at + (taps - 1) * dilation;
-  for (; inside.first < taps && at < 0; at += dilation)
+  for (; inside.first < taps && at < 0; at += dilation) {
     inside.first++;
-  for (; inside.end > inside.first && last >= size; last -= dilation)
+  }
+  for (; inside.end > inside.first && last >= size; last -= dilation) {
     inside.end--;
-  if (inside.first >= inside.end)
+  }
+  if (inside.first >= inside.end) {
     inside.first = inside.end = 0;
+  }
   return inside;
 }
