@@ -377,6 +377,10 @@ DQNN_NOINLINE void sum_quad(const layer *l) {
   }
 }
 
+DQNN_INLINE int32_t larger(int32_t a, int32_t b) {
+  return a < b ? b : a;
+}
+
 /* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
 static void quad_maximum(void *state, int first) {
   const layer *l = (const layer *)state;
@@ -384,11 +388,10 @@ static void quad_maximum(void *state, int first) {
   for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
     uint32_t channels = chunk_at(l, c);
     sum_chunk(l, c, channels, sums);
-    for (uint32_t i = 0; i < 4 * channels; i++) {
-      int32_t most = first && !(i & 3u) ? sums[i] : total[i >> 2];
-      total[i >> 2] = most < sums[i] ? sums[i] : most;
+    for (const int32_t *acc = sums, *end = sums + 4 * channels; acc < end; acc += 4, total++) {
+      int32_t most = larger(larger(acc[0], acc[1]), larger(acc[2], acc[3]));
+      *total = first ? most : larger(*total, most);
     }
-    total += channels;
   }
 }
 

@@ -34,9 +34,10 @@ static void pooled(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer
   for (uint32_t pixel = 0; pixel < pixels; pixel++) {
     uint32_t y = pixel / width * pool_h, x = pixel % width * pool_w;
     for (uint32_t first = 0; first < cells; first += 4) {
-      for (uint32_t i = 0; i < 4; i++) {
-        uint32_t cell = first + i < cells ? first + i : cells - 1;
-        ops->gather(layer, dqnn_window_at(g, y + cell / pool_w, x + cell % pool_w), i, 1);
+      for (uint32_t i = 0, run; i < 4; i += run) {
+        uint32_t cell = first + i < cells ? first + i : cells - 1, column = cell % pool_w;
+        run = pool_w - column < 4 - i ? pool_w - column : 4 - i;
+        ops->gather(layer, dqnn_window_at(g, y + cell / pool_w, x + column), i, run);
       }
       ops->maximum(layer, first == 0);
     }
