@@ -33,8 +33,8 @@ def test_loader_and_interpreter_fit_their_budget(m4: measure.Build) -> None:
 
 
 def test_all_kernels_fit_their_budget(m4: measure.Build) -> None:
-    """Reference and fast variants of every kernel; at -Os 64 KB is the aim."""
-    assert m4.all_bytes() <= {"-Os": 65 * 1024, "-O2": 84 * 1024}[m4.optimize]
+    """Reference and fast variants of every kernel with their plans, beside loader and interpreter."""
+    assert m4.all_bytes() - m4.core_bytes() <= {"-Os": 64 * 1024, "-O2": 80 * 1024}[m4.optimize]
 
 
 @pytest.mark.parametrize("first", ["conv_f32_s1_s1", "conv_s8_s1_s1"])

@@ -25,9 +25,13 @@ Require = Callable[[str], str]
 MODELS = ("elementwise", "moves", "samples", "in_place")  # golden files: all structs and fields
 WRITE = """
 import hashlib, sys
+from importlib.machinery import PathFinder
 import dqnn.schema
 assert not [name for name in sys.modules if name.startswith("dqnn.schema.")]
-dqnn.schema.__path__ = [sys.argv[1]]
+class Modules:  # before the finder of an editable install
+    def find_spec(self, name, path=None, target=None):
+        return PathFinder.find_spec(name, [sys.argv[1]]) if name.startswith("dqnn.schema.") else None
+sys.meta_path.insert(0, Modules())
 sys.path.insert(0, sys.argv[2])
 import make
 from dqnn.exporter.inspect import parse

@@ -95,7 +95,7 @@ DQNN_INLINE float input_at(const layer *l, const uint8_t *cell, uint32_t channel
   if (l->input == DQNN_S8) {
     return (float)((int8_t)cell[channel] - l->zero_point);
   }
-  return cell[channel >> 3] >> (channel & 7u) & 1u ? -1.0f : 1.0f;
+  return (uint32_t)cell[channel >> 3] >> (channel & 7u) & 1u ? -1.0f : 1.0f;
 }
 
 DQNN_INLINE float weight_at(const layer *l, uint32_t tap, uint32_t o) {

@@ -242,11 +242,11 @@ static void put(const layer *l, uint32_t first, uint32_t down, places *p) {
   }
   if (l->kind == DQNN_QUAD_AFFINE) {
     dqnn_lines_affine(&p->affine);
+    p->affine.out += down;
   } else {
     put_others(l, first, p);
   }
   p->at += down;
-  p->affine.out += down;
 }
 
 /* ---- the walk ---- */
