@@ -231,6 +231,12 @@ GRID: tuple[Row, ...] = (
     Row("s8 conv 3x3 32x32x3->32 same", _same(_bytes(32, 3, 32, 3)), 1.7, "7 (CBin-NN)"),
     Row("s8 dense 256->64", _bytes(1, 256, 64)),
     Row("s8 depthwise 3x3 16x16x64 same", _same(replace(_bytes(16, 64, 64, 3), depthwise=True)), 3.0),
+    Row(
+        "f32 conv 3x3 16x16x16->16 same",
+        _same(Layer("f32", "f32", "f32", 16, 16, 16, 16, (3, 3))),
+        3.2,
+        "5.7-6.4 instructions (TFLM)",
+    ),
     Row("f32 depthwise 3x3 16x16x64 same", _same(Layer("f32", "f32", "f32", 16, 16, 64, 64, (3, 3), depthwise=True))),
 )
 

@@ -44,9 +44,7 @@ class BenchError(DqnnError):
 @click.option(
     "--target",
     metavar="CORE",
-    default="cortex-m4",
-    show_default=True,
-    help=f"One of {', '.join((HOST, *EMULATED, *BOARDS))}.",
+    help=f"One of {', '.join((HOST, *EMULATED, *BOARDS))}. Default: cortex-m4, for --kernels what the row names.",
 )
 @click.option(
     "--kernels", metavar="PATTERN", help="Measure the rows of the kernel grid whose name matches, instead of a model."
@@ -68,7 +66,7 @@ class BenchError(DqnnError):
 @refusals
 def command(
     model: Path | None,
-    target: str,
+    target: str | None,
     kernels: str | None,
     optimize: str,
     as_json: bool,
@@ -91,10 +89,15 @@ def command(
     if kernels is not None:
         if target == HOST:
             _bench_host_kernels(kernels, as_json, markdown)
+        elif target in (None, *EMULATED):
+            _bench_kernels(kernels, target, optimize, as_json, markdown)
         else:
-            _bench_kernels(kernels, optimize, as_json, markdown)
+            raise click.UsageError(
+                f"--kernels runs on {', '.join((HOST, *EMULATED))}, not on {target}; give a model to measure that core"
+            )
         return
     assert model is not None
+    target = target or EMULATED[0]
     from ..inspect import read
 
     read(model)  # its message names the file
@@ -243,9 +246,9 @@ def draw_chart(cost: ModelCost, blob: bytes, path: Path) -> None:
 # --- kernels ----------------------------------------------------------------------------------------------------------
 
 
-def _bench_kernels(pattern: str, optimize: str, as_json: bool, markdown: bool) -> None:
+def _bench_kernels(pattern: str, target: str | None, optimize: str, as_json: bool, markdown: bool) -> None:
     _require_emulator()
-    from .build import BuildError
+    from .build import TARGETS, BuildError
     from .cases import find_rows
     from .kernel import bench_row
 
@@ -253,7 +256,7 @@ def _bench_kernels(pattern: str, optimize: str, as_json: bool, markdown: bool) -
     if not rows:
         raise BenchError(f"no row of the kernel grid matches {pattern!r}")
     try:
-        costs = [bench_row(row, optimize) for row in rows]
+        costs = [bench_row(row, optimize, TARGETS[target] if target else None) for row in rows]
     except BuildError as error:
         raise BenchError(str(error)) from error
     if as_json:

@@ -1,5 +1,5 @@
-"""Size and stack of the interpreter on a microcontroller: `python tests/footprint/measure.py [CORE]`, CORE a file name
-in interpreter_c/cmake (default cortex-m4).
+"""Size and stack of the interpreter on a microcontroller: `python tests/footprint/measure.py [CORE [--kernels]]`, CORE
+a file name in interpreter_c/cmake (default cortex-m4); with --kernels also a Markdown table of what each kernel adds.
 
 Code is what the linker keeps of the library (.text and .rodata, with --gc-sections) for a firmware that loads and runs
 a model; what libc, libm and libgcc add is not counted. Stack is the deepest chain of calls by GCC's own figures
@@ -185,17 +185,43 @@ class _Stack:
         return {name: self.depth(name) for name in ("dqnn_requirements_of", "dqnn_init", "dqnn_invoke")}
 
 
-def main(core: str = "cortex-m4") -> None:
+def kernel_rows(builds: Iterable[Build]) -> Iterable[str]:
+    """What a firmware with one kernel adds to loader and interpreter: plan, reference and fast variants. Kernels that
+    differ in their output stand in one row, the largest counts."""
+    variants: dict[str, list[str]] = {}
+    text = (C / "src" / "kernels.def").read_text()
+    for kernel, isa in re.findall(r"^DQNN_VARIANT\((\w+), (\w+)\)", text, re.MULTILINE):
+        if isa in ("ref", *ISAS):
+            variants.setdefault(kernel, []).append(f"{kernel}_{isa}")
+    groups: dict[str, list[str]] = {}
+    for kernel in variants:
+        group = re.sub(r"^((?:convh?|depthwise)_\w+_\w+)_\w+$|^(affine_\w+|avgpool_\w+)_\w+$", r"\1\2_*", kernel)
+        groups.setdefault(group, []).append(kernel)
+    yield "| kernel | fast | -Os | -O2 |"
+    yield "|---|---|---|---|"
+    for group, kernels in groups.items():
+        sizes = [max(b.set_bytes(variants[k]) for k in kernels) - b.core_bytes() for b in builds]
+        fast = "yes" if all(len(variants[k]) > 1 for k in kernels) else "no"
+        yield f"| `{group}` | {fast} | {sizes[0]:,} | {sizes[1]:,} |"
+
+
+def main(core: str = "cortex-m4", table: str = "") -> None:
     if shutil.which(PREFIX.get(core, "arm-none-eabi-") + "gcc") is None:
         sys.exit(f"no compiler for {core}")
-    for optimize in ("-Os", "-O2"):
-        with tempfile.TemporaryDirectory() as directory:
-            build = Build(core, optimize, Path(directory), ISAS)
+    builds = []
+    with tempfile.TemporaryDirectory() as directory:
+        for optimize in ("-Os", "-O2"):
+            folder = Path(directory) / optimize
+            folder.mkdir()
+            build = Build(core, optimize, folder, ISAS)
             build.compile()
+            builds.append(build)
             sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
             print(f"{core} {optimize}: {sizes}")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))
             print("  from outside: " + ", ".join(sorted(build.undefined())))
+        if table == "--kernels":
+            print("\n".join(kernel_rows(builds)))
 
 
 if __name__ == "__main__":
