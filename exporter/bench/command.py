@@ -6,8 +6,8 @@ import importlib.util
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,8 @@ def command(
         _bench_host(blob, as_json)
         return
     cost = measure_model(blob, target, optimize)
+    if optimize == "-O2":
+        cost = replace(cost, code_bytes=code_by_kernel(target, (node.kernel for node in cost.nodes)))
     click.echo(json.dumps(model_json(cost), indent=2)) if as_json else _print_model(cost)
     if chart is not None:
         draw_chart(cost, blob, chart)
@@ -136,6 +138,22 @@ def measure_model(blob: bytes, target: str, optimize: str = "-O2") -> ModelCost:
         return bench_model(blob, TARGETS[target], optimize)
     except (BuildError, ModelError) as error:
         raise BenchError(str(error)) from error
+
+
+def code_by_kernel(core: str, kernels: Iterable[str]) -> dict[str, int]:
+    """Bytes of a firmware's code with these kernels alone ("total", loader and interpreter included), and what each of
+    them adds to the others; empty without a compiler for the core."""
+    from ..code_size import code_bytes
+
+    names = list(dict.fromkeys(kernels))
+    total = code_bytes(core, names)
+    if total is None:
+        return {}
+    found = {"total": total}
+    for name in names:
+        rest = code_bytes(core, [other for other in names if other != name]) if len(names) > 1 else 0
+        found[name] = total - (rest or 0)
+    return found
 
 
 def _require_emulator() -> None:
@@ -170,7 +188,7 @@ def _measure_board(blob: bytes, target: str) -> ModelCost:
     return ModelCost(
         target=target, timing=None, nodes=tuple(nodes), instructions=int(stats.instructions or 0), cycles=None,
         init_instructions=0, arena_bytes=stats.arena_bytes, state_bytes=stats.state_bytes, file_bytes=len(blob),
-        stack_bytes=stats.stack_invoke or 0, code_bytes={},
+        stack_bytes=stats.stack_invoke or 0,
         equal_to_host=all(map(np.array_equal, found.outputs, host.outputs)),
     )  # fmt: skip
 
@@ -219,6 +237,9 @@ def _print_model(cost: ModelCost) -> None:
         f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
         f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
     )
+    if cost.code_bytes:
+        own = ", ".join(f"{name} {size:,} B" for name, size in cost.code_bytes.items() if name != "total")
+        out.print(f"code: {cost.code_bytes['total']:,} B with loader and interpreter; each kernel's own part: {own}")
     if cost.cycles is not None:
         out.print(ESTIMATE)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -82,8 +82,8 @@ class ModelCost:
     state_bytes: int
     file_bytes: int
     stack_bytes: int
-    code_bytes: dict[str, int]  # by kernel run function
     equal_to_host: bool
+    code_bytes: dict[str, int] = field(default_factory=dict)  # command.code_by_kernel
 
     @property
     def macs(self) -> int:
@@ -182,7 +182,6 @@ def bench_model(blob: bytes, target: Target, optimize: str = "-O2", seed: int = 
         state_bytes=model.state_bytes,
         file_bytes=len(blob),
         stack_bytes=max(cost.stack_bytes for cost in total),
-        code_bytes={n: s for n, s in sorted(model.machine.sizes.items()) if n.startswith("dqnn_run_")},
         equal_to_host=outputs == _host_outputs(blob, inputs),
     )
 

@@ -74,6 +74,7 @@ def test_bench_draws_its_nodes(cli: Cli, digits: Path, require_tool: Callable[[s
         pytest.importorskip(module, reason=f"{module} is not installed")
     dqnn.export(digits / "digits_larq.h5", "m.dqnn")
     result = cli("bench", "m.dqnn", "--chart", "chart.svg")
+    assert "with loader and interpreter; each kernel's own part: conv_" in " ".join(result.stdout.split())
     assert result.exit_code == 0 and "same bytes as the host" in result.stdout, result.output
     chart = Path("chart.svg").read_text()
     assert "1 quant_conv2d_1" in chart and "Estimated cycles by layer, cortex-m4" in chart
