@@ -303,7 +303,8 @@ def _call_weighted(tape: Tape, layer: Any, step: Layer, x: Value) -> Value:
     sums = math.prod(float(np.abs(w).sum(axis=axes).max()) for w, axes in kernels)
     whole = most * sums + float(np.abs(bias).max())
     grid = unit(read.array, np.array([step.pad_values])) * math.prod(unit(w) for w, _ in kernels)
-    fits = whole <= EXACT_BITS * min(grid, unit(bias))
+    # DoReFa's weights are 1/255 times integers here, even where all of them are +1 and -1 in Keras.
+    fits = "dorefa" not in str(step.kernel).lower() and whole <= EXACT_BITS * min(grid, unit(bias))
     error = 0.0 if fits and read.error == 0.0 else read.error * sums + ROUNDING * whole
     spoilt = unsure is not None and bool(unsure.any())
     activation, layer.activation = layer.activation, None if step.library == "qkeras" else tf.keras.activations.linear

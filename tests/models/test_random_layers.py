@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from random_layers import Config, patch_transposed  # noqa: E402
 from random_nets import Act, Layer, Network, Norm, Quant  # noqa: E402
 
-many = settings(
-    max_examples=int(os.environ.get("DQNN_LAYER_DRAWS", "150")), deadline=None, suppress_health_check=list(HealthCheck)
+DRAWS = os.environ.get("DQNN_LAYER_DRAWS")
+many = settings(  # the same draws every time, unless more are asked for
+    max_examples=int(DRAWS or 150), deadline=None, suppress_health_check=list(HealthCheck), derandomize=DRAWS is None
 )
 
 
