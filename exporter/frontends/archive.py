@@ -2,8 +2,9 @@
 
 Three sources give the same `SavedModel`: `.h5` files (Keras 2, tf-keras and the legacy form of Keras 3), `.keras`
 archives (Keras 2.12 and later, Keras 3) and models in memory, which are read through `to_json()` and `get_weights()`.
-Nothing is evaluated: configurations are JSON, arrays are HDF5. Whatever cannot be read ends in `UnreadableModel` with a
-sentence that says what was found and what is accepted."""
+Nothing is evaluated: configurations are JSON, arrays are HDF5. What a file unpacks to is bounded before it is read
+(here and in `hdf5`). Whatever cannot be read ends in `UnreadableModel` with a sentence that says what was found and
+what is accepted."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnreadableModel
 from . import h5_weights
+from .hdf5 import Hdf5, most_bytes, opened
 
 ACCEPTED = "a Keras .h5 file or a .keras archive written by model.save(...), or a keras.Model"
+MOST_CONFIGURATION = 1 << 24  # bytes of JSON, which become twenty times as many in memory
 Array = NDArray[Any]
 
 
@@ -122,20 +124,19 @@ def _guarded(read: Any, path: str) -> SavedModel:
 
 
 def _read_h5(path: str) -> SavedModel:
-    with h5py.File(path, "r") as file:
-        if "model_config" not in file.attrs:
-            weights_only = "layer_names" in file.attrs or "layers" in file or "model_weights" in file
+    with opened(path, path, Path(path).stat().st_size) as file:
+        attributes = file.root.attrs
+        if "model_config" not in attributes:
+            weights_only = "layer_names" in attributes or "layers" in file.root or "model_weights" in file.root
             found = (
                 "holds weights only, without the description of the model"
                 if weights_only
                 else "is an HDF5 file but no Keras model"
             )
             raise UnreadableModel(f"{path} {found}; accepted: {ACCEPTED} (not model.save_weights)")
-        text = h5_weights.text(file.attrs["model_config"])
-        root = _tree(json.loads(text), path)
-        version = h5_weights.text(file.attrs.get("keras_version", "2"))
-        group = file.get("model_weights", file)
-        raw = h5_weights.read_legacy(group, [(layer.name, layer.is_model) for layer in root.layers])
+        root = _tree(_json(file.text(file.root, "model_config"), path), path)
+        version = file.text(file.root, "keras_version", default="2")
+        raw = h5_weights.read_legacy(file, [(layer.name, layer.is_model) for layer in root.layers])
     weights: dict[str, tuple[Weight, ...]] = {}
     for layer in root.layers:
         named = raw.get(layer.name, [])
@@ -153,14 +154,37 @@ def _read_keras(path: str) -> SavedModel:
             raise UnreadableModel(f"{path} is an encrypted archive; accepted: {ACCEPTED}")
         if "config.json" not in names:
             raise UnreadableModel(f"{path} is a zip archive without config.json; accepted: {ACCEPTED}")
-        config = json.loads(archive.read("config.json"))
-        metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
+        config = _json(_member(archive, "config.json", MOST_CONFIGURATION, path), path)
+        metadata = {}
+        if "metadata.json" in names:
+            metadata = json.loads(_member(archive, "metadata.json", MOST_CONFIGURATION, path))
         if "model.weights.h5" not in names:
             raise UnreadableModel(f"{path} has no model.weights.h5; accepted: {ACCEPTED}")
         root = _tree(config, path)
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+        size = Path(path).stat().st_size
+        arrays = io.BytesIO(_member(archive, "model.weights.h5", most_bytes(size), path))
+        with opened(arrays, f"{path}: model.weights.h5", size) as file:
             weights = _numbered(root, file)
     return SavedModel(root, weights, _major(str(metadata.get("keras_version", "2"))))
+
+
+def _member(archive: zipfile.ZipFile, name: str, most: int, path: str) -> bytes:
+    """A part of an archive, no larger than it says itself. (Python unpacks a part in steps of what is asked for, but
+    only where it is deflated.)"""
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnreadableModel(f"{path}: {name} is packed by method {info.compress_type}; accepted: stored, deflated")
+    if info.file_size > most:
+        raise UnreadableModel(f"{path}: {name} unpacks to {info.file_size:,} bytes; accepted: at most {most:,}")
+    with archive.open(info) as stream:
+        return stream.read(info.file_size)
+
+
+def _json(text: str | bytes, path: str) -> Any:
+    if len(text) > MOST_CONFIGURATION:
+        found = f"the configuration has {len(text):,} bytes"
+        raise UnreadableModel(f"{path}: {found}; accepted: at most {MOST_CONFIGURATION:,}")
+    return json.loads(text)
 
 
 def _major(version: str) -> int:
@@ -274,7 +298,7 @@ def _agreement(leaf: SavedLayer, owners: list[str]) -> int:
     return 1 + count
 
 
-def _numbered(root: SavedLayer, file: h5py.File) -> dict[str, tuple[Weight, ...]]:
+def _numbered(root: SavedLayer, file: Hdf5) -> dict[str, tuple[Weight, ...]]:
     """Arrays of a `.keras` archive: `<group>/vars/N`, where a layer's group is its class name with a counter, not its
     own name."""
     weights: dict[str, tuple[Weight, ...]] = {}

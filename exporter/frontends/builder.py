@@ -5,6 +5,7 @@ own configuration, so that one run reports them all, and stop where they would n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..errors import ExportError, Problem, UnreadableModel
 from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.infer import InferError, infer_type
-from ..ir.types import F32, Format, Shape, TensorType
+from ..ir.types import F32, MOST_ELEMENTS, Format, Shape, TensorType
 from . import registry
 from .archive import SavedLayer, SavedModel
 from .network import Call, Ref, network
@@ -194,6 +195,9 @@ class _Builder:
             self.problems.append(
                 Problem(path, found, "1 to 4 known dimensions behind the batch", "Give Input(shape=...) fixed sizes")
             )
+            return _Value(UNKNOWN)
+        if math.prod(shape) > MOST_ELEMENTS:
+            self.problems.append(Problem(path, f"the input has shape {shape}", f"at most {MOST_ELEMENTS:,} elements"))
             return _Value(UNKNOWN)
         return self._new_value(path, TensorType(shape, F32()))
 

@@ -6,38 +6,30 @@ import re
 from typing import Any
 
 import h5py
-import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .hdf5 import Array, Hdf5
 
 
-def text(value: Any) -> str:
-    """An attribute that is a str, bytes or numpy string."""
-    if isinstance(value, np.ndarray):
-        value = value.item()
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
-
-
-def _strings(group: h5py.Group, key: str) -> list[str]:
+def _strings(file: Hdf5, group: h5py.Group, key: str) -> list[str]:
     """A list attribute; Keras cuts long ones into `key0`, `key1`, ... because HDF5 limits the size of an attribute."""
     if key in group.attrs:
-        return [text(item) for item in np.atleast_1d(group.attrs[key])]
+        return file.strings(group, key)
     result: list[str] = []
     chunk = 0
     while f"{key}{chunk}" in group.attrs:
-        result += [text(item) for item in np.atleast_1d(group.attrs[f"{key}{chunk}"])]
+        result += file.strings(group, f"{key}{chunk}")
         chunk += 1
     return result
 
 
-def read_legacy(group: h5py.Group, layers: list[tuple[str, bool]]) -> dict[str, list[tuple[str, Array]]]:
+def read_legacy(file: Hdf5, layers: list[tuple[str, bool]]) -> dict[str, list[tuple[str, Array]]]:
     """Named arrays of each outermost layer of a `.h5` file, in the order the file lists them."""
+    group = file.root.get("model_weights", file.root)
     result: dict[str, list[tuple[str, Array]]] = {}
     for name, _ in layers:
         if name in group:
             owner = group[name]
-            result[name] = [(key, np.asarray(owner[key])) for key in _strings(owner, "weight_names")]
+            result[name] = [(key, file.array(owner[key])) for key in _strings(file, owner, "weight_names")]
     return result
 
 
@@ -49,41 +41,41 @@ def snake_case(name: str) -> str:
     return "private" + name if name.startswith("_") else name
 
 
-def find_group(file: h5py.File, parent: str, counted: str, own_name: str) -> str:
+def find_group(file: Hdf5, parent: str, counted: str, own_name: str) -> str:
     """Path of a layer's group: by class counter, else by the layer's own name, else by the `name` attribute that Keras
     3 writes."""
-    holder = file.get(parent)
+    holder = file.root.get(parent)
     if not isinstance(holder, h5py.Group):
         return f"{parent}/{counted}"
     for key in (counted, own_name):
-        if key in holder and _named(holder[key]) in ("", own_name):
+        if key in holder and _named(file, holder[key]) in ("", own_name):
             return f"{parent}/{key}"
     for key in holder:
-        if _named(holder[key]) == own_name:
+        if _named(file, holder[key]) == own_name:
             return f"{parent}/{key}"
     return f"{parent}/{counted}"
 
 
-def _named(group: Any) -> str:
+def _named(file: Hdf5, group: Any) -> str:
     variables = group.get("vars") if isinstance(group, h5py.Group) else None
-    return text(variables.attrs["name"]) if variables is not None and "name" in variables.attrs else ""
+    return "" if variables is None else file.text(variables, "name")
 
 
-def read_numbered(file: h5py.File, path: str) -> list[tuple[str, Array]]:
+def read_numbered(file: Hdf5, path: str) -> list[tuple[str, Array]]:
     """The arrays of one layer: its own ones unnamed and in order, those of its parts as `part/N`."""
-    group = file.get(path)
+    group = file.root.get(path)
     if not isinstance(group, h5py.Group):
         return []
-    result = [("", value) for value in _variables(group)]
+    result = [("", value) for value in _variables(file, group)]
     for part in group:
         if part != "vars" and isinstance(group[part], h5py.Group):
-            result += [(f"{part}/{number}", value) for number, value in enumerate(_variables(group[part]))]
+            result += [(f"{part}/{number}", value) for number, value in enumerate(_variables(file, group[part]))]
     return result
 
 
-def _variables(group: h5py.Group) -> list[Array]:
+def _variables(file: Hdf5, group: h5py.Group) -> list[Array]:
     variables = group.get("vars")
     if not isinstance(variables, h5py.Group):
         return []
     keys = sorted((key for key in variables if key.isdigit()), key=int)
-    return [np.asarray(variables[key]) for key in keys if isinstance(variables[key], h5py.Dataset)]
+    return [file.array(variables[key]) for key in keys if isinstance(variables[key], h5py.Dataset)]

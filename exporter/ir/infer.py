@@ -7,13 +7,14 @@ is f32."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import ops
-from .types import F32, S1, S8, Format, Shape, TensorType
+from .types import F32, MOST_ELEMENTS, S1, S8, Format, Shape, TensorType
 
 
 class InferError(ValueError):
@@ -63,6 +64,8 @@ def _check_shape(shape: Shape, what: str) -> None:
         1 <= len(shape) <= 4, f"{what} would give a tensor of rank {len(shape)} {shape}; ranks 1 to 4 are supported"
     )
     _require(all(n > 0 for n in shape), f"{what} would give an empty tensor {shape}")
+    elements = math.prod(shape)
+    _require(elements <= MOST_ELEMENTS, f"{what} would give {elements:,} elements; at most {MOST_ELEMENTS:,}")
 
 
 def _like(shape: Shape, map_shape: tuple[int, int, int], what: str) -> Shape:

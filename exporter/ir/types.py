@@ -40,6 +40,9 @@ class F32:
 Format: TypeAlias = S1 | S8 | F32
 Shape: TypeAlias = tuple[int, ...]
 
+# Of a tensor: 256 MiB as f32, beyond every device. A configuration of a few bytes could ask for any number.
+MOST_ELEMENTS = 1 << 26
+
 
 def dtype_name(fmt: Format) -> str:
     """`s1`, `s8` or `f32`: the dtype part of a format, as it stands in kernel names."""
