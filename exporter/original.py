@@ -1,7 +1,11 @@
 """The model that was exported, to compare with: Keras itself where it can be loaded, else our float evaluator.
 
 The evaluator runs the front end's graph in float64 (ir/evaluate.py): quantizers as the model has them, batch norms and
-activations unfolded, nothing of our passes or kernels. `find` says which of the two it gives, and why."""
+activations unfolded, nothing of our passes or kernels. `find` says which of the two it gives, and why.
+
+To load a file, Keras runs code that it finds there (Lambda layers) or that it names (modules). So Keras is asked
+unbidden only for files that our own front end accepts and that name no code but the libraries'; `kind="keras"` is
+trust."""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -20,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .api import load_graph
-from .errors import DqnnError
+from .errors import DqnnError, ExportError, Problem
 from .ir.graph import Graph
 
 Array: TypeAlias = NDArray[Any]
@@ -29,6 +33,7 @@ Kind: TypeAlias = Literal["auto", "keras", "evaluator"]
 
 BATCH = 32
 LOAD_SECONDS = 180.0
+LIBRARIES = ("keras", "tf_keras", "tensorflow", "builtins", "larq", "qkeras")  # whose code a file may name
 EVALUATOR = "float evaluator of the unquantized graph"
 
 
@@ -154,12 +159,13 @@ class KerasOrEvaluator:
     """Keras, or the evaluator with what Keras said."""
 
     keras: KerasFile
+    graph: Graph
 
     def run(self, inputs: list[Array], tick: Tick) -> Ran:
         try:
             return self.keras.run(inputs, tick)
         except OriginalError as error:
-            return Evaluator(load_graph(self.keras.path), str(error)).run(inputs, tick)
+            return Evaluator(self.graph, str(error)).run(inputs, tick)
 
 
 def find(model: Any, kind: Kind = "auto") -> Original:
@@ -176,4 +182,39 @@ def find(model: Any, kind: Kind = "auto") -> Original:
         if not installed:
             raise OriginalError("TensorFlow is not installed: pip install 'dqnn[keras]'")
         return KerasFile(path)
-    return KerasOrEvaluator(KerasFile(path)) if installed else Evaluator(load_graph(path), "no TensorFlow here")
+    graph, code = _as_data(path)
+    if not installed:
+        return Evaluator(graph, "no TensorFlow here")
+    if code:
+        return Evaluator(graph, f"the file names {code}, which Keras would run; --original keras allows it")
+    return KerasOrEvaluator(KerasFile(path), graph)
+
+
+def _as_data(path: Path) -> tuple[Graph, str]:
+    """The graph of a file, and the first code that it names."""
+    from .frontends import build_graph, read_model
+
+    saved = read_model(path)
+    try:
+        root = {"class_name": saved.root.class_name, "module": saved.root.module, "config": saved.root.config}
+        return build_graph(saved), foreign_code(root)
+    except ExportError as error:
+        advice = "--original keras (original='keras') has Keras load it all the same, and run what code it holds"
+        refused = Problem("", "Keras is not given a file that dqnn cannot read as data", advice=advice)
+        raise ExportError([*error.problems, refused]) from error
+
+
+def foreign_code(config: Any) -> str:
+    """A lambda, or a module outside the libraries, that a configuration names anywhere; empty without."""
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        pending += value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        if not isinstance(value, Mapping):
+            continue
+        name, module = str(value.get("class_name")), str(value.get("module") or "keras")
+        if name.rpartition(">")[2] in ("Lambda", "__lambda__"):
+            return f"code of a {name.strip('_')}"
+        if "class_name" in value and module.split(".", maxsplit=1)[0] not in LIBRARIES:
+            return f"code of the module {module}"
+    return ""

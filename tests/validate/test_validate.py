@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from frontends.handmade import input_layer, layer, sequential, write_h5
 from passes.graph_builder import SIGN, Builder, binary_weights, rng_of
 
 import dqnn
@@ -304,6 +305,87 @@ def test_what_keras_says_is_repeated(larq: Path, digits: Path, tmp_path: Path, m
     assert "no such layer" in report.original and "evaluator" in report.original
     with pytest.raises(OriginalError, match="no such layer"):
         dqnn.validate(larq, digits / "digits_larq.h5", np.zeros((1, 28, 28, 1)), original="keras")
+
+
+def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Keras that leaves a file behind when it is asked."""
+    asked, fake = tmp_path / "asked", tmp_path / "python"
+    fake.write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(original.sys, "executable", str(fake))
+    monkeypatch.setattr(original.importlib.util, "find_spec", lambda name: object())
+    return asked
+
+
+LAMBDA = layer("Lambda", "l", function={"class_name": "__lambda__", "config": {"code": "4wAA", "defaults": None}})
+STRAY = layer("Lambda", "stray") | {"name": "stray", "inbound_nodes": []}
+MODULE = layer("Dense", "d", units=2, kernel_initializer={"module": "os.path", "class_name": "X", "config": {}})
+
+
+def code_h5(path: Path, *layers: Any, functional: bool = False) -> Path:
+    """x -> Dense d, and what else is given."""
+    dense = layers[0] if len(layers) == 1 and layers[0]["class_name"] == "Dense" else layer("Dense", "d", units=2)
+    entries = [input_layer(2), dense, *(entry for entry in layers if entry is not dense)]
+    model = sequential(*entries)
+    if functional:
+        entries[0] |= {"name": "x", "inbound_nodes": []}
+        entries[1] |= {"name": "d", "inbound_nodes": [[["x", 0, 0, {}]]]}
+        ends = {"input_layers": [["x", 0, 0]], "output_layers": [["d", 0, 0]]}
+        model = {"class_name": "Functional", "config": {"name": "m", "layers": entries, **ends}}
+    return write_h5(path, model, {"d": [("d/kernel:0", np.eye(2)), ("d/bias:0", np.zeros(2))]})
+
+
+def test_keras_is_not_asked_for_refused_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fake_keras(tmp_path, monkeypatch)
+    blob = dqnn.export(code_h5(tmp_path / "clean.h5")).blob
+    source = code_h5(tmp_path / "m.h5", LAMBDA)
+    with pytest.raises(dqnn.ExportError, match="Code in a file is never run") as caught:
+        dqnn.validate(blob, source, np.zeros((1, 2)))
+    assert "--original keras" in str(caught.value) and not asked.exists()
+    with pytest.raises(OriginalError):
+        dqnn.validate(blob, source, np.zeros((1, 2)), original="keras")
+    assert asked.exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "functional", "text"),
+    [(STRAY, True, "code of a Lambda"), (MODULE, False, "code of the module os.path")],
+    ids=["a layer that is not called", "an initializer"],
+)
+def test_keras_is_not_asked_for_code_that_we_skip(
+    entry: Any, functional: bool, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras makes every object of a configuration, also those that export does not need."""
+    asked = fake_keras(tmp_path, monkeypatch)
+    source = code_h5(tmp_path / "m.h5", entry, functional=functional)
+    report = dqnn.validate(dqnn.export(source).blob, source, np.ones((1, 2)))
+    assert text in report.original and "evaluator" in report.original and not asked.exists()
+
+
+def test_keras_is_not_asked_for_models_of_other_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outermost class may be of another module, too."""
+    asked = fake_keras(tmp_path, monkeypatch)
+    model = sequential(input_layer(2), layer("ReLU", "r")) | {"module": "elsewhere"}
+    source = write_h5(tmp_path / "m.h5", model)
+    report = dqnn.validate(dqnn.export(source).blob, source, np.ones((1, 2)))
+    assert "module elsewhere" in report.original and not asked.exists()
+
+
+@pytest.mark.tf
+def test_a_lambda_of_a_file_is_not_run(tmp_path: Path) -> None:
+    """In earnest: the Lambda leaves a file behind when it is called."""
+    import tensorflow as tf
+
+    touched = str(tmp_path / "touched")
+    code = tf.keras.layers.Lambda(lambda x, path=touched: (open(path, "w").close(), x)[1])  # noqa: PTH123
+    tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(2), code]).save(tmp_path / "m.h5")
+    Path(touched).unlink()  # Keras called it to find the output's shape
+    blob = dqnn.export(code_h5(tmp_path / "clean.h5")).blob
+    with pytest.raises(dqnn.ExportError):
+        dqnn.validate(blob, tmp_path / "m.h5", np.zeros((1, 2)))
+    assert not Path(touched).exists()
+    dqnn.validate(blob, tmp_path / "m.h5", np.zeros((1, 2)), original="keras")
+    assert Path(touched).exists()
 
 
 def test_a_load_that_hangs_is_given_up(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
