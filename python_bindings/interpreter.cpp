@@ -190,7 +190,6 @@ class Interpreter {
       out_.emplace_back();
       (void)dqnn_output(main_.it, i, &out_.back());
     }
-    is_set_.resize(in_.size());
   }
 
   std::vector<Port> inputs() const {
@@ -200,7 +199,7 @@ class Interpreter {
     return ports(out_);
   }
 
-  // Inputs are kept here and copied in by invoke: the interpreter reuses their memory.
+  // Inputs are kept here, zeros to begin with, and copied in by invoke: the interpreter reuses their memory.
   void set_input(size_t i, nb::handle source) {
     if (i >= in_.size()) {
       throw nb::index_error("input index out of range");
@@ -209,11 +208,9 @@ class Interpreter {
     expect_bytes("input", i, view.size(), in_[i].bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     std::memcpy(staged_[i].data(), view.data(), view.size());
-    is_set_[i] = true;
   }
 
   void invoke() {
-    expect_all_set();
     const nb::gil_scoped_release release;
     const std::lock_guard<std::mutex> lock(mutex_);
     copy_inputs(main_);
@@ -280,7 +277,6 @@ class Interpreter {
 
   // Bytes of the arena, from its start, that invoke touches: seen by painting it, twice, with different colours.
   size_t high_water() {
-    expect_all_set();
     size_t touched = 0;
     for (const uint8_t colour : {0xA5, 0x5A}) {
       Instance instance = make(nullptr);
@@ -441,7 +437,6 @@ class Interpreter {
   }
 
   void record(Recorder &recorder, size_t repeats) {
-    expect_all_set();
     recorder.seconds.resize(need_.nodes);
     recorder.outputs.resize(need_.nodes);
     const Instance instance = make(&recorder);
@@ -458,15 +453,6 @@ class Interpreter {
       dqnn_tensor tensor{};
       (void)dqnn_input(instance.it, i, &tensor);
       std::memcpy(tensor.data, staged_[i].data(), staged_[i].size());
-    }
-  }
-
-  void expect_all_set() const {
-    for (size_t i = 0; i < is_set_.size(); ++i) {
-      if (!is_set_[i]) {
-        const std::string name = nb::cast<std::string>(text_of(in_[i].name));
-        throw std::runtime_error("input '" + name + "' has not been set");
-      }
     }
   }
 
@@ -494,7 +480,6 @@ class Interpreter {
   Instance main_;
   std::vector<dqnn_tensor> in_, out_;
   std::vector<Memory> staged_;
-  std::vector<bool> is_set_;
   std::atomic<bool> invoked_{false};
   std::mutex mutex_, pool_mutex_;
   std::vector<Instance> pool_;

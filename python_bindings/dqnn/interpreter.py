@@ -111,7 +111,7 @@ class Interpreter:
         self._native.set_input(at, _stored(self.inputs[at], value, raw, batch=False))
 
     def invoke(self) -> None:
-        """Runs the model once. RuntimeError if an input was never set."""
+        """Runs the model once. An input that was never set is all zero bytes, as it is in C."""
         self._native.invoke()
 
     def get_output(self, which: int | str = 0, *, raw: bool = False) -> Array:
