@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from dqnn import _core
@@ -15,6 +16,17 @@ from .cases import Case, Kernel
 T = TypeVar("T")
 KERNELS = [Kernel(**{**row, "variants": tuple(row["variants"])}) for row in _core.kernels()]
 BY_NAME = {k.name: k for k in KERNELS}
+HOST_ISAS = _core.host_isas()
+
+
+def runs_here(isa: str) -> pytest.MarkDecorator:
+    """Skips, by name, what the processor of this machine cannot run."""
+    return pytest.mark.skipif(isa not in HOST_ISAS, reason=f"this machine's processor has no {isa}")
+
+
+def usable(kernel: Kernel) -> Kernel:
+    """Without the variants that this machine's processor lacks; test_variants.py names those."""
+    return Kernel(**{**kernel.__dict__, "variants": tuple(v for v in kernel.variants if v in HOST_ISAS)})
 
 
 class Seeded:

@@ -10,18 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqnn import _core
-
 from .cases import FAMILIES, Kernel, make
-from .harness import KERNELS, Drawn, Seeded, check
+from .harness import KERNELS, Drawn, Seeded, check, usable
 
 CASES = int(os.environ.get("DQNN_KERNEL_CASES", "25"))
-
-
-def usable(kernel: Kernel) -> Kernel:
-    """Without the variants that this machine's processor lacks."""
-    host = set(_core.host_isas()) if hasattr(_core, "host_isas") else set(kernel.variants)
-    return Kernel(**{**kernel.__dict__, "variants": tuple(v for v in kernel.variants if v in host)})
 
 
 def test_every_kernel_is_covered() -> None:
