@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -131,14 +132,40 @@ def console(stderr: bool = False) -> Console:
     return made if made.is_terminal else Piped(stderr=stderr, highlight=False, markup=False, width=PIPE_WIDTH)
 
 
+def check_isas() -> None:
+    """Refuses a DQNN_ISAS that is wrong, whatever the command."""
+    if "DQNN_ISAS" in os.environ:
+        from dqnn import _core
+
+        try:
+            _core.host_isas()
+        except ValueError as error:
+            raise DqnnError(str(error)) from None
+
+
+def flushed(command: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Runs a command and writes what it printed: at the interpreter's end a full disk would be an exit code 120. What
+    cannot be written is dropped, else that end would try again."""
+    try:
+        return command(*args, **kwargs)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno != errno.EPIPE:  # click drops that one
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
 def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
     """Prints errors that a user can repair, without a traceback, and exits with REFUSED."""
 
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
+            check_isas()
             check_outputs()
-            return command(*args, **kwargs)
+            return flushed(command, *args, **kwargs)
         except ExportError as error:
             count = len(error.problems)
             click.echo(f"cannot be exported: {count} problem{'s' if count != 1 else ''}", err=True)
@@ -250,6 +277,7 @@ def export_command(
 
 
 @click.command("version", context_settings=CONTEXT)
+@refusals
 def version_command() -> None:
     """Versions of dqnn and of the file format."""
     click.echo(version())

@@ -3,6 +3,9 @@
 
 #include <nanobind/stl/string.h>
 
+#include <cstdlib>
+#include <sstream>
+
 namespace dqnn {
 
 namespace {
@@ -78,8 +81,8 @@ nb::str text_of(const char *name) {
   return nb::steal<nb::str>(object);
 }
 
-// Instruction sets that this machine can run.
-uint32_t host_isa_mask() {
+// Instruction sets of the processor.
+static uint32_t processor_isas() {
   uint32_t mask = (1u << DQNN_ISA_ref) | (1u << DQNN_ISA_portable);
 #if defined(__x86_64__) && defined(__GNUC__)
   // As many features as the options in interpreter_c/kernels/sources.cmake let the compiler use.
@@ -107,22 +110,44 @@ std::vector<std::string> isa_names(uint32_t mask) {
   return names;
 }
 
-uint32_t isa_mask_of(const std::vector<std::string> &names) {
-  const uint32_t usable = host_isa_mask();
+uint32_t isa_mask_of(const std::vector<std::string> &names, uint32_t usable) {
   uint32_t mask = 0;
   for (const std::string &name : names) {
     uint32_t isa = 0;
     while (isa < DQNN_ISA_NUMBER && name != dqnn_isa_name(isa)) {
       ++isa;
     }
-    if (isa == DQNN_ISA_NUMBER) {
-      throw nb::value_error(("unknown instruction set '" + name + "'").c_str());
-    }
-    if ((usable >> isa & 1u) == 0) {
-      throw nb::value_error(("this machine cannot run '" + name + "'").c_str());
+    if (isa == DQNN_ISA_NUMBER || (usable >> isa & 1u) == 0) {
+      const std::string problem = isa == DQNN_ISA_NUMBER ? "unknown instruction set" : "this machine cannot run";
+      std::string accepted;
+      for (const std::string &known : isa_names(usable)) {
+        accepted += (accepted.empty() ? "" : ", ") + known;
+      }
+      throw nb::value_error((problem + " '" + name + "'; accepted: " + accepted).c_str());
     }
     mask |= 1u << isa;
   }
+  return mask;
+}
+
+// DQNN_ISAS=portable,avx2 in the environment: as on a processor that has only these, and ref. Read once.
+static uint32_t masked_isas(const char *list, uint32_t usable) {
+  std::vector<std::string> names;
+  std::istringstream words(list);
+  for (std::string name; std::getline(words, name, ',');) {
+    names.push_back(name);
+  }
+  try {
+    return isa_mask_of(names, usable) | 1u << DQNN_ISA_ref;
+  } catch (const nb::builtin_exception &error) {
+    throw nb::value_error((std::string("DQNN_ISAS: ") + error.what()).c_str());
+  }
+}
+
+uint32_t host_isa_mask() {
+  const char *list = std::getenv("DQNN_ISAS");
+  static const uint32_t mask =
+      list == nullptr || *list == '\0' ? processor_isas() : masked_isas(list, processor_isas());
   return mask;
 }
 

@@ -89,10 +89,11 @@ class View {
 // A name from the file, which may hold any bytes.
 nb::str text_of(const char *name);
 
-// Instruction sets that this machine can run, and the mask of some by name (nb::value_error for others).
+// Instruction sets that this machine can run (fewer with DQNN_ISAS in the environment), and the mask of some by name
+// (nb::value_error for others).
 uint32_t host_isa_mask();
 std::vector<std::string> isa_names(uint32_t mask);
-uint32_t isa_mask_of(const std::vector<std::string> &names);
+uint32_t isa_mask_of(const std::vector<std::string> &names, uint32_t usable = host_isa_mask());
 
 // ---- errors: PlanError and BlobError, with attributes that a program can read ----
 

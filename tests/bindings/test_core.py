@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +64,23 @@ def test_kernels_are_those_of_the_table(repo: Path) -> None:
     assert [tuple(str(row[field]) for field in fields) for row in _core.kernels()] == rows  # type: ignore[literal-required]
     assert all(row["variants"][-1] == "ref" for row in _core.kernels())
     assert _core.host_isas()[0] == "ref"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answer"),
+    [
+        ("ref", "['ref']"),
+        ("portable", "['ref', 'portable']"),
+        ("avx3", "ValueError: DQNN_ISAS: unknown instruction set 'avx3'; accepted: ref, portable"),
+        ("portable, ref", "ValueError: DQNN_ISAS: unknown instruction set ' ref'; accepted: ref, portable"),
+        ("mve", "ValueError: DQNN_ISAS: this machine cannot run 'mve'; accepted: ref, portable"),
+    ],
+)
+def test_a_lesser_processor(wanted: str, answer: str) -> None:
+    code = "from dqnn import _core; print(_core.host_isas())"
+    environment = {**os.environ, "DQNN_ISAS": wanted}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout or done.stderr.splitlines()[-1]).startswith(answer)
 
 
 def test_plan() -> None:

@@ -259,13 +259,16 @@ def test_piped_output_is_plain_and_paths_stay_whole(cli: Cli, larq: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
-def test_output_that_cannot_be_printed(cli: Cli, larq: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_output_that_cannot_be_printed(cli: Cli, larq: Path, unbuffered: str) -> None:
+    """Also where only writing the buffer shows it: at the end of the interpreter that would be exit code 120."""
     cli("export", larq, "-o", "m.dqnn")
-    for options in ([], ["--json"]):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    for arguments in (["inspect", "m.dqnn"], ["inspect", "m.dqnn", "--json"], ["targets"], ["version"]):
         with Path("/dev/full").open("w") as full:
-            command = [sys.executable, "-m", "dqnn", "inspect", "m.dqnn", *options]
-            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+            command = [sys.executable, "-m", "dqnn", *arguments]
+            done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (2, "error: No space left on device\n"), arguments
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -389,6 +392,14 @@ def test_every_command_has_help() -> None:
         assert result.exit_code == 0, result.output
         assert "Usage" in result.output
     assert isinstance(export_command, click.Command)
+
+
+def test_instruction_sets_that_do_not_exist(larq: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dqnn", "export", str(larq), "-o", str(tmp_path / "m.dqnn")]
+    environment = {**os.environ, "DQNN_ISAS": "portable,avx3"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not (tmp_path / "m.dqnn").exists()
+    assert done.stderr.startswith("error: DQNN_ISAS: unknown instruction set 'avx3'; accepted: ref, portable")
 
 
 def test_version(cli: Cli) -> None:
