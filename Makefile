@@ -18,7 +18,7 @@ TEST_PYTHON := .venv-test/bin/python
 NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
 PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
 
-.PHONY: help demo test venv lint format fuzz ctest bench clean distclean
+.PHONY: help demo test venv lint format fuzz ctest bench fresh clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -47,13 +47,16 @@ fuzz: .venv-test/.installed ## libFuzzer on the loader; FUZZ_SECONDS=600 make fu
 bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4: the example models, then every kernel of the grid
 	@tools/check.sh bench
 
+fresh: ## both in a new Debian or Ubuntu, as root: make fresh SUITE=bookworm
+	@tools/fresh.sh $(SUITE)
+
 # The demo's environment holds the package as a user would install it: no TensorFlow.
 .venv/.installed: $(PACKAGE) | build/.system-demo
-	@tools/setup.sh venv .venv .
+	@tools/setup.sh venv demo
 	@touch $@
 
 .venv-test/.installed: $(NATIVE) | build/.system-test
-	@tools/setup.sh venv .venv-test -e '.[keras,dev]'
+	@tools/setup.sh venv test
 	@touch $@
 
 build/.system-%: tools/setup.sh

@@ -1,12 +1,15 @@
 """Shared by all tests: what the markers need, and that CI never passes by skipping.
 
 `tf` marks tests that need TensorFlow, Larq and QKeras; `qemu` those that need arm-none-eabi-gcc and qemu-system-arm. On
-a machine without them the tests are skipped. Where CI or DQNN_REQUIRE_TOOLS is set, what is missing is a failure."""
+a machine without them the tests are skipped. Where CI or DQNN_REQUIRE_TOOLS is set, what is missing is a failure, but
+for what does not exist for this machine: tools/setup.sh found that out and wrote it down, and the last lines of a run
+name it, as well as instruction sets that the processor lacks."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -18,6 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 STRICT = bool(os.environ.get("CI") or os.environ.get("DQNN_REQUIRE_TOOLS"))
 MODULES = {"tf": ("tensorflow", "larq", "qkeras")}
 TOOLS = {"qemu": ("arm-none-eabi-gcc", "qemu-system-arm")}
+WIDE_ISAS = {"x86_64": ("avx2", "avx512", "vnni")}  # processor -> what some of its kind have
+# Marker or tool -> why it cannot be had here: lines of `name: reason`.
+NOTES = [path.read_text() for path in (ROOT / "build" / "left-out", ROOT / ".venv-test" / "left-out") if path.exists()]
+LEFT_OUT = dict(line.split(": ", 1) for line in "".join(NOTES).splitlines())
 
 # Larq and QKeras know only Keras 2, which later TensorFlows have from tf-keras.
 if importlib.util.find_spec("tf_keras") is not None:
@@ -35,8 +42,11 @@ def missing(marker: str) -> list[str]:
     return modules + [name for name in TOOLS.get(marker, ()) if shutil.which(name) is None]
 
 
-def skip_or_fail(names: list[str]) -> None:
+def skip_or_fail(names: list[str], marker: str = "") -> None:
     reason = f"needs {', '.join(names)}"
+    absent = [name for name in (marker, *names) if name in LEFT_OUT]
+    if absent:
+        pytest.skip(f"{reason}; {LEFT_OUT[absent[0]]}")
     if STRICT:
         pytest.fail(reason + " (required here: `make test` installs it)", pytrace=False)
     pytest.skip(reason)
@@ -45,7 +55,20 @@ def skip_or_fail(names: list[str]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in (*MODULES, *TOOLS):
         if item.get_closest_marker(marker) is not None and (names := missing(marker)):
-            skip_or_fail(names)
+            skip_or_fail(names, marker)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+    """Last lines: what this run cannot speak of."""
+    yield
+    from dqnn import _core
+
+    lacking = [isa for isa in WIDE_ISAS.get(platform.machine(), ()) if isa not in _core.host_isas()]
+    for name, reason in LEFT_OUT.items():
+        terminalreporter.write_line(f"left out here: tests that need {name}: {reason}")
+    if lacking:
+        terminalreporter.write_line(f"left out here: kernels for {', '.join(lacking)}: the processor has none of that")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,15 +84,15 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def require_tool() -> Callable[[str], str]:
-    """`require_tool("flatc")` gives the tool's path, or skips the test (fails it in CI)."""
+def require_tool() -> Callable[..., str]:
+    """`require_tool("flatc")` gives the path of the tool, or of the first of several, or skips the test (fails it in
+    CI)."""
 
-    def require(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            skip_or_fail([name])
-            raise AssertionError("unreachable")
-        return path
+    def require(*names: str) -> str:
+        paths = [path for name in names if (path := shutil.which(name)) is not None]
+        if not paths:
+            skip_or_fail(list(names))
+        return paths[0]
 
     return require
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Sets up a machine for `make demo` or `make test`: Debian/Ubuntu packages, then a Python environment.
 #
-#   tools/setup.sh system demo|test          install the packages whose tools are missing; does nothing when all are there
-#   tools/setup.sh venv DIR TARGET           make the virtual environment DIR and install the pip target (such as `.` or `-e .[dev]`)
+#   tools/setup.sh system demo|test      install the packages whose tools are missing; does nothing when all are there
+#   tools/setup.sh venv demo|test        make .venv (the package as users have it) or .venv-test (editable, with all tools)
 #
-# Nothing is installed outside DIR but Debian packages, and those only through apt-get. Everything may be run again at any time.
+# Nothing is installed outside these directories but Debian packages, and those only through apt-get. Everything may be run again at any time.
+# Python packages come through uv, because Larq and QKeras ask for numpy 1, which Python 3.13 and TensorFlow 2.21 do not have:
+# pyproject.toml overrides that, and pip has no such thing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,6 +41,12 @@ run_logged() {
     die "$label failed (whole log: $log)"
   fi
   say "  $label: done in $((SECONDS - start)) s"
+}
+
+# leave_out DIR NAME REASON: what does not exist for this machine, for tests/conftest.py to skip by name.
+leave_out() {
+  say "  left out: tests that need $2: $3"
+  printf '%s: %s\n' "$2" "$3" >>"$1/left-out"
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -98,19 +106,27 @@ available() {
 }
 
 apt_install() {
-  local packages=$*
-  has apt-get || die "please install: $packages (this script knows only apt-get)"
-  [ "$(id -u)" = 0 ] || has sudo || die "neither root nor sudo; please run as root: apt-get install $packages"
+  local package name packages=()
+  has apt-get || die "please install: $* (this script knows only apt-get)"
+  [ "$(id -u)" = 0 ] || has sudo || die "neither root nor sudo; please run as root: apt-get install $*"
   # Ask for the password now, not behind a progress line.
   [ "$(id -u)" = 0 ] || sudo -v
   run_logged "apt-get update" as_root env DEBIAN_FRONTEND=noninteractive apt-get update
-  packages=$(for package in $packages; do available "$package"; done | tr '\n' ' ')
-  # shellcheck disable=SC2086
-  run_logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $packages
+  for package in "$@"; do
+    name=$(available "$package")
+    # Ubuntu's package is a script that asks for the snap.
+    if apt-cache show "$name" 2>/dev/null | grep -q '^Version: .*snap'; then
+      leave_out build "$name" "this distribution has it only as a snap"
+    else
+      packages+=("$name")
+    fi
+  done
+  run_logged "apt-get install" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
 }
 
 system() {
   local missing
+  if [ "$1" = test ]; then rm -f build/left-out; fi
   missing=$(missing_packages "$1" | tr '\n' ' ')
   missing=${missing% }
   if [ -n "$missing" ]; then
@@ -129,16 +145,65 @@ system() {
   say "system packages: all there"
 }
 
-make_venv() {
+# uv does not read pip's configuration, where a machine behind a mirror names its index, proxy and certificates.
+as_pip_is_configured() { # as_pip_is_configured PYTHON
+  local key value
+  while IFS='=' read -r key value; do
+    value=${value#\'} value=${value%\'}
+    case $key in
+      *.index-url) : "${UV_DEFAULT_INDEX:=$value}" ;;
+      *.trusted-host) : "${UV_INSECURE_HOST:=$value}" ;;
+      *.cert) : "${SSL_CERT_FILE:=$value}" ;;
+      *.proxy) : "${ALL_PROXY:=$value}" ;;
+    esac
+  done < <("$1" -m pip config list)
+  : "${UV_HTTP_TIMEOUT:=180}"
+  for key in UV_DEFAULT_INDEX UV_INSECURE_HOST SSL_CERT_FILE ALL_PROXY UV_HTTP_TIMEOUT; do
+    [ -z "${!key:-}" ] || export "${key?}"
+  done
+}
+
+empty_venv() { # empty_venv DIR: an environment with uv alone
   local dir=$1
-  shift
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || die "$PYTHON is older than 3.10; set PYTHON=python3.11 or newer"
   [ -x "$dir/bin/python" ] || run_logged "virtual environment $dir" "$PYTHON" -m venv "$dir"
-  run_logged "pip install $* in $dir" "$dir/bin/python" -m pip install --disable-pip-version-check --no-input "$@"
+  [ -x "$dir/bin/uv" ] || run_logged "uv in $dir" "$dir/bin/python" -m pip install --disable-pip-version-check --no-input 'uv>=0.5'
+  as_pip_is_configured "$dir/bin/python"
+}
+
+uv_install() { # uv_install DIR ARGUMENTS...
+  local dir=$1
+  shift
+  run_logged "uv pip install $* in $dir" "$dir/bin/uv" pip install --python "$dir/bin/python" --compile-bytecode --reinstall-package dqnn "$@"
+}
+
+# TensorFlow comes later than each Python, and not to every processor.
+has_tensorflow() {
+  local log=$LOGS/tensorflow.log
+  .venv-test/bin/uv pip compile --quiet --python .venv-test/bin/python --no-deps --only-binary :all: --extra keras pyproject.toml \
+    >"$log" 2>&1 && return
+  grep -q 'No solution found' "$log" || die "cannot ask for TensorFlow: $(tail -n 5 "$log")"
+  return 1
+}
+
+make_venv() {
+  local extras=keras,dev
+  if [ "$1" = demo ]; then
+    empty_venv .venv
+    uv_install .venv .
+    return
+  fi
+  empty_venv .venv-test
+  rm -f .venv-test/left-out
+  if ! has_tensorflow; then
+    extras=dev
+    leave_out .venv-test tf "no TensorFlow for $("$PYTHON" -c 'import platform as p; print("Python", p.python_version(), "on", p.machine())')"
+  fi
+  uv_install .venv-test -e ".[$extras]"
 }
 
 case "${1:-}" in
   system) system "$2" ;;
-  venv) shift && make_venv "$@" ;;
-  *) die "usage: tools/setup.sh system demo|test, or venv DIR PIP-ARGUMENTS..." ;;
+  venv) make_venv "$2" ;;
+  *) die "usage: tools/setup.sh system|venv demo|test" ;;
 esac

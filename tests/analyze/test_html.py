@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import html
 import json
-import os
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import dqnn
 from dqnn.exporter.analyze import analyze
 from dqnn.exporter.html_report import report_html
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr", "--v=0"),
@@ -63,17 +61,18 @@ def page(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> str:
     return report_html(analyze(digits / "digits_larq.h5", target="stm32f411", bench=BENCH, validation=validation))
 
 
-def measured(page: str, width: int, tmp_path: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def browser(require_tool: Callable[..., str]) -> str:
+    return require_tool("chromium", "chromium-browser")
+
+
+def measured(page: str, width: int, browser: str, tmp_path: Path) -> dict[str, Any]:
     """What the probe finds in a frame of this width."""
-    if BROWSER is None:
-        if os.environ.get("CI") or os.environ.get("DQNN_REQUIRE_TOOLS") == "1":
-            pytest.fail("chromium is missing (apt-get install chromium)")
-        pytest.skip("chromium is not installed")
     inner = html.escape(page.replace("</body>", PROBE + "</body>"), quote=True)
     outer = tmp_path / "frame.html"
     style = f"border: 0; width: {width}px; height: 9000px"
     outer.write_text(f'<body style="margin: 0"><iframe style="{style}" srcdoc="{inner}"></iframe></body>')
-    command = [BROWSER, *FLAGS, "--window-size=1400,3000", f"--user-data-dir={tmp_path}", "--dump-dom", outer.as_uri()]
+    command = [browser, *FLAGS, "--window-size=1400,3000", f"--user-data-dir={tmp_path}", "--dump-dom", outer.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert '<pre id="probe">' in done.stdout, done.stderr[-500:]
     assert "CONSOLE" not in done.stderr, done.stderr
@@ -82,8 +81,8 @@ def measured(page: str, width: int, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("width", [1280, 400])
-def test_report_renders(page: str, width: int, tmp_path: Path) -> None:
-    found = measured(page, width, tmp_path)
+def test_report_renders(page: str, width: int, browser: str, tmp_path: Path) -> None:
+    found = measured(page, width, browser, tmp_path)
     assert found["scroll"] <= found["client"] == width, "the page scrolls sideways"
     assert not found["outside"] and found["font"] >= 12
     assert found["sections"] == 9  # advice, memory, network, operations, weights, cycles, validation, nodes, summary
@@ -119,8 +118,8 @@ def test_a_notebook_shows_the_summary_and_the_page(digits: Path) -> None:
 
 
 @pytest.mark.tf
-def test_a_network_with_branches(tmp_path: Path) -> None:
+def test_a_network_with_branches(browser: str, tmp_path: Path) -> None:
     import zoo
 
-    found = measured(report_html(analyze(zoo.quicknet())), 400, tmp_path)
+    found = measured(report_html(analyze(zoo.quicknet())), 400, browser, tmp_path)
     assert found["scroll"] <= found["client"] and not found["outside"]
