@@ -63,6 +63,11 @@ int dqnn_class_begins(const dqnn_axis *axis, int32_t output);
 /* Number of the class of output o: how many classes begin at 1..o. */
 int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output);
 
+/* Cells of a pooling window. plan() has made sure that they fit int32. */
+static inline uint32_t dqnn_pool_cells(const dqnn_conv_params *p) {
+  return (uint32_t)p->pool_h * p->pool_w;
+}
+
 /* Everything about a convolution but its weights. A depthwise convolution is one with a group per input channel. */
 typedef struct {
   const dqnn_conv_params *params;

@@ -12,7 +12,7 @@ static dqnn_check check_windows(const dqnn_conv_params *p) {
   DQNN_REQUIRE(p->stride_h > 0 && p->stride_w > 0, stride);
   DQNN_REQUIRE(p->dilation_h > 0 && p->dilation_w > 0, dilation);
   DQNN_REQUIRE(p->up_h > 0 && p->up_w > 0, up);
-  DQNN_REQUIRE(p->pool_h > 0 && p->pool_w > 0, pool);
+  DQNN_REQUIRE(p->pool_h > 0 && p->pool_w > 0 && dqnn_pool_cells(p) <= INT32_MAX, pool);
   DQNN_REQUIRE(p->groups > 0, groups);
   DQNN_REQUIRE(p->multiplier > 0, multiplier);
   DQNN_REQUIRE(p->reserved == 0, reserved);

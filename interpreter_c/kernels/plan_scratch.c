@@ -23,7 +23,7 @@ uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
 
 /* Pixels that the fast convolutions take at a time: dqnn_quad_lanes, but for outputs of two or three pixels. */
 static uint32_t lanes_of(const dqnn_conv *v) {
-  return v->params->pool_h * v->params->pool_w == 1 && v->pooled_h * v->pooled_w == 1 ? 1 : 4;
+  return dqnn_pool_cells(v->params) == 1 && v->pooled_h == 1 && v->pooled_w == 1 ? 1 : 4;
 }
 
 /* Every window along this axis lies in the map. */

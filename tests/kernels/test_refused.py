@@ -280,6 +280,8 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("up", ZEROS, both(params(up_w=2), output(dims=(3, 6, 6)))),
     ("up", DEPTHWISE, both(params(up_w=2), output(dims=(3, 6, 6)))),
     ("pool", S8, params(pool_w=0)),
+    ("pool", S8, params(pool_h=65535, pool_w=65535)),
+    ("pool", DEPTHWISE, params(pool_h=32769, pool_w=65535)),
     ("groups", S8, params(groups=0)),
     ("groups", S8, params(groups=3)),
     ("groups", DEPTHWISE, params(groups=2)),

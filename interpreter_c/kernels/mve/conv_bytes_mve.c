@@ -277,7 +277,7 @@ static void keep_larger(int32_t *most, const int32_t *total, uint32_t count) {
 /* One pooling window: two cells at a time behind the maxima. */
 static void run_pooled(layer *l) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t pool_w = (uint32_t)g->pool_w, cells = (uint32_t)g->pool_h * pool_w, width = (uint32_t)g->pooled_width,
+  uint32_t pool_w = (uint32_t)g->pool_w, cells = g->pool_cells, width = (uint32_t)g->pooled_width,
            pixels = (uint32_t)(g->out_height / g->pool_h) * width, count = g->out_group;
   int32_t *most = l->totals;
   for (uint32_t pixel = 0; pixel < pixels; pixel++) {
@@ -350,7 +350,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->pitch = (g->out_group + 1u) & ~1u;
   l->begin = (int32_t *)call->scratch;
   l->totals = l->begin + g->out_group;
-  uint32_t single = g->out_height * g->out_width == 1;
+  uint32_t single = g->out_height == 1 && g->out_width == 1;
   l->columns = (int8_t *)(l->totals + (single ? 1 : PIXELS) * l->pitch);
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
@@ -366,7 +366,7 @@ static void run(const dqnn_call *call) {
     l.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
     find_begins(&l);
-    if (g->pool_h * g->pool_w > 1) {
+    if (g->pool_cells > 1) {
       run_pooled(&l);
     } else {
       run_plain(&l);

@@ -406,7 +406,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->zeros_rarer = mostly_ones(l->image, (uint32_t)(l->shape.height * l->shape.width) * l->pixel_words);
   l->ring = (column *)call->scratch;
   l->lists = (uint16_t *)(l->ring + l->span);
-  l->pool = l->shape.pool_h * l->shape.pool_w > 1 ? l->lists + l->span * l->capacity : NULL;
+  l->pool = l->shape.pool_cells > 1 ? l->lists + l->span * l->capacity : NULL;
 }
 
 void NAME(dqnn_run_conv_s1_s1_s1)(const dqnn_call *call) {

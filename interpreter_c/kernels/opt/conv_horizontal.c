@@ -298,7 +298,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->pad_word = p->pad_value < 0.0f ? ~0u : 0u;
   l->gathered = (uint32_t *)call->scratch;
   l->acc = (int32_t *)(void *)(l->gathered + l->words);
-  l->wrong = l->acc + s->out_group * (s->pool_h * s->pool_w > 1 ? 2 : 1);
+  l->wrong = l->acc + s->out_group * (s->pool_cells > 1 ? 2 : 1);
   l->keeps = dqnn_conv_horizontal_keeps(s->out_group);
   for (uint32_t i = 0; i < DQNN_HORIZONTAL_KEEPS; i++) {
     l->kept[i].group = s->groups; /* none */

@@ -256,7 +256,7 @@ static void run_image_s1(const layer *l, uint32_t *out) {
   const dqnn_geometry *s = &l->shape;
   int32_t y = -s->pad_top;
   for (int32_t oy = 0; oy < s->out_height; oy += s->pool_h, y += s->pool_h * s->stride_h) {
-    if (s->pool_h * s->pool_w > 1) {
+    if (s->pool_cells > 1) {
       run_pooled_row_s1(l, y, out);
     } else {
       run_row_s1(l, y, out);

@@ -21,6 +21,7 @@ void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
   g->pad_left = p->pad_left;
   g->pool_h = p->pool_h;
   g->pool_w = p->pool_w;
+  g->pool_cells = dqnn_pool_cells(p);
   g->groups = p->groups;
   g->in_group = p->groups == 1 ? g->channels : g->channels / p->groups;
   g->out_group = p->groups == 1 ? g->outputs : g->outputs / p->groups;

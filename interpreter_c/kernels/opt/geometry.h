@@ -12,6 +12,7 @@ typedef struct {
   int32_t out_height, out_width; /* before pooling */
   int32_t pooled_width;
   int32_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, pool_h, pool_w;
+  uint32_t pool_cells;                  /* of a pooling window; 1: no pool */
   uint32_t channels, outputs;           /* in all */
   uint32_t groups, in_group, out_group; /* channels and outputs of one group */
 } dqnn_geometry;

@@ -29,7 +29,7 @@ static void plain(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer)
 }
 
 static void pooled(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
-  uint32_t pool_h = (uint32_t)g->pool_h, pool_w = (uint32_t)g->pool_w, cells = pool_h * pool_w;
+  uint32_t pool_h = (uint32_t)g->pool_h, pool_w = (uint32_t)g->pool_w, cells = g->pool_cells;
   uint32_t width = (uint32_t)g->pooled_width, pixels = (uint32_t)g->out_height / pool_h * width;
   for (uint32_t pixel = 0; pixel < pixels; pixel++) {
     uint32_t y = pixel / width * pool_h, x = pixel % width * pool_w;
@@ -46,7 +46,7 @@ static void pooled(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer
 }
 
 void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
-  if (g->pool_h * g->pool_w > 1) {
+  if (g->pool_cells > 1) {
     pooled(g, ops, layer);
   } else {
     plain(g, ops, layer);

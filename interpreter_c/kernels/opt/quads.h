@@ -30,7 +30,7 @@ DQNN_INLINE dqnn_origin dqnn_window_at(const dqnn_geometry *g, uint32_t y, uint3
 }
 
 DQNN_INLINE uint32_t dqnn_quad_lanes(const dqnn_geometry *g) {
-  return g->pool_h * g->pool_w == 1 && g->out_height * g->out_width < 4 ? 1 : 4;
+  return g->pool_cells == 1 && g->out_height * g->out_width < 4 ? 1 : 4;
 }
 
 void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer);

@@ -301,7 +301,7 @@ static void run_pass(const layer *l, uint32_t first_pixel, uint32_t n, uint32_t 
   vec z[PASS][PLANES];
   windows w;
   pooled result;
-  for (int32_t cell = 0; cell < g->pool_h * g->pool_w; cell++) {
+  for (int32_t cell = 0; cell < (int32_t)g->pool_cells; cell++) {
     place_windows(l, &w, first_pixel, n, cell / g->pool_w, cell % g->pool_w);
     count_blocks(l, &w, group, block, count, z);
     keep(l, &w, z, count, cell == 0, &result);
@@ -356,7 +356,7 @@ static void run(const dqnn_call *call, dqnn_run_fn single) {
   layer l;
   prepare(call, &l);
   const dqnn_geometry *g = &l.shape;
-  if (single && g->out_height * g->out_width == 1) {
+  if (single && g->out_height == 1 && g->out_width == 1) {
     single(call);
     return;
   }

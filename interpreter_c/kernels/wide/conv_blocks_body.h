@@ -249,7 +249,7 @@ static void run_pass(const layer *l, uint32_t pixel, uint32_t n, uint32_t group,
   const dqnn_geometry *g = &l->shape;
   pixels total[PASS], most[PASS];
   windows w;
-  for (int32_t cell = 0; cell < g->pool_h * g->pool_w; cell++) {
+  for (int32_t cell = 0; cell < (int32_t)g->pool_cells; cell++) {
     place_windows(g, &w, pixel, n, cell / g->pool_w, cell % g->pool_w);
     sum_windows(l, &w, first, count, cell ? total : most);
     for (uint32_t i = 0; cell && i < count * VECTORS; i++) {

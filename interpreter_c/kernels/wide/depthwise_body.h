@@ -177,7 +177,7 @@ DQNN_INLINE void run_chunk(const layer *l, types t, int32_t y, int32_t x, uint32
   const dqnn_geometry *g = &l->shape;
   number most[CHUNK], sums[CHUNK];
   sum_window(l, t, y, x, first, count, most);
-  for (int32_t cell = 1; cell < g->pool_h * g->pool_w; cell++) {
+  for (int32_t cell = 1; cell < (int32_t)g->pool_cells; cell++) {
     sum_window(l, t, y + cell / g->pool_w * g->stride_h, x + cell % g->pool_w * g->stride_w, first, count, sums);
     for (uint32_t i = 0; i < count; i++) {
       most[i] = most[i] < sums[i] ? sums[i] : most[i];

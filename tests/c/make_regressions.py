@@ -1,0 +1,88 @@
+"""Writes .dqnn files that once broke the interpreter: `make_regressions.py DIRECTORY`. Each is named after what broke;
+test_regressions.c says what must become of it. Like make_blobs.py, apart from the exporter."""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "schema" / "generated"))
+import ConvParams  # type: ignore[import-not-found]
+import make_blobs
+from make_blobs import F32, S1, S8, File, N, T
+
+Files = Iterator[tuple[str, File]]
+
+CONV_S1_S1_S1, CONV_S1_S1_S8, CONVH_S1_S1_S8, CONV_S8_S1_S8 = 0, 1, 4, 13
+CONV_S8_S8_S8, CONV_F32_S1_F32, CONV_F32_F32_F32 = 16, 23, 29
+DEPTHWISE_S1_S1_S1, DEPTHWISE_S8_S8_S8, DEPTHWISE_F32_F32_F32 = 30, 43, 56
+
+CONV = {
+    "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "pad_top": 0,
+    "pad_left": 0, "up_h": 1, "up_w": 1, "groups": 1, "multiplier": 1, "pool_h": 1, "pool_w": 1, "requant": 0,
+    "half_weights": 0, "reserved": 0, "pad_value": 0.0,
+}  # fmt: skip
+
+
+def up(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def ones(count: int) -> bytes:
+    return struct.pack(f"<{count}f", *(1.0,) * count)
+
+
+def planes(value: int, count: int) -> bytes:
+    """A bit-sliced number, the same in all lanes."""
+    return struct.pack(f"<{count}I", *(0xFFFFFFFF * (value >> p & 1) for p in range(count)))
+
+
+def nbytes(t: T) -> int:
+    rows, last = math.prod(t.dims[:-1]), t.dims[-1]
+    return rows * {S1: up(last, 32) * 4, S8: last, F32: last * 4}[t.dtype]
+
+
+def layer(
+    kernel: int, source: T, target: T, constants: list[bytes], scratch: int = 8192, nodes: int = 1, **params: Any
+) -> File:
+    """One convolution, or the same one again and again: input, output and scratch one behind the other."""
+    target.offset = up(nbytes(source), 16) * 16
+    end = target.offset + up(nbytes(target), 16) * 16
+    limits = (-128.0, 127.0) if target.dtype == S8 else (-math.inf, math.inf)
+    conv = ("Conv", ConvParams.CreateConvParams, (*{**CONV, **params}.values(), *limits))
+    node = N(kernel, (0,), 1, tuple(range(len(constants))), (end, scratch), "layer", conv)
+    return File([source, target], [node] * nodes, [(0, "in")], [(1, "out")], end + scratch, constants)
+
+
+def pool_wraps() -> Files:
+    """A pooling window of 65535 x 65535 cells: as an int that is -131071, so that no kernel saw a pool, and each wrote
+    the whole map where one cell had room."""
+    f = ones(1)
+    cases: list[tuple[str, int, int, int, list[bytes], float]] = [
+        ("conv_s8_s8_s8", CONV_S8_S8_S8, S8, S8, [bytes(4), f, f], 0.0),
+        ("conv_f32_f32_f32", CONV_F32_F32_F32, F32, F32, [ones(4), f, f], 0.0),
+        ("conv_f32_s1_f32", CONV_F32_S1_F32, F32, F32, [bytes(1), f, f], 0.0),
+        ("conv_s8_s1_s8", CONV_S8_S1_S8, S8, S8, [bytes(1), f, f], 0.0),
+        ("convh_s1_s1_s8", CONVH_S1_S1_S8, S1, S8, [bytes(4), f, f], 0.0),
+        ("conv_s1_s1_s1", CONV_S1_S1_S1, S1, S1, [bytes(8), planes(1, 7), planes(-2, 7)], -1.0),
+        ("conv_s1_s1_s8", CONV_S1_S1_S8, S1, S8, [bytes(8), planes(0, 7), f, f], -1.0),
+        ("depthwise_s1_s1_s1", DEPTHWISE_S1_S1_S1, S1, S1, [bytes(4), planes(-3, 3)], 0.0),
+        ("depthwise_s8_s8_s8", DEPTHWISE_S8_S8_S8, S8, S8, [bytes(1), f, f], 0.0),
+    ]
+    for name, kernel, source, target, constants, pad in cases:
+        image, cell = T(source, (1, 1, 1), 0), T(target, (1, 1, 1), 0)
+        yield f"pool_wraps_{name}", layer(kernel, image, cell, constants, pool_h=65535, pool_w=65535, pad_value=pad)
+
+
+def main(directory: str) -> None:
+    for make in (pool_wraps,):
+        for name, file in make():
+            Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
