@@ -78,8 +78,28 @@ def pool_wraps() -> Files:
         yield f"pool_wraps_{name}", layer(kernel, image, cell, constants, pool_h=65535, pool_w=65535, pad_value=pad)
 
 
+def row_step_wraps() -> Files:
+    """Kernel rows 65535 map rows of 32800 cells apart: only one lies inside the map, and the distance to the next one is
+    no int. It is never gone, but was computed as one."""
+    width = 32800
+    f, np = ones(4), math.ceil(math.log2(19)) + 1
+    cases: list[tuple[str, int, int, int, list[bytes]]] = [
+        ("conv_s8_s8_s8", CONV_S8_S8_S8, S8, S8, [bytes(2 * 18 * 4), f, f]),
+        ("conv_f32_f32_f32", CONV_F32_F32_F32, F32, F32, [ones(36 * 4), f, f]),
+        ("conv_s8_s1_s8", CONV_S8_S1_S8, S8, S8, [bytes(up(36, 8) * 4), f, f]),
+        ("convh_s1_s1_s8", CONVH_S1_S1_S8, S1, S8, [bytes(4 * 9 * 4), f, f]),
+        ("depthwise_s1_s1_s1", DEPTHWISE_S1_S1_S1, S1, S1, [bytes(9 * 4), planes(-19, np)]),
+        ("depthwise_s8_s8_s8", DEPTHWISE_S8_S8_S8, S8, S8, [bytes(36), f, f]),
+        ("depthwise_f32_f32_f32", DEPTHWISE_F32_F32_F32, F32, F32, [ones(36), f, f]),
+    ]
+    for name, kernel, source, target, constants in cases:
+        image, result = T(source, (1, width, 4), 0), T(target, (1, width, 4), 0)
+        window = {"kernel_h": 3, "kernel_w": 3, "dilation_h": 65535, "pad_top": 65535, "pad_left": 1}
+        yield f"row_step_wraps_{name}", layer(kernel, image, result, constants, **window)
+
+
 def main(directory: str) -> None:
-    for make in (pool_wraps,):
+    for make in (pool_wraps, row_step_wraps):
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

@@ -15,6 +15,8 @@ typedef struct {
 
 #define REFUSED(name, status, check) \
   { name ".dqnn", DQNN_ERROR_##status, DQNN_CHECK_##check }
+#define ACCEPTED(name) \
+  { name ".dqnn", DQNN_OK, DQNN_CHECK_none }
 
 static const regression regressions[] = {
     REFUSED("pool_wraps_conv_s8_s8_s8", KERNEL_PARAM, pool),
@@ -26,6 +28,13 @@ static const regression regressions[] = {
     REFUSED("pool_wraps_conv_s1_s1_s8", KERNEL_PARAM, pool),
     REFUSED("pool_wraps_depthwise_s1_s1_s1", KERNEL_PARAM, pool),
     REFUSED("pool_wraps_depthwise_s8_s8_s8", KERNEL_PARAM, pool),
+    ACCEPTED("row_step_wraps_conv_s8_s8_s8"),
+    ACCEPTED("row_step_wraps_conv_f32_f32_f32"),
+    ACCEPTED("row_step_wraps_conv_s8_s1_s8"),
+    ACCEPTED("row_step_wraps_convh_s1_s1_s8"),
+    ACCEPTED("row_step_wraps_depthwise_s1_s1_s1"),
+    ACCEPTED("row_step_wraps_depthwise_s8_s8_s8"),
+    ACCEPTED("row_step_wraps_depthwise_f32_f32_f32"),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {

@@ -70,12 +70,16 @@ static void copy_taps(const layer *l, int32_t y, int32_t x, int8_t *to) {
   uint32_t count = g->in_group;
   for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += count) {
     int32_t column = dqnn_input_index(x, g->width, l->up_w);
-    const uint8_t *cell = l->image + (uint32_t)(row * g->width + column) * l->pixel_bytes;
     if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
       fill_bytes(to, count, l->outside);
-    } else if (row < 0 || column < 0) {
+      continue;
+    }
+    if (row < 0 || column < 0) {
       fill_bytes(to, count, l->zero_point);
-    } else if (l->binary) {
+      continue;
+    }
+    const uint8_t *cell = l->image + dqnn_cell_index(g, row, column) * l->pixel_bytes;
+    if (l->binary) {
       sign_bytes(to, (const uint32_t *)(const void *)cell, l->first_channel, count);
     } else {
       copy_bytes(to, (const int8_t *)cell + l->first_channel, count);
@@ -89,19 +93,21 @@ static void copy_taps(const layer *l, int32_t y, int32_t x, int8_t *to) {
 static const int8_t *window(const layer *l, dqnn_origin at, int8_t *const column) {
   const dqnn_geometry *g = &l->shape;
   uint32_t count = l->row_taps, even = count & ~1u;
-  int32_t pitch = g->dilation_h * g->width * (int32_t)g->channels, last_y = at.y + (g->kernel_h - 1) * g->dilation_h;
+  uint32_t pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
+  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h;
   int inside = l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && at.x + g->kernel_w <= g->width;
   const int8_t *run = (const int8_t *)l->image;
   int8_t *to = column, *odd = column + (uint32_t)g->kernel_h * even, first = 0;
   if (inside) {
-    run += (at.y * g->width + at.x) * (int32_t)g->channels;
+    run += dqnn_cell_index(g, at.y, at.x) * g->channels;
     if (g->kernel_h == 1) {
       return run;
     }
   }
-  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, run += pitch, to += even) {
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, to += even) {
     if (inside) {
       copy_bytes(to, run, count);
+      run += pitch;
     } else {
       copy_taps(l, at.y, at.x, to);
     }

@@ -53,8 +53,10 @@ DQNN_INLINE void fill_codes(int16x8_t a, int16x8_t b, int16x8_t c, int16x8_t d, 
 /* Both tables of a kernel row: input row y, positions from x on, eight channels from `channel` on. */
 DQNN_NOINLINE void fill_row(const layer *l, int32_t y, int32_t x, uint32_t channel, uint32_t *tables) {
   const dqnn_geometry *s = &l->shape;
-  int32_t channels = (int32_t)s->channels, width = (uint32_t)y < (uint32_t)s->height ? s->width : 0;
-  const int8_t *from = l->image + (y * s->width + x) * channels + (int32_t)channel;
+  int row_inside = (uint32_t)y < (uint32_t)s->height;
+  int32_t channels = (int32_t)s->channels, width = row_inside ? s->width : 0;
+  /* May lie before the image, where the first positions are outside: lanes that count are not. */
+  const int8_t *from = l->image + (int32_t)(dqnn_cell_index(s, row_inside ? y : 0, x) * s->channels + channel);
   uint16x8_t places = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)channels);
   int16_t *table = (int16_t *)tables;
   for (int32_t done = 0; done < s->kernel_w + LANES - 1; done += LANES, x += LANES) {

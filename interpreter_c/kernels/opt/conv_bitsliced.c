@@ -104,7 +104,7 @@ DQNN_NOINLINE uint32_t list_column(const layer *l, uint16_t *const list, int32_t
   uint16_t *end = list;
   for (int32_t ky = 0; ky < s->kernel_h; ky++, y += s->dilation_h, number += cells) {
     if (x_inside && (uint32_t)y < (uint32_t)s->height) {
-      const uint32_t *pixel = l->image + (uint32_t)(y * s->width + x) * l->pixel_words;
+      const uint32_t *pixel = l->image + dqnn_cell_index(s, y, x) * l->pixel_words;
       end = list_channels(end, pixel, first, cells, invert, number);
     } else if (outside_listed) {
       for (uint32_t i = 0; i < cells; i++) {

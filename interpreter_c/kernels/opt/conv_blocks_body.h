@@ -99,7 +99,7 @@ static void BLOCKS(add_pass)(const BLOCKS(layer) * l, const BLOCKS(pass) * p) {
 /* Accumulators of the gathered windows, all outputs of a group. */
 static void BLOCKS(sum_windows)(const BLOCKS(layer) * l) {
   const dqnn_geometry *s = &l->shape;
-  uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w);
+  uint32_t cells = dqnn_kernel_cells(s);
   BLOCKS(pass) p = {l->weights, 0, 0, 0, 1};
   for (uint32_t channel = 0; channel < s->in_group; channel += 8) {
     uint32_t channels = s->in_group - channel < 8 ? s->in_group - channel : 8;
@@ -167,7 +167,7 @@ DQNN_NOINLINE void BLOCKS(run)(const dqnn_call *call) {
   dqnn_read_geometry(call, &l.shape);
   const dqnn_geometry *s = &l.shape;
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w), rest = s->in_group & 7u;
+  uint32_t cells = dqnn_kernel_cells(s), rest = s->in_group & 7u;
   uint32_t group_bytes = s->out_group * (s->in_group / 8 * cells + (cells * rest + 7) / 8);
   l.image = call->in[0];
   l.up_h = p->up_h;

@@ -39,7 +39,7 @@ typedef struct layer {
   uint32_t out_pixel_bytes;
   uint32_t side_by_side; /* the cells of a kernel row are neighbours in memory: one group, no dilation of either kind */
   int32_t last_y_inside, last_x_inside; /* where the last window without a cell outside begins */
-  uint32_t row_pitch;                   /* words between the rows of a window */
+  uint32_t row_pitch;                   /* words between the rows of a window inside the map */
   uint32_t *gathered;
   int32_t *acc;   /* of a group; twice with a fused pool */
   int32_t *wrong; /* what cells that do not count add, of a group, for each window kept */
@@ -141,7 +141,7 @@ DQNN_NOINLINE void gather_any(const layer *l, const window *w, uint32_t excluded
       int32_t cell_y = y, cell_x = x;
       cell_kind kind = locate_cell(l, &cell_y, &cell_x);
       if (kind == CELL_INSIDE) {
-        out = gather_cell(l, out, l->image + (uint32_t)(cell_y * l->shape.width + cell_x) * l->pixel_words, w->group);
+        out = gather_cell(l, out, l->image + dqnn_cell_index(&l->shape, cell_y, cell_x) * l->pixel_words, w->group);
       } else {
         out = fill_cells(l, out, 1, kind == CELL_PADDED ? l->pad_word : excluded);
       }
@@ -153,17 +153,18 @@ DQNN_NOINLINE void gather_any(const layer *l, const window *w, uint32_t excluded
 DQNN_NOINLINE void gather_border(const layer *l, const window *w, uint32_t outside) {
   const dqnn_geometry *s = &l->shape;
   dqnn_taps rows = w->rows, columns = w->columns;
-  uint32_t words = (uint32_t)(columns.end - columns.first) * l->cell_words;
+  uint32_t words = rows.end > 0 ? (uint32_t)(columns.end - columns.first) * l->cell_words : 0,
+           pitch = dqnn_row_step(s, rows.end - rows.first) * l->pixel_words;
   uint32_t *out = l->gathered;
   int32_t y = w->y + rows.first * s->dilation_h, x = w->x + columns.first;
-  const uint32_t *in = words > 0 ? l->image + (uint32_t)(y * s->width + x) * l->pixel_words : l->image;
+  const uint32_t *in = words > 0 ? l->image + dqnn_cell_index(s, y, x) * l->pixel_words : l->image;
   for (int32_t ky = 0; ky < s->kernel_h; ky++) {
     int inside = ky >= rows.first && ky < rows.end;
     out = fill_cells(l, out, inside ? columns.first : s->kernel_w, outside);
     if (inside) {
       out = dqnn_copy_words(out, in, words);
       out = fill_cells(l, out, s->kernel_w - columns.end, outside);
-      in += l->row_pitch;
+      in += pitch;
     }
   }
 }
@@ -175,7 +176,7 @@ static void gather(const layer *l, const window *w, uint32_t excluded) {
     gather_border(l, w, l->pad_counts ? l->pad_word : excluded);
   } else {
     uint32_t *out = l->gathered, words = (uint32_t)l->shape.kernel_w * l->cell_words, pitch = l->row_pitch;
-    const uint32_t *in = l->image + (uint32_t)(w->y * l->shape.width + w->x) * l->pixel_words;
+    const uint32_t *in = l->image + dqnn_cell_index(&l->shape, w->y, w->x) * l->pixel_words;
     for (int32_t rows = l->shape.kernel_h; rows > 0; rows--, in += pitch) {
       out = dqnn_copy_words(out, in, words);
     }
@@ -282,7 +283,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->pixel_words = (s->channels + 31) / 32;
   l->cell_words = (s->in_group + 31) / 32;
   l->last_bits = dqnn_low_bits(s->in_group - 32 * (l->cell_words - 1));
-  l->words = (uint32_t)(s->kernel_h * s->kernel_w) * l->cell_words;
+  l->words = dqnn_kernel_cells(s) * l->cell_words;
   l->plan =
       (dqnn_count_plan){s->kernel_h * s->kernel_w * (int32_t)s->in_group, s->out_group, l->words / 9, l->words % 9};
   l->up_h = p->up_h;
@@ -291,7 +292,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->side_by_side = s->groups == 1 && s->dilation_w == 1 && !l->up_sampled;
   l->last_y_inside = s->height - (s->kernel_h - 1) * s->dilation_h - 1;
   l->last_x_inside = s->width - (s->kernel_w - 1) * s->dilation_w - 1;
-  l->row_pitch = (uint32_t)(s->dilation_h * s->width) * l->pixel_words;
+  l->row_pitch = dqnn_row_step(s, s->kernel_h) * l->pixel_words;
   l->last_y = (s->height - 1) * p->up_h;
   l->last_x = (s->width - 1) * p->up_w;
   l->pad_counts = p->pad_value != 0.0f;

@@ -74,7 +74,7 @@ static void fill_row(const layer *l, int32_t y, int32_t x, uint32_t channel, uin
     if (!row_inside || (uint32_t)x >= (uint32_t)s->width) {
       continue;
     }
-    const int8_t *cell = l->image + (uint32_t)(y * s->width + x) * s->channels + channel;
+    const int8_t *cell = l->image + dqnn_cell_index(s, y, x) * s->channels + channel;
     memcpy(&low[i], cell, 4);
     memcpy(&high[i], cell + 4, 4);
   }
@@ -135,7 +135,7 @@ static void clear(int32_t *totals, uint32_t eights) {
 
 static void sum_strip(const layer *l, int32_t y, int32_t x, uint32_t group) {
   const dqnn_geometry *s = &l->shape;
-  uint32_t cells = (uint32_t)(s->kernel_h * s->kernel_w);
+  uint32_t cells = dqnn_kernel_cells(s);
   const uint8_t *weights = (const uint8_t *)l->call->constants[0] + group * s->out_group * (s->in_group / 8) * cells;
   clear(l->totals, s->out_group);
   for (uint32_t channel = 0; channel < s->in_group; channel += 8, weights += s->out_group * cells) {

@@ -25,7 +25,7 @@ typedef struct {
   uint32_t row_taps, pairs; /* elements of a kernel row; pairs of a column */
   uint32_t lanes;           /* pixels interleaved in a column: 4 or 1 */
   int32_t up_h, up_w;
-  int32_t pitch;               /* bytes between the kernel rows of a plain layer */
+  uint32_t pitch;              /* bytes between the kernel rows of a window inside the map, of a plain layer */
   int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
   uint32_t offset;             /* minus the zero point, in both halves */
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
@@ -134,10 +134,12 @@ static void read_run(const layer *l, int32_t y, int32_t x) {
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
   uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
   int32_t zero_point = l->zero_point;
-  const int8_t *run = (const int8_t *)l->image + (y * g->width + x) * (int32_t)g->channels;
   fill(to, first, l->outside);
-  for (uint32_t i = first; i < end; i++) {
-    to[i] = (int16_t)(run[i] - zero_point);
+  if (first < end) {
+    const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, y, x + in.first) * g->channels;
+    for (uint32_t i = first; i < end; i++) {
+      to[i] = (int16_t)(*run++ - zero_point);
+    }
   }
   fill(to + end, l->row_taps - end, l->outside);
 }
@@ -153,9 +155,11 @@ static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
   uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first),
            after = (uint32_t)g->kernel_w - first - count;
-  const int8_t *run = (const int8_t *)l->image + (y * g->width + x + in.first) * (int32_t)channels;
   column = put_constant(outside, first * channels, column, lanes);
-  column = put_s8(run, count * channels, l->offset, column, lanes);
+  if (count > 0) {
+    const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, y, x + in.first) * channels;
+    column = put_s8(run, count * channels, l->offset, column, lanes);
+  }
   put_constant(outside, after * channels, column, lanes);
 }
 
@@ -179,7 +183,7 @@ DQNN_INLINE void gather_rows(const layer *l, const int8_t *run, uint32_t *column
 
 /* 3x3 windows of 3 channels, the usual first layer, written out: 8 of the 9 taps of a row as two words, the last ones
  * as two pairs. */
-DQNN_INLINE void gather_nine(const int8_t *row0, int32_t pitch, uint32_t add, uint32_t *column) {
+DQNN_INLINE void gather_nine(const int8_t *row0, uint32_t pitch, uint32_t add, uint32_t *column) {
   const int8_t *row1 = row0 + pitch, *row2 = row1 + pitch;
   put_s8(row0, 8, add, column, 4);
   put_s8(row1, 8, add, column + 16, 4);
@@ -192,9 +196,8 @@ DQNN_INLINE void gather_nine(const int8_t *row0, int32_t pitch, uint32_t add, ui
 /* The windows of n neighbours that lie whole inside the map. */
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
   const dqnn_geometry *g = &l->shape;
-  const int8_t *run = (const int8_t *)l->image + (at.y * g->width + at.x) * (int32_t)g->channels;
-  const int32_t step = g->stride_w * (int32_t)g->channels, pitch = l->pitch;
-  const uint32_t add = l->offset;
+  const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset;
   uint32_t *column = l->columns + lane;
   if (l->nine) {
     for (; n; n--, run += step, column++) {
@@ -470,7 +473,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->outside = (int32_t)p->pad_value - l->zero_point;
   l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
   l->plain = !l->binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
-  l->pitch = l->plain ? g->dilation_h * g->width * (int32_t)g->channels : 0;
+  l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);

@@ -63,7 +63,7 @@ DQNN_INLINE const uint32_t *cell_at(const layer *l, const window *w, int32_t ky,
     return NULL;
   }
   int32_t y = w->y + ky * s->dilation_h, x = w->x + kx * s->dilation_w;
-  return l->image + (uint32_t)(y * s->width + x) * l->pixel_words;
+  return l->image + dqnn_cell_index(s, y, x) * l->pixel_words;
 }
 
 /* Where the cell of a tap differs from its weight; nowhere if it does not count. */
@@ -120,7 +120,7 @@ static void nine_inside(const layer *l, int32_t y, int32_t x, int32_t pixels, ui
                          (uint32_t)s->dilation_h * map_row,
                          pixel,
                          (uint32_t)s->stride_w * pixel};
-  dqnn_nine_signs(&plan, l->image + (uint32_t)(y * s->width + x) * l->pixel_words, out, (uint32_t)pixels);
+  dqnn_nine_signs(&plan, l->image + dqnn_cell_index(s, y, x) * l->pixel_words, out, (uint32_t)pixels);
 }
 
 /* One plane of planes + scalar; returns the carry. */
@@ -145,7 +145,7 @@ DQNN_INLINE void add_to_nine(uint32_t sum[NINE_PLANES], const uint32_t *planes, 
  * inside. */
 DQNN_INLINE void inside_differences(const layer *l, const window *w, const uint32_t *cell, const uint32_t *weight,
                                     uint32_t d[NINE]) {
-  uint32_t row_words = (uint32_t)(l->shape.dilation_h * l->shape.width) * l->pixel_words;
+  uint32_t row_words = dqnn_row_step(&l->shape, w->rows.end - w->rows.first) * l->pixel_words;
   uint32_t column_words = (uint32_t)l->shape.dilation_w * l->pixel_words;
   for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, cell += row_words) {
     const uint32_t *at = cell;
@@ -161,7 +161,7 @@ static void nine_anywhere(const layer *l, const window *w, uint32_t *out, uint32
   int32_t y = w->y + w->rows.first * s->dilation_h, x = w->x + w->columns.first * s->dilation_w;
   const uint32_t *cell = l->image;
   if (w->rows.end > 0 && w->columns.end > 0) {
-    cell += (uint32_t)(y * s->width + x) * l->pixel_words;
+    cell += dqnn_cell_index(s, y, x) * l->pixel_words;
   }
   const uint32_t *weight = l->weights, *preset = l->presets;
   uint32_t d[NINE];
@@ -349,7 +349,7 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->pixel_words = (s->channels + 31) / 32;
   l->out_words = (s->outputs + 31) / 32;
   l->multiplier = p->multiplier;
-  l->taps = (uint32_t)(s->kernel_h * s->kernel_w);
+  l->taps = dqnn_kernel_cells(s);
   l->nine = s->kernel_h == 3 && s->kernel_w == 3;
   l->pad_skips = p->pad_value == 0.0f;
   l->pad_word = p->pad_value < 0.0f ? ~0u : 0u;

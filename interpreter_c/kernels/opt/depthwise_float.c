@@ -34,10 +34,15 @@ typedef struct {
 /* Four outputs, each with an input channel of its own. */
 DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float acc[BLOCK]) {
   const dqnn_geometry *g = &l->shape;
+  if (w->rows.end == 0 || w->columns.end == 0) {
+    acc[0] = acc[1] = acc[2] = acc[3] = 0.0f;
+    return;
+  }
   int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
   uint32_t outputs = g->outputs, right = (uint32_t)g->dilation_w * outputs,
+           down = dqnn_row_step(g, w->rows.end - w->rows.first) * outputs,
            columns = (uint32_t)(w->columns.end - w->columns.first);
-  const float *row = (const float *)(const void *)l->image + (uint32_t)(y * g->width + x) * outputs + o;
+  const float *row = (const float *)(const void *)l->image + dqnn_cell_index(g, y, x) * outputs + o;
   const float *weight_row = (const float *)(const void *)l->weights +
                             (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
@@ -49,7 +54,7 @@ DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float a
       c += weight[2] * cell[2];
       d += weight[3] * cell[3];
     }
-    row += (uint32_t)(g->dilation_h * g->width) * outputs;
+    row += down;
     weight_row += (uint32_t)g->kernel_w * outputs;
   }
   acc[0] = a;
@@ -62,10 +67,14 @@ DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float a
 /* As many fours of n outputs as vectors can do. */
 DQNN_NOINLINE uint32_t sum_lanes(const layer *l, const window *w, uint32_t o, uint32_t n, float *acc) {
   const dqnn_geometry *g = &l->shape;
+  if (w->rows.end == 0 || w->columns.end == 0) {
+    return 0; /* to sum_four */
+  }
   int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
   uint32_t outputs = g->outputs, right = (uint32_t)g->dilation_w * outputs, done = 0,
+           down = dqnn_row_step(g, w->rows.end - w->rows.first) * outputs,
            columns = (uint32_t)(w->columns.end - w->columns.first);
-  const float *first = (const float *)(const void *)l->image + (uint32_t)(y * g->width + x) * outputs + o;
+  const float *first = (const float *)(const void *)l->image + dqnn_cell_index(g, y, x) * outputs + o;
   const float *first_weight = (const float *)(const void *)l->weights +
                               (uint32_t)(w->rows.first * g->kernel_w + w->columns.first) * outputs + o;
   uint32_t before = dqnn_forget_denormals();
@@ -78,7 +87,7 @@ DQNN_NOINLINE uint32_t sum_lanes(const layer *l, const window *w, uint32_t o, ui
       for (uint32_t i = columns; i; i--, cell += right, weight += outputs) {
         sum = vaddq_f32(sum, vmulq_f32(vld1q_f32(weight), vld1q_f32(cell)));
       }
-      row += (uint32_t)(g->dilation_h * g->width) * outputs;
+      row += down;
       weight_row += (uint32_t)g->kernel_w * outputs;
     }
     bad |= dqnn_any_nan(sum);
@@ -107,7 +116,7 @@ DQNN_INLINE float weight_at(const layer *l, uint32_t tap, uint32_t o) {
     const int8_t *w = (const int8_t *)l->weights + tap * g->outputs + o;
     return (float)(l->half_weights ? 2 * *w + 1 : *w); /* w stands for w + 1/2, sums count halves */
   }
-  uint32_t taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  uint32_t taps = dqnn_kernel_cells(g);
   return ((const uint32_t *)(const void *)l->weights)[(o >> 5) * taps + tap] >> (o & 31u) & 1u ? -1.0f : 1.0f;
 }
 
@@ -118,7 +127,7 @@ DQNN_INLINE const uint8_t *cell_of(const layer *l, const window *w, int32_t ky, 
     return NULL;
   }
   int32_t y = w->y + ky * g->dilation_h, x = w->x + kx * g->dilation_w;
-  return l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes;
+  return l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes;
 }
 
 /* Up to four outputs, any window and types. */

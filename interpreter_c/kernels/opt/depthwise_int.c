@@ -71,9 +71,12 @@ DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint3
 DQNN_INLINE void add_inside(const layer *l, const window *w, uint32_t o, uint32_t n, int simple, int unit,
                             int32_t acc[BLOCK]) {
   const dqnn_geometry *g = &l->shape;
+  if (w->rows.end == 0 || w->columns.end == 0) {
+    return;
+  }
   int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
-  const uint8_t *row = l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes;
-  uint32_t down = (uint32_t)(g->dilation_h * g->width) * l->pixel_bytes,
+  const uint8_t *row = l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes;
+  uint32_t down = dqnn_row_step(g, w->rows.end - w->rows.first) * l->pixel_bytes,
            right = (uint32_t)g->dilation_w * l->pixel_bytes, add = l->add;
   int32_t sum[BLOCK] = {acc[0], acc[1], acc[2], acc[3]};
   for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += down) {
@@ -105,27 +108,27 @@ static void add_outside(const layer *l, const window *w, uint32_t o, uint32_t n,
 /* The usual case: s8 weights and inputs, all whole blocks of four channels of a run at once. */
 DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, uint32_t blocks, int32_t *acc) {
   const dqnn_geometry *g = &l->shape;
+  if (w->rows.end == 0 || w->columns.end == 0) {
+    for (uint32_t i = 0; i < BLOCK * blocks; i++) {
+      acc[i] = 0;
+    }
+    return;
+  }
   int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
   uint32_t right = (uint32_t)g->dilation_w * l->pixel_bytes,
            tap = (uint32_t)(w->rows.first * g->kernel_w + w->columns.first);
-  dqnn_depthwise_plan plan = {l->image + (uint32_t)(y * g->width + x) * l->pixel_bytes + first,
+  dqnn_depthwise_plan plan = {l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes + first,
                               l->weights + tap * g->outputs + first,
                               right,
                               g->outputs,
-                              (uint32_t)(g->dilation_h * g->width) * l->pixel_bytes,
+                              dqnn_row_step(g, w->rows.end - w->rows.first) * l->pixel_bytes,
                               (uint32_t)g->kernel_w * g->outputs,
                               (uint32_t)(w->rows.end - w->rows.first),
                               (uint32_t)(w->columns.end - w->columns.first),
                               blocks,
                               l->add,
                               acc};
-  if (plan.rows && plan.columns) {
-    dqnn_depthwise_rows(&plan);
-  } else {
-    for (uint32_t i = 0; i < BLOCK * blocks; i++) {
-      acc[i] = 0;
-    }
-  }
+  dqnn_depthwise_rows(&plan);
 }
 
 DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
@@ -243,7 +246,7 @@ static void set_up(const dqnn_call *call, layer *l) {
   l->image = (const uint8_t *)call->in[0];
   l->weights = (const uint8_t *)call->constants[0];
   l->binary_input = in->dtype == DQNN_S1;
-  l->taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  l->taps = dqnn_kernel_cells(g);
   l->half_weights = p->half_weights;
   l->affine = p->requant == DQNN_REQUANT_AFFINE;
   l->multiplier = p->multiplier;

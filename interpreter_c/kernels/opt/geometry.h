@@ -25,8 +25,25 @@ DQNN_INLINE uint32_t dqnn_cell_bytes(const dqnn_tensor_def *def) {
 
 void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g);
 
+/* Two parameters of 16 bits have a product of 32, and a map may be 2^30 cells wide: products are unsigned. */
+
+/* Index of a cell that lies inside the map. */
+DQNN_INLINE uint32_t dqnn_cell_index(const dqnn_geometry *g, int32_t y, int32_t x) {
+  return (uint32_t)y * (uint32_t)g->width + (uint32_t)x;
+}
+
+/* Cells of the map from one kernel row to the next. rows: how many lie inside; 0 if that is not two, as then they may
+ * be further apart than the map is large. */
+DQNN_INLINE uint32_t dqnn_row_step(const dqnn_geometry *g, int32_t rows) {
+  return rows > 1 ? (uint32_t)g->dilation_h * (uint32_t)g->width : 0;
+}
+
+DQNN_INLINE uint32_t dqnn_kernel_cells(const dqnn_geometry *g) {
+  return (uint32_t)g->kernel_h * (uint32_t)g->kernel_w;
+}
+
 /* Taps first <= t < end of a window that begins at `at` lie inside 0..size-1; none: 0, 0. They are neighbours, whatever
- * the dilation. */
+ * the dilation. Without any, no address of a cell may be formed. */
 typedef struct {
   int32_t first, end;
 } dqnn_taps;

@@ -115,7 +115,7 @@ static void find_cells(const layer *l, const windows *w, int32_t ky, int32_t kx,
   for (unsigned i = 0; i < WIDTH; i++) {
     int32_t y = w->y[i] + down, x = w->x[i] + right;
     int inside = (uint32_t)y < (uint32_t)g->height && (uint32_t)x < (uint32_t)g->width;
-    cells[i] = inside ? l->image + (uint32_t)(y * g->width + x) * l->pixel_words : NULL;
+    cells[i] = inside ? l->image + dqnn_cell_index(g, y, x) * l->pixel_words : NULL;
   }
 }
 
@@ -287,7 +287,7 @@ static void place_windows(const layer *l, windows *w, uint32_t first, uint32_t n
     w->y[i] = y * g->stride_h - g->pad_top;
     w->x[i] = x * g->stride_w - g->pad_left;
     w->classes[i] = 0;
-    w->inside[i] = (uint32_t)(g->kernel_h * g->kernel_w) * g->in_group;
+    w->inside[i] = dqnn_kernel_cells(g) * g->in_group;
     if (!l->skips)
       continue;
     dqnn_inside rows = dqnn_inside_of(&l->y, y), columns = dqnn_inside_of(&l->x, x);

@@ -79,7 +79,7 @@ static cells find_cells(const layer *l, const windows *w, int32_t ky, int32_t kx
       y = row;
       x = column;
     }
-    v_int index = (y * g->width + x) & ~(outside | hole);
+    v_int index = (v_int)((v_uint)y * (uint32_t)g->width + (v_uint)x) & ~(outside | hole);
     found.index[v] = index | (outside & DQNN_AT_OUTSIDE) | (hole & ~outside & DQNN_AT_HOLE);
   }
   return found;
@@ -105,7 +105,7 @@ static pixels read_inputs(const layer *l, const cells *from, uint32_t channel) {
   pixels x;
   for (unsigned v = 0; v < VECTORS; v++) {
     v_int index = from->index[v], there = index >= 0;
-    v_number value = gather(l, (index * (int32_t)l->shape.channels + (int32_t)channel) & there);
+    v_number value = gather(l, (v_int)((v_uint)index * l->shape.channels + channel) & there);
     v_int missing = (v_int)(l->outside - (v_number){0}) & (index == DQNN_AT_OUTSIDE);
     x.part[v] = (v_number)(((v_int)value & there) | missing);
   }
@@ -182,7 +182,7 @@ static void add_block(const layer *l, const windows *w, const block *b, uint32_t
 /* Sums of channels first .. first + count - 1 of the group. */
 static void sum_windows(const layer *l, const windows *w, uint32_t first, uint32_t count, pixels *total) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  uint32_t taps = dqnn_kernel_cells(g);
   const uint8_t *weights = l->weights;
   tables t;
   t.count = 0;
@@ -276,7 +276,7 @@ static void run(const dqnn_call *call) {
   read_layer(call, &l);
   const dqnn_geometry *g = &l.shape;
   uint32_t total = (uint32_t)(g->out_height / g->pool_h) * (uint32_t)g->pooled_width;
-  uint32_t taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  uint32_t taps = dqnn_kernel_cells(g);
   uint32_t group_bytes = g->out_group * (g->in_group / 8 * taps + (taps * (g->in_group % 8) + 7) / 8);
   for (uint32_t pixel = 0; pixel < total; pixel += WIDTH) {
     uint32_t n = total - pixel < WIDTH ? total - pixel : WIDTH;

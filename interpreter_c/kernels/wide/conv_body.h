@@ -82,7 +82,7 @@ static void read_taps(const layer *l, int32_t row, int32_t x, element *to) {
     } else if (row < 0 || column < 0) {
       fill(to, g->in_group, l->hole);
     } else {
-      convert(l, (uint32_t)(row * g->width + column), l->first_channel, g->in_group, to);
+      convert(l, dqnn_cell_index(g, row, column), l->first_channel, g->in_group, to);
     }
   }
 }
@@ -99,7 +99,7 @@ static void read_row(const layer *l, int32_t y, int32_t x, element *to) {
   uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
   fill(to, first, l->outside);
   if (end > first) {
-    convert(l, (uint32_t)(row * g->width + x + in.first), 0, end - first, to + first);
+    convert(l, dqnn_cell_index(g, row, x + in.first), 0, end - first, to + first);
   }
   fill(to + end, l->row_taps - end, l->outside);
 }
@@ -131,8 +131,8 @@ static void gather(layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
   if (lies_in_place(l, at)) {
     const element *from = (const element *)(const void *)l->image;
-    l->windows[lane].at = from + (uint32_t)(at.y * g->width + at.x) * g->channels;
-    l->windows[lane].pitch = (uint32_t)(g->dilation_h * g->width) * g->channels;
+    l->windows[lane].at = from + dqnn_cell_index(g, at.y, at.x) * g->channels;
+    l->windows[lane].pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
     return;
   }
   element *copy = l->copies + lane * l->copy_elements;

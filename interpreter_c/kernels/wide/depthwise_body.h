@@ -159,8 +159,7 @@ DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint3
       if (!inside && l->outside == 0) {
         continue;
       }
-      int32_t cell = y * g->width + x + kx * g->dilation_w;
-      list[n].cell = inside ? l->image + (uint32_t)cell * l->pixel_bytes : NULL;
+      list[n].cell = inside ? l->image + dqnn_cell_index(g, y, x + kx * g->dilation_w) * l->pixel_bytes : NULL;
       list[n].number = number_of;
       if (++n == LIST) {
         add_list(l, t, list, n, first, count, sums);
@@ -198,7 +197,7 @@ static void read_layer(const dqnn_call *call, layer *l) {
                    : in->dtype == DQNN_S8 ? g->channels
                                           : 4 * g->channels;
   l->multiplier = p->multiplier;
-  l->taps = (uint32_t)(g->kernel_h * g->kernel_w);
+  l->taps = dqnn_kernel_cells(g);
   l->zero_point = in->dtype == DQNN_S8 ? in->zero_point : 0;
   l->outside = (number)(p->pad_value - (float)l->zero_point);
   l->half_weights = p->half_weights;
