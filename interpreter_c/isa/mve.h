@@ -15,13 +15,15 @@
 #define DQNN_HAVE_LANE_COUNTERS
 #define DQNN_HAVE_ADD_ROWS
 
-enum {
-  DQNN_PLANES = 16,  /* planes 0..15: a two's complement number per lane */
-  DQNN_PENDING = 16, /* as in portable.h; nothing waits after dqnn_end_rows */
-  DQNN_BLOCKS = 33,
-  DQNN_MOST_QUADS = 1023, /* ten planes: the stack is short */
-  DQNN_COUNTER_WORDS = 4 * 11
-};
+/* As in counters.h; but nothing waits after dqnn_end_rows. */
+#define DQNN_PLANES 16
+#define DQNN_FIRST_WAITING 6
+#define DQNN_PENDING 16
+#define DQNN_BLOCKS 33
+#define DQNN_MOST_QUADS 1023 /* ten planes: the stack is short */
+#define DQNN_COUNTER_WORDS (4 * 11)
+_Static_assert(DQNN_MOST_QUADS < 1 << (DQNN_COUNTER_WORDS / 4 - 1), "planes 1 to 10 count the rows of a lane");
+_Static_assert(DQNN_BLOCKS > DQNN_PENDING + DQNN_PLANES - 1 && DQNN_COUNTER_WORDS > DQNN_BLOCKS, "words");
 
 static inline __attribute__((always_inline)) uint32x4_t dqnn_full_add_4(uint32x4_t *sum, uint32x4_t a, uint32x4_t b) {
   uint32x4_t half = veorq_u32(*sum, a), carry = veorq_u32(a, vandq_u32(veorq_u32(a, b), half));

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef DQNN_HAVE_LANE_COUNTERS
+#include "isa/counters.h"
+#endif
 #include "isa/plans.h"
 
 /* At -Os the compiler weighs what inlining costs, but for the few functions that speed hangs on. */
@@ -200,17 +203,11 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
 }
 #endif
 
-/* ---- bit-sliced counters: 32 lanes, plane p holds bit p ---- */
+/* ---- bit-sliced counters, see counters.h ---- */
 
 #ifndef DQNN_HAVE_LANE_COUNTERS
-enum {
-  DQNN_PLANES = 16,  /* planes 0..15: a two's complement number per lane */
-  DQNN_PENDING = 16, /* words 16 + p (p >= 6): a carry that waits to be added to plane p */
-  DQNN_BLOCKS = 33,  /* word 33: blocks of 32 rows added; bit p - 6 says whether a carry waits for plane p */
-  DQNN_COUNTER_WORDS = 34
-};
-
-/* Before and after the rows of a window; quads: how many entries of four rows its lists have, or more. */
+/* Before and after the rows of a window; quads: how many entries of four rows its lists have, or more. Planes from
+ * `planes` on hold anything: what is carried into them never comes back. */
 DQNN_INLINE void dqnn_begin_rows(uint32_t *counter, const uint32_t *preset, uint32_t planes, uint32_t quads) {
   (void)quads;
   for (uint32_t p = 0; p < planes; p++) {
@@ -227,9 +224,8 @@ DQNN_INLINE void dqnn_end_rows(uint32_t *counter, const uint32_t *preset, uint32
 #endif
 
 /* Adds rows w[list[0 .. 4*quads-1]] to the counters, each row with weight 2 (plane 1 upwards).
- * A carry-save tree takes 32 rows at a time: planes 1 to 5 are kept up to date, one carry of weight 64 per block goes
- * to plane 6 and up like the carry of a binary counter. A shorter first block enters the tree in the middle, as if
- * leading rows were zero. */
+ * A carry-save tree takes a block of 32 rows at a time. A shorter first block enters the tree in the middle, as if
+ * leading rows were zero; so there is a block, and a carry of weight 64, for every call with a row, however few. */
 #ifndef DQNN_HAVE_ADD_ROWS
 DQNN_INLINE uint32_t dqnn_add_4_rows(uint32_t *one, uint32_t *two, const uint16_t *list, const uint32_t *w) {
   uint32_t a = dqnn_full_add(one, w[list[0]], w[list[1]]);
@@ -258,7 +254,7 @@ DQNN_NOINLINE void dqnn_add_rows(uint32_t *counter, const uint16_t *list, uint32
       continue;
     }
     carry = dqnn_full_add(&counter[5], thirty_two, carry);
-    uint32_t *plane = counter + 6;
+    uint32_t *plane = counter + DQNN_FIRST_WAITING;
     for (uint32_t blocks = counter[DQNN_BLOCKS]++; blocks & 1u; blocks >>= 1, plane++) {
       carry = dqnn_full_add(plane, plane[DQNN_PENDING], carry);
     }

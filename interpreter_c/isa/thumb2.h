@@ -6,6 +6,9 @@
 
 #include <stdint.h>
 
+#ifndef DQNN_HAVE_LANE_COUNTERS
+#include "isa/counters.h"
+#endif
 #include "isa/plans.h"
 
 /* It would tear the assembly apart. */
@@ -83,10 +86,11 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
           DQNN_ADD_CARRIES("r10", "r12", "r0")
       /* plane 5 lies in memory, then the carry of weight 64 counts on in planes 6 and up */
       "ldr r4,[sp]\n ldr r1,[r4,#20]\n" DQNN_ADD_CARRIES("r1", "lr", "r0") "str r1,[r4,#20]\n"
-      "ldr r5,[r4,#132]\n adds r2,#64\n adds r1,r5,#1\n str r1,[r4,#132]\n adds r4,#24\n"
-      "2: lsrs r5,r5,#1\n bcc 3f\n ldr r1,[r4]\n ldr r6,[r4,#64]\n eors r1,r6\n eor r11,r1,r0\n str r11,[r4],#4\n"
+      "ldr r5,[r4,#4*" DQNN_TEXT(DQNN_BLOCKS) "]\n adds r2,#64\n adds r1,r5,#1\n str r1,[r4,#4*" DQNN_TEXT(DQNN_BLOCKS) "]\n"
+      "adds r4,#4*" DQNN_TEXT(DQNN_FIRST_WAITING) "\n"
+      "2: lsrs r5,r5,#1\n bcc 3f\n ldr r1,[r4]\n ldr r6,[r4,#4*" DQNN_TEXT(DQNN_PENDING) "]\n eors r1,r6\n eor r11,r1,r0\n str r11,[r4],#4\n"
       "eors r0,r6\n ands r0,r1\n eors r0,r6\n b 2b\n"
-      "3: str r0,[r4,#64]\n ldr r1,[sp,#4]\n subs r1,#1\n str r1,[sp,#4]\n bne 10b\n"
+      "3: str r0,[r4,#4*" DQNN_TEXT(DQNN_PENDING) "]\n ldr r1,[sp,#4]\n subs r1,#1\n str r1,[sp,#4]\n bne 10b\n"
       "ldr r0,[sp]\n adds r0,#4\n stm r0,{r7,r8,r9,r10}\n add sp,#8\n pop {r4-r11,pc}");
 }
 

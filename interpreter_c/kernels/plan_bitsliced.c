@@ -2,13 +2,9 @@
  * The fast variants take either of two forms of a preset, whichever is cheaper for a window, and leave out the mask of
  * missing outputs; so that a file means the same to all of them, the presets are compared with the weights here, 32
  * outputs at a time. */
+#include "opt/conv_bitsliced.h"
 #include "plan_conv.h"
 #include "scratch.h"
-
-enum {
-  MOST_TAPS = 32766, /* list entries and counters are 16-bit */
-  MOST_PLANES = 16
-};
 
 typedef struct {
   const dqnn_call *call;
@@ -86,7 +82,7 @@ static int is_full(const layer *l, const border *b) {
 /* T of ones = T - S lies in [-1, n_in] (missing outputs: n_in), and zeros = -(T + S) - 1 in the class that they are
  * for. */
 static dqnn_check check_ones(const layer *l, const border *b, uint32_t block, const uint32_t *minus) {
-  uint32_t t[MOST_PLANES], number[MOST_PLANES];
+  uint32_t t[DQNN_MOST_PLANES], number[DQNN_MOST_PLANES];
   uint32_t inputs = (uint32_t)(b->y.end - b->y.first) * (uint32_t)(b->x.end - b->x.first) * l->v.group_in;
   add(l, t, b->presets, minus, 0);
   fill(l, number, 1);
@@ -106,7 +102,7 @@ static dqnn_check check_ones(const layer *l, const border *b, uint32_t block, co
 }
 
 static dqnn_check check_block(const layer *l, border *b, uint32_t block) {
-  uint32_t minus[MOST_PLANES];
+  uint32_t minus[DQNN_MOST_PLANES];
   count_minus(l, b, block, minus);
   if (l->thresholds) {
     DQNN_TRY(check_ones(l, b, block, minus));
@@ -188,7 +184,7 @@ static layer layer_of(const dqnn_call *call) {
   l.thresholds = call->out_def->dtype == DQNN_S1;
   l.blocks = dqnn_words(l.v.group_out);
   l.rows = (uint32_t)l.v.y.kernel * l.v.group_in;
-  while (l.np < MOST_PLANES && (UINT32_C(1) << (l.np - 1)) < taps + 2) {
+  while (l.np < DQNN_MOST_PLANES && (UINT32_C(1) << (l.np - 1)) < taps + 2) {
     ++l.np;
   }
   if (l.v.params->pad_value == 0.0f) {
@@ -205,7 +201,7 @@ __attribute__((noinline))
 static dqnn_check
 check_constants(const dqnn_call *call) {
   layer l = layer_of(call);
-  DQNN_REQUIRE(dqnn_taps_of(&l.v) <= MOST_TAPS, accumulator);
+  DQNN_REQUIRE(dqnn_taps_of(&l.v) <= DQNN_MOST_TAPS, accumulator);
   DQNN_TRY(check_sizes(&l));
   DQNN_TRY(check_padding(&l));
   DQNN_TRY(check_presets(&l));

@@ -8,6 +8,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "schema" / "generated"))
@@ -79,8 +80,8 @@ def pool_wraps() -> Files:
 
 
 def row_step_wraps() -> Files:
-    """Kernel rows 65535 map rows of 32800 cells apart: only one lies inside the map, and the distance to the next one is
-    no int. It is never gone, but was computed as one."""
+    """Kernel rows 65535 map rows of 32800 cells apart: only one lies inside the map, and the distance to the next is no
+    int. It is never gone, but was computed as one."""
     width = 32800
     f, np = ones(4), math.ceil(math.log2(19)) + 1
     cases: list[tuple[str, int, int, int, list[bytes]]] = [
@@ -98,8 +99,34 @@ def row_step_wraps() -> Files:
         yield f"row_step_wraps_{name}", layer(kernel, image, result, constants, **window)
 
 
+def lanes(values: list[int], count: int) -> bytes:
+    """Bit-sliced numbers, one per lane."""
+    return struct.pack(
+        f"<{count}I", *(sum((v >> p & 1) << lane for lane, v in enumerate(values)) for p in range(count))
+    )
+
+
+def many_columns() -> Files:
+    """Binary kernels of thousands of columns: each column leaves a carry, and there was room for those of 2047. Weights
+    are random or all -1, thresholds in the middle."""
+    for kernel_w, channels, blocks, random in ((3000, 4, 1, True), (4096, 4, 1, False), (8191, 4, 4, False)):
+        draw, taps = Random(kernel_w), kernel_w * channels
+        rows = [[draw.getrandbits(32) if random else 0xFFFFFFFF for _ in range(channels)] for _ in range(kernel_w)]
+        minus = [sum(word >> lane & 1 for row in rows for word in row) for lane in range(32)]
+        np, middle = math.ceil(math.log2(taps + 2)) + 1, taps // 2
+        constants = [
+            b"".join(struct.pack(f"<{channels + 1}I", *row, 0) for row in rows) * blocks,
+            lanes([middle - s for s in minus], np) * blocks,
+            lanes([-(middle + s) - 1 for s in minus], np) * blocks,
+        ]
+        image, result = T(S1, (1, kernel_w, channels), 0), T(S1, (1, 1, 32 * blocks), 0)
+        scratch = kernel_w * (8 + 2 * up(channels, 4) * 4)
+        window = {"kernel_w": kernel_w, "pad_value": -1.0}
+        yield f"columns_{kernel_w}", layer(CONV_S1_S1_S1, image, result, constants, up(scratch, 16) * 16, **window)
+
+
 def main(directory: str) -> None:
-    for make in (pool_wraps, row_step_wraps):
+    for make in (pool_wraps, row_step_wraps, many_columns):
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

@@ -335,8 +335,8 @@ def bitsliced(codes: Array, groups: int) -> bytes:
     for group in in_groups(codes, groups):
         outputs, kernel_h, kernel_w, width = group.shape
         w = np.zeros((-(-outputs // 32), kernel_w, kernel_h * width + 1), "<u4")
-        for o, ky, kx, i in np.ndindex(*group.shape):
-            w[o // 32, kx, ky * width + i] |= np.uint32((group[o, ky, kx, i] < 0) << (o % 32))
+        for o, ky in np.ndindex(outputs, kernel_h):
+            w[o // 32, :, ky * width : (ky + 1) * width] |= (group[o, ky] < 0) * np.uint32(1 << o % 32)
         result += w.tobytes()
     return result
 

@@ -116,6 +116,17 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str) ->
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
+@pytest.mark.parametrize("output", ["s1", "s8", "f32"])
+@pytest.mark.parametrize("length", [2047, 2048, 4096, 32766])
+def test_emulated_long_kernels(board: machine.Machine, length: int, output: cases.Kind) -> None:
+    """The assembly that adds rows keeps as many waiting carries as a kernel has columns; see test_long_kernels.py."""
+    layer = cases.Layer("s1", "s1", output, 1, length + 1, min(4, 32766 // length), 33, kernel=(1, length))
+    planned = kernel.planned(cases.make_layer_call(layer, length))
+    board.release()
+    result, _ = call.run_on_machine(board, f"dqnn_run_{planned.packed.kernel}_portable", planned)
+    assert result == kernel.reference(planned)
+
+
 def tensor_type(tensor: Tensor) -> TensorType:
     formats: dict[str, Format] = {"s1": S1(), "s8": S8(tensor.scale, tensor.zero_point), "f32": F32()}
     return TensorType(tensor.dims, formats[tensor.dtype])

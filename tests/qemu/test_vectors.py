@@ -122,6 +122,11 @@ LARGE = (
     dataclasses.replace(S1, height=1, width=1, channels=9000, kernel=(1, 1), output="s8"),
     dataclasses.replace(S1, height=1, width=400, channels=1, kernel=(1, 255)),
     dataclasses.replace(S1, height=1, width=70, channels=1, kernel=(1, 62), density=1.0, output="f32"),
+    # as many columns as the vectors' counters take, and more than any counter once took
+    dataclasses.replace(S1, height=1, width=512, channels=4, kernel=(1, 511), density=1.0, output="f32"),
+    dataclasses.replace(S1, height=1, width=2049, channels=4, kernel=(1, 2048), output="s8"),
+    dataclasses.replace(S1, height=1, width=4096, channels=4, kernel=(1, 4096), density=1.0, output="f32"),
+    dataclasses.replace(S1, height=1, width=32766, channels=1, kernel=(1, 32766), output="f32"),
 )
 
 

@@ -30,6 +30,11 @@ typedef struct {
   uint16_t zeros; /* 1: the list holds the bits that are 0 */
 } column;
 _Static_assert(sizeof(column) == DQNN_BITSLICED_COLUMN_BYTES, "scratch formula");
+_Static_assert(DQNN_PLANES >= DQNN_MOST_PLANES, "counters hold a preset");
+_Static_assert(DQNN_COUNTER_WORDS >= 32, "accumulators() puts 32 numbers in their place");
+#ifdef DQNN_MOST_BLOCKS
+_Static_assert(DQNN_MOST_TAPS <= DQNN_MOST_BLOCKS, "each block of rows has one at least");
+#endif
 
 struct place;
 struct window;
@@ -174,7 +179,7 @@ DQNN_INLINE uint32_t scalar_carry(uint32_t carry, uint32_t x, uint32_t bit) {
 /* Sign plane of counters + scalar; the waiting carries are added on the way. */
 DQNN_NOINLINE uint32_t sign_plane(const uint32_t *counter, uint32_t planes, uint32_t scalar) {
   uint32_t carry = 0, ripple = 0, blocks = counter[DQNN_BLOCKS], p = 0;
-  for (; p < 6; p++, scalar >>= 1) {
+  for (; p < DQNN_FIRST_WAITING; p++, scalar >>= 1) {
     carry = scalar_carry(carry, counter[p], scalar);
   }
   for (; p < planes - 1; p++, scalar >>= 1, blocks >>= 1) {
@@ -188,7 +193,7 @@ DQNN_NOINLINE uint32_t sign_plane(const uint32_t *counter, uint32_t planes, uint
 
 /* Adds the waiting carries and extends the sign to 16 planes. */
 static void resolve(uint32_t *counter, uint32_t planes) {
-  uint32_t ripple = 0, blocks = counter[DQNN_BLOCKS], p = 6;
+  uint32_t ripple = 0, blocks = counter[DQNN_BLOCKS], p = DQNN_FIRST_WAITING;
   for (; p < planes; p++, blocks >>= 1) {
     uint32_t x = counter[p];
     ripple = blocks & 1u ? dqnn_full_add(&x, counter[p + DQNN_PENDING], ripple) : dqnn_half_add(&x, ripple);

@@ -1,10 +1,15 @@
-/* Scratch of conv_bitsliced.c. */
+/* Limits and scratch of conv_bitsliced.c. */
 #ifndef DQNN_OPT_CONV_BITSLICED_H
 #define DQNN_OPT_CONV_BITSLICED_H
 
 #include "kernels/map.h"
 
-enum { DQNN_BITSLICED_COLUMN_BYTES = 8 }; /* head of a ring column, beside its list */
+enum {
+  DQNN_MOST_TAPS = 32766,         /* of a window: list entries and counters are 16-bit */
+  DQNN_MOST_PLANES = 16,          /* of a preset */
+  DQNN_BITSLICED_COLUMN_BYTES = 8 /* head of a ring column, beside its list */
+};
+_Static_assert(DQNN_MOST_TAPS + 2 <= 1 << (DQNN_MOST_PLANES - 1), "np of SPEC.md 3.4 has no more planes");
 
 /* Bytes: a list of rows for each input column under a window, and one pooled row of maxima (words for s1, 16-bit
  * numbers for others). Independent of height, and without pool of width and outputs. */

@@ -12,10 +12,11 @@
  *
  * Included by a file per instruction set that defines WIDTH and NAME(x). */
 #define DQNN_FLOAT_SUMS 0
+#include "kernels/opt/conv_bitsliced.h"
 #include "kernels/opt/geometry.h"
 #include "kernels/wide/emit.h"
 
-enum { CHUNK = 128, PASS = 8, PLANES = 16, STEP = 32 };
+enum { CHUNK = 128, PASS = 8, PLANES = DQNN_MOST_PLANES, STEP = 32 };
 
 typedef uint32_t vec __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t signed_vec __attribute__((vector_size(4 * WIDTH)));
