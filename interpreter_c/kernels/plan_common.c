@@ -17,10 +17,10 @@ uint32_t dqnn_size_div(uint32_t a, uint32_t b) {
 }
 
 dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
-#define DQNN_CHECK(name, status, text) DQNN_ERROR_KERNEL_##status,
-#define DQNN_LOAD_CHECK(name, status, text) DQNN_ERROR_##status,
-  static const uint8_t statuses[] = {
-      DQNN_OK,
+#define DQNN_CHECK(number, name, status, text) [number] = DQNN_ERROR_KERNEL_##status,
+#define DQNN_LOAD_CHECK(number, name, status, text) [number] = DQNN_ERROR_##status,
+  static const uint8_t statuses[DQNN_CHECK_COUNT] = {
+      [DQNN_CHECK_none] = DQNN_OK,
 #include "checks.def"
   };
   plan->scratch_bytes = 0;

@@ -17,11 +17,18 @@ enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };
 /* Why a file was refused (checks.def): by the loader, or by a plan function. */
 typedef enum {
   DQNN_CHECK_none = 0,
-#define DQNN_LOAD_CHECK(name, status, text) DQNN_CHECK_##name,
-#define DQNN_CHECK(name, status, text) DQNN_CHECK_##name,
+#define DQNN_LOAD_CHECK(number, name, status, text) DQNN_CHECK_##name = (number),
+#define DQNN_CHECK(number, name, status, text) DQNN_CHECK_##name = (number),
 #include "checks.def"
-  DQNN_CHECK_COUNT
 } dqnn_check;
+
+/* Numbers in use, 0 among them: there are no gaps. */
+enum {
+  DQNN_CHECK_COUNT = 1
+#define DQNN_LOAD_CHECK(number, name, status, text) +1
+#define DQNN_CHECK(number, name, status, text) +1
+#include "checks.def"
+};
 
 typedef struct {
   const void *params; /* the family's struct in schema.h, 4-byte aligned; NULL if it has none */

@@ -30,8 +30,8 @@ static const entry status_entries[] = {
 
 static const entry check_entries[] = {
     {DQNN_CHECK_none, "none", "no particular check"},
-#define DQNN_LOAD_CHECK(name, status, text) {DQNN_CHECK_##name, #name, text},
-#define DQNN_CHECK(name, status, text) {DQNN_CHECK_##name, #name, text},
+#define DQNN_LOAD_CHECK(number, name, status, text) {DQNN_CHECK_##name, #name, text},
+#define DQNN_CHECK(number, name, status, text) {DQNN_CHECK_##name, #name, text},
 #include "checks.def"
 };
 

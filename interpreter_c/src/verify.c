@@ -357,8 +357,8 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
 
 static dqnn_status load_status(check failed) {
   switch (failed) {
-#define DQNN_LOAD_CHECK(name, status, text) \
-  case DQNN_CHECK_##name:                   \
+#define DQNN_LOAD_CHECK(number, name, status, text) \
+  case DQNN_CHECK_##name:                           \
     return DQNN_ERROR_##status;
 #include "checks.def"
     default:
