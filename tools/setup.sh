@@ -80,8 +80,6 @@ missing_packages() {
   has qemu-system-arm || echo qemu-system-arm
   [ "$1" = test ] || return 0
   has clang || echo clang
-  has clang-tidy || echo clang-tidy
-  has clang-format || echo clang-format
   has flatc || echo flatbuffers-compiler
   [ -e /usr/include/flatbuffers/flatbuffers.h ] || echo libflatbuffers-dev
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf

@@ -12,26 +12,21 @@ import pytest
 import dqnn
 from dqnn.exporter.firmware import SOURCES
 
-IMPORT = "import sys, time; t = time.perf_counter(); import {}; print(time.perf_counter() - t, *sys.modules)"
+
+def imported(what: str) -> set[str]:
+    """The modules that are loaded afterwards."""
+    command = [sys.executable, "-c", f"import sys; import {what}; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def imported(what: str) -> tuple[float, set[str]]:
-    """Seconds, the best of three, and the modules that are loaded afterwards."""
-    runs = []
-    for _ in range(3):
-        command = [sys.executable, "-c", IMPORT.format(what)]
-        runs.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    return min(float(run[0]) for run in runs), set(runs[0][1:])
-
-
-def test_import_is_quick() -> None:
-    seconds, modules = imported("dqnn")
-    assert seconds < 0.3
+def test_import_loads_nothing_heavy() -> None:
+    """So it is quick: told by modules, which are the same on every machine, as seconds are not."""
+    modules = imported("dqnn")
     assert not modules & {"numpy", "h5py", "tensorflow", "keras", "flatbuffers"}
 
 
 def test_interpreter_needs_only_numpy() -> None:
-    _, modules = imported("dqnn.interpreter")
+    modules = imported("dqnn.interpreter")
     assert not modules & {"h5py", "tensorflow", "keras", "flatbuffers", "click"}
 
 

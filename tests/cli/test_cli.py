@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 import dqnn
 from dqnn.exporter.cli import COMMANDS, export_command, main
 
-SECONDS_TO_EXPORT = 1.5
+TIMES_ITS_LIBRARIES = 6  # measured: 2.5 to 3.2
 GOLDEN = Path(__file__).resolve().parents[2] / "schema" / "golden" / "0.1.0"
 Cli = Callable[..., Result]
 
@@ -417,14 +417,20 @@ def test_export_imports_no_tensorflow(larq: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
 
 
-def test_export_is_fast(larq: Path, tmp_path: Path) -> None:
-    """The whole command with interpreter start, in processor time: on an idle machine that is the wall time, but tests
-    run side by side."""
-    command = [sys.executable, "-m", "dqnn.exporter", "export", str(larq), "-o", str(tmp_path / "m.dqnn")]
+def processor_seconds(*arguments: str) -> float:
+    """Of a Python process, its start included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < SECONDS_TO_EXPORT
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def test_export_is_fast(larq: Path, tmp_path: Path) -> None:
+    """The whole command, against loading numpy and h5py on the same machine, both in processor time: how fast the
+    machine is and what else it does are the same for both."""
+    libraries = min(processor_seconds("-c", "import numpy, h5py") for _ in range(3))
+    export = processor_seconds("-m", "dqnn.exporter", "export", str(larq), "-o", str(tmp_path / "m.dqnn"))
+    assert export < TIMES_ITS_LIBRARIES * libraries
 
 
 # --- raw samples ------------------------------------------------------------------------------------------------------

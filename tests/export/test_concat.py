@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from export.kernel_calls import stored_bytes
+from levels import LEVELS
 from passes.graph_builder import BYTE, SIGN, Builder, binary_weights, grid_input, rng_of
 
 import dqnn
@@ -45,7 +46,7 @@ def written_and_right(graph: Graph) -> Written:
     inputs = [grid_input(RNG, graph.types[name].shape, 1) for name in graph.inputs]
     expected = evaluate(ready, inputs)
     names = [written.program.names[written.program.calls[n].output] for n in written.memory.order]
-    for isas in (None, []):
+    for isas in LEVELS:
         interpreter = dqnn.Interpreter(written.blob, isas=isas)
         fill(interpreter, inputs)
         for name, data in zip(names, interpreter._native.trace(), strict=True):

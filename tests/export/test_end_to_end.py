@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from export.kernel_calls import bits, stored_bytes
+from levels import LEVELS, top
 
 import dqnn
 from dqnn import _core
@@ -27,9 +29,9 @@ def test_set(digits: Path) -> dict[str, Any]:
         return dict(data)
 
 
-def traced(written: Written, x: Any) -> dict[str, bytes]:
+def traced(written: Written, x: Any, isas: list[str]) -> dict[str, bytes]:
     """Stored bytes of every node's output, by IR value."""
-    interpreter = dqnn.Interpreter(written.blob)
+    interpreter = dqnn.Interpreter(written.blob, isas=isas)
     interpreter.set_input(0, x)
     program = written.program
     names = [program.names[program.calls[n].output] for n in written.memory.order]
@@ -43,10 +45,10 @@ def test_every_tensor(name: str, options: Options, digits: Path, test_set: dict[
     written = write(graph, producer="test")
     x = test_set["x"][:TRACED]
     evaluated = evaluate(graph, [x])
-    for sample in range(TRACED):
-        for value, data in traced(written, x[sample]).items():
+    for isas, sample in product(LEVELS, range(TRACED)):
+        for value, data in traced(written, x[sample], isas).items():
             want = stored_bytes(evaluated.stored[value][sample], graph.types[value])
-            assert bytes(data) == want, f"sample {sample}, {value}"
+            assert bytes(data) == want, f"{top(isas)}, sample {sample}, {value}"
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from levels import LEVELS, top
 from numpy.typing import NDArray
 
 import dqnn
@@ -52,20 +53,21 @@ def run_ours(blob: bytes, inputs: list[Array], isas: list[str] | None = None) ->
 
 
 def run_variants(blob: bytes, inputs: list[Array]) -> tuple[list[Array], str]:
-    """(our outputs, the first instruction set of this machine whose outputs have other bits than ref's)."""
-    isas = dqnn._core.host_isas()
-    runs = [run_ours(blob, inputs, isas[: i + 1]) for i in range(len(isas))]
-    for isa, outputs in zip(isas, runs, strict=True):
+    """(our outputs, the lowest level of this machine whose outputs have other bits than ref's)."""
+    runs = [run_ours(blob, inputs, isas) for isas in LEVELS]
+    for isas, outputs in zip(LEVELS, runs, strict=True):
         if any(a.tobytes() != b.tobytes() for a, b in zip(runs[0], outputs, strict=True)):
-            return outputs, isa
+            return outputs, top(isas)
     return runs[-1], ""
 
 
 def compare(model: Any, inputs: Array | list[Array], **options: Any) -> Comparison:
-    """Exports `model` (a Keras model or a path) and runs both sides on `inputs` (batch first)."""
+    """Exports `model` (a Keras model or a path) and runs both sides on `inputs` (batch first), ours on each level."""
     arrays = inputs if isinstance(inputs, list) else [inputs]
     result = dqnn.export(model, **options)
-    return Comparison(run_keras(model, arrays), run_ours(result.blob, arrays), result)
+    ours, wrong = run_variants(result.blob, arrays)
+    assert not wrong, f"{wrong} gives other bits than ref"
+    return Comparison(run_keras(model, arrays), ours, result)
 
 
 def assert_equal(comparison: Comparison, ties: int = 0) -> None:

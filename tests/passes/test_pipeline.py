@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from levels import LEVELS
 from passes.graph_builder import SIGN, Builder, batch_norm, binary_weights, chain_graph, grid_input, kernels_of, rng_of
 from passes.random_graphs import Drawn, draw
 
+import dqnn
+from dqnn.exporter import writer
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import Evaluation, evaluate
 from dqnn.exporter.ir.graph import Graph
@@ -60,13 +64,11 @@ def stored(interpreter: Any, index: int, evaluation: Evaluation, name: str, samp
 
 @given(st.integers(0, 2**32 - 1))
 def test_the_interpreter_gives_the_evaluators_bits(seed: int) -> None:
-    dqnn = pytest.importorskip("dqnn")
-    writer = pytest.importorskip("dqnn.exporter.writer")
     drawn = draw(seed)
     graph = run_pipeline(drawn.graph).graph
     evaluation = evaluate(graph, [drawn.x], kernel_ready=True)
-    interpreter = dqnn.Interpreter(writer.write(graph, producer="test").blob)
-    for sample in range(len(drawn.x)):
+    blob = writer.write(graph, producer="test").blob
+    for interpreter, sample in product((dqnn.Interpreter(blob, isas=isas) for isas in LEVELS), range(len(drawn.x))):
         for i, name in enumerate(graph.inputs):
             raw = isinstance(graph.types[name].fmt, S8)
             interpreter.set_input(i, evaluation.stored[name][sample] if raw else drawn.x[sample], raw=raw)

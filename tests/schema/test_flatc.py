@@ -20,6 +20,7 @@ import pytest
 from dqnn.exporter.inspect import ModelView, parse
 from dqnn.exporter.kernel_table import ids
 from dqnn.exporter.writer import PREFIX_BYTES, _prefix
+from schema import reflection
 
 Require = Callable[[str], str]
 MODELS = ("elementwise", "moves", "samples", "in_place")  # golden files: all structs and fields
@@ -72,6 +73,11 @@ def test_the_text_is_fresh(generator: ModuleType) -> None:
         assert generator.stale() == []
     else:
         assert {path.name for path in generator.GENERATED.glob("*.py")} == set(generator.generate())
+
+
+def test_the_binary_schema_is_fresh(generator: ModuleType) -> None:
+    """In content: versions of flatc lay it out differently."""
+    assert reflection.read(generator.BINARY.read_bytes()) == reflection.read(generator.binary())
 
 
 def test_fresh_modules_write_and_read_the_same(generator: ModuleType, repo: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from levels import LEVELS, top
 
 import dqnn
 from dqnn import _core
@@ -29,9 +30,9 @@ def assert_outputs(path: Path, outputs: list[Any]) -> None:
         assert got.tobytes() == want.tobytes(), f"output {number} differs"
 
 
-@pytest.mark.parametrize("isas", [None, ["ref"]], ids=["all", "ref"])
+@pytest.mark.parametrize("isas", LEVELS, ids=top)
 @pytest.mark.parametrize("path", FILES, ids=IDS)
-def test_golden(path: Path, isas: list[str] | None) -> None:
+def test_golden(path: Path, isas: list[str]) -> None:
     interpreter = dqnn.Interpreter(path, isas=isas)
     inputs = recorded(path, "in")
     results = interpreter.predict(inputs if len(inputs) > 1 else inputs[0], raw=True)
