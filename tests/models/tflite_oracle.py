@@ -5,6 +5,7 @@ kernels."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -51,11 +52,18 @@ def convert(layer: Any, shape: tuple[int, ...], seed: int) -> Int8Layer:
     )
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    interpreter = tf.lite.Interpreter(
-        model_content=converter.convert(), experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF
-    )
+    interpreter = _reference_interpreter(converter.convert())
     interpreter.allocate_tensors()
     return _collect(interpreter, shape, rng)
+
+
+def _reference_interpreter(model: bytes) -> Any:
+    """LiteRT's where it is installed: TensorFlow is about to give its own up."""
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    else:
+        Interpreter, OpResolverType = tf.lite.Interpreter, tf.lite.experimental.OpResolverType
+    return Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
 
 
 def _collect(interpreter: Any, shape: tuple[int, ...], rng: np.random.Generator) -> Int8Layer:
