@@ -20,9 +20,9 @@ from .errors import DqnnError, ExportError, Problem
 from .report import Report
 
 if TYPE_CHECKING:
-    from .boards import Board
     from .ir.graph import Graph
     from .passes import Decision, Options
+    from .targets.boards import Board
 
 MOST_MODEL_ID = 2**32 - 1
 MOST_MODEL_VERSION = 2**16 - 1
@@ -196,7 +196,7 @@ def load_graph(model_or_path: Any) -> Graph:
 
 
 def _lower(graph: Graph, options: Options) -> tuple[Graph, tuple[Decision, ...]]:
-    from .ir.validate import ValidationError
+    from .ir.checks import ValidationError
     from .passes import PassError, run_pipeline
 
     try:
@@ -218,14 +218,14 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
 
 
 def _board(target: str) -> Board:
-    from .boards import load_board
+    from .targets.boards import load_board
 
     return load_board(target)
 
 
 def _check_fits(board: Board, result: ExportResult, graph: Graph) -> str:
-    from .analyze import analyze_view
-    from .boards import check_fits
+    from .analyze.analysis import analyze_view
+    from .targets.boards import check_fits
 
     return check_fits(board, analyze_view(result.report.model, result.report, graph))
 
@@ -236,8 +236,8 @@ def _write(
     """Writes, has the C verifier accept the result, and reads it back for the report."""
     from dqnn import __version__, _core
 
-    from .inspect import parse
-    from .writer import WriteError, write
+    from .blob import parse
+    from .emit.writer import WriteError, write
 
     try:
         written = write(graph, producer=f"dqnn {__version__}", model_id=model_id, model_version=model_version)

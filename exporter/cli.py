@@ -31,15 +31,15 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 # Subcommand -> (module, attribute, one line of help): listed here so that `dqnn --help` imports none of them.
 COMMANDS = {
-    "export": ("dqnn.exporter.cli", "export_command", "Turn a Keras model into a .dqnn file."),
-    "run": ("dqnn.exporter.run", "run_command", "Run a .dqnn file on this machine or an emulated board."),
-    "validate": ("dqnn.exporter.validate_view", "validate_command", "Compare a .dqnn file with the original model."),
-    "analyze": ("dqnn.exporter.analyze_view", "analyze_command", "What a model will cost on a device, and advice."),
-    "targets": ("dqnn.exporter.boards", "targets_command", "Boards that analyze and export can check a model against."),
-    "inspect": ("dqnn.exporter.inspect_command", "command", "Show a .dqnn file, or convert it for a firmware."),
-    "bench": ("dqnn.exporter.bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
-    "diff": ("dqnn.exporter.diff_view", "diff_command", "What changed between two .dqnn files."),
-    "version": ("dqnn.exporter.cli", "version_command", VERSION_HELP),
+    "export": (".cli", "export_command", "Turn a Keras model into a .dqnn file."),
+    "run": (".targets.run", "run_command", "Run a .dqnn file on this machine or an emulated board."),
+    "validate": (".validate.text", "validate_command", "Compare a .dqnn file with the original model."),
+    "analyze": (".analyze.text", "analyze_command", "What a model will cost on a device, and advice."),
+    "targets": (".targets.boards", "targets_command", "Boards that analyze and export can check a model against."),
+    "inspect": (".inspect.command", "command", "Show a .dqnn file, or convert it for a firmware."),
+    "bench": (".bench.command", "command", "Instructions and estimated cycles of a file or of kernels."),
+    "diff": (".inspect.diff_text", "diff_command", "What changed between two .dqnn files."),
+    "version": (".cli", "version_command", VERSION_HELP),
 }
 
 
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(importlib.import_module(module, __package__), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -287,8 +287,8 @@ def version() -> str:
     """What `dqnn version` prints."""
     import dqnn
 
-    from .kernel_table import ids
-    from .writer import FORMAT_VERSION
+    from .emit.kernel_table import ids
+    from .emit.writer import FORMAT_VERSION
 
     return f"dqnn {dqnn.__version__}, file format {FORMAT_VERSION}, {len(ids())} kernels"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .inspect import ModelView, NodeView, PortView, to_json
+from .blob import ModelView, NodeView, PortView, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -168,8 +168,8 @@ def node_table(model: ModelView, width: int) -> Table:
 
 def kernel_text(node: NodeView) -> str:
     """Kernel name with the few parameters that say what it does."""
-    from .packing import BINARY_KINDS, UNARY_KINDS
-    from .params import BinaryParams, ConvParams, UnaryParams
+    from .emit.packing import BINARY_KINDS, UNARY_KINDS
+    from .format import BinaryParams, ConvParams, UnaryParams
 
     params = node.params
     if isinstance(params, ConvParams):

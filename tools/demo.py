@@ -1,7 +1,7 @@
 """`make demo`: exports the two digits models and runs them on this machine and on an emulated Cortex-M4.
 
 Everything a user would do by hand is done here with the same commands: `dqnn-export` for the files, `dqnn.Interpreter`
-for the host, `dqnn.exporter.target` for QEMU. The accuracy of Keras comes from outputs stored beside the test set, so
+for the host, `dqnn.exporter.targets` for QEMU. The accuracy of Keras comes from outputs stored beside the test set, so
 that no TensorFlow is needed. Exits with 1 if a board's byte differs from the host's, or a decision from Keras'."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dqnn import Interpreter
-from dqnn.exporter.target import Stats, find_target
+from dqnn.exporter.targets.emulated import Stats, find_target
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "examples" / "digits"

@@ -17,7 +17,7 @@ import click
 
 from dqnn import _core
 from dqnn.exporter import frontends
-from dqnn.exporter.frontends import registry
+from dqnn.exporter.frontends.keras import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support.md"

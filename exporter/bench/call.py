@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernel_table
+from ..emit import kernel_table
+from ..emit.packing import Packed, pack
 from ..ir import ops
 from ..ir.types import S1, S8, TensorType, dtype_name
-from ..packing import Packed, pack
 from .machine import Cost, Machine
 
 DTYPES = {"s1": 0, "s8": 1, "f32": 2}

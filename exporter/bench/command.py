@@ -83,7 +83,7 @@ def command(
     if chart is not None and (model is None or target == HOST):
         raise click.UsageError("--chart draws the nodes of a model on an emulated core")
     if chart is not None:
-        from ..plots import check_place
+        from ..show.plots import check_place
 
         check_place(chart, directories=False)
     if kernels is not None:
@@ -98,7 +98,7 @@ def command(
         return
     assert model is not None
     target = target or EMULATED[0]
-    from ..inspect import read
+    from ..blob import read
 
     read(model)  # its message names the file
     blob = model.read_bytes()
@@ -143,7 +143,7 @@ def measure_model(blob: bytes, target: str, optimize: str = "-O2") -> ModelCost:
 def code_by_kernel(core: str, kernels: Iterable[str]) -> dict[str, int]:
     """Bytes of a firmware's code with these kernels alone ("total", loader and interpreter included), and what each of
     them adds to the others; empty without a compiler for the core."""
-    from ..code_size import code_bytes
+    from ..targets.code_size import code_bytes
 
     names = list(dict.fromkeys(kernels))
     total = code_bytes(core, names)
@@ -166,15 +166,15 @@ def _measure_board(blob: bytes, target: str) -> ModelCost:
     """Instructions per node as the board's own counter sees them."""
     import numpy as np
 
-    from .. import inspect
-    from ..firmware import boards
-    from ..target import QemuTarget, find_target
+    from ..blob import parse
+    from ..targets.emulated import QemuTarget, find_target
+    from ..targets.firmware import boards
     from .model import ModelCost, NodeCost, macs_of, random_inputs
 
     board = boards().get(BOARDS[target])
     if board is None:
         raise BenchError(f"there is no firmware for {target} ({BOARDS[target]})")
-    view = inspect.parse(blob)
+    view = parse(blob)
     arrays = [_as_stored(view, i, data) for i, data in enumerate(random_inputs(view))]
     found = QemuTarget(board, count_instructions=True, profile=True).run(blob, arrays)
     stats, host = found.stats, find_target(HOST).run(blob, arrays)
@@ -256,9 +256,9 @@ def _figures(measured: NodeCost | ModelCost, estimated: bool) -> list[str]:
 
 def draw_chart(cost: ModelCost, blob: bytes, path: Path) -> None:
     """Horizontal bars of cycles (instructions where there is no estimate), one per node."""
-    from ..analyze import analyze
-    from ..charts import bar_charts
-    from ..plots import plot_bars
+    from ..analyze.analysis import analyze
+    from ..analyze.charts import bar_charts
+    from ..show.plots import plot_bars
 
     charts = {chart.key: chart for chart in bar_charts(analyze(blob, bench=model_json(cost)))}
     plot_bars(charts["cycles"], path)
@@ -328,10 +328,10 @@ def _bench_host(blob: bytes, as_json: bool) -> None:
 
     from dqnn import _core
 
-    from .. import inspect
+    from ..blob import parse
     from .model import random_inputs
 
-    view = inspect.parse(blob)
+    view = parse(blob)
     interpreter, inputs = _core.Interpreter(blob), random_inputs(view)
     for i, data in enumerate(inputs):
         interpreter.set_input(i, data)

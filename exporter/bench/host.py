@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import writer
+from ..emit import writer
 from ..ir.graph import Graph, Node
 from .call import random_input
 from .cases import Layer, Row, make_op, types_of

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import kernel_table
+from ..emit import kernel_table
 from .build import TARGETS, Target, compile_sources, kernel_sources
 from .call import Call, run_on_machine
 from .cases import Layer, Row, make_layer_call

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import inspect
+from ..blob import ModelView, NodeView, parse
+from ..format import ConvParams
 from ..ir.types import TensorType
-from ..params import ConvParams
 from .build import SOURCES, Target, compile_sources, kernel_sources
 from .call import random_input
 from .machine import Cost, Machine
@@ -90,7 +90,7 @@ class ModelCost:
         return sum(node.macs for node in self.nodes)
 
 
-def macs_of(node: inspect.NodeView, source: TensorType, output: TensorType) -> int:
+def macs_of(node: NodeView, source: TensorType, output: TensorType) -> int:
     """Multiply-accumulates of a convolution, outputs before a fused pool counted; 0 for other kernels."""
     p = node.params
     if not isinstance(p, ConvParams):
@@ -101,7 +101,7 @@ def macs_of(node: inspect.NodeView, source: TensorType, output: TensorType) -> i
     return output.elements * p.pool_h * p.pool_w * taps
 
 
-def random_inputs(view: inspect.ModelView, seed: int = 1) -> list[bytes]:
+def random_inputs(view: ModelView, seed: int = 1) -> list[bytes]:
     rng = np.random.default_rng(seed)
     return [random_input(view.tensors[port.tensor].type, rng) for port in view.inputs]
 
@@ -114,7 +114,7 @@ def _host_outputs(blob: bytes, inputs: Sequence[bytes]) -> list[bytes]:
     for i, data in enumerate(inputs):
         interpreter.set_input(i, data)
     interpreter.invoke()
-    return [bytes(interpreter.get_output(i)) for i in range(len(inspect.parse(blob).outputs))]
+    return [bytes(interpreter.get_output(i)) for i in range(len(parse(blob).outputs))]
 
 
 class EmulatedModel:
@@ -122,7 +122,7 @@ class EmulatedModel:
 
     def __init__(self, blob: bytes, target: Target, optimize: str = "-O2") -> None:
         self.blob, self.target = blob, target
-        self.view = inspect.parse(blob)
+        self.view = parse(blob)
         with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
             elf = build_model_firmware(target, Path(directory), optimize)
             self.machine = Machine(elf, target.core)

@@ -1,7 +1,7 @@
 """Executes a graph in numpy: the oracle for passes, packing and kernels.
 
 Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are
-scaled. Kernel-ready operators compute the integers and float32 steps of schema/SPEC.md section 3 (`kernels.py`), so
+scaled. Kernel-ready operators compute the integers and float32 steps of schema/SPEC.md section 3 (`semantics.py`), so
 what they store is what the C kernels store, bit for bit. Both may stand in one graph, as they do between passes.
 Operators that are real-valued and a kernel at once (Softmax, Unary, ...) follow `kernel_ready`."""
 
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels, ops, real
+from . import ops, real, semantics
 from .graph import Graph, Node
 from .infer import stored_value
 from .types import F32, S1, S8, TensorType
@@ -69,7 +69,7 @@ def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType]
     out = types[node.output]
     if isinstance(node.op, ops.KERNEL_OPS) or kernel_ready:
         floats = [real.to_float32(a) if isinstance(t.fmt, F32) else a for a, t in zip(arguments, in_types, strict=True)]
-        result = kernels.run(node.op, floats, in_types)
+        result = semantics.run(node.op, floats, in_types)
         return result.reshape((-1, *out.shape))
     reals = [real.to_real(a, t.fmt) for a, t in zip(arguments, in_types, strict=True)]
     if isinstance(node.op, ops.Quantize | ops.Ternary):
@@ -128,13 +128,13 @@ def _in_units(stored: Array, kind: TensorType, pad_value: float) -> tuple[Array,
 
 def _conv2d(op: ops.Conv2D, stored: Array, kind: TensorType) -> Array:
     x, pad, _ = _in_units(stored, kind, op.pad_value)
-    acc = kernels.exact_conv(with_map(x), real.real_weights(op.weights), geometry_of(op), pad, op.groups)
+    acc = semantics.exact_conv(with_map(x), real.real_weights(op.weights), geometry_of(op), pad, op.groups)
     return _scaled(acc, op.weights, op.bias, kind)
 
 
 def _depthwise(op: ops.DepthwiseConv2D, stored: Array, kind: TensorType) -> Array:
     x, pad, _ = _in_units(stored, kind, op.pad_value)
-    acc = kernels.exact_depthwise(with_map(x), real.real_weights(op.weights), geometry_of(op), pad)
+    acc = semantics.exact_depthwise(with_map(x), real.real_weights(op.weights), geometry_of(op), pad)
     return _scaled(acc, op.weights, op.bias, kind)
 
 
@@ -193,11 +193,11 @@ def _concat(op: ops.Concat, inputs: list[Array]) -> Array:
 
 
 def _pad(op: ops.Pad, inputs: list[Array]) -> Array:
-    return kernels.pad(op, inputs[0], op.value)
+    return semantics.pad(op, inputs[0], op.value)
 
 
 def _view(op: ops.View, inputs: list[Array]) -> Array:
-    return kernels.view(op, inputs[0])
+    return semantics.view(op, inputs[0])
 
 
 def _reshape(op: ops.Reshape, inputs: list[Array]) -> Array:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..ir.checks import validate
 from ..ir.graph import Graph
-from ..ir.validate import validate
 from . import (
     absorb_scale,
     canonicalize,

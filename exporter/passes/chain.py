@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ir import ops, real
-from ..ir.kernels import apply_epilogue
+from ..ir.semantics import apply_epilogue
 from ..ir.types import F32, S1, S8, Format
 
 F64: TypeAlias = NDArray[np.float64]

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import callbacks as callbacks
     from ._core import BlobError as BlobError
-    from .exporter.analyze import analyze as analyze
+    from .exporter.analyze.analysis import analyze as analyze
     from .exporter.api import ExportResult as ExportResult
     from .exporter.api import export as export
     from .exporter.errors import DqnnError as DqnnError
     from .exporter.errors import ExportError as ExportError
     from .exporter.errors import UnreadableModel as UnreadableModel
-    from .exporter.validate import validate as validate
+    from .exporter.validate.validation import validate as validate
     from .interpreter import Interpreter as Interpreter
     from .tensors import TensorInfo as TensorInfo
     from .tensors import pack_s1 as pack_s1
@@ -38,11 +38,11 @@ _WHERE = {
     "Interpreter": "interpreter",
     "TensorInfo": "tensors",
     "UnreadableModel": "exporter.errors",
-    "analyze": "exporter.analyze",
+    "analyze": "exporter.analyze.analysis",
     "export": "exporter.api",
     "pack_s1": "tensors",
     "unpack_s1": "tensors",
-    "validate": "exporter.validate",
+    "validate": "exporter.validate.validation",
 }
 _MODULES = ("callbacks",)
 __all__ = [

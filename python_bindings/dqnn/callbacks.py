@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
-    from .exporter.analyze import Analysis
+    from .exporter.analyze.analysis import Analysis
 
 
 class Callback:
@@ -75,7 +75,7 @@ class DeployReport(Callback):
         if on_error not in ("raise", "warn"):
             raise ValueError(f"on_error is {on_error!r}; accepted: 'raise', 'warn'")
         if target is not None:
-            from .exporter.boards import load_board
+            from .exporter.targets.boards import load_board
 
             load_board(target)  # a wrong name is better known before the first epoch
         self.validation_data = validation_data
@@ -117,7 +117,7 @@ class DeployReport(Callback):
             return None
 
     def _measure(self) -> dict[str, float]:
-        from .exporter.analyze import analyze_view
+        from .exporter.analyze.analysis import analyze_view
         from .exporter.api import export, load_graph
 
         graph = load_graph(self.model)
@@ -137,7 +137,7 @@ class DeployReport(Callback):
         """Of the exported model's first output."""
         import numpy as np
 
-        from .exporter.metrics import accuracy, read_labels
+        from .exporter.samples.metrics import accuracy, read_labels
         from .interpreter import Interpreter
 
         outputs = Interpreter(blob).predict(x)
@@ -146,7 +146,7 @@ class DeployReport(Callback):
         return accuracy(read_labels(np.asarray(labels), scores.shape).values, scores)
 
     def _check_board(self, analysis: Analysis) -> None:
-        from .exporter.boards import BoardError, check_fits, load_board
+        from .exporter.targets.boards import BoardError, check_fits, load_board
 
         if self.target is None:
             return

@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 
 import dqnn
+from dqnn.exporter.emit.layouts import pack_signs
+from dqnn.exporter.emit.packing import BINARY_KINDS, UNARY_KINDS
+from dqnn.exporter.emit.writer import write
 from dqnn.exporter.frontends import load
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import run_node
 from dqnn.exporter.ir.graph import Graph, Node
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.layouts import pack_signs
-from dqnn.exporter.packing import BINARY_KINDS, UNARY_KINDS
 from dqnn.exporter.passes import Options, run_pipeline
-from dqnn.exporter.writer import write
 
 HERE = Path(__file__).resolve().parent
 DIGITS = HERE.parent.parent / "examples" / "digits"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import dqnn
-from dqnn.exporter.analyze import Advice, Bench, analyze_view
-from dqnn.exporter.inspect import parse
+from dqnn.exporter.analyze.analysis import Advice, Bench, analyze_view
+from dqnn.exporter.blob import parse
 
 pytestmark = pytest.mark.tf
 BINARY = {"kernel_quantizer": "ste_sign", "kernel_constraint": "weight_clip", "use_bias": False}

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import dqnn
-from dqnn.exporter import boards, code_size
-from dqnn.exporter.analyze import Analysis, AnalysisError, Bench, analyze
+from dqnn.exporter.analyze.analysis import Analysis, AnalysisError, Bench, analyze
+from dqnn.exporter.blob import NotAModelError
 from dqnn.exporter.cli import main
-from dqnn.exporter.inspect import NotAModelError
 from dqnn.exporter.report import node_names
+from dqnn.exporter.targets import boards, code_size
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
@@ -205,7 +205,7 @@ def test_a_report_is_written_even_if_the_board_is_too_small(cli: Cli) -> None:
 def test_narrow_terminals_lose_no_figure(larq: Analysis) -> None:
     from rich.console import Console
 
-    from dqnn.exporter.analyze_view import render
+    from dqnn.exporter.analyze.text import render
 
     text = StringIO()
     render(

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import dqnn
-from dqnn.exporter.analyze import analyze
-from dqnn.exporter.html_report import report_html
+from dqnn.exporter.analyze.analysis import analyze
+from dqnn.exporter.analyze.html import report_html
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

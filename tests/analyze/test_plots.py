@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import dqnn
 from dqnn.exporter.cli import main
-from dqnn.exporter.plots import PlotError
+from dqnn.exporter.show.plots import PlotError
 
 from .test_html import BENCH
 
@@ -26,7 +26,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 @pytest.fixture
-def analysis(digits: Path) -> dqnn.exporter.analyze.Analysis:
+def analysis(digits: Path) -> dqnn.exporter.analyze.analysis.Analysis:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     return dqnn.analyze(digits / "digits_larq.h5", bench=BENCH)
 
@@ -34,18 +34,18 @@ def analysis(digits: Path) -> dqnn.exporter.analyze.Analysis:
 @pytest.mark.parametrize(
     ("name", "start"), [("a.png", b"\x89PNG\r\n"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("A.SVG", b"<?xml")]
 )
-def test_one_file(analysis: dqnn.exporter.analyze.Analysis, tmp_path: Path, name: str, start: bytes) -> None:
+def test_one_file(analysis: dqnn.exporter.analyze.analysis.Analysis, tmp_path: Path, name: str, start: bytes) -> None:
     assert analysis.plot(tmp_path / name) == [tmp_path / name]
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
-def test_a_directory_gets_every_chart(analysis: dqnn.exporter.analyze.Analysis, tmp_path: Path) -> None:
+def test_a_directory_gets_every_chart(analysis: dqnn.exporter.analyze.analysis.Analysis, tmp_path: Path) -> None:
     written = analysis.plot(tmp_path / "charts")
     names = [f"{key}{suffix}" for key in ("memory", "operations", "weights", "cycles") for suffix in (".png", ".svg")]
     assert [path.name for path in written] == names and all(path.stat().st_size > 1000 for path in written)
 
 
-def test_figures_are_text_in_svg(analysis: dqnn.exporter.analyze.Analysis, tmp_path: Path) -> None:
+def test_figures_are_text_in_svg(analysis: dqnn.exporter.analyze.analysis.Analysis, tmp_path: Path) -> None:
     """As searchable as in the report, and the same file each time."""
     first, second = (analysis.plot(tmp_path / name)[0].read_text() for name in ("1.svg", "2.svg"))
     for text in ("2,212,480 (90.8%)", "1 quant_conv2d_1", "at most 3,904 B live, at node 0", "smul_f32_s1", "scratch"):
@@ -57,7 +57,7 @@ def test_figures_are_text_in_svg(analysis: dqnn.exporter.analyze.Analysis, tmp_p
     ("name", "text"),
     [("a.jpg", "a.jpg does not end .* accepted: .png, .svg, .pdf, or a directory"), ("no/a.png", "make it first")],
 )
-def test_refused(analysis: dqnn.exporter.analyze.Analysis, tmp_path: Path, name: str, text: str) -> None:
+def test_refused(analysis: dqnn.exporter.analyze.analysis.Analysis, tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(PlotError, match=text):
         analysis.plot(tmp_path / name)
 

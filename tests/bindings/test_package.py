@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dqnn
-from dqnn.exporter.firmware import SOURCES
+from dqnn.exporter.targets.firmware import SOURCES
 
 
 def imported(what: str) -> set[str]:

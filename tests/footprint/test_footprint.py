@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from footprint import measure
 
-from dqnn.exporter import kernel_set
+from dqnn.exporter.inspect import kernel_set
 
 # libgcc's helpers for what a core lacks (64-bit arithmetic, soft float), memory functions, square root.
 ALLOWED = re.compile(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqnn.exporter.ir import kernels, ops, real
+from dqnn.exporter.ir import ops, real, semantics
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph, Node
 from dqnn.exporter.ir.infer import infer_type
@@ -162,7 +162,7 @@ def test_float_sums_run_in_the_documented_order(shape: tuple[int, int, int]) -> 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 30))
 def test_power_of_two_rounds_half_to_even(acc: int, shift: int) -> None:
-    got = kernels.shift_half_even(np.array([acc], np.int64), np.array([shift], np.int64))[0]
+    got = semantics.shift_half_even(np.array([acc], np.int64), np.array([shift], np.int64))[0]
     assert got == round(Fraction(acc, 2**shift))
 
 
@@ -177,7 +177,7 @@ def test_fixed_point_is_gemmlowps(acc: int, multiplier: int, shift: int) -> None
     high = abs(nudged) // (1 << 31) * (1 if nudged >= 0 else -1)
     mask = (1 << right) - 1
     expected = (high >> right) + int((high & mask) > (mask >> 1) + (high < 0))
-    got = kernels.fixed_point(*(np.array([value], np.int64) for value in (acc, multiplier, shift)))[0]
+    got = semantics.fixed_point(*(np.array([value], np.int64) for value in (acc, multiplier, shift)))[0]
     assert got == expected
 
 
@@ -185,14 +185,14 @@ def test_threshold_limits_are_always_and_never() -> None:
     t = np.array([np.iinfo(np.int32).min, np.iinfo(np.int32).max, 3, 3], np.int64)
     epilogue = ops.Threshold(t, np.array([False, False, False, True]))
     acc = np.array([[-(10**6)] * 4, [3] * 4, [2] * 4, [10**6] * 4], np.int64)
-    bits = kernels.apply_epilogue(epilogue, acc, S1())
+    bits = semantics.apply_epilogue(epilogue, acc, S1())
     assert bits.tolist() == [[1, -1, -1, 1], [1, -1, 1, -1], [1, -1, -1, 1], [1, -1, 1, -1]]
 
 
 def test_affine_clamps_before_it_rounds_and_nan_takes_the_lower_bound() -> None:
     epilogue = ops.Affine(np.array([1], F), np.array([0], F), -128, 100)
     acc = np.array([[np.nan], [0.5], [1.5], [1e30], [-np.inf]], F)
-    assert kernels.apply_epilogue(epilogue, acc, S8(1.0, -28))[:, 0].tolist() == [-128, -28, -26, 100, -128]
+    assert semantics.apply_epilogue(epilogue, acc, S8(1.0, -28))[:, 0].tolist() == [-128, -28, -26, 100, -128]
 
 
 # --- pools, movers ----------------------------------------------------------------------------------------------------

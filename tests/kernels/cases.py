@@ -12,8 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from dqnn.exporter.ir import numerics
-from dqnn.exporter.params import (
+from dqnn.exporter.format import (
     BinaryParams,
     ChannelParams,
     ConcatParams,
@@ -24,6 +23,7 @@ from dqnn.exporter.params import (
     UnaryParams,
     ViewParams,
 )
+from dqnn.exporter.ir import numerics
 
 from . import spec
 from .spec import INT32_MAX, INT32_MIN, Array, Axis, Epilogue, F, Tensor

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dqnn.exporter.params import ConvParams
+from dqnn.exporter.format import ConvParams
 
 Array: TypeAlias = NDArray[Any]
 F = np.float32

@@ -15,8 +15,8 @@ pytest.importorskip("capstone")
 pytest.importorskip("elftools")
 
 from dqnn.exporter.bench import build, call, cases, kernel, machine
+from dqnn.exporter.emit.packing import Packed
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.packing import Packed
 
 from .cases import make
 from .harness import KERNELS, Seeded

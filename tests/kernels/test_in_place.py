@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dqnn import _core
-from dqnn.exporter.params import PoolParams
+from dqnn.exporter.format import PoolParams
 
 from .cases import Case, Kernel, make
 from .harness import KERNELS, Seeded, plan

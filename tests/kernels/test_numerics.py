@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from dqnn import _core
+from dqnn.exporter.format import UnaryParams
 from dqnn.exporter.ir import numerics
-from dqnn.exporter.params import UnaryParams
 
 from .cases import UNARY, plain_f32
 from .harness import BY_NAME, run

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dqnn import _core
-from dqnn.exporter.params import ConvParams, PoolParams
+from dqnn.exporter.format import ConvParams, PoolParams
 
 from . import cases
 from .cases import INF, Case, finish_conv

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dqnn import _core
-from dqnn.exporter import packing
+from dqnn.exporter.emit import packing
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 

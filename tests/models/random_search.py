@@ -28,7 +28,7 @@ import tensorflow as tf  # noqa: E402
 from compare import KerasRefuses, Outcome  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 
-from dqnn.exporter.kernel_table import names  # noqa: E402
+from dqnn.exporter.emit.kernel_table import names  # noqa: E402
 
 SUITES: dict[str, tuple[Any, Callable[[Any], Outcome]]] = {
     "layers": (random_layers.configs, random_layers.check),

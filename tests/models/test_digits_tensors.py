@@ -19,12 +19,12 @@ import qkeras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import dqnn  # noqa: E402
+from dqnn.exporter.emit.writer import write  # noqa: E402
 from dqnn.exporter.frontends import load  # noqa: E402
 from dqnn.exporter.ir.evaluate import evaluate  # noqa: E402
 from dqnn.exporter.ir.graph import Graph, Node  # noqa: E402
 from dqnn.exporter.ir.types import F32, S1  # noqa: E402
 from dqnn.exporter.passes import run_pipeline  # noqa: E402
-from dqnn.exporter.writer import write  # noqa: E402
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 

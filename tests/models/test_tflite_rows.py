@@ -14,7 +14,7 @@ import tensorflow as tf  # noqa: E402
 from tflite_oracle import Int8Layer, convert  # noqa: E402
 
 from dqnn import _core  # noqa: E402
-from dqnn.exporter import packing  # noqa: E402
+from dqnn.exporter.emit import packing  # noqa: E402
 from dqnn.exporter.ir import ops  # noqa: E402
 from dqnn.exporter.ir.types import S8, TensorType  # noqa: E402
 

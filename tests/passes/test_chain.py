@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dqnn.exporter.ir import ops, real
-from dqnn.exporter.ir.kernels import apply_epilogue
+from dqnn.exporter.ir.semantics import apply_epilogue
 from dqnn.exporter.ir.types import F32, S1, S8
 from dqnn.exporter.passes import chain
 

@@ -14,12 +14,12 @@ from passes.graph_builder import SIGN, Builder, batch_norm, binary_weights, chai
 from passes.random_graphs import Drawn, draw
 
 import dqnn
-from dqnn.exporter import writer
+from dqnn.exporter.emit import writer
 from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.checks import ValidationError
 from dqnn.exporter.ir.evaluate import Evaluation, evaluate
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.ir.types import F32, S1, S8
-from dqnn.exporter.ir.validate import ValidationError
 from dqnn.exporter.passes import PIPELINE, Compiled, PassError, run_pipeline
 
 ROUNDED = "differs by one code"

@@ -22,12 +22,12 @@ from passes.graph_builder import (
 )
 
 import dqnn
+from dqnn.exporter.emit.writer import write
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.types import F32, S8
 from dqnn.exporter.passes import Options, PassError, run_pipeline
 from dqnn.exporter.passes.sensor_inputs import SAMPLES, sample_format
-from dqnn.exporter.writer import write
 
 RNG = rng_of(0)
 SHAPE = (6, 7, 3)

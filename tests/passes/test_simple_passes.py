@@ -22,10 +22,10 @@ from passes.graph_builder import (
 )
 
 from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.checks import validate
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.ir.types import F32, S1, S8, TensorType
-from dqnn.exporter.ir.validate import validate
 from dqnn.exporter.passes import (
     Context,
     Options,

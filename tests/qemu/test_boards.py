@@ -17,16 +17,16 @@ from c import make_blobs
 
 import dqnn
 from dqnn import Interpreter
-from dqnn.exporter import firmware, target
-from dqnn.exporter.boards import STACK_BYTES
-from dqnn.exporter.firmware import TargetError
-from dqnn.exporter.target import QemuTarget, RefusedError, find_target, run_on_target
+from dqnn.exporter.targets import emulated, firmware
+from dqnn.exporter.targets.boards import STACK_BYTES
+from dqnn.exporter.targets.emulated import QemuTarget, RefusedError, find_target, run_on_target
+from dqnn.exporter.targets.firmware import TargetError
 
 from .kernel_files import Bundle, blob, bundles, inputs, random_cases
 
 pytestmark = pytest.mark.qemu
 M4 = "qemu:mps2-an386"
-BOARDS = target.target_names()[1:]
+BOARDS = emulated.target_names()[1:]
 MODELS = ("larq", "qkeras")
 RUNNER_FRAME = 128
 # The smallest board leaves 11 KB to the interpreter and 136 KB to the file.
@@ -206,7 +206,7 @@ def test_hostile_files(file: Callable[[], make_blobs.File]) -> None:
             verdicts.add(error.status)
         else:
             stored = interpreter.to_stored([np.ones((1, *info.shape)) for info in interpreter.inputs])
-            expected = target.HostTarget().run(bad, stored).outputs
+            expected = emulated.HostTarget().run(bad, stored).outputs
             for ours, theirs in zip(machine.run(bad, stored).outputs, expected, strict=True):
                 assert ours.tobytes() == theirs.tobytes()
             verdicts.add("ok")

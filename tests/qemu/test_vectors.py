@@ -12,9 +12,9 @@ from kernels.cases import Case
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
+from dqnn.exporter.inspect.kernel_set import variants
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
-from dqnn.exporter.kernel_set import variants
-from dqnn.exporter.target import QemuTarget, find_target
+from dqnn.exporter.targets.emulated import QemuTarget, find_target
 
 from .kernel_files import blob, bundles, inputs, kernel_named
 

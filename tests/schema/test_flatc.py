@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from dqnn.exporter.inspect import ModelView, parse
-from dqnn.exporter.kernel_table import ids
-from dqnn.exporter.writer import PREFIX_BYTES, _prefix
+from dqnn.exporter.blob import ModelView, parse
+from dqnn.exporter.emit.kernel_table import ids
+from dqnn.exporter.emit.writer import PREFIX_BYTES, _prefix
 from schema import reflection
 
 Require = Callable[[str], str]
@@ -35,8 +35,8 @@ class Modules:  # before the finder of an editable install
 sys.meta_path.insert(0, Modules())
 sys.path.insert(0, sys.argv[2])
 import make
-from dqnn.exporter.inspect import parse
-from dqnn.exporter.writer import write
+from dqnn.exporter.blob import parse
+from dqnn.exporter.emit.writer import write
 for name in sys.argv[3:]:
     blob = write(make.MODELS[name](), producer="test").blob
     print(name, hashlib.sha256(blob).hexdigest(), hashlib.sha256(repr(parse(blob)).encode()).hexdigest())

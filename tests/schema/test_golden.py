@@ -12,7 +12,7 @@ from levels import LEVELS, top
 
 import dqnn
 from dqnn import _core
-from dqnn.exporter.inspect import parse
+from dqnn.exporter.blob import parse
 
 ROOT = Path(__file__).resolve().parents[2] / "schema" / "golden"
 FILES = sorted(ROOT.glob("*/*.dqnn"))
@@ -43,7 +43,7 @@ def test_golden(path: Path, isas: list[str]) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_golden_on_boards(path: Path, board: str) -> None:
-    from dqnn.exporter.target import find_target
+    from dqnn.exporter.targets.emulated import find_target
 
     assert_outputs(path, find_target(board).run(path.read_bytes(), recorded(path, "in")).outputs)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dqnn.exporter import packing, params, writer
-from dqnn.exporter.kernel_table import DTYPES
+from dqnn.exporter import format as params
+from dqnn.exporter.emit import packing, writer
+from dqnn.exporter.emit.kernel_table import DTYPES
 from schema import reflection
 
 Require = Callable[[str], str]

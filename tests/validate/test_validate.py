@@ -13,15 +13,15 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from frontends.handmade import input_layer, layer, sequential, write_h5
+from frontends.keras.handmade import input_layer, layer, sequential, write_h5
 from passes.graph_builder import SIGN, Builder, binary_weights, rng_of
 
 import dqnn
-from dqnn.exporter import original
 from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
-from dqnn.exporter.original import OriginalError
-from dqnn.exporter.validate import ValidationInputError
+from dqnn.exporter.validate.originals import original
+from dqnn.exporter.validate.originals.original import OriginalError
+from dqnn.exporter.validate.validation import ValidationInputError
 
 Cli = Callable[..., Result]
 

@@ -3,7 +3,7 @@
  *   command line: dqnn <input file> <output file> <samples> [clock] [profile] [isas=<mask>]
  *
  * The input file holds, sample after sample, the stored bytes of every model input; the output file likewise. Reports
- * are lines of `key=value` that begin with a record name (exporter/target.py reads them):
+ * are lines of `key=value` that begin with a record name (exporter/targets/emulated.py reads them):
  *
  *   dqnn-result status=ok ...    sizes, memory really used, ticks of all invokes (with clock)
  *   dqnn-node index=0 ...        ticks of one node (with profile)

@@ -1,6 +1,6 @@
 # The emulated boards: name of the QEMU machine, toolchain file in interpreter_c/cmake, instruction sets, nanoseconds of a SysTick tick,
 # then origin and length of the memories for code, data and the model. The model is loaded into its own memory beside the firmware, as it would
-# be flashed. exporter/target.py reads this file too: one board to a line.
+# be flashed. exporter/targets/emulated.py reads this file too: one board to a line.
 set(DQNN_BOARDS
   "microbit   cortex-m0plus portable                 62.5   0x00000000 0x0001E000 0x20000000 0x00004000 0x0001E000 0x00022000"
   "mps2-an385 cortex-m3     portable,thumb2          40     0x00000000 0x00400000 0x20000000 0x00400000 0x21000000 0x01000000"

@@ -1,0 +1,1 @@
+"""What a model will cost on a device: `dqnn analyze`."""

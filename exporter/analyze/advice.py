@@ -1,0 +1,148 @@
+"""Advice of `dqnn analyze`: what a change of the model would save, with an estimate.
+
+Each rule looks at the kernel calls of the file, so that nothing is advised which the passes do by themselves (a max
+pool behind batch normalization, for one, is fused all the same). What only the Keras model shows is in
+`quantizer_advice`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from ..blob import ModelView, NodeView
+from ..format import PoolParams, ViewParams
+from ..ir import ops
+from ..ir.types import S1
+from .analysis import Advice, Bench, NodeAnalysis
+
+if TYPE_CHECKING:
+    from ..ir.graph import Graph
+
+WORD = 32
+CONVOLUTIONS = ("conv", "convh", "depthwise")  # kernel families, dense ones included
+NOTABLE = 0.25  # share of the cycles, or of a word, that is worth a sentence
+
+# Cortex-M4 cycles per product by input and weights, measured on our kernels (docs/benchmarks.md); good enough to rank
+# layers where no bench was run.
+_CYCLES = {"s1_s1": 0.2, "s1_s8": 1.5, "s8_s1": 0.7, "s8_s8": 1.4, "f32_s1": 1.4}
+_FLOAT_CYCLES = 3.2
+
+
+def advise(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None = None) -> tuple[Advice, ...]:
+    """Everything that a change of the model could improve."""
+    found = [advice for node in nodes for advice in _wasted_lanes(node)]
+    found += _float_share(model, nodes, bench)
+    found += _full_maps(model, nodes)
+    found += _channel_permutation(model, nodes)
+    return tuple(found)
+
+
+def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
+    """Said of the node that makes the bits, not of the pools behind it."""
+    if node.kernel.split("_")[0] not in (*CONVOLUTIONS, "affine"):
+        return
+    channels = node.output.shape[-1]
+    waste = -channels % WORD
+    if not isinstance(node.output.fmt, S1) or channels <= WORD // 2 or waste < NOTABLE * WORD:
+        return
+    words = -(-channels // WORD)
+    yield Advice(
+        node.name,
+        f"{channels} channels waste {waste} bits of the last word",
+        f"use {channels // WORD * WORD or WORD} or {words * WORD} channels"
+        if channels > WORD
+        else f"use {WORD} channels",
+        f"up to {100 * waste // (words * WORD)} % of what this map and the layers around it take",
+    )
+
+
+def relative_cycles(node: NodeAnalysis) -> float:
+    """Good enough to rank layers."""
+    parts = node.kernel.split("_")
+    if parts[0] in CONVOLUTIONS:
+        factor = _per_product(*parts[1:3]) * (3 if parts[0] == "depthwise" else 1)
+        return factor * sum(o.count for o in node.operations if o.part == "products")
+    return 4.0 * prod(node.output.shape)
+
+
+def _per_product(source: str, weights: str) -> float:
+    return _CYCLES.get(f"{source}_{weights}", _FLOAT_CYCLES)
+
+
+def _float_share(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None) -> Iterator[Advice]:
+    cycles = [relative_cycles(node) for node in nodes] if bench is None else [float(value) for value in bench.values]
+    total = sum(cycles) or 1.0
+    unit = "estimated cycles" if bench is None else f"{bench.unit} ({bench.target})"
+    ports = {port.tensor for port in model.inputs}
+    for node, view, value in zip(nodes, model.nodes, cycles, strict=True):
+        parts = node.kernel.split("_")
+        if parts[0] not in CONVOLUTIONS or parts[1] != "f32" or value / total < NOTABLE:
+            continue
+        first, floats = view.inputs[0] in ports, parts[2] == "f32"
+        faster = _per_product("s8", "s8" if floats else parts[2]) / _per_product("f32", parts[2])
+        gain = f"about {100 * (1 - faster) * value / total:.0f} % of all cycles"
+        saved = model.tensors[view.inputs[0]].type.nbytes * 3 // 4
+        yield Advice(
+            node.name,
+            f"{'first layer' if first else 'layer'} is float: {100 * value / total:.0f} % of the {unit}",
+            ("give it 8-bit or binary weights, and 8-bit inputs: " if floats else "give it 8-bit inputs: ")
+            + ("export with --input-u8, or " if first else "")
+            + "quantize in front of it (quantized_bits(8,0,alpha=1), DoReFa(8))",
+            f"{gain}, {saved:,} B of its input",
+        )
+
+
+def _full_maps(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advice]:
+    """Max pools that did not become a part of the convolution in front of them."""
+    maker = {node.output: index for index, node in enumerate(model.nodes)}
+    for index, node in enumerate(model.nodes):
+        source = maker.get(node.inputs[0])
+        if not node.kernel.startswith("maxpool") or source is None:
+            continue
+        if model.nodes[source].kernel.split("_")[0] not in CONVOLUTIONS:
+            continue
+        whole = model.tensors[node.inputs[0]].type
+        reason, remedy = _why_not_fused(node, model)
+        yield Advice(
+            nodes[index].name, f"this MaxPool keeps the full map: {reason}", remedy, f"{whole.nbytes:,} B, {whole}"
+        )
+
+
+def _why_not_fused(node: NodeView, model: ModelView) -> tuple[str, str]:
+    p = node.params
+    assert isinstance(p, PoolParams)
+    if (p.stride_h, p.stride_w) != (p.kernel_h, p.kernel_w):
+        window, stride = f"{p.kernel_h}x{p.kernel_w}", f"{p.stride_h}x{p.stride_w}"
+        return f"windows of {window} with stride {stride} overlap or leave gaps", "pool with stride = window"
+    rows, columns = model.tensors[node.output].type.shape[:2]
+    height, width = model.tensors[node.inputs[0]].type.shape[:2]
+    if p.pad_top or p.pad_left or rows * p.kernel_h > height or columns * p.kernel_w > width:
+        return "its border is padded", 'pool with padding="valid"'
+    if sum(node.inputs[0] in other.inputs for other in model.nodes) > 1:
+        return "another layer reads it, too", "pool in front of the branch"
+    return "it does not follow the convolution directly", "pool right behind it, before batch normalization"
+
+
+def _channel_permutation(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advice]:
+    for node, analysis in zip(model.nodes, nodes, strict=True):
+        if isinstance(node.params, ViewParams) and node.kernel == "view_s1" and node.params.axis[:3] != (0, 1, 2):
+            yield Advice(
+                analysis.name, "moves the channels of a binary map bit by bit", "keep channels last", "this node"
+            )
+
+
+def quantizer_advice(graph: Graph) -> Iterator[Advice]:
+    """What only the Keras model shows: kernel quantizers that QKeras rewrote behind the user's back."""
+    for node in graph.nodes:
+        op = node.op
+        if not isinstance(op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense) or "auto_po2" not in op.weights.source:
+            continue
+        quantizer = op.weights.source.partition("(")[0]
+        yield Advice(
+            next(iter(node.layers), ""),
+            f"kernel_quantizer={quantizer}() silently became {quantizer}(alpha='auto_po2'): QKeras does this to kernel "
+            "quantizers without an alpha",
+            f"write {quantizer}(alpha=1) if no scale is meant, and train again",
+            "none on the device, where the scale folds away; training then does what was written",
+        )

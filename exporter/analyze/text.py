@@ -1,0 +1,185 @@
+"""An analysis on the terminal, and the command `dqnn analyze`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .. import report
+from ..cli import CONTEXT, OUTPUT, console, refusals
+from ..report import plain_table, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .analysis import Analysis, NodeAnalysis
+
+BAR = 24  # characters of a full bar
+
+
+def render(analysis: Analysis, out: Console) -> None:
+    """Summary, nodes, operation types, memory, advice."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for table in (_summary(analysis), _nodes(analysis, out.width), _types(analysis), _memory(analysis)):
+        out.print(table)
+        out.print()
+    if analysis.advice:
+        out.print(Text("advice", style="bold"))
+    for advice in analysis.advice:
+        text = f"{advice.layer}: {advice.finding}; {advice.remedy}. Gain: {advice.gain}."
+        out.print(Padding(Text(text), (0, 0, 0, 2)))
+
+
+def as_text(analysis: Analysis) -> str:
+    """The same as text of 120 columns."""
+    return report.as_text(lambda out: render(analysis, out))
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def delta(analysis: Analysis) -> str:
+    """Weights against the same parameters as floats."""
+    saved = analysis.weight_bytes - analysis.float_bytes
+    return f"{saved:+,} B ({100 * saved / (analysis.float_bytes or 1):+.1f}%) against float32"
+
+
+def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
+    """Label and text, after the vendor tool's summary."""
+    arena = size(analysis.arena_bytes)
+    bound = analysis.arena_lower_bound
+    if bound is not None:
+        arena += " (equal to its lower bound)" if bound == analysis.arena_bytes else f" (lower bound {bound:,} B)"
+    saved = f"; {analysis.saved:,} more that fusion spares" if analysis.saved else ""
+    graph = analysis.file_bytes - analysis.weight_bytes
+    interpreter = f"{analysis.arena_bytes:,} + {analysis.state_bytes:,} of interpreter on a 32-bit core"
+    rows = [
+        ("params", f"{analysis.parameters:,} items ({analysis.float_bytes / 1024:,.2f} KiB as float32)"),
+        ("macc", f"{analysis.macc:,}{saved}"),
+        ("weights (ro)", f"{size(analysis.weight_bytes)}, {delta(analysis)}"),
+        ("file", f"{size(analysis.file_bytes)} ({graph:,} B graph)"),
+        ("activations (rw)", f"{arena}, inputs and outputs included"),
+        ("ram (total)", f"{size(analysis.ram_bytes)} = {interpreter}"),
+    ]
+    if analysis.report is not None:  # a .dqnn file does not say
+        rows.append(("fallbacks to f32", str(len(analysis.report.fallbacks))))
+    if analysis.bench is not None:
+        rows.append((analysis.bench.unit, f"{analysis.bench.total:,} on {analysis.bench.target}{_time(analysis)}"))
+    if analysis.fit is not None:
+        fit = analysis.fit
+        rows += [("board", fit.title), ("  code (ro)", fit.code_text), ("  flash", fit.flash_text)]
+        rows += [("  ram", fit.ram_text)]
+    return rows
+
+
+def _time(analysis: Analysis) -> str:
+    """At the board's clock, if the cycles are those of its core."""
+    if analysis.fit is None or analysis.bench is None or analysis.bench.unit != "estimated cycles":
+        return ""
+    board = analysis.fit.board
+    same = board.core == analysis.bench.target
+    return f", {1000 * analysis.bench.total / board.clock_hz:.2f} ms at {board.clock_hz / 1e6:g} MHz" if same else ""
+
+
+def _summary(analysis: Analysis) -> Table:
+    table = plain_table(analysis.name, "")
+    for row in summary_rows(analysis):
+        table.add_row(*row)
+    return table
+
+
+def operations_lines(node: NodeAnalysis) -> list[str]:
+    return [f"{o.count:,} {o.type}" for o in node.operations]
+
+
+def _nodes(analysis: Analysis, width: int) -> Table:
+    from ..report import NARROW, kernel_text, layers_text
+
+    bench, wide = analysis.bench, width >= NARROW
+    columns = [">id", "layers", "kernel, output", ">operations", *([">params"] if wide else []), ">weights"]
+    table = plain_table(*columns, *([] if bench is None else [f">{bench.unit.removeprefix('estimated ')}"]))
+    for node, view in zip(analysis.nodes, analysis.model.nodes, strict=True):
+        cells = [str(node.index), layers_text(node.name, node.layers, width), f"{kernel_text(view)}\n{node.output}"]
+        cells += [
+            "\n".join(operations_lines(node)),
+            *([f"{node.parameters:,}"] if wide else []),
+            size(node.weight_bytes),
+        ]
+        cells += [] if bench is None else [f"{bench.values[node.index]:,}\n{100 * bench.share(node.index):.1f}%"]
+        table.add_row(*cells)
+    return table
+
+
+def _types(analysis: Analysis) -> Table:
+    table = plain_table("operation type", ">count", ">share", "")
+    for kind, count in analysis.operation_types.items():
+        bar = "█" * round(BAR * count / (analysis.macc or 1))
+        table.add_row(kind, f"{count:,}", percent(count, analysis.macc), bar)
+    return table
+
+
+def _memory(analysis: Analysis) -> Table:
+    table = plain_table(">node", ">tensors", ">scratch", ">live", "of the arena")
+    peak = max((live.total for live in analysis.live), default=0)
+    for live in analysis.live:
+        bar = "█" * round(BAR * live.total / (analysis.arena_bytes or 1))
+        mark = " peak" if live.total == peak else ""
+        table.add_row(
+            str(live.index), f"{live.tensor_bytes:,}", f"{live.scratch_bytes:,}", f"{live.total:,}", bar + mark
+        )
+    return table
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@click.command("analyze", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--target",
+    metavar="BOARD",
+    help="A described board (see `dqnn targets`): its code and memory; exit with 2 if too small.",
+)
+@click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
+@click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
+)
+@refusals
+def analyze_command(
+    model: Path,
+    target: str | None,
+    bench: str | None,
+    validation: Path | None,
+    as_json: bool,
+    html: Path | None,
+    plot: Path | None,
+) -> None:
+    """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
+    from ..show.plots import check_place
+    from ..targets.boards import BoardError
+    from .analysis import analyze
+
+    if plot is not None:
+        check_place(plot)
+    analysis = analyze(model, target=target, bench=bench, validation=validation)
+    if as_json:
+        click.echo(json.dumps(analysis.to_json(), indent=2))
+    else:
+        render(analysis, console())
+    if html is not None:
+        analysis.to_html(html)
+        click.echo(f"{html}: HTML report", err=as_json)
+    for path in () if plot is None else analysis.plot(plot):
+        click.echo(f"{path}: charts" if path == plot else str(path), err=as_json)
+    if analysis.fit is not None and analysis.fit.problem:
+        raise BoardError(analysis.fit.problem)

@@ -1,0 +1,261 @@
+"""Reads a .dqnn file with flatc's own Python classes, for `dqnn inspect`, reports and tests.
+
+It looks, it does not judge: whether a file is safe to run is for the C verifier to say. Prefix and checksums are
+checked here all the same, so that a damaged file is named as such instead of being shown."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .emit.kernel_table import DTYPES, names
+from .emit.writer import FORMAT_VERSION, IDENTIFIER, MAGIC, PREFIX, PREFIX_BYTES
+from .errors import DqnnError
+from .format import Params, from_node, schema_module
+from .ir.types import F32, S1, S8, Format, TensorType, dtype_name
+
+
+class NotAModelError(DqnnError):
+    """The bytes are no intact .dqnn file; the message says why."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    format_version: int
+    runtime_version: int
+    file_bytes: int
+    payload_offset: int
+    payload_crc: int
+    arena_bytes: int
+    kernels: tuple[int, ...]
+    model_id: int
+    model_version: int
+    flags: int
+    signature_offset: int
+
+
+@dataclass(frozen=True)
+class TensorView:
+    type: TensorType
+    offset: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.type.nbytes
+
+
+@dataclass(frozen=True)
+class NodeView:
+    kernel: str
+    inputs: tuple[int, ...]
+    output: int
+    constants: tuple[int, ...]
+    scratch_offset: int
+    scratch_bytes: int
+    layers: tuple[str, ...]
+    params: Params | None
+
+
+@dataclass(frozen=True)
+class PortView:
+    name: str
+    tensor: int
+    sample: tuple[float, float] | None = None  # (scale, offset) of raw uint8 samples
+
+
+@dataclass(frozen=True)
+class ModelView:
+    prefix: Prefix
+    name: str
+    producer: str
+    tensors: tuple[TensorView, ...]
+    constants: tuple[bytes, ...]
+    nodes: tuple[NodeView, ...]
+    inputs: tuple[PortView, ...]
+    outputs: tuple[PortView, ...]
+    data_bytes: int
+
+    @property
+    def file_bytes(self) -> int:
+        return self.prefix.file_bytes
+
+    @property
+    def overhead_bytes(self) -> int:
+        """Everything but weights, thresholds and other constants."""
+        return self.file_bytes - self.data_bytes
+
+    def constant_bytes(self, node: NodeView) -> int:
+        return sum(len(self.constants[c]) for c in node.constants)
+
+
+def read_prefix(blob: bytes) -> Prefix:
+    """Raises NotAModelError unless magic, version, length and both checksums hold."""
+    if len(blob) < PREFIX_BYTES or blob[:4] != MAGIC:
+        raise NotAModelError("not a .dqnn file (it does not begin with DQNN)")
+    _, version, runtime, size, payload, crc, arena, *rest = PREFIX.unpack_from(blob)
+    bitmap, (model_id, model_version, flags, signature) = rest[:6], rest[6:]
+    if zlib.crc32(blob[: PREFIX_BYTES - 4]) != struct.unpack_from("<I", blob, PREFIX_BYTES - 4)[0]:
+        raise NotAModelError("damaged: the checksum of the first 64 bytes does not hold")
+    if version > FORMAT_VERSION:
+        raise NotAModelError(f"file format {version} is newer than this dqnn reads ({FORMAT_VERSION})")
+    if len(blob) < size:
+        raise NotAModelError(f"truncated: {len(blob)} of {size} bytes")
+    if zlib.crc32(blob[payload : signature or size]) != crc:
+        raise NotAModelError("damaged: the checksum of the payload does not hold")
+    kernels = tuple(k for k in range(32 * len(bitmap)) if bitmap[k // 32] >> (k % 32) & 1)
+    return Prefix(version, runtime, size, payload, crc, arena, kernels, model_id, model_version, flags, signature)
+
+
+def parse(blob: bytes) -> ModelView:
+    """The whole file as plain Python objects; raises NotAModelError."""
+    model = schema_module("Model").Model
+    prefix = read_prefix(blob)
+    payload = bytes(blob[prefix.payload_offset : prefix.signature_offset or prefix.file_bytes])
+    if not model.ModelBufferHasIdentifier(payload, 0) or IDENTIFIER not in payload[:8]:
+        raise NotAModelError("the payload is not a dqnn model")
+    try:
+        view = _model(prefix, payload, model.GetRootAs(payload, 0))
+    except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise NotAModelError(f"the payload cannot be read: {error}") from error
+    _check_indices(view)
+    return view
+
+
+def _check_indices(view: ModelView) -> None:
+    """What the views of a file rely on; everything else is for the C verifier."""
+    tensors, constants = len(view.tensors), len(view.constants)
+    used = [port.tensor for port in (*view.inputs, *view.outputs)]
+    used += [tensor for node in view.nodes for tensor in (*node.inputs, node.output)]
+    if any(tensor >= tensors for tensor in used):
+        raise NotAModelError("a node or port names a tensor that is not there")
+    if any(constant >= constants for node in view.nodes for constant in node.constants):
+        raise NotAModelError("a node names a constant that is not there")
+    if not all(tensor.type.shape for tensor in view.tensors):
+        raise NotAModelError("a tensor has no dimensions")
+
+
+def verdict(blob: bytes) -> str:
+    """What the C verifier says, empty if it accepts the file."""
+    from dqnn import _core
+
+    try:
+        _core.verify(blob)
+    except _core.BlobError as error:
+        return str(error)
+    return ""
+
+
+def read(path: Path) -> ModelView:
+    """`parse` of a file; the error names it."""
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise NotAModelError(f"{path}: {error.strerror}") from error
+    except NotAModelError as error:
+        raise NotAModelError(f"{path}: {error}") from error
+
+
+def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:
+    start = model.Data(0)._tab.Pos if model.DataLength() else 0
+    constants = []
+    for i in range(model.ConstantsLength()):
+        entry = model.Constants(i)
+        constants.append(payload[start + entry.Offset() : start + entry.Offset() + entry.Bytes()])
+    return ModelView(
+        prefix=prefix,
+        name=_text(model.Name()),
+        producer=_text(model.Producer()),
+        tensors=tuple(_tensor(model.Tensors(i)) for i in range(model.TensorsLength())),
+        constants=tuple(constants),
+        nodes=tuple(_node(model.Nodes(i)) for i in range(model.NodesLength())),
+        inputs=tuple(_port(model.Inputs(i)) for i in range(model.InputsLength())),
+        outputs=tuple(_port(model.Outputs(i)) for i in range(model.OutputsLength())),
+        data_bytes=model.DataLength() * 16,
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode()
+
+
+def _tensor(tensor: Any) -> TensorView:
+    kind = DTYPES[tensor.Dtype()]
+    fmt: Format = S8(tensor.Scale(), tensor.ZeroPoint()) if kind == "s8" else S1() if kind == "s1" else F32()
+    return TensorView(TensorType(tuple(tensor.Dims()[: tensor.Rank()]), fmt), tensor.Offset())
+
+
+def _node(node: Any) -> NodeView:
+    layer = _text(node.Layer())
+    return NodeView(
+        kernel=names().get(node.Kernel(), f"kernel {node.Kernel()}"),
+        inputs=tuple(node.Inputs(i) for i in range(node.InputsLength())),
+        output=node.Output(),
+        constants=tuple(node.Constants(i) for i in range(node.ConstantsLength())),
+        scratch_offset=node.ScratchOffset(),
+        scratch_bytes=node.ScratchBytes(),
+        layers=tuple(layer.split(",")) if layer else (),
+        params=from_node(node),
+    )
+
+
+def _port(port: Any) -> PortView:
+    scale, offset = port.SampleScale(), port.SampleOffset()
+    return PortView(_text(port.Name()), port.Tensor(), (scale, offset) if scale else None)
+
+
+def to_json(model: ModelView) -> dict[str, Any]:
+    """Everything but the contents of constants, in JSON types."""
+    return {
+        "name": model.name,
+        "producer": model.producer,
+        "file_bytes": model.file_bytes,
+        "data_bytes": model.data_bytes,
+        "arena_bytes": model.prefix.arena_bytes,
+        "prefix": {**asdict(model.prefix), "kernels": [names().get(k, k) for k in model.prefix.kernels]},
+        "inputs": [_port_json(model, port) for port in model.inputs],
+        "outputs": [_port_json(model, port) for port in model.outputs],
+        "tensors": [_tensor_json(tensor) for tensor in model.tensors],
+        "nodes": [_node_json(model, node) for node in model.nodes],
+        "constants": [len(constant) for constant in model.constants],
+    }
+
+
+def _tensor_json(tensor: TensorView) -> dict[str, Any]:
+    fmt = tensor.type.fmt
+    quantization = {"scale": fmt.scale, "zero_point": fmt.zero_point} if isinstance(fmt, S8) else {}
+    return {
+        "dtype": dtype_name(fmt),
+        "shape": list(tensor.type.shape),
+        **quantization,
+        "offset": tensor.offset,
+        "bytes": tensor.type.nbytes,
+    }
+
+
+def _port_json(model: ModelView, port: PortView) -> dict[str, Any]:
+    pair = port.sample
+    sample = {} if pair is None else {"sample_scale": _finite(pair[0]), "sample_offset": _finite(pair[1])}
+    return {"name": port.name, "tensor": port.tensor, **_tensor_json(model.tensors[port.tensor]), **sample}
+
+
+def _node_json(model: ModelView, node: NodeView) -> dict[str, Any]:
+    params = {} if node.params is None else {k: _finite(v) for k, v in asdict(node.params).items()}
+    return {
+        "kernel": node.kernel,
+        "layers": list(node.layers),
+        "inputs": list(node.inputs),
+        "output": node.output,
+        "constants": list(node.constants),
+        "constant_bytes": model.constant_bytes(node),
+        "scratch_offset": node.scratch_offset,
+        "scratch_bytes": node.scratch_bytes,
+        "params": params,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinities."""
+    return str(value) if isinstance(value, float) and abs(value) == float("inf") else value

@@ -1,0 +1,1 @@
+"""Kernel-ready graph -> the bytes of a .dqnn file."""

@@ -1,0 +1,402 @@
+"""Kernel-ready operator -> kernel name, parameter struct and constants, byte for byte as schema/SPEC.md 3.2 to 3.5
+says.
+
+`pack` is the only entry. It does no arithmetic beyond moving bits: thresholds, scales and clamps were decided by the
+passes; the one exception are the presets of the bit-sliced kernels (SPEC.md 3.4), which state the same thresholds in
+the form that the counters start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args
+
+import numpy as np
+
+from ..format import (
+    INF,
+    BinaryParams,
+    ChannelParams,
+    ConcatParams,
+    ConvParams,
+    PadParams,
+    Params,
+    PoolParams,
+    Quad,
+    UnaryParams,
+    ViewParams,
+)
+from ..ir import ops
+from ..ir.types import F32, S1, S8, Format, TensorType, dtype_name
+from .layouts import (
+    WORD,
+    Array,
+    inside_classes,
+    minus_counts,
+    pack_bitsliced,
+    pack_channel_blocks,
+    pack_depthwise_bits,
+    pack_depthwise_plain,
+    pack_horizontal,
+    pack_pairs,
+    pack_planes,
+    pack_quads,
+    pack_words,
+    plane_count,
+    unpack_bitsliced,
+    unpack_channel_blocks,
+    unpack_depthwise_bits,
+    unpack_depthwise_plain,
+    unpack_horizontal,
+    unpack_pairs,
+    unpack_quads,
+    window_classes,
+)
+
+REQUANT = {ops.Affine: 0, ops.FixedPoint: 1, ops.PowerOfTwo: 2, ops.Threshold: 0}
+UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
+BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
+DTYPE_CODES = {"s8": "i1", "f32": "<f4"}
+INT32 = np.iinfo(np.int32)
+
+
+class PackingError(ValueError):
+    """An operator that no kernel takes in this form: a fault of the passes, not of the user's model."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One kernel call without its tensors."""
+
+    kernel: str
+    params: Params | None = None
+    constants: tuple[bytes, ...] = ()
+
+    @property
+    def params_bytes(self) -> bytes:
+        return b"" if self.params is None else self.params.to_bytes()
+
+
+Types: TypeAlias = Sequence[TensorType]
+
+
+def pack(op: ops.Op, inputs: Types, output: TensorType) -> Packed:
+    """The kernel call that computes a kernel-ready operator on tensors of these types."""
+    packer = _PACKERS.get(type(op))
+    if packer is None:
+        raise PackingError(f"{type(op).__name__} is not kernel-ready")
+    return packer(op, inputs, output)
+
+
+# --- epilogues --------------------------------------------------------------------------------------------------------
+
+
+def epilogue_constants(epilogue: ops.Epilogue, *, integer: bool) -> tuple[bytes, ...]:
+    """Constants of SPEC.md 3.2, in order."""
+    if isinstance(epilogue, ops.Threshold):
+        t = epilogue.t
+        if integer:
+            return (_s32(np.clip(t, INT32.min, INT32.max)), *flip_constant(epilogue))
+        return (_f32(t), *flip_constant(epilogue))
+    if isinstance(epilogue, ops.Affine):
+        return (_f32(epilogue.scale), _f32(epilogue.offset))
+    if isinstance(epilogue, ops.FixedPoint):
+        return (_s32(epilogue.bias), _s32(epilogue.multiplier), _s32(epilogue.shift))
+    return (_s32(epilogue.bias), _s32(epilogue.shift))
+
+
+def flip_constant(epilogue: ops.Threshold) -> tuple[bytes, ...]:
+    """One bit per channel; left out when no channel flips."""
+    return (_bytes(pack_words(epilogue.flip)),) if epilogue.flip.any() else ()
+
+
+def _clamp(epilogue: ops.Epilogue) -> tuple[float, float]:
+    if isinstance(epilogue, ops.Threshold):
+        return -INF, INF
+    return float(epilogue.act_min), float(epilogue.act_max)
+
+
+def _bytes(array: Array) -> bytes:
+    return np.ascontiguousarray(array).tobytes()
+
+
+def _s32(array: Array) -> bytes:
+    return _bytes(array.astype("<i4"))
+
+
+def _f32(array: Array) -> bytes:
+    return _bytes(array.astype("<f4"))
+
+
+# --- convolutions -----------------------------------------------------------------------------------------------------
+
+
+def _is_integer(fmt: Format, weights: ops.Weights) -> bool:
+    return not isinstance(fmt, F32) and weights.kind != "f32"
+
+
+def _pack_conv(op: ops.ConvKernel, inputs: Types, output: TensorType) -> Packed:
+    x = inputs[0]
+    kinds = f"{dtype_name(x.fmt)}_{op.weights.kind}_{dtype_name(op.out)}"
+    params = _conv_params(op)
+    integer = _is_integer(x.fmt, op.weights)
+    if op.depthwise:
+        weights = _bytes(_depthwise_weights(op.weights))
+        if kinds == "s1_s1_s1":
+            return Packed(f"depthwise_{kinds}", params, (weights, *_depthwise_presets(op)))
+        return Packed(f"depthwise_{kinds}", params, (weights, *epilogue_constants(op.epilogue, integer=integer)))
+    if kinds.startswith("s1_s1") and not op.horizontal:
+        return Packed(f"conv_{kinds}", params, _bitsliced_constants(op, x, output))
+    name = f"convh_{kinds}" if op.horizontal else f"conv_{kinds}"
+    return Packed(name, params, (_bytes(_conv_weights(op, x.fmt)), *epilogue_constants(op.epilogue, integer=integer)))
+
+
+def _conv_params(op: ops.ConvKernel) -> ConvParams:
+    shape = op.weights.codes.shape
+    kernel = shape[:2] if op.depthwise else shape[1:3]
+    act_min, act_max = _clamp(op.epilogue)
+    return ConvParams(
+        kernel_h=kernel[0],
+        kernel_w=kernel[1],
+        stride_h=op.stride[0],
+        stride_w=op.stride[1],
+        dilation_h=op.dilation[0],
+        dilation_w=op.dilation[1],
+        pad_top=op.padding[0][0],
+        pad_left=op.padding[1][0],
+        up_h=op.up[0],
+        up_w=op.up[1],
+        groups=1 if op.depthwise else op.groups,
+        multiplier=shape[3] if op.depthwise else 1,
+        pool_h=op.pool[0],
+        pool_w=op.pool[1],
+        requant=REQUANT[type(op.epilogue)],
+        half_weights=int(op.weights.half),
+        pad_value=float(op.pad_value),
+        act_min=act_min,
+        act_max=act_max,
+    )
+
+
+def _conv_weights(op: ops.ConvKernel, fmt: Format) -> Array:
+    codes, groups = op.weights.codes, op.groups
+    if op.weights.kind == "f32":
+        return pack_quads(codes.astype("<f4"), groups)
+    if op.weights.kind == "s8":
+        return pack_quads(codes, groups) if isinstance(fmt, F32) else pack_pairs(codes, groups)
+    return pack_horizontal(codes) if isinstance(fmt, S1) else pack_channel_blocks(codes, groups)
+
+
+def _depthwise_weights(weights: ops.Weights) -> Array:
+    if weights.kind == "s1":
+        return pack_depthwise_bits(weights.codes)
+    return pack_depthwise_plain(weights.codes.astype("<f4") if weights.kind == "f32" else weights.codes)
+
+
+def _map_size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width as the kernels read a tensor of any rank (SPEC.md 3)."""
+    if len(shape) == 4:
+        return shape[0] * shape[1], shape[2]
+    padded = (1,) * (3 - len(shape)) + shape
+    return padded[0], padded[1]
+
+
+def _class_masks(op: ops.ConvKernel, x: TensorType, output: TensorType) -> Array:
+    """Masks of inside taps per border class; pad values -1 and +1 count every tap."""
+    kernel = op.weights.codes.shape[1:3]
+    if op.pad_value != 0:
+        return np.ones((1, *kernel), np.bool_)
+    size, pooled = _map_size(x.shape), _map_size(output.shape)
+    # Rows that the fused pool drops are never computed, so they have no class.
+    rows, columns = (
+        inside_classes(size[i], kernel[i], op.stride[i], op.dilation[i], op.padding[i][0], pooled[i] * op.pool[i])
+        for i in (0, 1)
+    )
+    return window_classes(rows, columns)
+
+
+def _bitsliced_constants(op: ops.ConvKernel, x: TensorType, output: TensorType) -> tuple[bytes, ...]:
+    codes = op.weights.codes
+    weights = _bytes(pack_bitsliced(codes, op.groups))
+    masks = _class_masks(op, x, output)
+    taps = int(np.prod(codes.shape[1:]))
+    sums = minus_counts(codes, masks, op.groups)
+    planes = plane_count(taps)
+    if not isinstance(op.epilogue, ops.Threshold):
+        return (weights, _planes(-sums, planes), *epilogue_constants(op.epilogue, integer=True))
+    inside = masks.reshape((len(masks), -1)).sum(axis=1) * codes.shape[3]
+    ones = _limits(op, inside) - sums
+    full = minus_counts(codes, np.ones((1, *codes.shape[1:3]), np.bool_), op.groups)
+    zeros = -(_limits(op, np.array([taps])) + full) - 1
+    return (weights, _planes(ones, planes), _planes(zeros[0], planes), *flip_constant(op.epilogue))
+
+
+def _limits(op: ops.ConvKernel, inside: Array) -> Array:
+    """T of SPEC.md 3.4 as (classes, G, blocks * 32): the output is -1 where more than T of the counted taps
+    disagree."""
+    threshold = op.epilogue
+    assert isinstance(threshold, ops.Threshold)
+    t = np.clip(threshold.t.astype(np.int64), INT32.min, INT32.max)
+    limit = np.clip((inside[:, None] - t[None, :]) // 2, -1, inside[:, None])
+    grouped = limit.reshape((len(inside), op.groups, -1))
+    missing = np.broadcast_to(inside[:, None, None], (len(inside), op.groups, -grouped.shape[2] % WORD))
+    return np.concatenate([grouped, missing], axis=2)
+
+
+def _planes(values: Array, count: int) -> bytes:
+    """(..., blocks * 32) -> [...][blocks][count] words."""
+    return _bytes(pack_planes(values.reshape((*values.shape[:-1], -1, WORD)), count))
+
+
+def _depthwise_presets(op: ops.ConvKernel) -> tuple[bytes, ...]:
+    """planes[ceil(Co/32)][np] of t - N - 1, then the flip."""
+    threshold = op.epilogue
+    assert isinstance(threshold, ops.Threshold)
+    kh, kw = op.weights.codes.shape[:2]
+    taps = kh * kw
+    presets = np.clip(threshold.t.astype(np.int64), -taps, taps + 1) - taps - 1
+    padded = np.pad(presets, (0, -len(presets) % WORD), constant_values=-2 * taps - 1)
+    count = int(2 * taps).bit_length() + 1  # ceil(log2(2N + 1)) + 1
+    return (_planes(padded, count), *flip_constant(threshold))
+
+
+def unpack_weights(kernel: str, params: ConvParams, data: bytes, inputs: Types, output: TensorType) -> Array:
+    """The codes that `pack` was given, from the first constant of a convolution's call: OHWI, depthwise (kh, kw, C,
+    M)."""
+    form, fmt, kind, _ = kernel.split("_")
+    channels, outputs = inputs[0].shape[-1], output.shape[-1]
+    size, groups = (params.kernel_h, params.kernel_w), params.groups
+    if form == "depthwise":
+        shape = (*size, channels, params.multiplier)
+        if kind == "s1":
+            return unpack_depthwise_bits(data, shape)
+        return unpack_depthwise_plain(data, shape, DTYPE_CODES[kind])
+    shape = (outputs, *size, channels // groups)
+    if kind == "s1" and fmt == "s1":
+        return unpack_horizontal(data, shape) if form == "convh" else unpack_bitsliced(data, shape, groups)
+    if kind == "s1":
+        return unpack_channel_blocks(data, shape, groups)
+    if kind == "s8" and fmt != "f32":
+        return unpack_pairs(data, shape, groups)
+    return unpack_quads(data, shape, groups, DTYPE_CODES[kind])
+
+
+# --- everything else --------------------------------------------------------------------------------------------------
+
+
+def _pack_channel(op: ops.ChannelKernel, inputs: Types, output: TensorType) -> Packed:
+    fmt = inputs[0].fmt
+    channels = _epilogue_length(op.epilogue)
+    act_min, act_max = _clamp(op.epilogue)
+    params = ChannelParams(REQUANT[type(op.epilogue)], int(channels > 1), act_min=act_min, act_max=act_max)
+    constants = epilogue_constants(op.epilogue, integer=not isinstance(fmt, F32))
+    return Packed(f"affine_{dtype_name(fmt)}_{dtype_name(op.out)}", params, constants)
+
+
+def _epilogue_length(epilogue: ops.Epilogue) -> int:
+    if isinstance(epilogue, ops.Threshold):
+        return len(epilogue.t)
+    return len(epilogue.scale if isinstance(epilogue, ops.Affine) else epilogue.bias)
+
+
+def _pack_lut(op: ops.LutKernel, inputs: Types, output: TensorType) -> Packed:
+    return Packed("lut_s8", None, (_bytes(op.table.astype(np.int8)),))
+
+
+def _pack_binary(op: ops.BinaryKernel, inputs: Types, output: TensorType) -> Packed:
+    epilogue = op.epilogue
+    constants: tuple[bytes, ...] = ()
+    per_channel = False
+    if isinstance(epilogue, ops.Threshold):
+        constants = epilogue_constants(epilogue, integer=False)
+        per_channel = len(epilogue.t) > 1
+    elif isinstance(op.out, S8):
+        assert isinstance(epilogue, ops.Affine)
+        constants = (_f32(epilogue.scale.reshape(-1)[:1]),)
+    act_min, act_max = _clamp(epilogue)
+    params = BinaryParams(BINARY_KINDS.index(op.kind), int(per_channel), act_min=act_min, act_max=act_max)
+    return Packed(f"binary_{dtype_name(op.out)}", params, constants)
+
+
+def _pool_params(pool: ops.MaxPool | ops.AvgPool) -> PoolParams:
+    (top, _), (left, _) = pool.padding
+    return PoolParams(*pool.size, *pool.stride, top, left)
+
+
+def _pack_maxpool(op: ops.MaxPool, inputs: Types, output: TensorType) -> Packed:
+    return Packed(f"maxpool_{dtype_name(inputs[0].fmt)}", _pool_params(op))
+
+
+def _pack_avgpool(op: ops.AvgPoolKernel, inputs: Types, output: TensorType) -> Packed:
+    constants = (_f32(np.array([1.0 / op.out.scale])),) if isinstance(op.out, S8) else ()
+    return Packed(f"avgpool_{dtype_name(inputs[0].fmt)}_{dtype_name(op.out)}", _pool_params(op.pool), constants)
+
+
+def _pack_unary(op: ops.Unary, inputs: Types, output: TensorType) -> Packed:
+    return Packed("unary_f32", UnaryParams(kind=UNARY_KINDS.index(op.kind), alpha=float(op.alpha)))
+
+
+def _pack_prelu(op: ops.PRelu, inputs: Types, output: TensorType) -> Packed:
+    return Packed("prelu_f32", None, (_f32(op.alpha),))
+
+
+def _pack_softmax(op: ops.Softmax, inputs: Types, output: TensorType) -> Packed:
+    return Packed("softmax_f32")
+
+
+def _pack_concat(op: ops.Concat, inputs: Types, output: TensorType) -> Packed:
+    return Packed(f"concat_{dtype_name(output.fmt)}", ConcatParams(axis=op.axis))
+
+
+def _pack_pad(op: ops.Pad, inputs: Types, output: TensorType) -> Packed:
+    return Packed(
+        f"pad_{dtype_name(output.fmt)}", PadParams(before=_quad(op.before, 0), value=_stored(op.value, output.fmt))
+    )
+
+
+def _stored(value: float, fmt: Format) -> float:
+    """A real value as the format stores it; s1 and s8 must hold it exactly."""
+    if isinstance(fmt, F32):
+        return float(np.float32(value))
+    if isinstance(fmt, S1):
+        if value not in (-1, 1):
+            raise PackingError(f"s1 cannot hold a pad value of {value:g}")
+        return value
+    code = round(value / fmt.scale) + fmt.zero_point
+    if not -128 <= code <= 127:
+        raise PackingError(f"{fmt} cannot hold a pad value of {value:g}")
+    return float(code)
+
+
+def _quad(values: Sequence[int], fill: int) -> Quad:
+    a, b, c, d = (*values, *(fill,) * (4 - len(values)))
+    return a, b, c, d
+
+
+def _pack_view(op: ops.View, inputs: Types, output: TensorType) -> Packed:
+    axis = (*op.axis, *range(len(op.axis), 4))
+    params = ViewParams(_quad(axis, 0), _quad(op.start, 0), _quad(op.step, 1), _quad(op.repeat, 1))
+    return Packed(f"view_{dtype_name(output.fmt)}", params)
+
+
+def _pack_reshape(op: ops.Reshape, inputs: Types, output: TensorType) -> Packed:
+    if not isinstance(output.fmt, S1):
+        raise PackingError("an s8 or f32 reshape shares memory and has no kernel")
+    return Packed("reshape_s1")
+
+
+_PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
+    ops.ConvKernel: _pack_conv,
+    ops.ChannelKernel: _pack_channel,
+    ops.LutKernel: _pack_lut,
+    ops.BinaryKernel: _pack_binary,
+    ops.AvgPoolKernel: _pack_avgpool,
+    ops.MaxPool: _pack_maxpool,
+    ops.Unary: _pack_unary,
+    ops.PRelu: _pack_prelu,
+    ops.Softmax: _pack_softmax,
+    ops.Concat: _pack_concat,
+    ops.Pad: _pack_pad,
+    ops.View: _pack_view,
+    ops.Reshape: _pack_reshape,
+}

@@ -1,0 +1,296 @@
+"""Kernel-ready graph -> the bytes of a .dqnn file (schema/SPEC.md).
+
+Each node is packed, shown to the C plan function of its kernel (the same checks as on the device) and placed in the
+arena; then the FlatBuffer is written from its end to its beginning. The result depends on nothing but the graph and the
+arguments."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import flatbuffers
+
+from ..format import camel, schema_module
+from ..ir import ops
+from ..ir.graph import Graph, Node
+from ..ir.types import S1, TensorType
+from .kernel_table import KernelRefusedError, PlanResult, ids, plan, tensor_def
+from .memory import MemoryPlan, Problem, Step, plan_memory
+from .packing import Packed, PackingError, pack
+
+MAGIC = b"DQNN"
+IDENTIFIER = b"DQN1"
+FORMAT_VERSION = 1
+RUNTIME_VERSION = 1
+PREFIX = struct.Struct("<4sHHIIII6IIHHI")  # SPEC.md section 1 without its own CRC
+PREFIX_BYTES = 64
+BLOCK = 16
+CONSTANT_ALIGNMENT = 8  # SPEC.md 3
+MAX_RANK = 4
+BITMAP_WORDS = 6
+
+
+class WriteError(Exception):
+    """A node that no kernel takes: the passes produced something the runtime would refuse."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One node of the file: indices into `Program.tensors`."""
+
+    packed: Packed
+    plan: PlanResult
+    inputs: tuple[int, ...]
+    output: int
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The graph in terms of the file. `buffer_of` maps tensors to memory: a tensor that only reshapes another shares
+    its buffer."""
+
+    tensors: tuple[TensorType, ...]
+    names: tuple[str, ...]  # IR values, for messages and tests
+    buffer_of: tuple[int, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    blob: bytes
+    program: Program
+    memory: MemoryPlan
+
+
+# --- graph -> program -------------------------------------------------------------------------------------------------
+
+
+def shares_memory(node: Node, graph: Graph) -> bool:
+    """A reshape that leaves the stored bytes as they are."""
+    if not isinstance(node.op, ops.Reshape):
+        return False
+    before, after = graph.types[node.inputs[0]], graph.types[node.output]
+    if not isinstance(before.fmt, S1):
+        return True
+    return before.shape[-1] == after.shape[-1] or (before.shape[-1] % 32 == 0 and after.shape[-1] % 32 == 0)
+
+
+def assemble(graph: Graph) -> Program:
+    """Packs every node and asks its kernel; raises WriteError."""
+    calls = [node for node in graph.nodes if not shares_memory(node, graph)]
+    source = {node.output: node.inputs[0] for node in graph.nodes if shares_memory(node, graph)}
+    used = [*graph.inputs, *graph.outputs, *(name for node in calls for name in (*node.inputs, node.output))]
+    names = tuple(dict.fromkeys(used))
+    index = {name: number for number, name in enumerate(names)}
+    roots: dict[str, int] = {}
+    buffer_of = tuple(roots.setdefault(_root(name, source), len(roots)) for name in names)
+    return Program(
+        tensors=tuple(graph.types[name] for name in names),
+        names=names,
+        buffer_of=buffer_of,
+        calls=tuple(_call(node, graph, index) for node in calls),
+        inputs=tuple(index[name] for name in graph.inputs),
+        outputs=tuple(index[name] for name in graph.outputs),
+    )
+
+
+def _root(name: str, source: dict[str, str]) -> str:
+    while name in source:
+        name = source[name]
+    return name
+
+
+def _call(node: Node, graph: Graph, index: dict[str, int]) -> Call:
+    inputs = [graph.types[name] for name in node.inputs]
+    output = graph.types[node.output]
+    try:
+        packed = pack(node.op, inputs, output)
+        planned = plan(packed, inputs, output)
+    except (PackingError, KernelRefusedError) as error:
+        layers = ", ".join(node.layers) or node.output
+        raise WriteError(f"layer {layers}: {error} ({', '.join(map(str, inputs))} -> {output})") from error
+    return Call(packed, planned, tuple(index[name] for name in node.inputs), index[node.output], node.layers)
+
+
+def place(program: Program) -> MemoryPlan:
+    """Plans the arena; offsets are by buffer."""
+    sizes = [0] * (max(program.buffer_of) + 1)
+    for tensor, buffer in zip(program.tensors, program.buffer_of, strict=True):
+        sizes[buffer] = max(sizes[buffer], tensor.nbytes)
+
+    def buffers(tensors: Iterable[int]) -> tuple[int, ...]:
+        return tuple(program.buffer_of[t] for t in tensors)
+
+    def step(call: Call) -> Step:
+        ends = accumulate(program.tensors[t].nbytes for t in call.inputs)
+        parts = (0, *ends)[:-1] if call.plan.parts else ()
+        return Step(buffers(call.inputs), program.buffer_of[call.output], call.plan.scratch, call.plan.overlap, parts)
+
+    steps = tuple(step(call) for call in program.calls)
+    unique = tuple(dict.fromkeys(buffers(program.inputs)))
+    return plan_memory(Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs)))))
+
+
+# --- program -> bytes -------------------------------------------------------------------------------------------------
+
+
+class _Constants:
+    """Deduplicated constants, each on a multiple of 8 bytes; together they fill whole blocks."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[int, int]] = []  # offset, bytes
+        self.data = bytearray()
+        self._known: dict[bytes, int] = {}
+
+    def add(self, constant: bytes) -> int:
+        if constant not in self._known:
+            self._known[constant] = len(self.entries)
+            self.entries.append((len(self.data), len(constant)))
+            self.data += constant + bytes(-len(constant) % CONSTANT_ALIGNMENT)
+        return self._known[constant]
+
+
+def write(graph: Graph, *, producer: str, model_id: int | None = None, model_version: int = 0) -> Written:
+    """The whole file. `model_id` defaults to the payload's CRC."""
+    program = assemble(graph)
+    memory = place(program)
+    payload = _payload(graph, program, memory, producer)
+    prefix = _prefix(payload, memory.arena, {ids()[c.packed.kernel] for c in program.calls}, model_id, model_version)
+    return Written(prefix + payload, program, memory)
+
+
+def _prefix(payload: bytes, arena: int, kernels: Iterable[int], model_id: int | None, model_version: int) -> bytes:
+    crc = zlib.crc32(payload)
+    bitmap = [0] * BITMAP_WORDS
+    for kernel in kernels:
+        bitmap[kernel // 32] |= 1 << (kernel % 32)
+    head = PREFIX.pack(
+        MAGIC,
+        FORMAT_VERSION,
+        RUNTIME_VERSION,
+        PREFIX_BYTES + len(payload),
+        PREFIX_BYTES,
+        crc,
+        arena,
+        *bitmap,
+        crc if model_id is None else model_id,
+        model_version,
+        0,
+        0,
+    )
+    return head + struct.pack("<I", zlib.crc32(head))
+
+
+def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str) -> bytes:
+    schema = schema_module("Model")
+    constants = _Constants()
+    numbers = {n: [constants.add(c) for c in program.calls[n].packed.constants] for n in memory.order}
+    builder = flatbuffers.Builder(len(constants.data) + 1024)
+    # Written from the end of the file to its beginning: the large data first, so that everything else lies close
+    # together.
+    data = _blocks(builder, constants.data + bytes(-len(constants.data) % BLOCK))
+    nodes = _offsets(builder, [_node(builder, program, memory, n, numbers[n]) for n in memory.order])
+    inputs = _ports(builder, graph, program.inputs, graph.inputs)
+    outputs = _ports(builder, graph, program.outputs, graph.outputs)
+    tensors = _tensors(builder, program, memory)
+    entries = _structs(builder, schema.ModelStartConstantsVector, "Constant", constants.entries)
+    name = builder.CreateSharedString(graph.name)
+    made_by = builder.CreateSharedString(producer)
+    schema.ModelStart(builder)
+    for field, offset in (
+        ("Name", name), ("Producer", made_by), ("Tensors", tensors), ("Constants", entries), ("Nodes", nodes),
+        ("Inputs", inputs), ("Outputs", outputs), ("Data", data),
+    ):  # fmt: skip
+        getattr(schema, f"ModelAdd{field}")(builder, offset)
+    builder.Finish(schema.ModelEnd(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _blocks(builder: Any, data: bytearray) -> int:
+    """A [Block16] vector in one copy (the generated code would place byte by byte)."""
+    builder.StartVector(BLOCK, len(data) // BLOCK, BLOCK)
+    builder.head -= len(data)
+    builder.Bytes[builder.head : builder.head + len(data)] = data
+    return int(builder.EndVector())
+
+
+def _offsets(builder: Any, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _shorts(builder: Any, values: Sequence[int]) -> int:
+    builder.StartVector(2, len(values), 2)
+    for value in reversed(values):
+        builder.PrependUint16(value)
+    return int(builder.EndVector())
+
+
+def _structs(builder: Any, start: Callable[[Any, int], int], name: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    create = getattr(schema_module(name), f"Create{name}")
+    start(builder, len(rows))
+    for row in reversed(rows):
+        create(builder, *row)
+    return int(builder.EndVector())
+
+
+def _tensors(builder: Any, program: Program, memory: MemoryPlan) -> int:
+    rows = []
+    for tensor, buffer in zip(program.tensors, program.buffer_of, strict=True):
+        shape, dtype, scale, zero_point = tensor_def(tensor)
+        dims = (*shape, *(1,) * (MAX_RANK - len(shape)))
+        rows.append((dims, scale, zero_point, memory.offsets[buffer], dtype, len(shape), 0))
+    return _structs(builder, schema_module("Model").ModelStartTensorsVector, "Tensor", rows)
+
+
+def _ports(builder: Any, graph: Graph, tensors: Sequence[int], values: Sequence[str]) -> int:
+    schema = schema_module("Port")
+    offsets = []
+    for tensor, value in zip(tensors, values, strict=True):
+        name = builder.CreateSharedString(graph.port_names.get(value, value))
+        schema.PortStart(builder)
+        schema.PortAddName(builder, name)
+        if value in graph.samples:
+            sample_scale, sample_offset = graph.samples[value]
+            schema.PortAddSampleScale(builder, sample_scale)
+            schema.PortAddSampleOffset(builder, sample_offset)
+        builder.ForceDefaults(True)  # as in _node: a tensor 0 that is written out shares the other ports' vtable
+        schema.PortAddTensor(builder, tensor)
+        builder.ForceDefaults(False)
+        offsets.append(schema.PortEnd(builder))
+    return _offsets(builder, offsets)
+
+
+def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int]) -> int:
+    schema = schema_module("Node")
+    call = program.calls[number]
+    layer = builder.CreateSharedString(",".join(call.layers))
+    inputs = _shorts(builder, call.inputs)
+    constant_list = _shorts(builder, constants) if constants else None
+    schema.NodeStart(builder)
+    params = call.packed.params
+    if params is not None:
+        getattr(schema, f"NodeAdd{camel(params.SLOT)}")(builder, params.create(builder))
+    schema.NodeAddLayer(builder, layer)
+    if constant_list is not None:
+        schema.NodeAddConstants(builder, constant_list)
+    schema.NodeAddInputs(builder, inputs)
+    # Zeros are written out: nodes that have the same fields share one vtable, which is larger than the zeros.
+    builder.ForceDefaults(True)
+    if call.plan.scratch:
+        schema.NodeAddScratchOffset(builder, memory.scratch[number])
+        schema.NodeAddScratchBytes(builder, call.plan.scratch)
+    schema.NodeAddOutput(builder, call.output)
+    schema.NodeAddKernel(builder, ids()[call.packed.kernel])
+    builder.ForceDefaults(False)
+    return int(schema.NodeEnd(builder))

@@ -1,0 +1,127 @@
+"""A .dqnn file in the forms that firmware builds take: C array, padded binary, Intel HEX.
+
+All of them hold the file unchanged; the C array and the binary are padded to whole 16-byte blocks with 0xff, the state
+of erased flash, so that something may follow them. The interpreter takes the file's length from the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..blob import ModelView
+from ..errors import DqnnError
+
+ALIGNMENT = 16
+PER_LINE = 16
+RECORD = 16  # data bytes of an Intel HEX record
+SEGMENT = 1 << 16
+MOST_ADDRESS = 1 << 32
+C_WORDS = set(
+    "alignas alignof auto bool break case char const constexpr continue default do double else enum extern float for "
+    "goto if inline int long register restrict return short signed sizeof static struct switch typedef typeof union "
+    "unsigned void volatile while class delete namespace new operator private protected public template this throw "
+    "try using virtual main".split()
+)
+
+
+class ArtifactError(DqnnError):
+    """Something that cannot be made of this file."""
+
+
+def padded(blob: bytes) -> bytes:
+    """Whole blocks."""
+    return blob + b"\xff" * (-len(blob) % ALIGNMENT)
+
+
+def identifier(name: str) -> str:
+    """A C identifier like `name`, e.g. a file's stem."""
+    cleaned = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") or "model"
+    if cleaned[0].isdigit() or cleaned in C_WORDS:
+        return f"model_{cleaned}"
+    return cleaned
+
+
+def checked(name: str) -> str:
+    """A name given by the user, refused if C would not take it."""
+    if identifier(name) != name:
+        raise ArtifactError(f"{name!r} is no C identifier; for instance {identifier(name)!r} is one")
+    return name
+
+
+def c_array(blob: bytes, model: ModelView, name: str) -> str:
+    """A C file (C++ takes it as well) with the aligned array `name` and its length `name`_size."""
+    from ..analyze.analysis import memory_bytes
+
+    content, prefix = padded(blob), model.prefix
+    lines = [
+        "    " + " ".join(f"0x{byte:02x}," for byte in content[start : start + PER_LINE])
+        for start in range(0, len(content), PER_LINE)
+    ]
+    return "\n".join(
+        [
+            f"/* {_comment(model.name or 'unnamed')}: {len(blob)} bytes, id {prefix.model_id:#010x}, version"
+            f" {prefix.model_version}. Made by `dqnn inspect --c-array`.",
+            f" * dqnn_init needs {memory_bytes(model)} bytes of memory for it on a 32-bit core.",
+            " *",
+            f" *   extern const uint8_t {name}[];",
+            f" *   extern const size_t {name}_size;",
+            " */",
+            "#include <stdalign.h>",
+            "#include <stddef.h>",
+            "#include <stdint.h>",
+            "",
+            "#ifdef __cplusplus",
+            'extern "C" {',
+            "#endif",
+            f"extern const uint8_t {name}[];",
+            f"extern const size_t {name}_size;",
+            "",
+            f"alignas({ALIGNMENT}) const uint8_t {name}[{len(content)}] = {{",
+            *lines,
+            "};",
+            f"const size_t {name}_size = {len(blob)};",
+            "#ifdef __cplusplus",
+            "}",
+            "#endif",
+            "",
+        ]
+    )
+
+
+def _comment(text: str) -> str:
+    """Text that cannot end a comment."""
+    return text.replace("*/", "* /").replace("\n", " ")
+
+
+# --- Intel HEX --------------------------------------------------------------------------------------------------------
+
+
+def intel_hex(blob: bytes, address: int) -> str:
+    """The file at `address`, which must be a multiple of 16: data records, an extended linear address record (04)
+    wherever the upper 16 bits of the address change, and the end record."""
+    if address % ALIGNMENT:
+        raise ArtifactError(
+            f"address {address:#x} is no multiple of {ALIGNMENT}: the interpreter would refuse the file"
+        )
+    if not 0 <= address <= MOST_ADDRESS - len(blob):
+        raise ArtifactError(f"{len(blob)} bytes at {address:#x} do not fit 32-bit addresses")
+    return "".join(line + "\n" for line in _records(blob, address))
+
+
+def _records(blob: bytes, address: int) -> Iterator[str]:
+    upper = 0
+    done = 0
+    while done < len(blob):
+        place = address + done
+        if place // SEGMENT != upper:
+            upper = place // SEGMENT
+            yield _record(0, 4, upper.to_bytes(2, "big"))
+        count = min(RECORD, SEGMENT - place % SEGMENT, len(blob) - done)
+        yield _record(place % SEGMENT, 0, blob[done : done + count])
+        done += count
+    yield _record(0, 1, b"")
+
+
+def _record(offset: int, kind: int, data: bytes) -> str:
+    content = bytes([len(data)]) + offset.to_bytes(2, "big") + bytes([kind]) + data
+    return f":{(content + bytes([-sum(content) & 0xFF])).hex().upper()}"

@@ -1,0 +1,104 @@
+"""The command `dqnn inspect`: what is in a file, and the forms a firmware takes it in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..cli import CONTEXT, OUTPUT, console, number, refusals
+
+if TYPE_CHECKING:
+    from ..blob import ModelView
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Files to write; None for each that was not asked for."""
+
+    onnx: Path | None
+    c_array: Path | None
+    binary: Path | None
+    intel_hex: tuple[int, Path] | None
+    kernel_set: Path | None
+    name: str | None
+
+
+@click.command("inspect", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
+@click.option("--onnx", type=OUTPUT, help="Write the graph for Netron; needs dqnn[onnx].")
+@click.option("--c-array", type=OUTPUT, help="Write the file as an aligned C array.")
+@click.option("--bin", "binary", type=OUTPUT, help="Write the file padded to whole 16-byte blocks.")
+@click.option(
+    "--hex",
+    "intel_hex",
+    type=(number, OUTPUT),
+    metavar="ADDRESS FILE",
+    help="Write Intel HEX for flashing at ADDRESS (a multiple of 16).",
+)
+@click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that this model needs.")
+@click.option("--name", help="C name of the arrays.  [default: from the name of the file]")
+@refusals
+def command(
+    model: Path,
+    as_json: bool,
+    onnx: Path | None,
+    c_array: Path | None,
+    binary: Path | None,
+    intel_hex: tuple[int, Path] | None,
+    kernel_set: Path | None,
+    name: str | None,
+) -> None:
+    """Show what is in a .dqnn file. With an option that writes, write instead."""
+    from ..blob import NotAModelError, read, to_json, verdict
+    from .text import render
+
+    view, blob = read(model), model.read_bytes()
+    refusal = verdict(blob)
+    written = (
+        [] if refusal else write_all(model, blob, view, Wanted(onnx, c_array, binary, intel_hex, kernel_set, name))
+    )
+    if as_json:
+        click.echo(json.dumps({**to_json(view), "refused": refusal}, indent=2))
+    elif not written:
+        render(view, console())
+    for path in written:
+        click.echo(f"{path}: {path.stat().st_size:,} B", err=as_json)
+    if refusal:
+        raise NotAModelError(f"{model}: the interpreter refuses it: {refusal}")
+
+
+def write_all(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> list[Path]:
+    """Writes what was asked for once all of it could be made; gives the paths."""
+    from ..api import write_atomically
+
+    contents = list(_contents(model, blob, view, wanted))
+    for path, content in contents:
+        write_atomically(path, content)
+    return [path for path, _ in contents]
+
+
+def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iterator[tuple[Path, bytes]]:
+    from . import artifacts
+
+    name = artifacts.identifier(model.stem) if wanted.name is None else artifacts.checked(wanted.name)
+    if wanted.onnx is not None:
+        from .onnx import onnx_bytes
+
+        yield wanted.onnx, onnx_bytes(view)
+    if wanted.c_array is not None:
+        yield wanted.c_array, artifacts.c_array(blob, view, name).encode()
+    if wanted.binary is not None:
+        yield wanted.binary, artifacts.padded(blob)
+    if wanted.intel_hex is not None:
+        address, path = wanted.intel_hex
+        yield path, artifacts.intel_hex(blob, address).encode()
+    if wanted.kernel_set is not None:
+        from .kernel_set import kernel_set
+
+        yield wanted.kernel_set, kernel_set([node.kernel for node in view.nodes], f"{name}_kernels").encode()

@@ -1,0 +1,126 @@
+"""`dqnn inspect` as text: ports, nodes, tensors, and the arena over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..blob import ModelView
+from ..report import node_table, plain_table, port_lines, size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MAP_ROWS = 32  # rows of the memory map
+
+
+def render(model: ModelView, console: Console) -> None:
+    """The whole file on a few screens."""
+    from rich.text import Text
+
+    prefix = model.prefix
+    console.print(Text(f"{model.name or 'unnamed'}", style="bold"))
+    console.print(Text(f"made by {model.producer or 'unknown'}, file format {prefix.format_version}"))
+    console.print(Text(f"model id {prefix.model_id:#010x}, version {prefix.model_version}"))
+    for line in port_lines(model):
+        console.print(Text(line))
+    console.print(
+        Text(
+            f"file    {size(model.file_bytes)}: {size(model.data_bytes)} constants, {size(model.overhead_bytes)} graph"
+        )
+    )
+    console.print(Text(f"arena   {size(prefix.arena_bytes)}"))
+    console.print(Text("\nNodes", style="bold"))
+    console.print(node_table(model, console.width))
+    console.print(Text("\nTensors", style="bold"))
+    _print_tensors(model, console)
+    console.print(
+        Text("\nMemory map: address downwards, node to the right, tensor number or s for scratch", style="bold")
+    )
+    for line in memory_map(model):
+        console.print(Text(line), no_wrap=True, overflow="crop")
+
+
+def _print_tensors(model: ModelView, console: Console) -> None:
+    table = plain_table(">#", "type", ">bytes", ">from", ">to", "role")
+    roles = {port.tensor: f"input {port.name}" for port in model.inputs}
+    roles |= {port.tensor: f"output {port.name}" for port in model.outputs}
+    for number, tensor in enumerate(model.tensors):
+        table.add_row(
+            str(number),
+            str(tensor.type),
+            f"{tensor.type.nbytes:,}",
+            str(tensor.offset),
+            str(tensor.end),
+            roles.get(number, ""),
+        )
+    console.print(table)
+
+
+@dataclass(frozen=True)
+class Life:
+    """Bytes from..to of the arena in use from node `first` to node `last`."""
+
+    label: str
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def lives(model: ModelView) -> list[Life]:
+    """When each tensor and each scratch area is in use, by node number; model inputs begin at node 0, outputs last to
+    the end.
+
+    Tensors that share their storage (a reshape) are one life, under the number of the first."""
+    storage = [(tensor.offset, tensor.type.nbytes) for tensor in model.tensors]
+    uses: dict[int, list[int]] = {}
+    current: dict[tuple[int, int], int] = {}
+
+    def touch(tensor: int, node: int, write: bool) -> None:
+        owner = tensor if write else current.get(storage[tensor], tensor)
+        current[storage[tensor]] = owner
+        uses.setdefault(owner, []).append(node)
+
+    for port in model.inputs:
+        touch(port.tensor, 0, True)
+    for number, node in enumerate(model.nodes):
+        for tensor in node.inputs:
+            touch(tensor, number, False)
+        touch(node.output, number, True)
+    for port in model.outputs:
+        touch(port.tensor, max(0, len(model.nodes) - 1), False)
+    found = [
+        Life(str(tensor), model.tensors[tensor].offset, model.tensors[tensor].end, min(nodes), max(nodes))
+        for tensor, nodes in uses.items()
+    ]
+    found += [
+        Life("s", node.scratch_offset, node.scratch_offset + node.scratch_bytes, number, number)
+        for number, node in enumerate(model.nodes)
+        if node.scratch_bytes
+    ]
+    return found
+
+
+def memory_map(model: ModelView) -> list[str]:
+    """One line per slice of the arena, one column per node; `.` is unused, and where a slice holds several, the largest
+    is shown."""
+    arena = model.prefix.arena_bytes
+    step = max(16, -(-arena // MAP_ROWS // 16) * 16)
+    everything = lives(model)
+    width = max([len(str(len(model.nodes) - 1)), *(len(life.label) for life in everything)], default=1) + 1
+    digits = len(str(arena))
+    lines = [" " * (digits + 1) + "".join(f"{n:>{width}}" for n in range(len(model.nodes)))]
+    for top in range(0, arena, step):
+        row = [_owner(everything, node, top, top + step) for node in range(len(model.nodes))]
+        lines.append(f"{top:>{digits}} " + "".join(f"{label:>{width}}" for label in row))
+    return lines
+
+
+def _owner(everything: list[Life], node: int, top: int, bottom: int) -> str:
+    best, label = 0, "."
+    for life in everything:
+        shared = min(life.end, bottom) - max(life.start, top)
+        if life.first <= node <= life.last and shared > best:
+            best, label = shared, life.label
+    return label

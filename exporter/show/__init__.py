@@ -1,0 +1,1 @@
+"""How things are drawn: knows nothing of models."""

@@ -1,0 +1,136 @@
+"""The charts of a report as PNG, SVG or PDF for papers, drawn with matplotlib (`pip install 'dqnn[plot]'`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analyze.charts import BarChart, MemoryMap, bar_charts, memory_map
+from ..errors import DqnnError
+
+if TYPE_CHECKING:
+    from ..analyze.analysis import Analysis
+
+COLORS = {"s1": "#0b7285", "s8": "#e8590c", "f32": "#5f3dc4", "other": "#868e96"}  # those of templates/report.html.j2
+PEAK, SOFT = "#e03131", "#5b6570"
+SUFFIXES = (".png", ".svg", ".pdf")
+IN_DIRECTORY = (".png", ".svg")
+WIDTH, ROW = 6.4, 0.26  # inches
+DPI = 200
+LABEL = 30  # characters of a label before it is cut
+STYLE = {
+    "font.size": 8, "axes.titlesize": 9, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "axes.linewidth": 0.6,
+    "xtick.color": SOFT, "ytick.left": False, "svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "dqnn",
+}  # fmt: skip
+
+
+class PlotError(DqnnError):
+    """Charts that cannot be drawn: matplotlib is missing, or the name says no format."""
+
+
+def plot(analysis: Analysis, path: Path) -> list[Path]:
+    """All charts one above the other in a file, or each as PNG and SVG in a directory. Returns what was written."""
+    check_place(path)
+    charts: list[Any] = [memory_map(analysis), *bar_charts(analysis)]
+    if path.suffix and not path.is_dir():
+        _draw(charts, path, analysis.name)
+        return [path]
+    _make(path)
+    written = []
+    for chart in charts:
+        for suffix in IN_DIRECTORY:
+            written.append(path / f"{getattr(chart, 'key', 'memory')}{suffix}")
+            _draw([chart], written[-1], "")
+    return written
+
+
+def plot_bars(chart: BarChart, path: Path) -> None:
+    """One bar chart in a file."""
+    check_place(path, directories=False)
+    _draw([chart], path, "")
+
+
+def check_place(path: Path, *, directories: bool = True) -> None:
+    """What can be known before the work: a known format, a place to write to, matplotlib."""
+    directory = directories and (path.is_dir() or not path.suffix)
+    if not directory and path.suffix.lower() not in SUFFIXES:
+        accepted = f"{', '.join(SUFFIXES)}{', or a directory' if directories else ''}"
+        raise PlotError(f"{path} does not end with a format that can be drawn; accepted: {accepted}")
+    if not path.parent.is_dir():
+        raise PlotError(f"{path.parent} is no directory; make it first")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise PlotError("charts need matplotlib: pip install 'dqnn[plot]'") from None
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PlotError(f"{directory}: {error.strerror}") from error
+
+
+def _draw(charts: Sequence[Any], path: Path, title: str) -> None:
+    from io import BytesIO
+
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from ..api import write_atomically
+
+    heights = [2.6 if isinstance(chart, MemoryMap) else ROW * len(chart.bars) + 0.5 for chart in charts]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, sum(heights) + (0.3 if title else 0)), layout="constrained")
+        FigureCanvasAgg(figure)
+        if title:
+            figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+        rows = figure.subplots(len(charts), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, chart in zip(rows, charts, strict=True):
+            (_memory if isinstance(chart, MemoryMap) else _bars)(axes, chart)
+        content = BytesIO()
+        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
+        figure.savefig(content, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata)
+    write_atomically(path, content.getvalue())
+
+
+def _bars(axes: Any, chart: BarChart) -> None:
+    places = range(len(chart.bars))
+    shares = [chart.share(bar) for bar in chart.bars]
+    axes.barh(places, shares, height=0.62, color=[COLORS[bar.color] for bar in chart.bars])
+    axes.set_yticks(places, [_cut(bar.label) for bar in chart.bars])
+    for place, share, bar in zip(places, shares, chart.bars, strict=True):
+        axes.text(share + 0.01, place, bar.text, va="center", color=SOFT, fontsize=7)
+    axes.set(xlim=(0, 1.3), ylim=(len(chart.bars) - 0.5, -0.5), title=chart.title)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LABEL else text[: LABEL - 1] + "\u2026"
+
+
+def _memory(axes: Any, chart: MemoryMap) -> None:
+    from matplotlib.patches import Rectangle
+
+    least = chart.arena / 130  # what is smaller would not be seen
+    for area in chart.areas:
+        place, width = (area.first + 0.03, area.offset), area.last - area.first + 0.94
+        color = COLORS[area.color]
+        axes.add_patch(
+            Rectangle(place, width, max(area.size, least), facecolor=color, edgecolor="white", linewidth=0.4)
+        )
+    axes.add_patch(
+        Rectangle((chart.peak, 0), 1, chart.arena, fill=False, edgecolor=PEAK, linestyle="--", linewidth=1.2)
+    )
+    every = max(1, -(-chart.nodes // 24))
+    axes.set_xticks([i + 0.5 for i in range(0, chart.nodes, every)], [str(i) for i in range(0, chart.nodes, every)])
+    axes.set_yticks([0, chart.arena / 2, chart.arena], [f"{int(y):,}" for y in (0, chart.arena / 2, chart.arena)])
+    axes.set(xlim=(0, chart.nodes), ylim=(chart.arena, 0), xlabel="node", ylabel="address in the arena")
+    axes.set_title(f"Memory over time: at most {chart.peak_bytes:,} B live, at node {chart.peak}")
+    patches = [Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, _ in chart.legend]
+    names = [name for _, name in chart.legend]
+    axes.legend(patches, names, loc="lower right", frameon=False, ncols=len(names), handlelength=1)

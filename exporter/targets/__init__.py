@@ -1,0 +1,1 @@
+"""Where a .dqnn file can run, and how much room there is."""

@@ -1,0 +1,1 @@
+"""A .dqnn file against the model it came from: `dqnn validate`."""

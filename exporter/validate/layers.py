@@ -1,0 +1,179 @@
+"""Every tensor of a .dqnn file against the same value elsewhere: where does a model begin to differ?
+
+Two comparisons. *Exact*: the C kernels against the numpy evaluator of the same kernel-ready graph, which must agree bit
+for bit; a difference is a fault of ours. *Original*: against the float evaluator of the graph as the front end read it,
+where rounding shows, and where a wrong export would. Values that only our passes made have no counterpart there.
+
+The kernel-ready graph is not in the file: the original is compiled again, under each set of export options, until its
+nodes and constants are those of the file. If none fits, nodes are matched by the names of their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..api import load_graph
+from ..blob import ModelView, NodeView, parse
+from ..ir.evaluate import Evaluation, evaluate
+from ..ir.graph import Graph
+from ..ir.real import to_real
+from ..ir.types import F32, S8, TensorType
+from ..samples.metrics import relative_error
+from .originals.original import Tick
+
+Array: TypeAlias = NDArray[Any]
+FLOAT_TOLERANCE = 1e-4  # relative error of a float tensor that rounding explains
+UNMATCHED = (
+    "The file was exported from another model, by another version or with passes that this one does not have: layers "
+    "are matched by name, and there is no exact comparison."
+)
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One node. `inexact`: elements that are not bit for bit what the evaluator of kernels computes; `differing`:
+    elements unlike the original's (of quantized tensors), `l2r`: relative error against it. None: no counterpart."""
+
+    index: int
+    layers: tuple[str, ...]
+    kernel: str
+    type: TensorType
+    elements: int
+    inexact: int | None
+    differing: int | None
+    l2r: float | None
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.layers) or self.kernel
+
+    @property
+    def differs(self) -> bool:
+        """By more than rounding."""
+        if self.inexact:
+            return True
+        if self.l2r is None:
+            return False
+        return not self.l2r <= FLOAT_TOLERANCE if isinstance(self.type.fmt, F32) else bool(self.differing)
+
+    def to_json(self) -> dict[str, Any]:
+        l2r = self.l2r if self.l2r is None or np.isfinite(self.l2r) else str(self.l2r)
+        return {
+            "node": self.index,
+            "layers": list(self.layers),
+            "kernel": self.kernel,
+            "type": str(self.type),
+            "elements": self.elements,
+            "inexact": self.inexact,
+            "differing": self.differing,
+            "l2r": l2r,
+            "differs": self.differs,
+        }
+
+
+def compare_layers(
+    blob: bytes, against: Any, batch: Mapping[str, Array], tick: Tick
+) -> tuple[tuple[LayerReport, ...], str]:
+    """A report per node on these samples, and a remark on what could not be compared."""
+    view, graph = parse(blob), load_graph(against)
+    inputs = list(batch.values())
+    original = evaluate(graph, inputs)
+    traced = _trace(blob, batch, tick)
+    compiled = find_compiled(view, graph)
+    if compiled is None:
+        names = [_by_layers(graph, node, view.tensors[node.output].type) for node in view.nodes]
+        return _reports(view, traced, names, None, original), UNMATCHED
+    program, tensor_names = compiled
+    names = [tensor_names[node.output] for node in view.nodes]
+    exact = evaluate(program, _as_typed(blob, view, batch), kernel_ready=True)
+    return _reports(view, traced, list(names), exact, original), ""
+
+
+def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[Array]:
+    """The inputs as the reals that their tensors' types say: those of sensor samples mean something else to users."""
+    from dqnn import Interpreter
+
+    found = []
+    for port, stored, array in zip(view.inputs, Interpreter(blob).to_stored(batch), batch.values(), strict=True):
+        kind = view.tensors[port.tensor].type
+        found.append(to_real(stored, kind.fmt) if isinstance(kind.fmt, S8) else array)
+    return found
+
+
+def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
+    """Real values of every node's output, samples first."""
+    from dqnn import Interpreter
+
+    interpreter = Interpreter(blob)
+    samples: list[list[Array]] = []
+    for index in range(len(next(iter(batch.values())))):
+        for name, array in batch.items():
+            interpreter.set_input(name, array[index])
+        samples.append([node.value for node in interpreter.trace()])
+        tick(index + 1)
+    return [np.stack(values) for values in zip(*samples, strict=True)]
+
+
+def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] | None:
+    """The kernel-ready graph of a file, and the value name of each of its tensors."""
+    from ..emit.writer import WriteError, write
+    from ..ir.checks import ValidationError
+    from ..passes import Options, PassError, run_pipeline
+
+    samples = {port.name: port.sample for port in view.inputs if port.sample is not None}
+    for asked, constant_time, requant, io_dtype in product(
+        (None, samples) if samples else (None,), (False, True), ("auto", "tflite"), ("auto", "f32")
+    ):
+        options = Options(io_dtype, requant, constant_time, asked)  # type: ignore[arg-type]
+        try:
+            program = run_pipeline(graph, options).graph
+            written = write(program, producer="", model_id=0, model_version=0)
+        except (PassError, ValidationError, WriteError):
+            continue
+        mine = parse(written.blob)
+        if (mine.nodes, mine.constants, mine.tensors) == (view.nodes, view.constants, view.tensors):
+            return program, written.program.names
+    return None
+
+
+def _by_layers(graph: Graph, node: NodeView, kind: TensorType) -> str | None:
+    """The last value of the original that these layers make, if it has the node's type."""
+    made = [n.output for n in graph.nodes if n.layers and set(n.layers) <= set(node.layers)]
+    fitting = [name for name in made if graph.types[name] == kind]
+    return fitting[-1] if fitting else None
+
+
+def _reports(
+    view: ModelView, traced: list[Array], names: Sequence[str | None], exact: Evaluation | None, original: Evaluation
+) -> tuple[LayerReport, ...]:
+    return tuple(_report_all(view, traced, names, exact, original))
+
+
+def _report_all(
+    view: ModelView, traced: list[Array], names: Sequence[str | None], exact: Evaluation | None, original: Evaluation
+) -> Iterator[LayerReport]:
+    for index, (node, value, name) in enumerate(zip(view.nodes, traced, names, strict=True)):
+        kind = view.tensors[node.output].type
+        inexact = differing = l2r = None
+        if exact is not None and name is not None:
+            inexact = _unequal(exact.real(name).reshape(value.shape), value)
+        if name is not None and _same_meaning(original.graph, name, kind):
+            theirs = original.real(name).reshape(value.shape)
+            l2r = relative_error(theirs, value)
+            differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
+        yield LayerReport(index, node.layers, node.kernel, kind, value.size, inexact, differing, l2r)
+
+
+def _same_meaning(graph: Graph, name: str, kind: TensorType) -> bool:
+    """A pass may have put another type behind a name, with a factor elsewhere."""
+    theirs = graph.types.get(name)
+    return theirs is not None and theirs.shape == kind.shape and type(theirs.fmt) is type(kind.fmt)
+
+
+def _unequal(a: Array, b: Array) -> int:
+    return int(np.count_nonzero((a != b) & ~(np.isnan(a) & np.isnan(b))))

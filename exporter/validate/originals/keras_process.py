@@ -1,0 +1,105 @@
+"""Runs a saved Keras model in a process of its own:
+
+    python -m dqnn.exporter.validate.originals.keras_process MODEL IN.npz OUT.npz BATCH
+
+A process, because loading may hang for ever or end in a crash depending on what else was imported (QKeras imports
+tf_keras, after which Keras 2.15 never returns from loading some .keras files), and because TensorFlow would not give
+its memory back. Says on stdout `loaded <versions>` and then `done <samples>`, everything else goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def packages_of(path: str) -> set[str]:
+    """Which of larq and qkeras the model's configuration mentions."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read("config.json").decode()
+    else:
+        import h5py
+
+        with h5py.File(path) as file:
+            raw = file.attrs["model_config"]
+            text = raw if isinstance(raw, str) else raw.decode()
+    config = json.loads(text)
+    words = json.dumps(config)
+    found = {name for name in ("larq", "qkeras") if f'"{name}' in words}
+    # Older files do not say the module of a QKeras layer.
+    return found | ({"qkeras"} if '"class_name": "Q' in words and not found else set())
+
+
+def load(path: str) -> Any:
+    """The model, with the custom objects that it needs."""
+    import tensorflow as tf
+
+    objects: dict[str, Any] = {}
+    packages = packages_of(path)
+    if "larq" in packages:
+        import larq  # noqa: F401  (registers its objects)
+    if "qkeras" in packages:
+        _one_keras_only(tf, path)
+        import qkeras
+
+        _restore_stack()
+        qkeras.utils._add_supported_quantized_objects(objects)
+    return tf.keras.models.load_model(path, custom_objects=objects, compile=False)
+
+
+def _one_keras_only(tf: Any, path: str) -> None:
+    """Loading a .keras file with Keras 2.15 hangs once tf_keras was imported beside it, as QKeras does."""
+    if zipfile.is_zipfile(path) and str(tf.__version__).startswith("2.15."):
+        import keras
+
+        sys.modules["tf_keras"] = keras
+
+
+def _restore_stack() -> None:
+    """QConv2DTranspose calls a function that TensorFlow 2.15 has moved."""
+    import tensorflow as tf
+    from tensorflow.python.ops import array_ops
+
+    if not hasattr(array_ops, "stack"):
+        array_ops.stack = tf.stack
+
+
+def _keras_version() -> str:
+    """Of the package behind tf.keras."""
+    import tensorflow as tf
+
+    package = tf.keras.Model.__module__.partition(".")[0]
+    return version(package)
+
+
+def main(model_path: str, inputs_path: str, outputs_path: str, batch: str) -> None:
+    if version("keras").startswith("3."):
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"  # Larq and QKeras know only Keras 2, which is then called tf_keras
+    say = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with what we say
+    model = load(model_path)
+    import tensorflow as tf
+
+    print(f"loaded Keras {_keras_version()} (TensorFlow {tf.__version__})", file=say, flush=True)
+    with np.load(inputs_path) as file:
+        inputs = [file[f"in{i}"] for i in range(len(file.files))]
+    parts: list[list[Any]] = []
+    for start in range(0, len(inputs[0]), int(batch)):
+        part = [tf.constant(array[start : start + int(batch)]) for array in inputs]
+        outputs = model(part if len(part) > 1 else part[0], training=False)
+        parts.append([np.asarray(y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs])])
+        print(f"done {start + len(part[0])}", file=say, flush=True)
+    joined = {f"out{i}": np.concatenate(pieces) for i, pieces in enumerate(zip(*parts, strict=True))}
+    with Path(outputs_path).open("wb") as target:
+        np.savez(target, **joined)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
