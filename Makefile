@@ -32,7 +32,7 @@ test: .venv-test/.installed ## everything: lint, types, C tests under sanitizers
 venv: .venv-test/.installed ## the environment for working on dqnn (.venv-test, editable install)
 	@echo "ready: source .venv-test/bin/activate"
 
-lint: .venv-test/.installed ## ruff, mypy, clang-format, clang-tidy
+lint: .venv-test/.installed ## ruff, mypy, import-linter, clang-format, clang-tidy
 	@tools/check.sh lint
 
 format: .venv-test/.installed ## rewrite Python and C sources in the project's format

@@ -1,6 +1,6 @@
 """`dqnn.export`: the whole way from a Keras model to a .dqnn file.
 
-    frontends.load -> passes.lower -> writer.write -> C verifier -> file
+    frontends.load -> passes.run_pipeline -> emit.write -> C verifier -> file
 
 The file appears under its name only when everything has succeeded; until then an older file of that name stays as it
 was."""
@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import DqnnError, ExportError, Problem
+from .errors import ExportError, Problem
+from .files import check_writable, write_atomically
 from .report import Report
 
 if TYPE_CHECKING:
     from .ir.graph import Graph
     from .passes import Decision, Options
-    from .targets.boards import Board
 
 MOST_MODEL_ID = 2**32 - 1
 MOST_MODEL_VERSION = 2**16 - 1
 SMALLEST_SCALE = 1e-30  # of samples: far from where float32 ends
-
-
-class OutputError(DqnnError):
-    """The output file cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +69,19 @@ def export(
     input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
         that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
         no option: "auto" recognizes it.
-    target: a described board (a name of `dqnn targets` or a .toml file): a model that does not fit is refused.
+    target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
 
-    Raises ExportError with every unsupported layer, UnreadableModel, OutputError, BoardError (all DqnnErrors), and
+    Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
     from .passes import Options
+    from .targets.fit import check_fits
+    from .targets.target import find_target
 
     _check_options(io_dtype, requant, name, model_id, model_version)
     _check_samples(input_u8)
     if output is not None:
         check_writable(Path(output), model_or_path)
-    board = None if target is None else _board(target)
+    place = None if target is None else find_target(target)
     graph = load_graph(model_or_path)
     if name is not None:
         graph = replace(graph, name=name)
@@ -92,8 +89,8 @@ def export(
     if strict:
         _refuse_fallbacks(decisions)
     result = _write(lowered, decisions, model_id, model_version, None if output is None else Path(output))
-    if board is not None:
-        result = replace(result, fits=_check_fits(board, result, graph))
+    if place is not None:
+        result = replace(result, fits=check_fits(place, result.report.model))
     if output is not None:
         write_atomically(Path(output), result.blob)
     return result
@@ -124,62 +121,6 @@ def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, flo
             ) from None
         if not (math.isfinite(scale) and math.isfinite(offset)) or abs(scale) < SMALLEST_SCALE:
             raise ValueError(f"input_u8 is ({scale:g}, {offset:g}); accepted: finite numbers and a scale that is not 0")
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-def check_writable(path: Path, *read: Any) -> None:
-    """Finds out before the work what would fail after it, or would cost one of the files that are read: OutputError."""
-    for source in read:
-        if isinstance(source, str | os.PathLike) and path.is_file() and _is_same(path, Path(source)):
-            raise OutputError(f"{path} is the model or data to be read; give the output another name")
-    if path.is_dir():
-        raise OutputError(f"{path} is a directory; give the name of a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent} is no directory; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"no permission to write in {path.parent}")
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except (OSError, ValueError):  # there is no such file, or it cannot be the name of one
-        return False
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there in full, or not at all; an existing one is replaced in one step and keeps its permissions. What
-    a link leads to is replaced, not the link; what is no file (/dev/null, a pipe) is written to."""
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-            return
-        path = path.resolve()
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink()
-        if isinstance(error, OSError):
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
@@ -217,24 +158,12 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
         raise ExportError(problems)
 
 
-def _board(target: str) -> Board:
-    from .targets.boards import load_board
-
-    return load_board(target)
-
-
-def _check_fits(board: Board, result: ExportResult, graph: Graph) -> str:
-    from .analyze.analysis import analyze_view
-    from .targets.boards import check_fits
-
-    return check_fits(board, analyze_view(result.report.model, result.report, graph))
-
-
 def _write(
     graph: Graph, decisions: tuple[Decision, ...], model_id: int | None, model_version: int, path: Path | None
 ) -> ExportResult:
     """Writes, has the C verifier accept the result, and reads it back for the report."""
-    from dqnn import __version__, _core
+    from dqnn import _core
+    from dqnn._version import __version__
 
     from .blob import parse
     from .emit.writer import WriteError, write

@@ -1,4 +1,4 @@
-"""Reads a .dqnn file with flatc's own Python classes, for `dqnn inspect`, reports and tests.
+"""Reads a .dqnn file with flatc's own Python classes into plain data, for all that looks at files.
 
 It looks, it does not judge: whether a file is safe to run is for the C verifier to say. Prefix and checksums are
 checked here all the same, so that a damaged file is named as such instead of being shown."""
@@ -7,15 +7,30 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .emit.kernel_table import DTYPES, names
-from .emit.writer import FORMAT_VERSION, IDENTIFIER, MAGIC, PREFIX, PREFIX_BYTES
+from .emit.kernel_table import KernelRow, row_of
 from .errors import DqnnError
-from .format import Params, from_node, schema_module
+from .format import (
+    DTYPES,
+    FORMAT_VERSION,
+    IDENTIFIER,
+    MAGIC,
+    PREFIX,
+    PREFIX_BYTES,
+    ConvParams,
+    Params,
+    from_node,
+    schema_module,
+)
 from .ir.types import F32, S1, S8, Format, TensorType, dtype_name
+
+# The interpreter's state on a 32-bit core: sizeof(dqnn_interpreter), and a pointer per node. tests/qemu compares them
+# with the boards.
+STATE_BYTES, STATE_BYTES_PER_NODE = 68, 4
 
 
 class NotAModelError(DqnnError):
@@ -49,7 +64,7 @@ class TensorView:
 
 @dataclass(frozen=True)
 class NodeView:
-    kernel: str
+    row: KernelRow
     inputs: tuple[int, ...]
     output: int
     constants: tuple[int, ...]
@@ -57,6 +72,11 @@ class NodeView:
     scratch_bytes: int
     layers: tuple[str, ...]
     params: Params | None
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's name, to print."""
+        return self.row.name
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,21 @@ class ModelView:
     def overhead_bytes(self) -> int:
         """Everything but weights, thresholds and other constants."""
         return self.file_bytes - self.data_bytes
+
+    @property
+    def state_bytes(self) -> int:
+        """Of the interpreter on a 32-bit core."""
+        return STATE_BYTES + STATE_BYTES_PER_NODE * len(self.nodes)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What dqnn_init needs on a 32-bit core."""
+        return self.prefix.arena_bytes + self.state_bytes
+
+    @property
+    def names(self) -> list[str]:
+        """Of the layer that each node is about."""
+        return node_names((node.row, node.layers) for node in self.nodes)
 
     def constant_bytes(self, node: NodeView) -> int:
         return sum(len(self.constants[c]) for c in node.constants)
@@ -148,12 +183,19 @@ def verdict(blob: bytes) -> str:
     return ""
 
 
-def read(path: Path) -> ModelView:
-    """`parse` of a file; the error names it."""
+def read_bytes(path: Path) -> bytes:
+    """The content of a file; the error names it."""
     try:
-        return parse(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise NotAModelError(f"{path}: {error.strerror}") from error
+
+
+def read(path: Path) -> ModelView:
+    """`parse` of a file; the error names it."""
+    blob = read_bytes(path)
+    try:
+        return parse(blob)
     except NotAModelError as error:
         raise NotAModelError(f"{path}: {error}") from error
 
@@ -190,7 +232,7 @@ def _tensor(tensor: Any) -> TensorView:
 def _node(node: Any) -> NodeView:
     layer = _text(node.Layer())
     return NodeView(
-        kernel=names().get(node.Kernel(), f"kernel {node.Kernel()}"),
+        row=row_of(node.Kernel()),
         inputs=tuple(node.Inputs(i) for i in range(node.InputsLength())),
         output=node.Output(),
         constants=tuple(node.Constants(i) for i in range(node.ConstantsLength())),
@@ -206,6 +248,89 @@ def _port(port: Any) -> PortView:
     return PortView(_text(port.Name()), port.Tensor(), (scale, offset) if scale else None)
 
 
+def taps_of(node: NodeView, source: TensorType) -> int:
+    """Products per output of a convolution of `source`."""
+    params = node.params
+    assert isinstance(params, ConvParams)
+    inputs = source.shape[-1] // params.groups if node.row.convolves else 1
+    return params.kernel_h * params.kernel_w * inputs
+
+
+# --- memory over time -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Live:
+    """Bytes of the arena in use while a node runs: its tensors, other live tensors, scratch."""
+
+    index: int
+    tensor_bytes: int
+    scratch_bytes: int
+
+    @property
+    def total(self) -> int:
+        return self.tensor_bytes + self.scratch_bytes
+
+
+def lifetimes(model: ModelView) -> dict[int, tuple[int, int]]:
+    """Tensor -> first and last node that needs its place in the arena."""
+    end = len(model.nodes) - 1
+    first = {port.tensor: 0 for port in model.inputs}
+    last = {port.tensor: end for port in model.outputs}
+    for index, node in enumerate(model.nodes):
+        first.setdefault(node.output, index)
+        last.setdefault(node.output, index)
+        for tensor in node.inputs:
+            last[tensor] = max(last.get(tensor, index), index)
+    return {tensor: (start, last.get(tensor, start)) for tensor, start in first.items()}
+
+
+def liveness(model: ModelView) -> tuple[Live, ...]:
+    """Arena bytes in use at each node. A tensor that takes over the place of another counts once."""
+    lives = lifetimes(model)
+
+    def used(index: int) -> int:
+        alive = sorted(
+            (model.tensors[t].offset, model.tensors[t].end) for t, (a, b) in lives.items() if a <= index <= b
+        )
+        total = reached = 0
+        for start, end in alive:
+            total += max(0, end - max(start, reached))
+            reached = max(reached, end)
+        return total
+
+    return tuple(Live(index, used(index), node.scratch_bytes) for index, node in enumerate(model.nodes))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+# What names of layers have in them, by kernel family.
+FAMILY_WORDS = {"maxpool": ("pool",), "avgpool": ("pool",), "conv": ("conv", "dense")}
+PASSIVE_WORDS = ("flatten", "reshape", "permute", "dropout", "padding")
+
+
+def node_names(nodes: Iterable[tuple[KernelRow, Sequence[str]]]) -> list[str]:
+    """For each node, given as kernel and layers, the layer that it is about. Nodes list layers of what they absorbed,
+    too: a quantizer stands in an earlier node than its layer, a pool behind a kernel repeats the kernel's layers."""
+    names: list[str] = []
+    seen: set[str] = set()
+    named: set[tuple[str, str]] = set()
+    for row, layers in nodes:
+        kind = "conv" if row.convolves else row.family or row.name
+        words = FAMILY_WORDS.get(kind, (kind,))
+        fresh = [layer for layer in layers if (kind, layer) not in named]
+        alike = next((layer for layer in fresh if any(word in layer for word in words)), None)
+        known = next((layer for layer in fresh if layer in seen), None)
+        active = next((layer for layer in layers if not any(word in layer for word in PASSIVE_WORDS)), None)
+        names.append(alike or known or active or next(iter(layers), row.name))
+        named.add((kind, names[-1]))
+        seen.update(layers)
+    return names
+
+
+# --- as JSON ----------------------------------------------------------------------------------------------------------
+
+
 def to_json(model: ModelView) -> dict[str, Any]:
     """Everything but the contents of constants, in JSON types."""
     return {
@@ -214,7 +339,7 @@ def to_json(model: ModelView) -> dict[str, Any]:
         "file_bytes": model.file_bytes,
         "data_bytes": model.data_bytes,
         "arena_bytes": model.prefix.arena_bytes,
-        "prefix": {**asdict(model.prefix), "kernels": [names().get(k, k) for k in model.prefix.kernels]},
+        "prefix": {**asdict(model.prefix), "kernels": [row_of(k).name for k in model.prefix.kernels]},
         "inputs": [_port_json(model, port) for port in model.inputs],
         "outputs": [_port_json(model, port) for port in model.outputs],
         "tensors": [_tensor_json(tensor) for tensor in model.tensors],

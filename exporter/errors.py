@@ -6,18 +6,29 @@ is for files that cannot be read as a Keras model at all. The command line print
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+DEBUG = "DQNN_DEBUG"
+
+
+def debugging() -> bool:
+    """Whether an error that would be explained away (a damaged file, a layer that cannot be understood) is raised as it
+    is: DQNN_DEBUG=1, or --debug."""
+    return os.environ.get(DEBUG, "0") not in ("", "0")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One unsupported thing. `layer` is the Keras layer (`outer/inner` when nested), empty for the model as a whole."""
+    """One unsupported thing. `layer` is the layer (`outer/inner` when nested), empty for the model as a whole; `cause`
+    is the error that the problem explains, if it is one."""
 
     layer: str
     found: str
     accepted: str = ""
     advice: str = ""
+    cause: Exception | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         text = f"{self.layer}: {self.found}" if self.layer else self.found

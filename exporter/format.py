@@ -1,19 +1,37 @@
-"""The parameter structs of schema/dqnn.fbs, one per kernel family, as frozen dataclasses.
+"""What reading and writing a .dqnn file share: the prefix (schema/SPEC.md section 1), numbers of types and kinds, and
+the parameter structs.
 
-Field names and order are those of the schema (a test compares them), so a struct is written by handing the fields to
-flatc's own `Create` function: no offset is typed here. `SLOT` names the field of the Node table that holds the
-struct."""
+The structs of schema/dqnn.fbs, one per kernel family, are frozen dataclasses. Field names and order are those of the
+schema (a test compares them), so a struct is written by handing the fields to flatc's own `Create` function: no offset
+is typed here. `SLOT` names the field of the Node table that holds the struct."""
 
 from __future__ import annotations
 
 import importlib
+import struct
 from dataclasses import astuple, dataclass, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, get_args
 
 import flatbuffers
 
+from .ir import ops
+
 Quad: TypeAlias = tuple[int, int, int, int]
 INF = float("inf")
+
+MAGIC = b"DQNN"
+IDENTIFIER = b"DQN1"
+FORMAT_VERSION = 1
+RUNTIME_VERSION = 1
+PREFIX = struct.Struct("<4sHHIIII6IIHHI")  # SPEC.md section 1 without its own CRC
+PREFIX_BYTES = 64
+BITMAP_WORDS = 6
+BLOCK = 16
+
+# By their numbers in the schema.
+DTYPES = ("s1", "s8", "f32")
+UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
+BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
 
 
 def schema_module(name: str) -> Any:

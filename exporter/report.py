@@ -1,29 +1,27 @@
 """What an export did, as data and as one screen of text.
 
-Everything about the file itself is read back from the file (`inspect.parse`), so that the report cannot say what is not
+Everything about the file itself is read back from the file (`blob.parse`), so that the report cannot say what is not
 there."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .blob import ModelView, NodeView, PortView, to_json
+from .format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ConvParams, UnaryParams
+from .ir.types import dtype_name
+from .show.console import NARROW, as_text, plain_table, size
+from .show.plots import Bar, color_of
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from .passes import Decision
-
-
-# What names of Keras layers have in them, by kernel family.
-FAMILY_WORDS = {"maxpool": ("pool",), "avgpool": ("pool",), "conv": ("conv", "dense"), "convh": ("conv", "dense")}
-PASSIVE_WORDS = ("flatten", "reshape", "permute", "dropout", "padding")
-NARROW = 100  # columns; below, tables name one layer of a node, and no more columns than fit
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,6 @@ class Report:
     def fallbacks(self) -> tuple[Decision, ...]:
         return tuple(decision for decision in self.decisions if decision.fallback)
 
-    @property
-    def notes(self) -> tuple[Decision, ...]:
-        """The decisions that are no fallbacks."""
-        return tuple(decision for decision in self.decisions if not decision.fallback)
-
     def to_json(self) -> dict[str, Any]:
         """The report in JSON types."""
         return {
@@ -95,52 +88,6 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def as_text(show: Callable[[Console], None]) -> str:
-    """What `show` prints, 120 columns wide."""
-    from io import StringIO
-
-    from rich.console import Console
-
-    text = StringIO()
-    show(Console(file=text, width=120, markup=False, highlight=False))
-    return text.getvalue()
-
-
-def size(number: int) -> str:
-    return f"{number:,} B"
-
-
-def plain_table(*columns: str) -> Table:
-    """A table without frames; columns whose name begins with `>` are right-aligned and never folded."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
-    return table
-
-
-def node_names(nodes: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
-    """For each node, given as kernel and layers, the layer that it is about. Nodes list layers of what they absorbed,
-    too: a quantizer stands in an earlier node than its layer, a pool behind a kernel repeats the kernel's layers."""
-    names: list[str] = []
-    seen: set[str] = set()
-    named: set[tuple[str, str]] = set()
-    for kernel, layers in nodes:
-        family = kernel.split("_")[0]
-        words = FAMILY_WORDS.get(family, (family,))
-        fresh = [layer for layer in layers if (family, layer) not in named]
-        alike = next((layer for layer in fresh if any(word in layer for word in words)), None)
-        known = next((layer for layer in fresh if layer in seen), None)
-        active = next((layer for layer in layers if not any(word in layer for word in PASSIVE_WORDS)), None)
-        names.append(alike or known or active or next(iter(layers), kernel))
-        named.add((family, names[-1]))
-        seen.update(layers)
-    return names
-
-
 def layers_text(name: str, layers: Sequence[str], width: int) -> str:
     """All layers of a node, or on a narrow terminal its name and how many more there are."""
     others = len(layers) - 1
@@ -152,8 +99,7 @@ def layers_text(name: str, layers: Sequence[str], width: int) -> str:
 def node_table(model: ModelView, width: int) -> Table:
     """One row per kernel call, for a terminal of this width."""
     table = plain_table(">#", "layers", "kernel", "input", "output", ">weights", ">scratch")
-    names = node_names((node.kernel, node.layers) for node in model.nodes)
-    for number, (node, name) in enumerate(zip(model.nodes, names, strict=True)):
+    for number, (node, name) in enumerate(zip(model.nodes, model.names, strict=True)):
         table.add_row(
             str(number),
             layers_text(name, node.layers, width),
@@ -168,9 +114,6 @@ def node_table(model: ModelView, width: int) -> Table:
 
 def kernel_text(node: NodeView) -> str:
     """Kernel name with the few parameters that say what it does."""
-    from .emit.packing import BINARY_KINDS, UNARY_KINDS
-    from .format import BinaryParams, ConvParams, UnaryParams
-
     params = node.params
     if isinstance(params, ConvParams):
         pool = f" +pool {params.pool_h}x{params.pool_w}" if (params.pool_h, params.pool_w) != (1, 1) else ""
@@ -180,6 +123,14 @@ def kernel_text(node: NodeView) -> str:
     if isinstance(params, BinaryParams):
         return f"{node.kernel} {BINARY_KINDS[params.kind]}"
     return node.kernel
+
+
+def node_bars(model: ModelView, values: Iterable[tuple[float, str]]) -> tuple[Bar, ...]:
+    """A bar per kernel call from its value and text, colored by its input's format; none where the text is empty."""
+    labels = [f"{number} {name}" for number, name in enumerate(model.names)]
+    colors = [color_of(dtype_name(model.tensors[node.inputs[0]].type.fmt)) for node in model.nodes]
+    rows = zip(labels, colors, values, strict=True)
+    return tuple(Bar(label, value, text, color) for label, color, (value, text) in rows if text)
 
 
 def port_lines(model: ModelView) -> list[str]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and its parts run: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|bench|format.
+# What `make test` and its parts run: tools/check.sh all|lint|mypy|imports|ctest|fuzz|pytest|bench|format.
 # Every step runs even if an earlier one failed; the failed ones are named at the end and the exit code is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -30,13 +30,26 @@ finish() {
 # Files with assembly in them are laid out by hand: clang-format tears instructions apart.
 c_files() { git ls-files '*.c' '*.h' '*.cpp' '*.hpp' | xargs grep -L __asm__; }
 
-# mypy must see exporter/ and schema/generated/ where an installed package has them.
+# The package as it is installed: exporter/ and schema/generated/ stand elsewhere in the repository.
+package_tree() { # package_tree DIR
+  rm -rf "$1" && mkdir -p "$1/dqnn"
+  ln -s "$PWD"/python_bindings/dqnn/* "$1/dqnn/"
+  ln -s "$PWD/exporter" "$1/dqnn/exporter"
+  ln -s "$PWD/schema/generated" "$1/dqnn/schema"
+}
+
+# The contracts of pyproject.toml: who may import whom. -S: without the finder of the editable install, which would hide the tree; what is
+# compiled stands there as an empty module.
+imports() {
+  local tree=build/imports libraries
+  libraries=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  package_tree "$tree" && touch "$tree/dqnn/_core.py"
+  PYTHONPATH=$tree:$libraries python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --cache-dir build/import-linter
+}
+
 types() {
   local tree=build/typecheck
-  rm -rf "$tree" && mkdir -p "$tree/dqnn"
-  ln -s "$PWD"/python_bindings/dqnn/* "$tree/dqnn/"
-  ln -s "$PWD/exporter" "$tree/dqnn/exporter"
-  ln -s "$PWD/schema/generated" "$tree/dqnn/schema"
+  package_tree "$tree"
   MYPYPATH=$tree mypy --cache-dir build/mypy --strict -p dqnn && MYPYPATH=$tree:tests/models mypy --cache-dir build/mypy --strict tools/*.py
 }
 
@@ -64,6 +77,7 @@ lint() {
   step "ruff check" ruff check .
   step "ruff format" ruff format --check .
   step "mypy" types
+  step "imports" imports
   step "clang-format" bash -c "$(declare -f c_files); c_files | xargs clang-format --dry-run -Werror"
   step "clang-tidy" run_tidy "$JOBS"
 }
@@ -106,6 +120,7 @@ mkdir -p build
 case "${1:-all}" in
   lint) lint ;;
   mypy) step "mypy" types ;;
+  imports) step "imports" imports ;;
   format) format ;;
   ctest) c_tests ;;
   fuzz) step "fuzzing" fuzz ;;
@@ -118,7 +133,7 @@ case "${1:-all}" in
     step "pytest" env DQNN_REQUIRE_TOOLS=1 pytest -n "$JOBS" --dist loadscope
     ;;
   *)
-    echo "usage: tools/check.sh all|lint|mypy|ctest|fuzz|pytest|bench|format" >&2
+    echo "usage: tools/check.sh all|lint|mypy|imports|ctest|fuzz|pytest|bench|format" >&2
     exit 2
     ;;
 esac

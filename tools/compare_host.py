@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from networks import ds_cnn, eight_bits, quicknet_like
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / "build" / "compare"
@@ -38,29 +39,6 @@ class Engine:
     name: str
     file_bytes: int
     run: Callable[[], Any]
-
-
-def quicknet_like() -> Any:
-    """A network in the style of QuickNet for 64x64 images, random weights."""
-    import larq as lq
-    import tensorflow as tf
-
-    layers = tf.keras.layers
-    binary = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "use_bias": False}
-    x = inputs = layers.Input((64, 64, 3))
-    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv2D(16, 3, 2, "same", use_bias=False)(x)))
-    x = layers.BatchNormalization()(layers.DepthwiseConv2D(3, 2, "same", use_bias=False)(x))
-    x = layers.BatchNormalization()(layers.Conv2D(64, 1, use_bias=False)(x))
-    for filters in (64, 128, 256):
-        if x.shape[-1] != filters:
-            x = layers.MaxPool2D(3, 1, "same")(layers.Activation("relu")(x))
-            x = layers.DepthwiseConv2D(3, 2, "same", use_bias=False)(x)
-            x = layers.BatchNormalization()(layers.Conv2D(filters, 1, use_bias=False)(x))
-        for _ in range(2):
-            y = lq.layers.QuantConv2D(filters, 3, padding="same", pad_values=1.0, activation="relu", **binary)(x)
-            x = layers.Add()([x, layers.BatchNormalization()(y)])
-    x = layers.GlobalAveragePooling2D()(layers.Activation("relu")(x))
-    return tf.keras.Model(inputs, layers.Softmax()(layers.Dense(10)(x)), name="quicknet_like_64")
 
 
 def engines(model: Any, x: Any) -> list[Engine]:
@@ -109,9 +87,8 @@ def plain_layer(layer: Any) -> Any:
 
 
 def write_eight_bit_models() -> None:
-    """The 8-bit networks of bench_models.py and their plain counterparts, as files for the child."""
+    """The 8-bit networks of networks.py and their plain counterparts, as files for the child."""
     import tensorflow as tf
-    from bench_models import ds_cnn, eight_bits
 
     for build in (ds_cnn, eight_bits):
         model = build()

@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dqnn import Interpreter
-from dqnn.exporter.targets.emulated import Stats, find_target
+from dqnn.exporter.targets.runner import Stats
+from dqnn.exporter.targets.target import find_target
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = ROOT / "examples" / "digits"

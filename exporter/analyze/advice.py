@@ -8,19 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import TYPE_CHECKING
 
 from ..blob import ModelView, NodeView
 from ..format import PoolParams, ViewParams
 from ..ir import ops
+from ..ir.graph import Graph
 from ..ir.types import S1
-from .analysis import Advice, Bench, NodeAnalysis
-
-if TYPE_CHECKING:
-    from ..ir.graph import Graph
+from .model import Advice, Bench, NodeAnalysis
 
 WORD = 32
-CONVOLUTIONS = ("conv", "convh", "depthwise")  # kernel families, dense ones included
 NOTABLE = 0.25  # share of the cycles, or of a word, that is worth a sentence
 
 # Cortex-M4 cycles per product by input and weights, measured on our kernels (docs/benchmarks.md); good enough to rank
@@ -40,7 +36,7 @@ def advise(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None 
 
 def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
     """Said of the node that makes the bits, not of the pools behind it."""
-    if node.kernel.split("_")[0] not in (*CONVOLUTIONS, "affine"):
+    if not node.row.multiplies and node.row.family != "affine":
         return
     channels = node.output.shape[-1]
     waste = -channels % WORD
@@ -59,9 +55,8 @@ def _wasted_lanes(node: NodeAnalysis) -> Iterator[Advice]:
 
 def relative_cycles(node: NodeAnalysis) -> float:
     """Good enough to rank layers."""
-    parts = node.kernel.split("_")
-    if parts[0] in CONVOLUTIONS:
-        factor = _per_product(*parts[1:3]) * (3 if parts[0] == "depthwise" else 1)
+    if node.row.multiplies:
+        factor = _per_product(node.row.input, node.row.weights) * (1 if node.row.convolves else 3)
         return factor * sum(o.count for o in node.operations if o.part == "products")
     return 4.0 * prod(node.output.shape)
 
@@ -76,11 +71,11 @@ def _float_share(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench |
     unit = "estimated cycles" if bench is None else f"{bench.unit} ({bench.target})"
     ports = {port.tensor for port in model.inputs}
     for node, view, value in zip(nodes, model.nodes, cycles, strict=True):
-        parts = node.kernel.split("_")
-        if parts[0] not in CONVOLUTIONS or parts[1] != "f32" or value / total < NOTABLE:
+        weights = node.row.weights
+        if not node.row.multiplies or node.row.input != "f32" or value / total < NOTABLE:
             continue
-        first, floats = view.inputs[0] in ports, parts[2] == "f32"
-        faster = _per_product("s8", "s8" if floats else parts[2]) / _per_product("f32", parts[2])
+        first, floats = view.inputs[0] in ports, weights == "f32"
+        faster = _per_product("s8", "s8" if floats else weights) / _per_product("f32", weights)
         gain = f"about {100 * (1 - faster) * value / total:.0f} % of all cycles"
         saved = model.tensors[view.inputs[0]].type.nbytes * 3 // 4
         yield Advice(
@@ -98,9 +93,7 @@ def _full_maps(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advi
     maker = {node.output: index for index, node in enumerate(model.nodes)}
     for index, node in enumerate(model.nodes):
         source = maker.get(node.inputs[0])
-        if not node.kernel.startswith("maxpool") or source is None:
-            continue
-        if model.nodes[source].kernel.split("_")[0] not in CONVOLUTIONS:
+        if node.row.family != "maxpool" or source is None or not model.nodes[source].row.multiplies:
             continue
         whole = model.tensors[node.inputs[0]].type
         reason, remedy = _why_not_fused(node, model)
@@ -126,7 +119,7 @@ def _why_not_fused(node: NodeView, model: ModelView) -> tuple[str, str]:
 
 def _channel_permutation(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advice]:
     for node, analysis in zip(model.nodes, nodes, strict=True):
-        if isinstance(node.params, ViewParams) and node.kernel == "view_s1" and node.params.axis[:3] != (0, 1, 2):
+        if isinstance(node.params, ViewParams) and node.row.output == "s1" and node.params.axis[:3] != (0, 1, 2):
             yield Advice(
                 analysis.name, "moves the channels of a binary map bit by bit", "keep channels last", "this node"
             )

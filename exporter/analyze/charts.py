@@ -1,70 +1,19 @@
-"""What the charts of a report show, as data: html.py and show/plots.py draw them.
-
-Colors are names: the format of a node's input (s1, s8, f32), or other."""
+"""What the charts of an analysis show, as data: html.py and show/plots.py draw them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 
+from ..bench.text import cycles_chart
+from ..blob import lifetimes
 from ..ir.types import dtype_name
-from .analysis import Analysis, lifetimes
-
-FORMATS = ("s1", "s8", "f32", "other")
-
-
-@dataclass(frozen=True)
-class Bar:
-    label: str
-    value: float
-    text: str
-    color: str
+from ..report import node_bars
+from ..show.plots import Area, Bar, BarChart, MemoryMap, color_of
+from .model import Analysis
 
 
-@dataclass(frozen=True)
-class BarChart:
-    """Horizontal bars. `key` names the chart in file names."""
-
-    key: str
-    title: str
-    bars: tuple[Bar, ...]
-
-    def share(self, bar: Bar) -> float:
-        """Length of a bar, 0 to 1."""
-        return bar.value / (max(other.value for other in self.bars) or 1.0)
-
-
-@dataclass(frozen=True)
-class Area:
-    """Bytes of the arena in use from node `first` to node `last`."""
-
-    first: int
-    last: int
-    offset: int
-    size: int
-    color: str
-    title: str
-
-
-@dataclass(frozen=True)
-class MemoryMap:
-    """Tensors and scratch by node and address; `peak` is the node with the largest live set."""
-
-    nodes: int
-    arena: int
-    areas: tuple[Area, ...]
-    peak: int
-    peak_bytes: int
-
-    @property
-    def legend(self) -> list[tuple[str, str]]:
-        """Color and meaning of the kinds there are."""
-        there = {area.color for area in self.areas}
-        return [(kind, "scratch" if kind == "other" else kind) for kind in FORMATS if kind in there]
-
-
-def labels(analysis: Analysis) -> list[str]:
-    return [f"{node.index} {node.name}" for node in analysis.nodes]
+def all_charts(analysis: Analysis) -> list[BarChart | MemoryMap]:
+    return [memory_map(analysis), *bar_charts(analysis)]
 
 
 def bar_charts(analysis: Analysis) -> list[BarChart]:
@@ -76,38 +25,23 @@ def bar_charts(analysis: Analysis) -> list[BarChart]:
 def _operations(analysis: Analysis) -> BarChart:
     whole = analysis.macc or 1
     bars = [
-        Bar(kind, float(count), f"{count:,} ({100 * count / whole:.1f}%)", _color_of(kind.split("_")[1]))
+        Bar(kind, float(count), f"{count:,} ({100 * count / whole:.1f}%)", color_of(kind.split("_")[1]))
         for kind, count in analysis.operation_types.items()
         if count
     ]
     return BarChart("operations", "Operations by type", tuple(bars))
 
 
-def _by_node(analysis: Analysis, values: list[tuple[float, str]]) -> tuple[Bar, ...]:
-    rows = zip(labels(analysis), analysis.nodes, values, strict=True)
-    return tuple(
-        Bar(label, value, text, _color_of(dtype_name(node.inputs[0].fmt)))
-        for label, node, (value, text) in rows
-        if text
-    )
-
-
-def _color_of(kind: str) -> str:
-    return kind if kind in FORMATS else "other"
-
-
 def _weights(analysis: Analysis) -> BarChart:
     sizes = [(float(n.weight_bytes), f"{n.weight_bytes:,} B" if n.weight_bytes else "") for n in analysis.nodes]
-    return BarChart("weights", "Weights by layer", _by_node(analysis, sizes))
+    return BarChart("weights", "Weights by layer", node_bars(analysis.model, sizes))
 
 
 def _cycles(analysis: Analysis) -> BarChart:
     bench = analysis.bench
     if bench is None:
         return BarChart("cycles", "", ())
-    values = [(float(v), f"{v:,} ({100 * bench.share(i):.1f}%)") for i, v in enumerate(bench.values)]
-    title = f"{bench.unit[:1].upper()}{bench.unit[1:]} by layer, {bench.target}"
-    return BarChart("cycles", title, _by_node(analysis, values))
+    return cycles_chart(analysis.model, bench.target, bench.unit, bench.values, bench.total)
 
 
 def _errors(analysis: Analysis) -> BarChart:
@@ -117,7 +51,7 @@ def _errors(analysis: Analysis) -> BarChart:
         if layer["l2r"] is not None and 0 <= layer["node"] < len(values):
             error = float(layer["l2r"])
             values[layer["node"]] = (error if isfinite(error) else 0.0, f"{error:.3g}")
-    return BarChart("errors", "Relative error by layer (L2R)", _by_node(analysis, values))
+    return BarChart("errors", "Relative error by layer (L2R)", node_bars(analysis.model, values))
 
 
 def memory_map(analysis: Analysis) -> MemoryMap:

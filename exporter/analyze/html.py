@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..blob import ModelView
 from ..ir.types import dtype_name
-from .analysis import Analysis, NodeAnalysis
-from .charts import MemoryMap, bar_charts, memory_map
+from ..report import kernel_text
+from ..samples.text import SHORT, figures_of_json
+from ..show.plots import MemoryMap
+from .charts import bar_charts, memory_map
+from .model import Analysis, NodeAnalysis
 from .text import operations_lines, percent, summary_rows
-
-if TYPE_CHECKING:
-    from ..blob import ModelView
 
 TEMPLATES = Path(__file__).parent / "templates"
 STEP, BOX = 64, 48  # of the network, in pixels: from box to box, height of a box
@@ -90,11 +91,11 @@ def _tiles(analysis: Analysis) -> Iterator[dict[str, str]]:
         bench = analysis.bench
         note = "estimate for " if bench.unit.startswith("estimated") else "executed on "
         yield {"label": bench.unit.split()[-1], "value": f"{bench.total:,}", "note": f"{note}{bench.target}"}
-    if analysis.fit is not None:
-        fit = analysis.fit
+    fit = analysis.fit
+    if fit is not None and fit.board is not None:
         flash, ram = percent(fit.flash_bytes, fit.board.flash_bytes), percent(fit.ram_bytes, fit.board.ram_bytes)
         note = f"{flash} of flash, {ram} of RAM with code and stack"
-        yield {"label": fit.board.name, "value": "does not fit" if fit.problem else "fits", "note": note}
+        yield {"label": fit.name, "value": fit.verdict, "note": note}
     if analysis.validation is not None:
         yield from _validation_tile(analysis.validation)
 
@@ -108,8 +109,6 @@ def _validation_tile(validation: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _row(node: NodeAnalysis, analysis: Analysis) -> dict[str, object]:
-    from ..report import kernel_text
-
     return {
         "index": node.index,
         "layers": ", ".join(node.layers),
@@ -129,8 +128,6 @@ def _row(node: NodeAnalysis, analysis: Analysis) -> dict[str, object]:
 
 def _validation(validation: Mapping[str, Any]) -> dict[str, Any]:
     """Tables from the JSON of a validation."""
-    from ..validate.text import SHORT, figures_of_json
-
     outputs = []
     for output in validation["outputs"]:
         names = [SHORT.get(name, name) for name in output["rows"]]
@@ -160,8 +157,6 @@ class _Row:
 
 def _network_rows(analysis: Analysis) -> list[_Row]:
     """Inputs, nodes in execution order, outputs."""
-    from ..report import kernel_text
-
     model = analysis.model
     rows = [_port(model, port.name, port.tensor) for port in model.inputs]
     for node, view in zip(analysis.nodes, model.nodes, strict=True):

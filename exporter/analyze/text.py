@@ -1,22 +1,17 @@
-"""An analysis on the terminal, and the command `dqnn analyze`."""
+"""An analysis on the terminal."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from .. import report
-from ..cli import CONTEXT, OUTPUT, console, refusals
-from ..report import plain_table, size
+from ..report import kernel_text, layers_text
+from ..show import console
+from ..show.console import NARROW, plain_table, size
+from .model import Analysis, NodeAnalysis
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-    from .analysis import Analysis, NodeAnalysis
 
 BAR = 24  # characters of a full bar
 
@@ -38,7 +33,7 @@ def render(analysis: Analysis, out: Console) -> None:
 
 def as_text(analysis: Analysis) -> str:
     """The same as text of 120 columns."""
-    return report.as_text(lambda out: render(analysis, out))
+    return console.as_text(lambda out: render(analysis, out))
 
 
 def percent(part: int, whole: int) -> str:
@@ -74,16 +69,16 @@ def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
         rows.append((analysis.bench.unit, f"{analysis.bench.total:,} on {analysis.bench.target}{_time(analysis)}"))
     if analysis.fit is not None:
         fit = analysis.fit
-        rows += [("board", fit.title), ("  code (ro)", fit.code_text), ("  flash", fit.flash_text)]
+        rows += [("target", fit.title), ("  code (ro)", fit.code_text), ("  flash", fit.flash_text)]
         rows += [("  ram", fit.ram_text)]
     return rows
 
 
 def _time(analysis: Analysis) -> str:
     """At the board's clock, if the cycles are those of its core."""
-    if analysis.fit is None or analysis.bench is None or analysis.bench.unit != "estimated cycles":
+    board = None if analysis.fit is None else analysis.fit.board
+    if board is None or analysis.bench is None or analysis.bench.unit != "estimated cycles":
         return ""
-    board = analysis.fit.board
     same = board.core == analysis.bench.target
     return f", {1000 * analysis.bench.total / board.clock_hz:.2f} ms at {board.clock_hz / 1e6:g} MHz" if same else ""
 
@@ -100,8 +95,6 @@ def operations_lines(node: NodeAnalysis) -> list[str]:
 
 
 def _nodes(analysis: Analysis, width: int) -> Table:
-    from ..report import NARROW, kernel_text, layers_text
-
     bench, wide = analysis.bench, width >= NARROW
     columns = [">id", "layers", "kernel, output", ">operations", *([">params"] if wide else []), ">weights"]
     table = plain_table(*columns, *([] if bench is None else [f">{bench.unit.removeprefix('estimated ')}"]))
@@ -135,51 +128,3 @@ def _memory(analysis: Analysis) -> Table:
             str(live.index), f"{live.tensor_bytes:,}", f"{live.scratch_bytes:,}", f"{live.total:,}", bar + mark
         )
     return table
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
-
-
-@click.command("analyze", context_settings=CONTEXT)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--target",
-    metavar="BOARD",
-    help="A described board (see `dqnn targets`): its code and memory; exit with 2 if too small.",
-)
-@click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
-@click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
-@click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
-@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
-@click.option(
-    "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
-)
-@refusals
-def analyze_command(
-    model: Path,
-    target: str | None,
-    bench: str | None,
-    validation: Path | None,
-    as_json: bool,
-    html: Path | None,
-    plot: Path | None,
-) -> None:
-    """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
-    from ..show.plots import check_place
-    from ..targets.boards import BoardError
-    from .analysis import analyze
-
-    if plot is not None:
-        check_place(plot)
-    analysis = analyze(model, target=target, bench=bench, validation=validation)
-    if as_json:
-        click.echo(json.dumps(analysis.to_json(), indent=2))
-    else:
-        render(analysis, console())
-    if html is not None:
-        analysis.to_html(html)
-        click.echo(f"{html}: HTML report", err=as_json)
-    for path in () if plot is None else analysis.plot(plot):
-        click.echo(f"{path}: charts" if path == plot else str(path), err=as_json)
-    if analysis.fit is not None and analysis.fit.problem:
-        raise BoardError(analysis.fit.problem)

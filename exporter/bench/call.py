@@ -7,15 +7,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..emit import kernel_table
-from ..emit.packing import Packed, pack
+from ..emit.kernel_table import Packed, ids
+from ..emit.packing import pack
 from ..ir import ops
-from ..ir.types import S1, S8, TensorType, dtype_name
+from ..ir.types import S8, TensorType, dtype_name
 from .machine import Cost, Machine
 
 DTYPES = {"s1": 0, "s8": 1, "f32": 2}
@@ -48,17 +44,6 @@ def make_call(op: ops.ConvKernel, source: TensorType, output: TensorType, data: 
     return Call(pack(op, [source], output), source, output, data, scratch_bytes)
 
 
-def random_input(tensor: TensorType, rng: np.random.Generator, density: float = 0.5) -> bytes:
-    """Random stored values; for s1 `density` is the share of -1 (bit 1)."""
-    if isinstance(tensor.fmt, S1):
-        bits = rng.random(tensor.shape) < density
-        words: NDArray[Any] = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 32)])
-        return np.packbits(words, axis=-1, bitorder="little").tobytes()
-    if isinstance(tensor.fmt, S8):
-        return rng.integers(-128, 128, tensor.shape, dtype=np.int8).tobytes()
-    return rng.standard_normal(tensor.shape).astype("<f4").tobytes()
-
-
 def fill_call(
     call: Call, layout: dict[str, int], pointer: int, place: Callable[[bytes], int]
 ) -> tuple[bytes, int, int]:
@@ -81,7 +66,7 @@ def fill_call(
         put("constants", place(constant), i)
         struct.pack_into("<I", raw, layout["constant_bytes"] + 4 * i, len(constant))
     struct.pack_into("<I", raw, layout["scratch_bytes"], call.scratch_bytes)
-    struct.pack_into("<H", raw, layout["kernel"], kernel_table.ids()[call.packed.kernel])
+    struct.pack_into("<H", raw, layout["kernel"], ids()[call.packed.kernel])
     raw[layout["inputs"]] = 1
     raw[layout["constant_count"]] = len(call.packed.constants)
     return bytes(raw), out, scratch

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..ir import ops
 from ..ir.types import F32, S1, S8, Format, TensorType
-from .call import Call, make_call, random_input
+from .call import Call, make_call
+from .cost import random_input
 
 Kind: TypeAlias = Literal["s1", "s8", "f32"]
 Pair: TypeAlias = tuple[int, int]

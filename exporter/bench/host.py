@@ -9,8 +9,8 @@ import numpy as np
 
 from ..emit import writer
 from ..ir.graph import Graph, Node
-from .call import random_input
 from .cases import Layer, Row, make_op, types_of
+from .cost import random_input
 
 SECONDS, ROUND = 0.25, 0.0005  # spent on a variant and on a round
 

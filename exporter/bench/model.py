@@ -9,16 +9,11 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from ..blob import ModelView, NodeView, parse
-from ..format import ConvParams
-from ..ir.types import TensorType
+from ..blob import parse
 from .build import SOURCES, Target, compile_sources, kernel_sources
-from .call import random_input
+from .cost import ModelCost, NodeCost, macs_of, random_inputs
 from .machine import Cost, Machine
 
 RUNTIME = ("flatbuffer.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
@@ -58,52 +53,6 @@ ENTRIES = tuple(f"dqnn_bench_{name}" for name in ("mark", "init", "invoke", "por
 
 class ModelError(Exception):
     """The emulated interpreter refused the file or disagrees with the host."""
-
-
-@dataclass(frozen=True)
-class NodeCost:
-    layers: str
-    kernel: str
-    isa: str
-    macs: int
-    instructions: int
-    cycles: int | None
-
-
-@dataclass(frozen=True)
-class ModelCost:
-    target: str
-    timing: str | None
-    nodes: tuple[NodeCost, ...]
-    instructions: int  # of dqnn_invoke in all
-    cycles: int | None
-    init_instructions: int
-    arena_bytes: int
-    state_bytes: int
-    file_bytes: int
-    stack_bytes: int
-    equal_to_host: bool
-    code_bytes: dict[str, int] = field(default_factory=dict)  # command.code_by_kernel
-
-    @property
-    def macs(self) -> int:
-        return sum(node.macs for node in self.nodes)
-
-
-def macs_of(node: NodeView, source: TensorType, output: TensorType) -> int:
-    """Multiply-accumulates of a convolution, outputs before a fused pool counted; 0 for other kernels."""
-    p = node.params
-    if not isinstance(p, ConvParams):
-        return 0
-    taps = p.kernel_h * p.kernel_w
-    if not node.kernel.startswith("depthwise"):
-        taps *= source.shape[-1] // p.groups
-    return output.elements * p.pool_h * p.pool_w * taps
-
-
-def random_inputs(view: ModelView, seed: int = 1) -> list[bytes]:
-    rng = np.random.default_rng(seed)
-    return [random_input(view.tensors[port.tensor].type, rng) for port in view.inputs]
 
 
 def _host_outputs(blob: bytes, inputs: Sequence[bytes]) -> list[bytes]:
@@ -188,6 +137,5 @@ def bench_model(blob: bytes, target: Target, optimize: str = "-O2", seed: int = 
 
 def _node_cost(model: EmulatedModel, index: int, cost: Cost) -> NodeCost:
     node = model.view.nodes[index]
-    source, output = (model.view.tensors[i].type for i in (node.inputs[0], node.output))
-    macs = macs_of(node, source, output)
+    macs = macs_of(model.view, node)
     return NodeCost(", ".join(node.layers), node.kernel, model.isa(index), macs, cost.instructions, cost.cycles)

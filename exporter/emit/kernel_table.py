@@ -10,11 +10,81 @@ from typing import TypeAlias
 
 import numpy as np
 
+from ..format import DTYPES, Params
 from ..ir.types import S8, TensorType, dtype_name
-from .packing import Packed
 
 TensorDef: TypeAlias = tuple[tuple[int, ...], int, float, int]
-DTYPES = ("s1", "s8", "f32")  # by DType of schema/dqnn.fbs
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """A row of kernels.def: what the kernel is, and the formats of its input, weights and output (none, any). The name
+    is for people."""
+
+    id: int
+    name: str
+    family: str
+    input: str
+    weights: str
+    output: str
+
+    @property
+    def convolves(self) -> bool:
+        """Convolutions, dense layers among them; not depthwise ones."""
+        return self.family in ("conv", "conv_bitsliced")
+
+    @property
+    def multiplies(self) -> bool:
+        """Has weights, whatever the connection."""
+        return self.convolves or self.family == "depthwise"
+
+    @property
+    def integer(self) -> bool:
+        """The sums of products are integers."""
+        return "f32" not in (self.input, self.weights)
+
+
+@cache
+def rows() -> dict[str, KernelRow]:
+    """Kernel name -> row."""
+    from dqnn import _core
+
+    return {
+        row["name"]: KernelRow(row["id"], row["name"], row["family"], row["input"], row["weights"], row["output"])
+        for row in _core.kernels()
+    }
+
+
+@cache
+def ids() -> dict[str, int]:
+    """Kernel name -> id."""
+    return {row.name: row.id for row in rows().values()}
+
+
+@cache
+def _by_id() -> dict[int, KernelRow]:
+    return {row.id: row for row in rows().values()}
+
+
+def row_of(number: int) -> KernelRow:
+    """The kernel of an id; one that is not in these sources has a number for a name and no family."""
+    return _by_id().get(number) or KernelRow(number, f"kernel {number}", "", "none", "none", "none")
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One kernel call without its tensors."""
+
+    kernel: str
+    params: Params | None = None
+    constants: tuple[bytes, ...] = ()
+
+    @property
+    def params_bytes(self) -> bytes:
+        return b"" if self.params is None else self.params.to_bytes()
 
 
 @dataclass(frozen=True)
@@ -33,20 +103,6 @@ class KernelRefusedError(Exception):
     def __init__(self, kernel: str, status: str, check: str) -> None:
         super().__init__(f"kernel {kernel} refuses this call: {status}, {check}")
         self.kernel, self.status, self.check = kernel, status, check
-
-
-@cache
-def ids() -> dict[str, int]:
-    """Kernel name -> id."""
-    from dqnn import _core
-
-    return {str(row["name"]): int(row["id"]) for row in _core.kernels()}
-
-
-@cache
-def names() -> dict[int, str]:
-    """Kernel id -> name."""
-    return {number: name for name, number in ids().items()}
 
 
 def tensor_def(tensor: TensorType) -> TensorDef:

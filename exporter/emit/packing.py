@@ -8,19 +8,19 @@ the form that the counters start from."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..format import (
+    BINARY_KINDS,
     INF,
+    UNARY_KINDS,
     BinaryParams,
     ChannelParams,
     ConcatParams,
     ConvParams,
     PadParams,
-    Params,
     PoolParams,
     Quad,
     UnaryParams,
@@ -28,6 +28,7 @@ from ..format import (
 )
 from ..ir import ops
 from ..ir.types import F32, S1, S8, Format, TensorType, dtype_name
+from .kernel_table import KernelRow, Packed
 from .layouts import (
     WORD,
     Array,
@@ -54,27 +55,12 @@ from .layouts import (
 )
 
 REQUANT = {ops.Affine: 0, ops.FixedPoint: 1, ops.PowerOfTwo: 2, ops.Threshold: 0}
-UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
-BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
 DTYPE_CODES = {"s8": "i1", "f32": "<f4"}
 INT32 = np.iinfo(np.int32)
 
 
 class PackingError(ValueError):
     """An operator that no kernel takes in this form: a fault of the passes, not of the user's model."""
-
-
-@dataclass(frozen=True)
-class Packed:
-    """One kernel call without its tensors."""
-
-    kernel: str
-    params: Params | None = None
-    constants: tuple[bytes, ...] = ()
-
-    @property
-    def params_bytes(self) -> bytes:
-        return b"" if self.params is None else self.params.to_bytes()
 
 
 Types: TypeAlias = Sequence[TensorType]
@@ -260,23 +246,25 @@ def _depthwise_presets(op: ops.ConvKernel) -> tuple[bytes, ...]:
     return (_planes(padded, count), *flip_constant(threshold))
 
 
-def unpack_weights(kernel: str, params: ConvParams, data: bytes, inputs: Types, output: TensorType) -> Array:
+def unpack_weights(row: KernelRow, params: ConvParams, data: bytes, inputs: Types, output: TensorType) -> Array:
     """The codes that `pack` was given, from the first constant of a convolution's call: OHWI, depthwise (kh, kw, C,
     M)."""
-    form, fmt, kind, _ = kernel.split("_")
+    kind = row.weights
     channels, outputs = inputs[0].shape[-1], output.shape[-1]
     size, groups = (params.kernel_h, params.kernel_w), params.groups
-    if form == "depthwise":
+    if row.family == "depthwise":
         shape = (*size, channels, params.multiplier)
         if kind == "s1":
             return unpack_depthwise_bits(data, shape)
         return unpack_depthwise_plain(data, shape, DTYPE_CODES[kind])
     shape = (outputs, *size, channels // groups)
-    if kind == "s1" and fmt == "s1":
-        return unpack_horizontal(data, shape) if form == "convh" else unpack_bitsliced(data, shape, groups)
+    if row.family == "conv_bitsliced":
+        return unpack_bitsliced(data, shape, groups)
+    if kind == "s1" and row.input == "s1":
+        return unpack_horizontal(data, shape)
     if kind == "s1":
         return unpack_channel_blocks(data, shape, groups)
-    if kind == "s8" and fmt != "f32":
+    if kind == "s8" and row.input != "f32":
         return unpack_pairs(data, shape, groups)
     return unpack_quads(data, shape, groups, DTYPE_CODES[kind])
 

@@ -15,24 +15,27 @@ from typing import Any
 
 import flatbuffers
 
-from ..format import camel, schema_module
+from ..format import (
+    BITMAP_WORDS,
+    BLOCK,
+    FORMAT_VERSION,
+    IDENTIFIER,
+    MAGIC,
+    PREFIX,
+    PREFIX_BYTES,
+    RUNTIME_VERSION,
+    camel,
+    schema_module,
+)
 from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.types import S1, TensorType
-from .kernel_table import KernelRefusedError, PlanResult, ids, plan, tensor_def
+from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
-from .packing import Packed, PackingError, pack
+from .packing import PackingError, pack
 
-MAGIC = b"DQNN"
-IDENTIFIER = b"DQN1"
-FORMAT_VERSION = 1
-RUNTIME_VERSION = 1
-PREFIX = struct.Struct("<4sHHIIII6IIHHI")  # SPEC.md section 1 without its own CRC
-PREFIX_BYTES = 64
-BLOCK = 16
 CONSTANT_ALIGNMENT = 8  # SPEC.md 3
 MAX_RANK = 4
-BITMAP_WORDS = 6
 
 
 class WriteError(Exception):

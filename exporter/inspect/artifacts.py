@@ -50,8 +50,6 @@ def checked(name: str) -> str:
 
 def c_array(blob: bytes, model: ModelView, name: str) -> str:
     """A C file (C++ takes it as well) with the aligned array `name` and its length `name`_size."""
-    from ..analyze.analysis import memory_bytes
-
     content, prefix = padded(blob), model.prefix
     lines = [
         "    " + " ".join(f"0x{byte:02x}," for byte in content[start : start + PER_LINE])
@@ -61,7 +59,7 @@ def c_array(blob: bytes, model: ModelView, name: str) -> str:
         [
             f"/* {_comment(model.name or 'unnamed')}: {len(blob)} bytes, id {prefix.model_id:#010x}, version"
             f" {prefix.model_version}. Made by `dqnn inspect --c-array`.",
-            f" * dqnn_init needs {memory_bytes(model)} bytes of memory for it on a 32-bit core.",
+            f" * dqnn_init needs {model.memory_bytes} bytes of memory for it on a 32-bit core.",
             " *",
             f" *   extern const uint8_t {name}[];",
             f" *   extern const size_t {name}_size;",

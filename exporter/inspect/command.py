@@ -1,8 +1,9 @@
-"""The command `dqnn inspect`: what is in a file, and the forms a firmware takes it in."""
+"""The commands `dqnn inspect` (what is in a file, and the forms a firmware takes it in) and `dqnn diff`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..cli import CONTEXT, OUTPUT, console, number, refusals
+from ..command_line import CHECK_FAILED, CONTEXT, OUTPUT, input_options, number, refusals
 
 if TYPE_CHECKING:
     from ..blob import ModelView
+
+RANDOM_SAMPLES = 16  # where no inputs are given
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Wanted:
 @click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that this model needs.")
 @click.option("--name", help="C name of the arrays.  [default: from the name of the file]")
 @refusals
-def command(
+def inspect_command(
     model: Path,
     as_json: bool,
     onnx: Path | None,
@@ -56,6 +59,7 @@ def command(
 ) -> None:
     """Show what is in a .dqnn file. With an option that writes, write instead."""
     from ..blob import NotAModelError, read, to_json, verdict
+    from ..show.console import console
     from .text import render
 
     view, blob = read(model), model.read_bytes()
@@ -75,7 +79,7 @@ def command(
 
 def write_all(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> list[Path]:
     """Writes what was asked for once all of it could be made; gives the paths."""
-    from ..api import write_atomically
+    from ..files import write_atomically
 
     contents = list(_contents(model, blob, view, wanted))
     for path, content in contents:
@@ -102,3 +106,44 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
         from .kernel_set import kernel_set
 
         yield wanted.kernel_set, kernel_set([node.kernel for node in view.nodes], f"{name}_kernels").encode()
+
+
+@click.command("diff", context_settings=CONTEXT)
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@input_options
+@click.option("--no-run", is_flag=True, help="Compare the files alone, not what they compute.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the files are not identical.")
+@click.option("--json", "as_json", is_flag=True, help="The difference as JSON.")
+@refusals
+def diff_command(
+    before: Path,
+    after: Path,
+    inputs: Path | None,
+    count: int | None,
+    low: float,
+    high: float,
+    seed: int,
+    no_run: bool,
+    exit_code: bool,
+    as_json: bool,
+) -> None:
+    """What changed between two .dqnn files. Runs both on 16 random samples, or on --inputs or --random."""
+    from ..samples.arrays import fit_inputs, make_inputs
+    from ..show.console import console
+    from ..targets.host import open_model
+    from .diff import diff
+    from .text import render_difference
+
+    interpreter, _ = open_model(before), open_model(after)
+    batch = None
+    if not no_run:
+        samples = RANDOM_SAMPLES if inputs is None and count is None else count
+        batch = fit_inputs(make_inputs(interpreter, inputs, samples, low, high, seed)[0], interpreter)
+    difference = diff(before.read_bytes(), after.read_bytes(), batch)
+    if as_json:
+        click.echo(json.dumps(difference.to_json(), indent=2))
+    else:
+        render_difference(difference, console())
+    if exit_code and not difference.identical:
+        sys.exit(CHECK_FAILED)

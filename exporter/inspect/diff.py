@@ -189,7 +189,7 @@ def _not_comparable(a: ModelView, b: ModelView) -> str:
 
 
 def _numerics(before: bytes, after: bytes, inputs: list[Array]) -> Iterator[OutputChange]:
-    from dqnn import Interpreter
+    from dqnn.interpreter import Interpreter
 
     first, second = Interpreter(before), Interpreter(after)
     results = []

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..blob import ModelView, NodeView
+from ..emit.kernel_table import KernelRow
 from ..emit.layouts import minus_counts, unpack_planes, unpack_words
-from ..emit.packing import BINARY_KINDS, DTYPE_CODES, UNARY_KINDS, unpack_weights
+from ..emit.packing import DTYPE_CODES, unpack_weights
 from ..errors import DqnnError
-from ..format import BinaryParams, ChannelParams, ConvParams, UnaryParams
+from ..format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ChannelParams, ConvParams, UnaryParams
 from ..ir.types import F32, S8, TensorType, dtype_name
 
 Array: TypeAlias = NDArray[Any]
@@ -43,25 +44,28 @@ def constants_of(model: ModelView, node: NodeView) -> list[Named]:
     raw = [model.constants[c] for c in node.constants]
     inputs = [model.tensors[t].type for t in node.inputs]
     output = model.tensors[node.output].type
-    family = node.kernel.split("_")[0]
-    reader = _READERS.get(family)
+    reader = _READERS.get(node.row.family)
     return list(reader(node, raw, inputs, output)) if reader else []
 
 
 def _conv(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
     assert isinstance(node.params, ConvParams)
     params = node.params
-    codes = unpack_weights(node.kernel, params, raw[0], inputs, output)
+    codes = unpack_weights(node.row, params, raw[0], inputs, output)
     yield "weights", codes
-    if node.kernel.startswith("conv_s1_s1"):
+    if node.row.family == "conv_bitsliced":
         yield from _bitsliced(node, codes, raw[1:], output)
-    elif node.kernel == "depthwise_s1_s1_s1":
+    elif _has_presets(node.row):
         outputs, taps = output.shape[-1], params.kernel_h * params.kernel_w
         yield "thresholds", (_planes(raw[1], 1, outputs) + taps + 1).astype(np.int32)
         yield from _flip(raw[2:], outputs)
     else:
-        integer = not isinstance(inputs[0].fmt, F32) and node.kernel.split("_")[2] != "f32"
-        yield from _epilogue(raw[1:], output, params.requant, integer)
+        yield from _epilogue(raw[1:], output, params.requant, node.row.integer)
+
+
+def _has_presets(row: KernelRow) -> bool:
+    """Binary depthwise convolutions to s1 hold presets of counters in place of thresholds (SPEC.md 3.4)."""
+    return row.family == "depthwise" and (row.input, row.weights, row.output) == ("s1", "s1", "s1")
 
 
 def _planes(data: bytes, groups: int, outputs: int) -> NDArray[np.int64]:
@@ -126,7 +130,7 @@ def _lut(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: Ten
 
 _READERS: dict[str, Callable[[NodeView, list[bytes], list[TensorType], TensorType], Iterator[Named]]] = {
     "conv": _conv,
-    "convh": _conv,
+    "conv_bitsliced": _conv,
     "depthwise": _conv,
     "affine": _affine,
     "lut": _lut,

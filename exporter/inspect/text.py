@@ -1,4 +1,4 @@
-"""`dqnn inspect` as text: ports, nodes, tensors, and the arena over time."""
+"""A file as text: ports, nodes, tensors, and the arena over time; and a difference between two."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..blob import ModelView
-from ..report import node_table, plain_table, port_lines, size
+from ..report import node_table, port_lines
+from ..samples.text import metrics_table
+from ..show.console import plain_table, size
+from .diff import Difference
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MAP_ROWS = 32  # rows of the memory map
+SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def render(model: ModelView, console: Console) -> None:
@@ -124,3 +128,40 @@ def _owner(everything: list[Life], node: int, top: int, bottom: int) -> str:
         if life.first <= node <= life.last and shared > best:
             best, label = shared, life.label
     return label
+
+
+# --- differences ------------------------------------------------------------------------------------------------------
+
+
+def render_difference(difference: Difference, out: Console) -> None:
+    """Sizes, kernels, ports, nodes, numerics."""
+    from rich.text import Text
+
+    if difference.identical:
+        out.print(Text("the files are identical"))
+        return
+    table = plain_table(" -> ".join(dict.fromkeys(difference.names)), ">before", ">after", ">change")
+    for n in difference.numbers:
+        share = f" ({100 * n.delta / n.before:+.1f}%)" if n.before and n.delta else ""
+        table.add_row(n.name, f"{n.before:,}", f"{n.after:,}", f"{n.delta:+,}{share}" if n.delta else "")
+    for name, (before, after) in difference.kernels.items():
+        table.add_row(name, str(before), str(after), f"{after - before:+}")
+    out.print(table)
+    for port in difference.ports:
+        out.print(Text(port))
+    for change in difference.nodes:
+        out.print(Text(f"{SIGNS[change.kind]} {', '.join(change.layers)}: {'; '.join(change.details)}"))
+    _print_numerics(difference, out)
+
+
+def _print_numerics(difference: Difference, out: Console) -> None:
+    from rich.text import Text
+
+    if difference.numerics_note:
+        out.print(Text(f"outputs are not compared: {difference.numerics_note}"))
+        return
+    out.print(Text(f"outputs of the second against the first on {difference.samples} samples"))
+    for output in difference.outputs:
+        out.print(metrics_table(f"output {output.name}", [("second / first", output.metrics)], out.width))
+        other = "" if output.differing_classes is None else f"; another class: {output.differing_classes} samples"
+        out.print(Text(f"equal values: {output.equal:,} of {output.elements:,}{other}"))

@@ -1,21 +1,27 @@
-"""Samples for `dqnn validate` and `dqnn diff`: from .npz, .npy or .csv files, or random ones."""
+"""Samples for a model, and their labels: from .npz, .npy or .csv files, random, or as a program gives them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..targets.run import ANY_INPUT, RunError, match, read_arrays, read_labels
+from ..errors import DqnnError
 
 if TYPE_CHECKING:
-    from dqnn import Interpreter
+    from dqnn.interpreter import Interpreter
+    from dqnn.tensors import TensorInfo
 
 Array: TypeAlias = NDArray[Any]
+ANY_INPUT = "x"  # the name that a lone input may have in a file, whatever the model calls it
+
+
+class SampleError(DqnnError):
+    """Samples or labels that do not fit the model."""
 
 
 def make_inputs(
@@ -23,7 +29,7 @@ def make_inputs(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Arrays by input name, and every array of the file (labels may be among them)."""
     if (path is None) == (count is None):
-        raise RunError("give either --inputs FILE or --random N")
+        raise SampleError("give either --inputs FILE or --random N")
     if path is None:
         assert count is not None
         return random_inputs(interpreter, count, low, high, seed), {}
@@ -36,11 +42,30 @@ def make_inputs(
 def random_inputs(interpreter: Interpreter, count: int, low: float, high: float, seed: int) -> dict[str, Array]:
     """Uniform in [low, high): the same for the same seed and input shapes."""
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-        raise RunError(f"random values from {low:g} to {high:g}: the range is empty or infinite")
+        raise SampleError(f"random values from {low:g} to {high:g}: the range is empty or infinite")
     source = np.random.default_rng(seed)
     return {
         info.name: source.uniform(low, high, (count, *info.shape)).astype(np.float32) for info in interpreter.inputs
     }
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Arrays of a .npz by name, or the one of a .npy under the name `x`."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {ANY_INPUT: loaded}
+        with loaded:
+            return dict(loaded)
+    except FileNotFoundError:
+        raise SampleError(f"{path}: no such file") from None
+    except OSError as error:
+        raise SampleError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # numpy raises many kinds for damaged archives
+        raise SampleError(f"{path} is no .npz or .npy file of plain arrays: {error}") from error
 
 
 def read_csv(path: Path) -> Array:
@@ -49,15 +74,15 @@ def read_csv(path: Path) -> Array:
         with path.open(newline="") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise SampleError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     start = 1 if rows and not _numbers(rows[0]) else 0
     widths = {len(row) for row in rows[start:]}
     if len(widths) != 1:
-        raise RunError(f"{path}: {'no rows' if not widths else f'rows of {min(widths)} to {max(widths)} columns'}")
+        raise SampleError(f"{path}: {'no rows' if not widths else f'rows of {min(widths)} to {max(widths)} columns'}")
     try:
         return np.array(rows[start:], np.float64)
     except ValueError as error:
-        raise RunError(f"{path}: {error}") from error
+        raise SampleError(f"{path}: {error}") from error
 
 
 def _numbers(row: list[str]) -> bool:
@@ -67,12 +92,55 @@ def _numbers(row: list[str]) -> bool:
         return False
 
 
+def labels_for(name: str, arrays: Mapping[str, Array], source: Path | None) -> Array:
+    """An array of the inputs' file by its name, or a .npy or .csv file."""
+    if name in arrays:
+        return arrays[name]
+    if Path(name).suffix == ".csv":
+        return read_csv(Path(name))
+    if Path(name).suffix == ".npy":
+        return read_arrays(Path(name))[ANY_INPUT]
+    where = source or Path("random samples")
+    raise SampleError(f"{where} has no array {name!r} (it has {_listed(arrays)}), and it names no .npy or .csv file")
+
+
+# --- to the inputs of a model -----------------------------------------------------------------------------------------
+
+
+def match(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
+    """The array for each input: by name; a lone input also takes the array called x, or the only one there is."""
+    found = _matched(arrays, inputs, source)
+    for info in inputs:
+        if found[info.name].ndim == 0:
+            shape = ", ".join(map(str, info.shape))
+            raise SampleError(f"{source} has a lone number for {info.name}; expected an array of (samples, {shape})")
+    return found
+
+
+def _matched(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
+    if len(inputs) == 1 and inputs[0].name not in arrays:
+        only = next(iter(arrays)) if len(arrays) == 1 else ANY_INPUT
+        if only in arrays:
+            return {inputs[0].name: arrays[only]}
+    missing = [info.name for info in inputs if info.name not in arrays]
+    if missing:
+        expected = ", ".join(f"{info.name} {tuple(info.shape)}" for info in inputs)
+        raise SampleError(
+            f"{source} has no array {', '.join(missing)}: it has {_listed(arrays)}; the model needs {expected}"
+        )
+    return {info.name: arrays[info.name] for info in inputs}
+
+
+def _listed(arrays: Mapping[str, Array]) -> str:
+    return ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+
+
 def split_columns(table: Array, interpreter: Interpreter, source: Path) -> dict[str, Array]:
     """Columns are the elements of the first input, then those of the second, and so on."""
     sizes = [int(np.prod(info.shape)) for info in interpreter.inputs]
     if table.shape[1] != sum(sizes):
         expected = " + ".join(f"{size} of {info.name}" for size, info in zip(sizes, interpreter.inputs, strict=True))
-        raise RunError(f"{source} has {table.shape[1]} columns; the model takes {expected}")
+        raise SampleError(f"{source} has {table.shape[1]} columns; the model takes {expected}")
     parts = np.split(table, np.cumsum(sizes)[:-1], axis=1)
     return {
         info.name: part.reshape((len(part), *info.shape)).astype(np.float32)
@@ -80,10 +148,35 @@ def split_columns(table: Array, interpreter: Interpreter, source: Path) -> dict[
     }
 
 
-def labels_for(name: str, arrays: Mapping[str, Array], source: Path | None) -> Array:
-    """An array of the inputs' file by its name, or a .npy or .csv file."""
-    if name not in arrays and Path(name).suffix == ".csv":
-        return read_csv(Path(name))
-    if name not in arrays and Path(name).suffix == ".npy":
-        return read_arrays(Path(name))[ANY_INPUT]
-    return read_labels(name, arrays, source or Path("random samples"))
+def fit_inputs(inputs: Any, interpreter: Interpreter) -> dict[str, Array]:
+    """Arrays by input name in the model's order, of the model's shapes: whatever has the right number of elements per
+    sample is reshaped."""
+    infos = interpreter.inputs
+    if isinstance(inputs, Mapping):
+        missing = [info.name for info in infos if info.name not in inputs]
+        if missing:
+            raise SampleError(f"no array for input {', '.join(missing)}; there are {', '.join(inputs)}")
+        arrays = [np.asarray(inputs[info.name]) for info in infos]
+    else:
+        listed = list(inputs) if len(infos) > 1 else [inputs]
+        if len(listed) != len(infos):
+            raise SampleError(f"{len(listed)} arrays for {len(infos)} inputs")
+        arrays = [np.asarray(array) for array in listed]
+    counts = {len(array) if array.ndim else 0 for array in arrays}
+    if len(counts) != 1 or counts == {0}:
+        raise SampleError(f"every input needs the same number of samples, at least one; got {sorted(counts)}")
+    return {info.name: _shaped(array, info) for info, array in zip(infos, arrays, strict=True)}
+
+
+def _shaped(array: Array, info: Any) -> Array:
+    if array.dtype.kind not in "biuf":
+        raise SampleError(f"input {info.name} is {array.dtype}, not numbers")
+    if array.size != len(array) * int(np.prod(info.shape)):
+        expected = ", ".join(map(str, info.shape))
+        raise SampleError(f"input {info.name} has shape {array.shape}; expected (samples, {expected})")
+    if array.dtype.kind == "f" and (bad := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any():
+        raise SampleError(f"input {info.name} has NaN in {bad.sum()} of {len(array)} samples")
+    if info.sample is not None and array.dtype == np.uint8:  # what they stand for, which the original is given, too
+        scale, offset = info.sample
+        array = array * scale + offset
+    return np.asarray(array.reshape((len(array), *info.shape)), np.float32)

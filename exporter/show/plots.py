@@ -1,18 +1,19 @@
-"""The charts of a report as PNG, SVG or PDF for papers, drawn with matplotlib (`pip install 'dqnn[plot]'`)."""
+"""Bar charts and memory maps as data, and drawn as PNG, SVG or PDF for papers, with matplotlib
+(`pip install 'dqnn[plot]'`).
+
+Colors are names: a format of numbers (s1, s8, f32), or other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from ..analyze.charts import BarChart, MemoryMap, bar_charts, memory_map
 from ..errors import DqnnError
+from ..files import write_atomically
 
-if TYPE_CHECKING:
-    from ..analyze.analysis import Analysis
-
-COLORS = {"s1": "#0b7285", "s8": "#e8590c", "f32": "#5f3dc4", "other": "#868e96"}  # those of templates/report.html.j2
+COLORS = {"s1": "#0b7285", "s8": "#e8590c", "f32": "#5f3dc4", "other": "#868e96"}  # those of analyze/templates
 PEAK, SOFT = "#e03131", "#5b6570"
 SUFFIXES = (".png", ".svg", ".pdf")
 IN_DIRECTORY = (".png", ".svg")
@@ -30,24 +31,87 @@ class PlotError(DqnnError):
     """Charts that cannot be drawn: matplotlib is missing, or the name says no format."""
 
 
-def plot(analysis: Analysis, path: Path) -> list[Path]:
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bar:
+    label: str
+    value: float
+    text: str
+    color: str
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Horizontal bars. `key` names the chart in file names."""
+
+    key: str
+    title: str
+    bars: tuple[Bar, ...]
+
+    def share(self, bar: Bar) -> float:
+        """Length of a bar, 0 to 1."""
+        return bar.value / (max(other.value for other in self.bars) or 1.0)
+
+
+@dataclass(frozen=True)
+class Area:
+    """Bytes of the arena in use from node `first` to node `last`."""
+
+    first: int
+    last: int
+    offset: int
+    size: int
+    color: str
+    title: str
+
+
+@dataclass(frozen=True)
+class MemoryMap:
+    """Tensors and scratch by node and address; `peak` is the node with the largest live set."""
+
+    nodes: int
+    arena: int
+    areas: tuple[Area, ...]
+    peak: int
+    peak_bytes: int
+    key = "memory"
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Color and meaning of the kinds there are."""
+        there = {area.color for area in self.areas}
+        return [(kind, "scratch" if kind == "other" else kind) for kind in COLORS if kind in there]
+
+
+Chart: TypeAlias = BarChart | MemoryMap
+
+
+def color_of(kind: str) -> str:
+    return kind if kind in COLORS else "other"
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def draw(charts: Sequence[Chart], path: Path, title: str) -> list[Path]:
     """All charts one above the other in a file, or each as PNG and SVG in a directory. Returns what was written."""
     check_place(path)
-    charts: list[Any] = [memory_map(analysis), *bar_charts(analysis)]
     if path.suffix and not path.is_dir():
-        _draw(charts, path, analysis.name)
+        _draw(charts, path, title)
         return [path]
     _make(path)
     written = []
     for chart in charts:
         for suffix in IN_DIRECTORY:
-            written.append(path / f"{getattr(chart, 'key', 'memory')}{suffix}")
+            written.append(path / f"{chart.key}{suffix}")
             _draw([chart], written[-1], "")
     return written
 
 
-def plot_bars(chart: BarChart, path: Path) -> None:
-    """One bar chart in a file."""
+def draw_one(chart: Chart, path: Path) -> None:
+    """One chart in a file."""
     check_place(path, directories=False)
     _draw([chart], path, "")
 
@@ -79,8 +143,6 @@ def _draw(charts: Sequence[Any], path: Path, title: str) -> None:
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from ..api import write_atomically
 
     heights = [2.6 if isinstance(chart, MemoryMap) else ROW * len(chart.bars) + 0.5 for chart in charts]
     with mpl.rc_context(STYLE):

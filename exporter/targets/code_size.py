@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from ..inspect.kernel_set import variants
-from .firmware import SOURCES, build_once, cached_path
+from .firmware import CORES, SOURCES, build_once, cached_path
+from .kernels_def import variants
 
 LIBRARY = "libdqnn.a"
-TOOLCHAINS = {"rv32imac": "riscv32", "cortex-m0": "cortex-m0plus"}  # cores whose toolchain file has another name
+TOOLCHAINS = {core: name for name, core in CORES.items()} | {"cortex-m0": "cortex-m0plus"}  # named otherwise
 PROBE = """
 #include "dqnn/dqnn.h"
 %s

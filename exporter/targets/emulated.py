@@ -1,155 +1,33 @@
-"""Where a .dqnn file can run: this machine, or a board that QEMU emulates.
+"""A board that QEMU emulates.
 
-    result = find_target("qemu:mps2-an386").run(blob, [stored inputs])
-
-A board's firmware (firmware.py) knows no model: the file is loaded into memory of its own beside it, as it would be
-flashed. Inputs and outputs pass through files (semihosting)."""
+Its firmware (firmware.py) knows no model: the file is loaded into memory of its own beside it, as it would be flashed.
+Inputs and outputs pass through files (semihosting)."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from .firmware import SOURCES, Board, TargetError, boards, build_firmware, require
+from .boards import TargetError
+from .firmware import SOURCES, EmulatedBoard, build_firmware, require
+from .runner import Array, NodeStats, RefusedError, Result, Stats
 
-if TYPE_CHECKING:
-    from dqnn.interpreter import Batch
-
-Array: TypeAlias = npt.NDArray[Any]
-
-HOST = "host"
 QEMU = "qemu:"
 RUN_SECONDS = 600.0
 
 
-class RefusedError(TargetError):
-    """The target refused the file: the fields are those of dqnn_status and dqnn_fault, None where nothing applies."""
-
-    def __init__(self, target: str, fields: Mapping[str, str]) -> None:
-        self.status, self.code = fields["status"], int(fields["code"])
-        self.node, self.tensor = _optional(fields["node"]), _optional(fields["tensor"])
-        self.kernel = None if fields["kernel"] == "none" else fields["kernel"]
-        self.check = fields["check"]
-        super().__init__(f"{target} refused the file: {self._reason(fields)}")
-
-    def _reason(self, fields: Mapping[str, str]) -> str:
-        if self.status == "memory":
-            return f"it needs {fields['memory']} bytes of RAM, the board has {fields['available']} for it"
-        parts = [f"status {self.status}", f"check {self.check}" if self.check != "none" else ""]
-        parts += [f"node {self.node}" if self.node is not None else "", f"kernel {self.kernel}" if self.kernel else ""]
-        return ", ".join(part for part in parts if part)
-
-
 @dataclass(frozen=True)
-class NodeStats:
-    """Instructions that one node took."""
-
-    layer: str
-    kernel: str
-    isa: str
-    instructions: float
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What the target says about a run. Bytes; None where it cannot be measured there."""
-
-    samples: int
-    arena_bytes: int
-    state_bytes: int
-    memory_bytes: int
-    arena_touched: int | None = None
-    stack_init: int | None = None
-    stack_invoke: int | None = None
-    instructions: float | None = None  # of one invoke, mean over the samples
-    nodes: tuple[NodeStats, ...] = ()
-
-
-@dataclass(frozen=True)
-class Result:
-    """Stored arrays, one per output, batch first."""
-
-    outputs: list[Array]
-    stats: Stats
-
-
-class Target(Protocol):
-    """Something that runs files. `run` takes and gives stored arrays (see dqnn.tensors), batch first."""
-
-    @property
-    def name(self) -> str: ...
-
-    def run(self, blob: bytes, inputs: Sequence[Array]) -> Result: ...
-
-
-def find_target(name: str) -> Target:
-    """`host`, or `qemu:` with the name of a board; TargetError lists them for anything else."""
-    if name == HOST:
-        return HostTarget()
-    board = boards().get(name.removeprefix(QEMU)) if name.startswith(QEMU) else None
-    if board is None:
-        raise TargetError(f"no target is named {name!r}; there are {', '.join(target_names())}")
-    return QemuTarget(board)
-
-
-def target_names() -> list[str]:
-    """All targets, whether or not their tools are installed."""
-    return [HOST, *(QEMU + name for name in boards())]
-
-
-def run_on_target(model: str | os.PathLike[str] | bytes, name: str, batch: Batch, *, raw: bool = False) -> Any:
-    """As `Interpreter.predict`, on a target: real values in and out (raw=True: stored ones)."""
-    from dqnn.interpreter import Interpreter
-
-    blob = model if isinstance(model, bytes) else Path(model).read_bytes()
-    interpreter = Interpreter(blob)
-    result = find_target(name).run(blob, interpreter.to_stored(batch, raw=raw))
-    return interpreter.from_stored(result.outputs, raw=raw)
-
-
-# --- this machine -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HostTarget:
-    """The compiled extension."""
-
-    name: str = HOST
-    threads: int = 1
-
-    def run(self, blob: bytes, inputs: Sequence[Array]) -> Result:
-        from dqnn.interpreter import Interpreter
-
-        interpreter = Interpreter(blob)
-        results = interpreter.predict(list(inputs), threads=self.threads, raw=True)
-        outputs = list(results.values()) if isinstance(results, dict) else [results]
-        stats = Stats(
-            len(inputs[0]),
-            interpreter.arena_bytes,
-            interpreter.state_bytes,
-            interpreter.memory_bytes,
-        )
-        return Result(outputs, stats)
-
-
-# --- boards -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class QemuTarget:
+class QemuRunner:
     """A board in QEMU. `count_instructions` counts them (`profile`: for every node of every sample), which runs slower;
     `isas` restricts the instruction sets by name; `firmware` is an ELF to use instead of the one built here."""
 
-    board: Board
+    board: EmulatedBoard
     count_instructions: bool = False
     profile: bool = False
     isas: tuple[str, ...] = ()
@@ -274,7 +152,3 @@ def _records(output: str, target: str) -> list[dict[str, str]]:
     if not records or "status" not in records[-1]:
         raise TargetError(f"{target}: the emulator ended without a result: {output.strip()[-500:] or 'no output'}")
     return records
-
-
-def _optional(text: str) -> int | None:
-    return None if text == "none" else int(text)

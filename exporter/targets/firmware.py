@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import DqnnError
+from .boards import TargetError
 
 Notify: TypeAlias = Callable[[str], None]
 
@@ -39,10 +39,6 @@ PACKAGES = {
 }
 
 
-class TargetError(DqnnError):
-    """The target does not exist, lacks a tool, or failed."""
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -57,12 +53,15 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Board:
-    """One line of a port's boards.cmake."""
+class EmulatedBoard:
+    """One line of a port's boards.cmake. Code and data have memories of their own, and so has the model."""
 
     name: str
+    core: str
     port: Port
     nanoseconds_per_tick: float
+    code_bytes: int
+    data_bytes: int
     model_address: int
     model_bytes: int
 
@@ -77,26 +76,30 @@ PORTS = (
     Port("qemu_riscv", "riscv64-unknown-elf-gcc", "qemu-system-riscv32", ("-machine", "virt", "-bios", "none")),
 )
 _BOARD = re.compile(
-    r'^\s*"(?P<name>\S+) +\S+ +\S+ +(?P<tick>[\d.]+)(?: +\S+){4} +(?P<model>\S+) +(?P<bytes>\S+)"', re.MULTILINE
+    r'^\s*"(?P<name>\S+) +(?P<core>\S+) +\S+ +(?P<tick>[\d.]+) +\S+ +(?P<code>\S+) +\S+ +(?P<data>\S+) +'
+    r'(?P<model>\S+) +(?P<bytes>\S+)"',
+    re.MULTILINE,
 )
+CORES = {"riscv32": "rv32imac"}  # the ports' name of a core, where it is not the one that everybody uses
 
 
 @cache
-def boards() -> dict[str, Board]:
+def boards() -> dict[str, EmulatedBoard]:
     """The emulated boards, as the ports list them."""
     found = {}
     for port in PORTS:
         text = (SOURCES / "ports" / port.directory / "boards.cmake").read_text(encoding="utf-8")
         for line in _BOARD.finditer(text):
-            tick, address, size = float(line["tick"]), int(line["model"], 16), int(line["bytes"], 16)
-            found[line["name"]] = Board(line["name"], port, tick, address, size)
+            code, data, address, size = (int(line[key], 16) for key in ("code", "data", "model", "bytes"))
+            core, tick = CORES.get(line["core"], line["core"]), float(line["tick"])
+            found[line["name"]] = EmulatedBoard(line["name"], core, port, tick, code, data, address, size)
     return found
 
 
 # --- building the firmware --------------------------------------------------------------------------------------------
 
 
-def build_firmware(board: Board, notify: Notify | None = None) -> Path:
+def build_firmware(board: EmulatedBoard, notify: Notify | None = None) -> Path:
     """The firmware of a board: from the cache, or built."""
     require(board.port.compiler, "cmake")
     port = f"ports/{board.port.directory}"

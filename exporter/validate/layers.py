@@ -10,70 +10,32 @@ nodes and constants are those of the file. If none fits, nodes are matched by th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.interpreter import Interpreter
+
 from ..api import load_graph
 from ..blob import ModelView, NodeView, parse
+from ..emit.writer import WriteError, write
+from ..ir.checks import ValidationError
 from ..ir.evaluate import Evaluation, evaluate
 from ..ir.graph import Graph
 from ..ir.real import to_real
 from ..ir.types import F32, S8, TensorType
+from ..passes import Options, PassError, run_pipeline
 from ..samples.metrics import relative_error
+from .model import LayerReport
 from .originals.original import Tick
 
 Array: TypeAlias = NDArray[Any]
-FLOAT_TOLERANCE = 1e-4  # relative error of a float tensor that rounding explains
 UNMATCHED = (
     "The file was exported from another model, by another version or with passes that this one does not have: layers "
     "are matched by name, and there is no exact comparison."
 )
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """One node. `inexact`: elements that are not bit for bit what the evaluator of kernels computes; `differing`:
-    elements unlike the original's (of quantized tensors), `l2r`: relative error against it. None: no counterpart."""
-
-    index: int
-    layers: tuple[str, ...]
-    kernel: str
-    type: TensorType
-    elements: int
-    inexact: int | None
-    differing: int | None
-    l2r: float | None
-
-    @property
-    def name(self) -> str:
-        return ", ".join(self.layers) or self.kernel
-
-    @property
-    def differs(self) -> bool:
-        """By more than rounding."""
-        if self.inexact:
-            return True
-        if self.l2r is None:
-            return False
-        return not self.l2r <= FLOAT_TOLERANCE if isinstance(self.type.fmt, F32) else bool(self.differing)
-
-    def to_json(self) -> dict[str, Any]:
-        l2r = self.l2r if self.l2r is None or np.isfinite(self.l2r) else str(self.l2r)
-        return {
-            "node": self.index,
-            "layers": list(self.layers),
-            "kernel": self.kernel,
-            "type": str(self.type),
-            "elements": self.elements,
-            "inexact": self.inexact,
-            "differing": self.differing,
-            "l2r": l2r,
-            "differs": self.differs,
-        }
 
 
 def compare_layers(
@@ -96,8 +58,6 @@ def compare_layers(
 
 def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[Array]:
     """The inputs as the reals that their tensors' types say: those of sensor samples mean something else to users."""
-    from dqnn import Interpreter
-
     found = []
     for port, stored, array in zip(view.inputs, Interpreter(blob).to_stored(batch), batch.values(), strict=True):
         kind = view.tensors[port.tensor].type
@@ -107,8 +67,6 @@ def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[
 
 def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
     """Real values of every node's output, samples first."""
-    from dqnn import Interpreter
-
     interpreter = Interpreter(blob)
     samples: list[list[Array]] = []
     for index in range(len(next(iter(batch.values())))):
@@ -121,10 +79,6 @@ def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
 
 def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] | None:
     """The kernel-ready graph of a file, and the value name of each of its tensors."""
-    from ..emit.writer import WriteError, write
-    from ..ir.checks import ValidationError
-    from ..passes import Options, PassError, run_pipeline
-
     samples = {port.name: port.sample for port in view.inputs if port.sample is not None}
     for asked, constant_time, requant, io_dtype in product(
         (None, samples) if samples else (None,), (False, True), ("auto", "tflite"), ("auto", "f32")
@@ -166,7 +120,7 @@ def _report_all(
             theirs = original.real(name).reshape(value.shape)
             l2r = relative_error(theirs, value)
             differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
-        yield LayerReport(index, node.layers, node.kernel, kind, value.size, inexact, differing, l2r)
+        yield LayerReport(index, node.layers, node.row, kind, value.size, inexact, differing, l2r)
 
 
 def _same_meaning(graph: Graph, name: str, kind: TensorType) -> bool:

@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from . import callbacks as callbacks
     from ._core import BlobError as BlobError
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from .tensors import TensorInfo as TensorInfo
     from .tensors import pack_s1 as pack_s1
     from .tensors import unpack_s1 as unpack_s1
-
-__version__ = "0.1.0"
 
 _WHERE = {
     "BlobError": "_core",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
-    from .exporter.analyze.analysis import Analysis
+    from .exporter.analyze.analysis import AnalysisReport
 
 
 class Callback:
@@ -53,7 +53,7 @@ class DeployReport(Callback):
 
     validation_data: (x, y) as for `fit`; y are class numbers or like the output. None: sizes alone.
     every: report after every n-th epoch, and after the last.
-    target: a described board (see `dqnn targets`); a warning says when the model does not fit it.
+    target: where the model is to run (see `dqnn targets`); a warning says when it does not fit there.
     on_error: "raise" stops the training at its beginning if the model cannot be exported; "warn" trains on.
     stream: where a line per report goes, None for nowhere.
     options: of `dqnn.export`.
@@ -75,13 +75,13 @@ class DeployReport(Callback):
         if on_error not in ("raise", "warn"):
             raise ValueError(f"on_error is {on_error!r}; accepted: 'raise', 'warn'")
         if target is not None:
-            from .exporter.targets.boards import load_board
+            from .exporter.targets.target import find_target
 
-            load_board(target)  # a wrong name is better known before the first epoch
+            find_target(target)  # a wrong name is better known before the first epoch
         self.validation_data = validation_data
         self.every, self.target, self.on_error, self.stream, self.options = every, target, on_error, stream, options
         self.reports: list[dict[str, float]] = []
-        self.analysis: Analysis | None = None
+        self.analysis: AnalysisReport | None = None
         self.params = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -130,7 +130,7 @@ class DeployReport(Callback):
         }
         if self.validation_data is not None:
             found["accuracy"] = self._accuracy(result.blob, *self.validation_data)
-        self._check_board(self.analysis)
+        self._check_fit(self.analysis)
         return found
 
     def _accuracy(self, blob: bytes, x: Any, y: Any) -> float:
@@ -145,15 +145,13 @@ class DeployReport(Callback):
         labels = next(iter(y.values())) if isinstance(y, dict) else y[0] if isinstance(y, list | tuple) else y
         return accuracy(read_labels(np.asarray(labels), scores.shape).values, scores)
 
-    def _check_board(self, analysis: Analysis) -> None:
-        from .exporter.targets.boards import BoardError, check_fits, load_board
+    def _check_fit(self, analysis: AnalysisReport) -> None:
+        from .exporter.targets.fit import fit_of
+        from .exporter.targets.target import find_target
 
-        if self.target is None:
-            return
-        try:
-            check_fits(load_board(self.target), analysis)
-        except BoardError as error:
-            warnings.warn(f"DeployReport: {error}", stacklevel=2)
+        fit = None if self.target is None else fit_of(find_target(self.target), analysis.model)
+        if fit is not None and fit.problem:
+            warnings.warn(f"DeployReport: {fit.problem}", stacklevel=2)
 
     def _line(self, found: dict[str, float]) -> str:
         text = f"{found['file_bytes']:,} B file, {found['ram_bytes']:,} B RAM, {found['fallbacks']} fallbacks"

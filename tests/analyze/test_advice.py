@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import dqnn
-from dqnn.exporter.analyze.analysis import Advice, Bench, analyze_view
+from dqnn.exporter.analyze.analysis import analyze_view
+from dqnn.exporter.analyze.model import Advice, Bench
 from dqnn.exporter.blob import parse
 
 pytestmark = pytest.mark.tf

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import dqnn
-from dqnn.exporter.analyze.analysis import Analysis, AnalysisError, Bench, analyze
-from dqnn.exporter.blob import NotAModelError
+from dqnn.exporter.analyze.analysis import AnalysisError, analyze
+from dqnn.exporter.analyze.model import Analysis, Bench
+from dqnn.exporter.blob import NotAModelError, node_names
 from dqnn.exporter.cli import main
-from dqnn.exporter.report import node_names
-from dqnn.exporter.targets import boards, code_size
+from dqnn.exporter.emit.kernel_table import rows
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 
@@ -79,9 +79,10 @@ def test_names_where_layers_do_not_say_what_they_are() -> None:
         ("maxpool_f32", ("stem", "bn", "max_pooling2d")),
         ("conv_f32_f32_f32", ("flatten", "head")),
         ("softmax_f32", ("head",)),
-        ("reshape_f32", ()),
+        ("reshape_s1", ()),
     ]
-    assert node_names(nodes) == ["stem", "max_pooling2d", "head", "head", "reshape_f32"]
+    named = node_names((rows()[kernel], layers) for kernel, layers in nodes)
+    assert named == ["stem", "max_pooling2d", "head", "head", "reshape_s1"]
 
 
 @pytest.mark.parametrize("model", ["larq", "qkeras"])
@@ -117,72 +118,6 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"DQNN" + bytes(100))
     with pytest.raises(NotAModelError):
         analyze(path)
-
-
-# --- boards -----------------------------------------------------------------------------------------------------------
-
-
-def test_every_shipped_board_is_described() -> None:
-    names = [board.name for board in boards.shipped()]
-    assert len(names) == 9
-    assert all(boards.load_board(path.stem) for path in boards.SHIPPED.glob("*.toml"))
-
-
-@pytest.mark.parametrize("name", [path.stem for path in sorted(boards.SHIPPED.glob("*.toml"))])
-def test_every_shipped_board_refuses_what_is_too_large(
-    larq: Analysis, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By how much, and which layers weigh most; with the code at its budget, so that no compiler is needed."""
-    monkeypatch.setattr(code_size, "code_bytes", lambda core, kernels: None)
-    board = boards.load_board(name)
-    assert "fits" in boards.check_fits(board, larq)
-    large = replace(larq, model=larq.model, file_bytes=board.flash_bytes, arena_bytes=board.ram_bytes)
-    with pytest.raises(boards.BoardError) as caught:
-        boards.check_fits(board, large)
-    message = str(caught.value)
-    assert f"does not fit {board.name}: flash: " in message
-    assert f"{boards.FIRMWARE_BYTES:,} B too much; heaviest layers: quant_conv2d_2 (4,808 B), quant_dense" in message
-    ram = larq.state_bytes + boards.STACK_BYTES
-    assert f"{ram:,} B too much; most is live at quant_conv2d (3,904 B), quant_conv2d_1 (" in message
-
-
-def test_code_is_measured_where_there_is_a_compiler(larq: Analysis, require_tool: Callable[[str], str]) -> None:
-    require_tool("arm-none-eabi-gcc")
-    fit = boards.fit_of(boards.load_board("stm32f411"), larq)
-    assert fit.measured and 16_384 < fit.code_bytes < 40_960
-    assert fit.flash_bytes == larq.file_bytes + fit.code_bytes
-    fewer = code_size.code_bytes("cortex-m4", ["softmax_f32"])
-    assert fewer is not None and fewer < fit.code_bytes / 2
-    assert code_size.code_bytes("no such core", ["softmax_f32"]) is None
-
-
-def test_python_shows_a_board_without_refusing(tmp_path: Path) -> None:
-    path = tmp_path / "tiny.toml"
-    path.write_text('name = "Tiny"\ncore = "z80"\nclock_hz = 1\nflash_bytes = 30000\nram_bytes = 4000\n')
-    analysis = analyze(DIGITS / "digits_larq.h5", target=str(path))
-    assert analysis.fit is not None and "does not fit Tiny" in analysis.fit.problem
-    assert "no compiler for z80 is here" in str(analysis) and "allowed" in analysis._repr_html_()
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("name = 1", "name is 1, not text"),
-        ('name = "x"\ncore = "m"\nclock_hz = -1\nflash_bytes = 1\nram_bytes = 1', "clock_hz is -1"),
-        ('name = "x"\nspeed = 3', "speed is unknown"),
-        ("name =", "Invalid value"),
-    ],
-)
-def test_a_bad_board_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    path = tmp_path / "board.toml"
-    path.write_text(text)
-    with pytest.raises(boards.BoardError, match=problem):
-        boards.load_board(str(path))
-
-
-def test_an_unknown_board_lists_the_known_ones() -> None:
-    with pytest.raises(boards.BoardError, match="STM32F746"):
-        boards.load_board("z80")
 
 
 # --- the command and figures of others --------------------------------------------------------------------------------
@@ -246,9 +181,12 @@ def test_figures_of_something_else_are_refused(cli: Cli, option: str, content: s
     assert result.exit_code == 2 and text in result.stderr
 
 
-def test_a_core_that_is_none(cli: Cli) -> None:
-    result = cli("analyze", DIGITS / "digits_larq.h5", "--bench", "host")
-    assert result.exit_code == 2 and "no core is named 'host'; accepted: cortex-m4, cortex-m0plus" in result.stderr
+@pytest.mark.parametrize(
+    ("core", "text"), [("host", "not measured by node; accepted: cortex-m0plus"), ("z80", "no target is named 'z80'")]
+)
+def test_a_core_that_is_none(cli: Cli, core: str, text: str) -> None:
+    result = cli("analyze", DIGITS / "digits_larq.h5", "--bench", core)
+    assert result.exit_code == 2 and text in result.stderr
 
 
 def test_bench_measures_a_core(cli: Cli, require_tool: Callable[[str], str]) -> None:

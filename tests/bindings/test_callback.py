@@ -11,7 +11,7 @@ import pytest
 
 import dqnn
 from dqnn.exporter.errors import DqnnError, ExportError
-from dqnn.exporter.targets.boards import BoardError
+from dqnn.exporter.targets.boards import TargetError
 
 TINY = 'name = "tiny"\ncore = "cortex-m0"\nclock_hz = 1000\nflash_bytes = 1024\nram_bytes = 512\n'
 
@@ -133,6 +133,6 @@ def test_wrong_arguments() -> None:
         dqnn.callbacks.DeployReport(every=0)
     with pytest.raises(ValueError, match="on_error"):
         dqnn.callbacks.DeployReport(on_error="ignore")  # type: ignore[arg-type]
-    with pytest.raises(BoardError, match="no board"):
+    with pytest.raises(TargetError, match="no target is named 'arduino-of-dreams'"):
         dqnn.callbacks.DeployReport(target="arduino-of-dreams")
-    assert issubclass(BoardError, DqnnError)
+    assert issubclass(TargetError, DqnnError)

@@ -16,8 +16,8 @@ from passes.graph_builder import BYTE, SIGN, Builder, binary_weights, grid_input
 import dqnn
 from dqnn import _core
 from dqnn.exporter.blob import parse
-from dqnn.exporter.emit.writer import PREFIX_BYTES, Written, write
-from dqnn.exporter.format import schema_module
+from dqnn.exporter.emit.writer import Written, write
+from dqnn.exporter.format import PREFIX_BYTES, schema_module
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph

@@ -12,8 +12,9 @@ from emit.kernel_calls import agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dqnn.exporter.emit.packing import UNARY_KINDS, Packed, PackingError, pack, unpack_weights
-from dqnn.exporter.format import ConvParams
+from dqnn.exporter.emit.kernel_table import Packed, rows
+from dqnn.exporter.emit.packing import PackingError, pack, unpack_weights
+from dqnn.exporter.format import UNARY_KINDS, ConvParams
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 
@@ -103,7 +104,7 @@ def unpacks(op: ops.ConvKernel, source: TensorType, output: TensorType) -> None:
     """Asserts that the weights read back from the constant are those that went in."""
     packed = pack(op, [source], output)
     assert isinstance(packed.params, ConvParams)
-    codes = unpack_weights(packed.kernel, packed.params, packed.constants[0], [source], output)
+    codes = unpack_weights(rows()[packed.kernel], packed.params, packed.constants[0], [source], output)
     assert np.array_equal(codes, op.weights.codes)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from footprint import measure
 
-from dqnn.exporter.inspect import kernel_set
+from dqnn.exporter.targets.kernels_def import variants
 
 # libgcc's helpers for what a core lacks (64-bit arithmetic, soft float), memory functions, square root.
 ALLOWED = re.compile(
@@ -41,7 +41,7 @@ def test_all_kernels_fit_their_budget(m4: measure.Build) -> None:
 def test_firmware_of_larqs_introduction_network_fits_its_budget(m4: measure.Build, first: str) -> None:
     """Float or 8-bit input, every variant of each kernel: interpreter, plans and kernels."""
     kernels = (first, "conv_s1_s1_s1", "conv_s1_s1_f32", "softmax_f32")
-    names = [f"{v.kernel}_{v.isa}" for v in kernel_set.variants() if v.kernel in kernels and v.isa in ("ref", *m4.isas)]
+    names = [f"{v.kernel}_{v.isa}" for v in variants() if v.kernel in kernels and v.isa in ("ref", *m4.isas)]
     assert {name.rsplit("_", 1)[0] for name in names} == set(kernels)
     assert m4.set_bytes(names) <= {"conv_f32_s1_s1": 24, "conv_s8_s1_s1": 28}[first] * 1024
 

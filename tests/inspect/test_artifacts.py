@@ -18,10 +18,11 @@ from dqnn.exporter.blob import ModelView, parse
 from dqnn.exporter.cli import main
 from dqnn.exporter.inspect import onnx as onnx_view
 from dqnn.exporter.inspect.artifacts import ArtifactError, c_array, identifier, intel_hex, padded
-from dqnn.exporter.inspect.kernel_set import kernel_set, parse_variants, variants
+from dqnn.exporter.inspect.kernel_set import kernel_set
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.passes import run_pipeline
+from dqnn.exporter.targets.kernels_def import parse_variants, variants
 
 Cli = Callable[..., Result]
 Tool = Callable[[str], str]

@@ -28,7 +28,7 @@ import tensorflow as tf  # noqa: E402
 from compare import KerasRefuses, Outcome  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 
-from dqnn.exporter.emit.kernel_table import names  # noqa: E402
+from dqnn.exporter.emit.kernel_table import rows  # noqa: E402
 
 SUITES: dict[str, tuple[Any, Callable[[Any], Outcome]]] = {
     "layers": (random_layers.configs, random_layers.check),
@@ -89,7 +89,7 @@ def search(suite: str, draws: int, number: int) -> int:
     print(f"# {counts['compared']} of {counts['elements']} output elements compared, the others within Keras' rounding")
     for reason, count in reasons.most_common():
         print(f"# {count:5} {reason}")
-    print(f"# kernels never chosen: {', '.join(sorted(set(names().values()) - set(kernels))) or 'none'}")
+    print(f"# kernels never chosen: {', '.join(sorted(set(rows()) - set(kernels))) or 'none'}")
     return outcomes["differs"] + outcomes["crashes"]
 
 

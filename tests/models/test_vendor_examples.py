@@ -16,7 +16,8 @@ import qkeras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from compare import assert_close, assert_equal, compare, randomize  # noqa: E402
 
-from dqnn.exporter.analyze.analysis import Analysis, analyze  # noqa: E402
+from dqnn.exporter.analyze.analysis import analyze  # noqa: E402
+from dqnn.exporter.analyze.model import Analysis  # noqa: E402
 
 layers = tf.keras.layers
 BINARY: dict[str, Any] = {"kernel_quantizer": "binary(alpha=1)", "bias_quantizer": "binary(alpha=1)"}

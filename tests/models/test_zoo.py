@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tf
 
-from bench_models import MODELS  # noqa: E402
 from compare import assert_close, compare, randomize  # noqa: E402
+from networks import MODELS  # noqa: E402
 from zoo import IMAGE, ZOO  # noqa: E402
 
 import dqnn  # noqa: E402

@@ -17,16 +17,19 @@ from c import make_blobs
 
 import dqnn
 from dqnn import Interpreter
-from dqnn.exporter.targets import emulated, firmware
-from dqnn.exporter.targets.boards import STACK_BYTES
-from dqnn.exporter.targets.emulated import QemuTarget, RefusedError, find_target, run_on_target
-from dqnn.exporter.targets.firmware import TargetError
+from dqnn.exporter.targets import firmware
+from dqnn.exporter.targets.boards import TargetError
+from dqnn.exporter.targets.emulated import QEMU, QemuRunner
+from dqnn.exporter.targets.fit import STACK_BYTES
+from dqnn.exporter.targets.host import HostRunner
+from dqnn.exporter.targets.runner import RefusedError
+from dqnn.exporter.targets.target import find_target, run_on_target
 
 from .kernel_files import Bundle, blob, bundles, inputs, random_cases
 
 pytestmark = pytest.mark.qemu
 M4 = "qemu:mps2-an386"
-BOARDS = emulated.target_names()[1:]
+BOARDS = [QEMU + name for name in firmware.boards()]
 MODELS = ("larq", "qkeras")
 RUNNER_FRAME = 128
 # The smallest board leaves 11 KB to the interpreter and 136 KB to the file.
@@ -34,10 +37,10 @@ SMALL = {"qemu:microbit": (8000, 80_000)}
 LARGE = (1_000_000, 4_000_000)
 
 
-def board(name: str) -> QemuTarget:
+def board(name: str) -> QemuRunner:
     """A board whose tools are there (those of the Cortex-M boards always are, see conftest.py)."""
-    found = find_target(name)
-    assert isinstance(found, QemuTarget)
+    found = find_target(name).runner
+    assert isinstance(found, QemuRunner)
     if shutil.which(found.board.port.compiler) is None or shutil.which(found.board.port.emulator) is None:
         pytest.skip(f"{found.board.port.compiler} or {found.board.port.emulator} is not installed")
     return dataclasses.replace(found, timeout=240)
@@ -134,7 +137,7 @@ def kernel_files(limits: tuple[int, int]) -> list[tuple[Bundle, bytes]]:
     return [(bundle, blob(bundle)) for bundle in bundles(cases, *limits)]
 
 
-def compare(machine: QemuTarget, bundle: Bundle, file: bytes) -> None:
+def compare(machine: QemuRunner, bundle: Bundle, file: bytes) -> None:
     outputs = machine.run(file, inputs(bundle)).outputs
     for case, output in zip(bundle.cases, outputs, strict=True):
         assert output.tobytes() == case.expected, f"{machine.name} {machine.isas}: {case.kernel.name} {case.params}"
@@ -206,7 +209,7 @@ def test_hostile_files(file: Callable[[], make_blobs.File]) -> None:
             verdicts.add(error.status)
         else:
             stored = interpreter.to_stored([np.ones((1, *info.shape)) for info in interpreter.inputs])
-            expected = emulated.HostTarget().run(bad, stored).outputs
+            expected = HostRunner().run(bad, stored).outputs
             for ours, theirs in zip(machine.run(bad, stored).outputs, expected, strict=True):
                 assert ours.tobytes() == theirs.tobytes()
             verdicts.add("ok")
@@ -245,7 +248,7 @@ def test_timeout(blobs: dict[str, bytes], images: np.ndarray) -> None:
 
 
 def test_unknown_targets() -> None:
-    with pytest.raises(TargetError, match="no target is named 'qemu:avr'; there are host, qemu:microbit, "):
+    with pytest.raises(TargetError, match="no target is named 'qemu:avr'; accepted: host, qemu:microbit, "):
         find_target("qemu:avr")
     with pytest.raises(TargetError, match="no instruction set is named sse"):
         dataclasses.replace(board(M4), isas=("sse",)).run(
@@ -283,8 +286,8 @@ def test_missing_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         TargetError, match="qemu-system-arm not found; on Debian or Ubuntu: apt-get install qemu-system-arm"
     ):
         find_target(M4).run(b"", [])
-    machine = find_target(M4)
-    assert isinstance(machine, QemuTarget)
+    machine = find_target(M4).runner
+    assert isinstance(machine, QemuRunner)
     with pytest.raises(
         TargetError, match=r"arm-none-eabi-gcc and cmake not found; .* gcc-arm-none-eabi libnewlib-arm-none-eabi cmake"
     ):

@@ -12,9 +12,10 @@ from kernels.cases import Case
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
-from dqnn.exporter.inspect.kernel_set import variants
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
-from dqnn.exporter.targets.emulated import QemuTarget, find_target
+from dqnn.exporter.targets.emulated import QemuRunner
+from dqnn.exporter.targets.kernels_def import variants
+from dqnn.exporter.targets.target import find_target
 
 from .kernel_files import blob, bundles, inputs, kernel_named
 
@@ -84,8 +85,8 @@ def layer_cases(name: str) -> Iterator[tuple[cases.Layer, Case]]:
 
 
 def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = ()) -> None:
-    board = find_target("qemu:mps3-an547")
-    assert isinstance(board, QemuTarget)
+    board = find_target("qemu:mps3-an547").runner
+    assert isinstance(board, QemuRunner)
     board = dataclasses.replace(board, timeout=240, isas=isas)
     layers = {id(case): (layer, case) for layer, case in found}
     for bundle in bundles([case for _, case in layers.values()], *LIMITS):

@@ -19,7 +19,8 @@ import pytest
 
 from dqnn.exporter.blob import ModelView, parse
 from dqnn.exporter.emit.kernel_table import ids
-from dqnn.exporter.emit.writer import PREFIX_BYTES, _prefix
+from dqnn.exporter.emit.writer import _prefix
+from dqnn.exporter.format import PREFIX_BYTES
 from schema import reflection
 
 Require = Callable[[str], str]

@@ -43,7 +43,7 @@ def test_golden(path: Path, isas: list[str]) -> None:
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_golden_on_boards(path: Path, board: str) -> None:
-    from dqnn.exporter.targets.emulated import find_target
+    from dqnn.exporter.targets.target import find_target
 
     assert_outputs(path, find_target(board).run(path.read_bytes(), recorded(path, "in")).outputs)
 

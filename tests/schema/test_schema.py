@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from dqnn.exporter import format as params
-from dqnn.exporter.emit import packing, writer
-from dqnn.exporter.emit.kernel_table import DTYPES
+from dqnn.exporter.emit import writer
 from schema import reflection
 
 Require = Callable[[str], str]
@@ -116,9 +115,9 @@ def test_names_in_python_equal_the_schema(schema: reflection.Schema) -> None:
     def ordered(enum: str) -> tuple[str, ...]:
         return tuple(sorted(schema.enums[enum], key=schema.enums[enum].__getitem__))
 
-    assert ordered("UnaryKind") == packing.UNARY_KINDS
-    assert ordered("BinaryKind") == packing.BINARY_KINDS
-    assert ordered("DType") == DTYPES
+    assert ordered("UnaryKind") == params.UNARY_KINDS
+    assert ordered("BinaryKind") == params.BINARY_KINDS
+    assert ordered("DType") == params.DTYPES
     assert ordered("Requant") == ("affine", "fixed_point", "power_of_two")
     assert schema.identifier.encode() == writer.IDENTIFIER
 

@@ -19,9 +19,9 @@ from passes.graph_builder import SIGN, Builder, binary_weights, rng_of
 import dqnn
 from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
-from dqnn.exporter.validate.originals import original
+from dqnn.exporter.samples.arrays import SampleError
+from dqnn.exporter.validate.originals import choice, keras
 from dqnn.exporter.validate.originals.original import OriginalError
-from dqnn.exporter.validate.validation import ValidationInputError
 
 Cli = Callable[..., Result]
 
@@ -244,13 +244,13 @@ def test_progress(larq: Path, digits: Path, samples: dict[str, Any]) -> None:
     ],
 )
 def test_wrong_inputs(larq: Path, digits: Path, inputs: Any, labels: Any, text: str) -> None:
-    with pytest.raises(ValidationInputError, match=text):
+    with pytest.raises(SampleError, match=text):
         dqnn.validate(larq, digits / "digits_larq.h5", inputs, labels=labels, original="evaluator")
 
 
 def test_another_model(larq: Path) -> None:
     graph = two_outputs()
-    with pytest.raises(ValidationInputError, match="is it the same model"):
+    with pytest.raises(SampleError, match="is it the same model"):
         dqnn.validate(larq, graph, np.zeros((2, 28, 28, 1)))
 
 
@@ -288,7 +288,7 @@ def test_refusals(cli: Cli, larq: Path, digits: Path, tmp_path: Path, arguments:
 
 
 def test_keras_is_insisted_on(larq: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(original.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OriginalError, match=r"dqnn\[keras\]"):
         dqnn.validate(larq, digits / "digits_larq.h5", np.zeros((1, 28, 28, 1)), original="keras")
     report = dqnn.validate(larq, digits / "digits_larq.h5", np.zeros((1, 28, 28, 1)))
@@ -299,8 +299,8 @@ def test_what_keras_says_is_repeated(larq: Path, digits: Path, tmp_path: Path, m
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho 'ValueError: no such layer' >&2\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(original.sys, "executable", str(fake))
-    monkeypatch.setattr(original.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: object())
     report = dqnn.validate(larq, digits / "digits_larq.h5", np.zeros((1, 28, 28, 1)))
     assert "no such layer" in report.original and "evaluator" in report.original
     with pytest.raises(OriginalError, match="no such layer"):
@@ -312,8 +312,8 @@ def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asked, fake = tmp_path / "asked", tmp_path / "python"
     fake.write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(original.sys, "executable", str(fake))
-    monkeypatch.setattr(original.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: object())
     return asked
 
 
@@ -392,10 +392,10 @@ def test_a_load_that_hangs_is_given_up(digits: Path, tmp_path: Path, monkeypatch
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(original.sys, "executable", str(fake))
-    keras = original.KerasFile(digits / "digits_larq.h5", load_seconds=0.3)
+    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    original = keras.KerasFile(digits / "digits_larq.h5", load_seconds=0.3)
     with pytest.raises(OriginalError, match="did not finish loading"):
-        keras.run([np.zeros((1, 28, 28, 1))], lambda done: None)
+        original.run([np.zeros((1, 28, 28, 1))], lambda done: None)
 
 
 def test_help_names_every_option(cli: Cli) -> None:

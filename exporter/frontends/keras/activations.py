@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
-from .builder import LayerContext, Unsupported
+from ..graph import Unsupported
+from .context import LayerContext
 from .quantizer_text import BadText, spelled
 from .quantizers import is_quantizer, parse
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
+from ..graph import UNKNOWN, Unsupported
 from . import layers
 from .activations import activation_ops
-from .builder import UNKNOWN, LayerContext, Unsupported, is_value
+from .context import LayerContext, is_value
 from .quantizers import TINY
 from .registry import register
 

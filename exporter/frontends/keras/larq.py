@@ -9,7 +9,7 @@ from typing import Any
 from . import larq_quantizers as _larq_quantizers  # noqa: F401  (registers the quantizers)
 from . import lowering
 from .activations import activate
-from .builder import LayerContext
+from .context import LayerContext
 from .quantizers import Quantizer, parse
 from .registry import refuse, register
 

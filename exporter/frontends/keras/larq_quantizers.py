@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...ir import ops
-from .builder import Unsupported
+from ..graph import Unsupported
 from .quantizers import (
     TINY,
     F32Array,

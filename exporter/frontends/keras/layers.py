@@ -9,9 +9,10 @@ import numpy as np
 
 from ...ir import ops
 from ...ir.infer import as_map
+from ..graph import Unsupported
 from . import lowering
 from .activations import activate, elu_ops, leaky_relu_ops, relu_ops
-from .builder import LayerContext, Unsupported
+from .context import LayerContext
 from .quantizers import float_kernel, sign_ops
 from .registry import refuse, register
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...ir import ops
 from ...ir.infer import as_map
-from .builder import LayerContext, Unsupported
+from ..graph import Unsupported
+from .context import LayerContext
 from .quantizers import Kernel, Quantizer, float_kernel
 
 Pair = ops.Pair

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir import ops
+from ..graph import Unsupported
 from . import layers, lowering
 from . import qkeras_quantizers as _qkeras_quantizers  # noqa: F401  (registers the quantizers)
 from .activations import activate
-from .builder import LayerContext, Unsupported
+from .context import LayerContext
 from .quantizers import Quantizer, parse
 from .registry import refuse, register
 

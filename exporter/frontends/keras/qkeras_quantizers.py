@@ -13,7 +13,7 @@ import numpy as np
 
 from ...ir import ops
 from ...ir.types import S8
-from .builder import Unsupported
+from ..graph import Unsupported
 from .quantizers import (
     ACCEPTED,
     F32Array,

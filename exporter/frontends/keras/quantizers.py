@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...ir import ops
 from ...ir.types import S1, S8
-from .builder import Unsupported
+from ..graph import Unsupported
 from .quantizer_text import BadText, Spelled, spelled
 
 F32Array = NDArray[np.float32]

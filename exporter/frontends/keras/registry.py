@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from .archive import SavedLayer
-    from .builder import LayerContext
+from .archive import SavedLayer
+from .context import LayerContext
 
-Handler: TypeAlias = "Callable[[LayerContext], str | Sequence[str]]"
+Handler: TypeAlias = Callable[[LayerContext], str | Sequence[str]]
 WeightNames: TypeAlias = Callable[[Mapping[str, Any]], Sequence[str]]
 
 

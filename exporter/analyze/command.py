@@ -1,0 +1,53 @@
+"""The command `dqnn analyze`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
+
+
+@click.command("analyze", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
+@click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
+@click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
+)
+@refusals
+def analyze_command(
+    model: Path,
+    target: str | None,
+    bench: str | None,
+    validation: Path | None,
+    as_json: bool,
+    html: Path | None,
+    plot: Path | None,
+) -> None:
+    """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
+    from ..show.console import console
+    from ..show.plots import check_place
+    from ..targets.boards import TargetError
+    from .analysis import analyze
+    from .text import render
+
+    if plot is not None:
+        check_place(plot)
+    analysis = analyze(model, target=target, bench=bench, validation=validation)
+    if as_json:
+        click.echo(json.dumps(analysis.to_json(), indent=2))
+    else:
+        render(analysis, console())
+    if html is not None:
+        analysis.to_html(html)
+        click.echo(f"{html}: HTML report", err=as_json)
+    for path in () if plot is None else analysis.plot(plot):
+        click.echo(f"{path}: charts" if path == plot else str(path), err=as_json)
+    if analysis.fit is not None and analysis.fit.problem:
+        raise TargetError(analysis.fit.problem)

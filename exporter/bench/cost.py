@@ -1,0 +1,66 @@
+"""What a model costs on a core, node by node, and the random inputs that it is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..blob import ModelView, NodeView, taps_of
+from ..format import ConvParams
+from ..ir.types import S1, S8, TensorType
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    layers: str
+    kernel: str
+    isa: str
+    macs: int
+    instructions: int
+    cycles: int | None
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    target: str
+    timing: str | None
+    nodes: tuple[NodeCost, ...]
+    instructions: int  # of dqnn_invoke in all
+    cycles: int | None
+    init_instructions: int
+    arena_bytes: int
+    state_bytes: int
+    file_bytes: int
+    stack_bytes: int
+    equal_to_host: bool
+    code_bytes: dict[str, int] = field(default_factory=dict)  # measure.code_by_kernel
+
+    @property
+    def macs(self) -> int:
+        return sum(node.macs for node in self.nodes)
+
+
+def macs_of(view: ModelView, node: NodeView) -> int:
+    """Multiply-accumulates of a convolution, outputs before a fused pool counted; 0 for other kernels."""
+    source, output = (view.tensors[i].type for i in (node.inputs[0], node.output))
+    p = node.params
+    return output.elements * p.pool_h * p.pool_w * taps_of(node, source) if isinstance(p, ConvParams) else 0
+
+
+def random_input(tensor: TensorType, rng: np.random.Generator, density: float = 0.5) -> bytes:
+    """Random stored values; for s1 `density` is the share of -1 (bit 1)."""
+    if isinstance(tensor.fmt, S1):
+        bits = rng.random(tensor.shape) < density
+        words: NDArray[Any] = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 32)])
+        return np.packbits(words, axis=-1, bitorder="little").tobytes()
+    if isinstance(tensor.fmt, S8):
+        return rng.integers(-128, 128, tensor.shape, dtype=np.int8).tobytes()
+    return rng.standard_normal(tensor.shape).astype("<f4").tobytes()
+
+
+def random_inputs(view: ModelView, seed: int = 1) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    return [random_input(view.tensors[port.tensor].type, rng) for port in view.inputs]

@@ -1,0 +1,139 @@
+"""A file measured on a target: under Unicorn where there is a timing model of the core, on an emulated board where
+there is none, by the clock on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from ..blob import ModelView, parse
+from ..errors import DqnnError
+from ..ir.types import F32, S1
+from ..targets.code_size import code_bytes
+from ..targets.emulated import QEMU, QemuRunner
+from ..targets.host import HOST, HostRunner
+from ..targets.target import Target, cores, find_target
+from .cost import ModelCost, NodeCost, macs_of, random_inputs
+
+TIMED = ("cortex-m4", "cortex-m0plus")  # cores with a timing model
+ESTIMATE = "Cycles are an estimate from the manuals' timing tables (zero wait states), never checked on silicon."
+HOST_REPEATS = 200
+HOST_BATCH = 64
+
+
+class BenchError(DqnnError):
+    """A measurement that cannot be made."""
+
+
+def measure_by_node(blob: bytes, target: str) -> ModelCost:
+    """On any target but this machine, whose clock does not see nodes."""
+    place = find_target(target)
+    if place.name == HOST:
+        raise BenchError(f"{HOST} is not measured by node; accepted: {', '.join(cores())}, or a board")
+    return measure_model(blob, place)
+
+
+def measure_model(blob: bytes, target: Target, optimize: str = "-O2") -> ModelCost:
+    """Under Unicorn where there is a timing model, else instructions on the board that runs files for the target."""
+    if target.core in TIMED and not target.name.startswith(QEMU):
+        return _measure_core(blob, str(target.core), optimize)
+    if not isinstance(target.runner, QemuRunner):
+        raise BenchError(f"nothing here measures {target.name}; accepted: {', '.join((HOST, *cores()))}, or a board")
+    return _measure_board(blob, target, target.runner)
+
+
+def _measure_core(blob: bytes, core: str, optimize: str) -> ModelCost:
+    require_emulator()
+    from .build import TARGETS, BuildError
+    from .model import ModelError, bench_model
+
+    try:
+        return bench_model(blob, TARGETS[core], optimize)
+    except (BuildError, ModelError) as error:
+        raise BenchError(str(error)) from error
+
+
+def _measure_board(blob: bytes, target: Target, runner: QemuRunner) -> ModelCost:
+    """Instructions per node as the board's own counter sees them."""
+    view = parse(blob)
+    arrays = [_as_stored(view, i, data) for i, data in enumerate(random_inputs(view))]
+    found = replace(runner, count_instructions=True, profile=True).run(blob, arrays)
+    stats, host = found.stats, HostRunner().run(blob, arrays)
+    nodes = tuple(
+        NodeCost(", ".join(node.layers), node.kernel, seen.isa, macs_of(view, node), int(seen.instructions), None)
+        for node, seen in zip(view.nodes, stats.nodes, strict=True)
+    )
+    return ModelCost(
+        target=target.name if target.name.startswith(QEMU) else str(target.core), timing=None, nodes=nodes,
+        instructions=int(stats.instructions or 0), cycles=None, init_instructions=0, arena_bytes=stats.arena_bytes,
+        state_bytes=stats.state_bytes, file_bytes=len(blob), stack_bytes=stats.stack_invoke or 0,
+        equal_to_host=all(map(np.array_equal, found.outputs, host.outputs)),
+    )  # fmt: skip
+
+
+def _as_stored(view: ModelView, index: int, data: bytes) -> Any:
+    """Random stored bytes as the array a target takes: batch of one, s1 as words."""
+    tensor = view.tensors[view.inputs[index].tensor].type
+    if isinstance(tensor.fmt, S1):
+        return np.frombuffer(data, "<u4").reshape((1, *tensor.shape[:-1], -1))
+    return np.frombuffer(data, "<f4" if isinstance(tensor.fmt, F32) else np.int8).reshape((1, *tensor.shape))
+
+
+def require_emulator() -> None:
+    missing = [name for name in ("unicorn", "capstone", "elftools") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BenchError(f"bench needs {', '.join(missing)}: pip install 'dqnn[bench]'")
+
+
+def code_by_kernel(core: str, kernels: Iterable[str]) -> dict[str, int]:
+    """Bytes of a firmware's code with these kernels alone ("total", loader and interpreter included), and what each of
+    them adds to the others; empty without a compiler for the core."""
+    names = list(dict.fromkeys(kernels))
+    total = code_bytes(core, names)
+    if total is None:
+        return {}
+    found = {"total": total}
+    for name in names:
+        rest = code_bytes(core, [other for other in names if other != name]) if len(names) > 1 else 0
+        found[name] = total - (rest or 0)
+    return found
+
+
+def model_json(cost: ModelCost) -> dict[str, Any]:
+    return {**asdict(cost), "macs": cost.macs, "note": ESTIMATE if cost.cycles is not None else ""}
+
+
+# --- this machine -----------------------------------------------------------------------------------------------------
+
+
+def measure_host(blob: bytes) -> dict[str, Any]:
+    """Seconds of an inference on one thread, and in batches on all."""
+    from dqnn import _core
+
+    view = parse(blob)
+    interpreter, inputs = _core.Interpreter(blob), random_inputs(view)
+    for i, data in enumerate(inputs):
+        interpreter.set_input(i, data)
+    single = _median_seconds(interpreter.invoke, HOST_REPEATS)
+    threads = os.cpu_count() or 1
+    batch = [data * HOST_BATCH for data in inputs]
+    batched = _median_seconds(lambda: interpreter.invoke_batch(batch, HOST_BATCH, threads), 5) / HOST_BATCH
+    macs = sum(macs_of(view, node) for node in view.nodes)
+    return {"target": HOST, "seconds": single, "seconds_batched": batched, "threads": threads, "macs": macs}
+
+
+def _median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

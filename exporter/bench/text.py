@@ -1,0 +1,129 @@
+"""Measurements on the terminal, as Markdown and as a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..blob import ModelView, node_names
+from ..emit.kernel_table import rows
+from ..report import layers_text, node_bars
+from ..show.console import NARROW, plain_table
+from ..show.plots import BarChart
+from .cost import ModelCost, NodeCost
+from .measure import ESTIMATE, HOST_BATCH
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .host import HostCost
+    from .kernel import KernelCost
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def render_model(cost: ModelCost, out: Console) -> None:
+    estimated, wide = cost.cycles is not None, out.width >= NARROW
+    columns = ["layers", "kernel", *(["isa"] if wide else []), ">MACs", ">instructions"]
+    table = plain_table(*columns, *([">cycles (est.)"] if estimated else []), ">per MAC")
+    layers = [node.layers.split(", ") for node in cost.nodes]
+    names = node_names((rows()[node.kernel], parts) for node, parts in zip(cost.nodes, layers, strict=True))
+    for n, parts, name in zip(cost.nodes, layers, names, strict=True):
+        kernel = [n.kernel, n.isa] if wide else [f"{n.kernel}\n{n.isa}"]
+        table.add_row(layers_text(name, parts, out.width), *kernel, *_figures(n, estimated))
+    table.add_row("total", *([""] * (1 + wide)), *_figures(cost, estimated), style="bold")
+    out.print(table)
+    equal = "same bytes as the host" if cost.equal_to_host else "BYTES DIFFER FROM THE HOST"
+    out.print(
+        f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
+        f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
+    )
+    if cost.code_bytes:
+        own = ", ".join(f"{name} {size:,} B" for name, size in cost.code_bytes.items() if name != "total")
+        out.print(f"code: {cost.code_bytes['total']:,} B with loader and interpreter; each kernel's own part: {own}")
+    if cost.cycles is not None:
+        out.print(ESTIMATE)
+
+
+def _figures(measured: NodeCost | ModelCost, estimated: bool) -> list[str]:
+    cost = measured.cycles if estimated else measured.instructions
+    counts = [
+        _number(measured.macs),
+        _number(measured.instructions),
+        *([_number(measured.cycles)] if estimated else []),
+    ]
+    return [*counts, _ratio(cost, measured.macs)]
+
+
+def _ratio(value: float | None, macs: int) -> str:
+    return "" if value is None or not macs else f"{value / macs:.3f}"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def cycles_chart(model: ModelView, target: str, unit: str, values: Sequence[int], total: int) -> BarChart:
+    """Horizontal bars of cycles (instructions where there is no estimate), one per node."""
+    bars = [(float(value), f"{value:,} ({100 * value / (total or 1):.1f}%)") for value in values]
+    return BarChart("cycles", f"{unit[:1].upper()}{unit[1:]} by layer, {target}", node_bars(model, bars))
+
+
+def cost_chart(model: ModelView, cost: ModelCost) -> BarChart:
+    unit, total = ("instructions", cost.instructions) if cost.cycles is None else ("estimated cycles", cost.cycles)
+    values = [node.instructions if node.cycles is None else node.cycles for node in cost.nodes]
+    return cycles_chart(model, cost.target, unit, values, total)
+
+
+def render_host(found: dict[str, Any], out: Console) -> None:
+    single, batched, macs = found["seconds"], found["seconds_batched"], found["macs"]
+    out.print(f"host, one thread: {single * 1e6:.1f} us per inference (median), {macs / single / 1e9:.2f} GMAC/s")
+    out.print(f"host, batches of {HOST_BATCH} on {found['threads']} threads: {batched * 1e6:.1f} us per inference")
+
+
+# --- kernels ----------------------------------------------------------------------------------------------------------
+
+
+def _kernel_cells(cost: KernelCost) -> tuple[str, ...]:
+    cycles = cost.cycles_per_mac
+    return (
+        cost.name, cost.target, f"{cost.instructions_per_mac:.3f}", "" if cycles is None else f"{cycles:.3f}",
+        "" if cost.goal is None else f"{cost.goal:g}", cost.peer, f"{cost.scratch_bytes:,}", f"{cost.stack_bytes:,}",
+    )  # fmt: skip
+
+
+KERNEL_COLUMNS = ("kernel", "target", "instructions/MAC", "cycles/MAC (est.)", "goal", "peer", "scratch B", "stack B")
+
+
+def kernel_markdown(costs: Sequence[KernelCost]) -> str:
+    lines = [f"| {' | '.join(KERNEL_COLUMNS)} |", "|" + "---|" * len(KERNEL_COLUMNS)]
+    lines += [f"| {' | '.join(_kernel_cells(cost))} |" for cost in costs]
+    return "\n".join(lines)
+
+
+def render_kernels(costs: Sequence[KernelCost], out: Console) -> None:
+    columns = ("kernel", "target", ">instr./MAC", ">cycles/MAC", ">goal", "peer", ">scratch", ">stack")
+    kept = [i for i, column in enumerate(columns) if out.width >= NARROW or column != "peer"]
+    table = plain_table(*(columns[i] for i in kept))
+    for cost in costs:
+        missed, cells = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal, _kernel_cells(cost)
+        table.add_row(*(cells[i] for i in kept), style="yellow" if missed else "")
+    out.print(table)
+    out.print(ESTIMATE)
+
+
+def host_cells(costs: Sequence[HostCost]) -> list[tuple[str, ...]]:
+    return [(cost.name, cost.isa, f"{cost.seconds * 1e6:.1f}", f"{cost.gmacs:.2f}") for cost in costs]
+
+
+def host_markdown(costs: Sequence[HostCost]) -> str:
+    lines = [("kernel", "variant", "us", "GMAC/s"), ("---",) * 4, *host_cells(costs)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def render_host_kernels(costs: Sequence[HostCost], out: Console) -> None:
+    table = plain_table("kernel", "variant", ">us", ">GMAC/s")
+    for cells in host_cells(costs):
+        table.add_row(*cells)
+    out.print(table)

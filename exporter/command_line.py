@@ -1,0 +1,145 @@
+"""What all commands share: types of their options, how they refuse, their exit codes.
+
+Exit codes: 0 done, 2 the model, a file or an option was refused (the reasons are on stderr, all at once), 1 a check
+asked for by the user did not hold."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .errors import DqnnError, ExportError
+from .files import OutputError, check_writable
+
+CHECK_FAILED, REFUSED = 1, 2
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+TARGET_HELP = "host, a board or a core (`dqnn targets` lists them), or a .toml file that describes a board."
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+def number(value: str) -> int:
+    """An unsigned 32-bit number, decimal or 0x..., as `dqnn inspect` prints ids."""
+    try:
+        parsed = int(value, 0)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no number") from None
+    if not 0 <= parsed < 2**32:
+        raise click.BadParameter(f"{value} is not between 0 and 0xffffffff")
+    return parsed
+
+
+def factor(value: str) -> float:
+    """A number, or a quotient of two as in 1/255."""
+    try:
+        above, *below = value.split("/", maxsplit=1)
+        quotient = float(above) / float(below[0] if below else 1)
+        if isfinite(quotient):
+            return quotient
+        raise ValueError
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(f"{value!r} is no number; write 0.5, 1/255 or -1") from None
+
+
+class OutputFile(click.Path):
+    """Names a file to write. `refusals` looks at it before the command begins."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+
+OUTPUT = OutputFile()
+
+
+def check_outputs() -> None:
+    """Refuses files to write that are files to read, or twice the same, or in no directory."""
+    written: list[Path] = []
+    read: list[Path] = []
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        values = value if isinstance(value, tuple) else (value,)
+        kinds = parameter.type.types if isinstance(parameter.type, click.Tuple) else [parameter.type] * len(values)
+        for item, kind in zip(values, kinds, strict=False):  # a pair that was not given is one None
+            if isinstance(item, str | Path):
+                (written if isinstance(kind, OutputFile) else read).append(Path(item))
+    if not written:
+        return
+    for index, path in enumerate(written):
+        check_writable(path, *read)
+        if path in written[:index]:
+            raise OutputError(f"{path} is named as two outputs; give each a name of its own")
+
+
+def check_isas() -> None:
+    """Refuses a DQNN_ISAS that is wrong, whatever the command."""
+    if "DQNN_ISAS" in os.environ:
+        from dqnn import _core
+
+        try:
+            _core.host_isas()
+        except ValueError as error:
+            raise DqnnError(str(error)) from None
+
+
+def flushed(command: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Runs a command and writes what it printed: at the interpreter's end a full disk would be an exit code 120. What
+    cannot be written is dropped, else that end would try again."""
+    try:
+        return command(*args, **kwargs)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno != errno.EPIPE:  # click drops that one
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
+
+
+def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Prints errors that a user can repair, without a traceback, and exits with REFUSED."""
+
+    @wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            check_isas()
+            check_outputs()
+            return flushed(command, *args, **kwargs)
+        except ExportError as error:
+            count = len(error.problems)
+            click.echo(f"cannot be exported: {count} problem{'s' if count != 1 else ''}", err=True)
+            for problem in error.problems:
+                click.echo(f"  * {problem}", err=True)
+        except DqnnError as error:
+            click.echo(f"error: {error}", err=True)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # `| head` has seen enough: click knows what to do
+                raise
+            click.echo(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
+        sys.exit(REFUSED)
+
+    return guarded
+
+
+def input_options(command: Any) -> Any:
+    """--inputs or --random with its range and seed, shared with `dqnn diff`."""
+    for option in reversed(
+        (
+            click.option("--inputs", type=click.Path(path_type=Path), help=".npz (an array per input), .npy or .csv."),
+            click.option("--random", "count", type=click.IntRange(1), help="N random samples instead of --inputs."),
+            click.option("--low", type=float, default=0.0, show_default=True, help="Least random value."),
+            click.option("--high", type=float, default=1.0, show_default=True, help="Largest random value."),
+            click.option("--seed", type=int, default=0, show_default=True, help="Of the random samples."),
+        )
+    ):
+        command = option(command)
+    return command

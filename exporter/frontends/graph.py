@@ -1,0 +1,119 @@
+"""What every front end needs to make a graph: values with names of their own, types inferred as operators come,
+problems gathered instead of raised.
+
+A value is a name in the graph. After a refused layer its outputs are `UNKNOWN`; the layers behind it still check their
+own configuration, so that one run reports them all, and stop where they would need the missing shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..errors import ExportError, Problem
+from ..ir import ops
+from ..ir.graph import Graph, Node
+from ..ir.infer import InferError, infer_type
+from ..ir.types import TensorType
+
+
+class Unsupported(Exception):
+    """What a handler, or a quantizer, cannot express; becomes a `Problem` of the layer being built."""
+
+    def __init__(self, found: str, accepted: str = "", advice: str = "") -> None:
+        super().__init__(found)
+        self.found, self.accepted, self.advice = found, accepted, advice
+
+
+class ShapeUnknown(Exception):
+    """A handler asked for the type of an `UNKNOWN` value: there is nothing more to check in this layer."""
+
+
+class Value(str):
+    """Tells values from strings among the arguments of a layer."""
+
+
+UNKNOWN = Value("")
+
+
+class GraphBuilder:
+    """The graph as it grows. `path` is the name of a layer as users see it."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.types: dict[str, TensorType] = {}
+        self.problems: list[Problem] = []
+
+    def problem(
+        self, path: str, found: str, accepted: str = "", advice: str = "", cause: Exception | None = None
+    ) -> Value:
+        """Note a problem and go on; the value that is not known for it."""
+        self.problems.append(Problem(path, found, accepted, advice, cause))
+        return UNKNOWN
+
+    def attempt(self, path: str, build: Callable[[], str | Sequence[str]]) -> list[str]:
+        """The values that `build` makes of a layer, or that they are unknown where it refuses."""
+        try:
+            result = build()
+        except Unsupported as refusal:
+            return [self.problem(path, refusal.found, refusal.accepted, refusal.advice)]
+        except ShapeUnknown:
+            return [UNKNOWN]
+        return [result] if isinstance(result, str) else list(result)
+
+    def value(self, wanted: str, value_type: TensorType) -> Value:
+        """A new value, named so or, if that is taken, with a number behind it."""
+        name, number = wanted, 1
+        while name in self.types:
+            number += 1
+            name = f"{wanted}#{number}"
+        self.types[name] = value_type
+        return Value(name)
+
+    def emit(self, op: ops.Op, inputs: Sequence[str], path: str) -> Value:
+        """Append an operator and return its value; raises Unsupported where the operands do not suit it."""
+        if UNKNOWN in inputs:
+            return UNKNOWN
+        try:
+            result = infer_type(op, [self.types[value] for value in inputs])
+        except InferError as error:
+            raise Unsupported(str(error)) from error
+        output = self.value(path, result)
+        self.nodes.append(Node(op, tuple(map(str, inputs)), str(output), (path,)))
+        return output
+
+    def type(self, value: str) -> TensorType:
+        if value == UNKNOWN:
+            raise ShapeUnknown
+        return self.types[value]
+
+    def check(self) -> None:
+        """Raises ExportError with every problem found so far."""
+        if self.problems:
+            raise ExportError(list(dict.fromkeys(self.problems)))
+
+    def finish(self, name: str, inputs: Mapping[str, str], outputs: Sequence[tuple[str, str]]) -> Graph:
+        """The graph of what the outputs need. Inputs and outputs are values with the names of their ports."""
+        self.check()
+        values = self._distinct([value for value, _ in outputs], inputs)
+        ports = {str(value): port for value, port in inputs.items()}
+        ports |= {str(value): port for value, (_, port) in zip(values, outputs, strict=True)}
+        used = self._reachable(values)
+        types = {value: self.types[value] for value in (*inputs, *(node.output for node in used))}
+        return Graph(name, tuple(map(str, inputs)), tuple(map(str, values)), tuple(used), types, ports)
+
+    def _distinct(self, outputs: Sequence[str], inputs: Mapping[str, str]) -> list[str]:
+        """Outputs that are inputs, or named twice, get a value of their own: ports and values correspond one to one."""
+        result: list[str] = []
+        for value in outputs:
+            taken = value in inputs or value in result
+            own = self.emit(ops.Reshape(self.types[value].shape), (value,), f"{value}/output") if taken else value
+            result.append(own)
+        return result
+
+    def _reachable(self, outputs: Sequence[str]) -> list[Node]:
+        wanted = set(outputs)
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if node.output in wanted:
+                kept.append(node)
+                wanted.update(node.inputs)
+        return kept[::-1]

@@ -1,0 +1,132 @@
+"""The commands `dqnn run` (a .dqnn file on arrays from a file) and `dqnn targets`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dqnn.interpreter import Interpreter
+
+    from .target import Target
+
+    Array: TypeAlias = NDArray[Any]
+
+
+@click.command("run", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--inputs", required=True, type=click.Path(path_type=Path), help=".npz with an array per input, or .npy.")
+@click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to.")
+@click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
+@click.option(
+    "--labels", help="Array of class numbers in the inputs' .npz, or a .npy or .csv file: prints the accuracy."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads on the host.")
+@click.option("--raw", is_flag=True, help="Stored values in and out (int8, packed bits) instead of real ones.")
+@refusals
+def run_command(
+    model: Path,
+    inputs: Path,
+    output: Path | None,
+    target: str,
+    labels: str | None,
+    limit: int | None,
+    threads: int,
+    raw: bool,
+) -> None:
+    """Run a .dqnn file on a batch of samples."""
+    from ..samples.arrays import labels_for, match, read_arrays
+    from .host import open_model
+    from .target import find_target
+
+    interpreter, place = open_model(model), find_target(target)
+    arrays = read_arrays(inputs)
+    truth = None if labels is None else labels_for(labels, arrays, inputs)
+    batch = {name: array[:limit] for name, array in match(arrays, interpreter.inputs, inputs).items()}
+    started = time.perf_counter()
+    results = run_batch(model, interpreter, place, batch, threads, raw)
+    _report(results, time.perf_counter() - started, place)
+    if truth is not None:
+        _print_accuracy(results, truth[:limit])
+    if output is not None:
+        save(output, results)
+        click.echo(f"written to {output}")
+
+
+def run_batch(
+    model: Path, interpreter: Interpreter, place: Target, batch: Mapping[str, Array], threads: int, raw: bool
+) -> dict[str, Array]:
+    """Outputs by name."""
+    from ..samples.arrays import SampleError
+    from .host import HOST
+
+    try:
+        if place.name == HOST:
+            results = interpreter.predict(dict(batch), threads=threads, raw=raw)
+        else:
+            outputs = place.run(model.read_bytes(), interpreter.to_stored(dict(batch), raw=raw)).outputs
+            results = interpreter.from_stored(outputs, raw=raw)
+    except ValueError as error:
+        raise SampleError(str(error)) from error
+    return results if isinstance(results, dict) else {interpreter.outputs[0].name: results}
+
+
+def _report(results: Mapping[str, Array], seconds: float, place: Target) -> None:
+    count = len(next(iter(results.values())))
+    each = f" ({seconds / count * 1e3:.3g} ms each)" if count else ""
+    click.echo(f"{count} samples on {place} in {seconds:.2f} s{each}")
+    for name, array in results.items():
+        click.echo(f"{name}: {array.dtype} {array.shape}")
+
+
+def _print_accuracy(results: Mapping[str, Array], labels: Array) -> None:
+    from ..samples.arrays import SampleError
+    from ..samples.metrics import LabelError, classes_of, read_labels
+
+    name, scores = next(iter(results.items()))
+    try:
+        right = classes_of(read_labels(labels, scores.shape).values) == classes_of(scores)
+    except LabelError as error:
+        raise SampleError(f"output {name}: {error}") from error
+    click.echo(f"accuracy of {name}: {right.mean():.4f} ({right.sum()} of {right.size})")
+
+
+def save(path: Path, results: Mapping[str, Array]) -> None:
+    """Writes an .npz in one step."""
+    from io import BytesIO
+
+    import numpy as np
+
+    from ..files import write_atomically
+
+    content = BytesIO()
+    np.savez(content, **results)
+    write_atomically(path, content.getvalue())
+
+
+@click.command("targets", context_settings=CONTEXT)
+@refusals
+def targets_command() -> None:
+    """List what a model can be for: boards that are described, boards and cores that are emulated, this machine."""
+    from ..show.console import console, plain_table
+    from .target import find_target, target_names
+
+    table = plain_table("target", "core", ">clock", ">flash", ">RAM", "runs files on")
+    for name in target_names():
+        target = find_target(name)
+        board = target.board
+        sizes = ["", "", ""]
+        if board is not None:
+            kibibytes = [f"{size // 1024:,} KiB" for size in (board.flash_bytes, board.ram_bytes)]
+            sizes = [f"{board.clock_hz / 1e6:g} MHz", *kibibytes]
+        table.add_row(name, target.core or "", *sizes, target.runner.name if target.runner is not None else "")
+    console().print(table)

@@ -1,0 +1,102 @@
+"""The command `dqnn validate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..command_line import CHECK_FAILED, CONTEXT, OUTPUT, TARGET_HELP, input_options, refusals
+
+if TYPE_CHECKING:
+    from .validation import ValidationReport
+
+
+@click.command("validate", context_settings=CONTEXT)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--against", required=True, type=click.Path(path_type=Path), help="The .h5 or .keras file it came from.")
+@input_options
+@click.option(
+    "--labels", multiple=True, help="Array in the inputs' .npz, or a .npy or .csv file; once per output, in order."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
+@click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
+@click.option(
+    "--original",
+    type=click.Choice(["auto", "keras", "evaluator"]),
+    default="auto",
+    show_default=True,
+    help="What runs the original: Keras where it can be loaded, else dqnn's float evaluator.",
+)
+@click.option("--per-layer", is_flag=True, help="Compare every tensor, and name the first layer that differs.")
+@click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")
+@click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
+@click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
+@click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
+@click.option("--bench", metavar="CORE|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
+@refusals
+def validate_command(
+    model: Path,
+    against: Path,
+    inputs: Path | None,
+    count: int | None,
+    low: float,
+    high: float,
+    seed: int,
+    labels: tuple[str, ...],
+    limit: int | None,
+    target: str,
+    original: Any,
+    per_layer: bool,
+    max_l2r: float | None,
+    min_acc: float | None,
+    as_json: bool,
+    html: Path | None,
+    bench: str | None,
+) -> None:
+    """Compare a .dqnn file with the model it came from, and with labels."""
+    from ..samples.arrays import labels_for, make_inputs
+    from ..show.console import progress_bar
+    from ..targets.host import open_model
+    from .validation import validate
+
+    if bench is not None and html is None:
+        raise click.UsageError("--bench shows in the --html report alone")
+    interpreter = open_model(model)
+    batch, arrays = make_inputs(interpreter, inputs, count, low, high, seed)
+    truths = [labels_for(name, arrays, inputs)[:limit] for name in labels]
+    with progress_bar(as_json) as progress:
+        validation = validate(
+            model,
+            against,
+            {name: array[:limit] for name, array in batch.items()},
+            labels=truths or None,
+            target=target,
+            original=original,
+            per_layer=per_layer,
+            progress=progress,
+        )
+    _show(model, validation, as_json, html, bench)
+    failures = validation.failures(max_l2r=max_l2r, min_acc=min_acc)
+    for failure in failures:
+        click.echo(f"failed: {failure}", err=True)
+    if failures:
+        sys.exit(CHECK_FAILED)
+
+
+def _show(model: Path, validation: ValidationReport, as_json: bool, html: Path | None, bench: str | None) -> None:
+    from ..show.console import console
+    from .text import render
+
+    if as_json:
+        click.echo(json.dumps(validation.to_json(), indent=2))
+    else:
+        render(validation, console())
+    if html is not None:
+        from ..analyze.analysis import analyze
+
+        analyze(model, bench=bench, validation=validation).to_html(html)
+        click.echo(f"{html}: HTML report", err=as_json)
