@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dqnn.exporter.params import ConvParams
+from dqnn.exporter.format import ConvParams
 
 from . import cases
 from .harness import BY_NAME, Seeded, check
