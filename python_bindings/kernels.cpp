@@ -218,6 +218,17 @@ std::tuple<uint32_t, uint32_t, bool> plan(unsigned kernel_id, const std::vector<
   return {result.scratch_bytes, result.overlap_bytes, result.parts != 0};
 }
 
+nb::dict scratch(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
+                 const std::vector<nb::bytes> &constants, const nb::bytes &params) {
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
+  nb::dict needs;
+  for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
+    needs[dqnn_isa_name(isa)] = result.scratch[isa];
+  }
+  return needs;
+}
+
 // Where the output of a kernel test lies: a buffer of its own, or at `offset` from the start of input 0.
 struct Placement {
   std::optional<int64_t> offset;
@@ -314,8 +325,10 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
   if (!parts.empty() && plan.parts == 0) {
     throw nb::value_error("plan allows no input to be a part of the output");
   }
-  nb::bytes result = run_once(call, variant, inputs, plan.scratch_bytes, place, parts, 0x5A);
-  const nb::bytes again = run_once(call, variant, inputs, plan.scratch_bytes, place, parts, 0xA5);
+  // Exactly the scratch that this variant needs: guards show whether it was content with it.
+  const uint32_t scratch_bytes = plan.scratch[variant->isa];
+  nb::bytes result = run_once(call, variant, inputs, scratch_bytes, place, parts, 0x5A);
+  const nb::bytes again = run_once(call, variant, inputs, scratch_bytes, place, parts, 0xA5);
   if (std::memcmp(result.c_str(), again.c_str(), result.size()) != 0) {
     throw std::runtime_error(std::string(call.name()) + " (" + isa + "): the output depends on uninitialised memory");
   }
@@ -331,6 +344,9 @@ void define_kernels(nb::module_ &m) {
   m.def("plan", &plan, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
         "Asks a kernel's C plan function: (scratch bytes, overlap bytes, inputs may be parts of the output), or raises "
         "PlanError.");
+  m.def("scratch", &scratch, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
+        "Bytes of scratch that the variant of each instruction set needs, by its name; also of those not in this "
+        "build. plan() gives the largest.");
   m.def("run_kernel", &run_kernel, "kernel_id"_a, "isa"_a, "inputs"_a, "input_defs"_a, "output_def"_a, "constants"_a,
         "params"_a, "output_at"_a.none() = nb::none(), "parts"_a = std::vector<size_t>{},
         "Plans and runs one kernel in guarded memory. output_at places the output at that offset from input 0; the "

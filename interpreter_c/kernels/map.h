@@ -68,6 +68,11 @@ static inline uint32_t dqnn_pool_cells(const dqnn_conv_params *p) {
   return (uint32_t)p->pool_h * p->pool_w;
 }
 
+/* Is there one window in all? height, width: of the output before a pool. Some kernels go another way then. */
+static inline int dqnn_is_single(int32_t height, int32_t width) {
+  return height == 1 && width == 1;
+}
+
 /* Everything about a convolution but its weights. A depthwise convolution is one with a group per input channel. */
 typedef struct {
   const dqnn_conv_params *params;

@@ -218,8 +218,7 @@ static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_REQUIRE(p->up_h == 1 && p->up_w == 1, up);
   DQNN_TRY(check_constants(call));
-  plan->scratch_bytes = dqnn_scratch_conv_bitsliced(call);
-  DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
+  dqnn_scratch_conv_bitsliced(call, plan->scratch);
   return DQNN_CHECK_none;
 }
 

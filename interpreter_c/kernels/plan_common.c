@@ -23,10 +23,11 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
       [DQNN_CHECK_none] = DQNN_OK,
 #include "checks.def"
   };
-  plan->scratch_bytes = 0;
-  plan->overlap_bytes = 0;
-  plan->parts = 0;
+  *plan = (dqnn_plan){0};
   dqnn_check check = checks(call, plan);
+  for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
+    plan->scratch_bytes = plan->scratch[isa] > plan->scratch_bytes ? plan->scratch[isa] : plan->scratch_bytes;
+  }
   plan->check = (uint16_t)check;
   return (dqnn_status)statuses[check];
 }

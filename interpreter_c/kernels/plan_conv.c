@@ -141,9 +141,8 @@ static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
   DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, v.params->requant, is_integer(types)));
-  plan->scratch_bytes = dqnn_scratch_conv(call);
+  dqnn_scratch_conv(call, plan->scratch);
   plan->overlap_bytes = dqnn_overlap_conv(call);
-  DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
   return DQNN_CHECK_none;
 }
 
@@ -205,8 +204,7 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   } else {
     DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, p->requant, is_integer(types)));
   }
-  plan->scratch_bytes = dqnn_scratch_depthwise(call);
-  DQNN_REQUIRE(plan->scratch_bytes != UINT32_MAX, scratch);
+  dqnn_scratch_depthwise(call, plan->scratch);
   return DQNN_CHECK_none;
 }
 

@@ -1,6 +1,7 @@
-/* Scratch of the fast convolutions, compiled into every runtime: each target plans the same. */
-#include "dqnn/dqnn_config.h"
+/* Scratch of the fast convolutions, compiled into every runtime: each target plans the same. What runs for a call is
+ * asked of the kernels' own functions (opt/paths.c). */
 #include "map.h"
+#include "mve/conv_bytes_mve.h"
 #include "opt/conv_bitsliced.h"
 #include "opt/conv_blocks.h"
 #include "opt/conv_first.h"
@@ -9,70 +10,100 @@
 #include "opt/conv_nibbles.h"
 #include "opt/conv_pairs.h"
 #include "opt/depthwise_planes.h"
+#include "opt/quads.h"
 #include "plan.h"
 #include "scratch.h"
+#include "wide/scratch.h"
 
 static uint32_t capped(uint64_t bytes) {
   return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 }
 
-uint32_t dqnn_scratch_conv_bitsliced(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  return capped(dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
+/* The output before a pool. */
+static int32_t height_of(const dqnn_conv *v) {
+  return v->pooled_h * v->params->pool_h;
+}
+static int32_t width_of(const dqnn_conv *v) {
+  return v->pooled_w * v->params->pool_w;
 }
 
-/* Pixels that the fast convolutions take at a time: dqnn_quad_lanes, but for outputs of two or three pixels. */
 static uint32_t lanes_of(const dqnn_conv *v) {
-  return dqnn_pool_cells(v->params) == 1 && v->pooled_h == 1 && v->pooled_w == 1 ? 1 : 4;
+  return dqnn_lanes_for(dqnn_pool_cells(v->params), (uint32_t)v->pooled_h * (uint32_t)v->pooled_w);
 }
 
-/* Every window along this axis lies in the map. */
-static int stays_inside(const dqnn_axis *axis, int32_t outputs) {
-  return axis->pad == 0 && axis->up == 1 &&
-         (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation < axis->size;
+/* What the plain walk and the vectors of kernels/mve that are compiled from it need. */
+static void set_plain(uint32_t scratch[DQNN_ISA_NUMBER], uint64_t bytes) {
+  scratch[DQNN_ISA_portable] = scratch[DQNN_ISA_mve] = capped(bytes);
 }
 
-/* Kernel rows of floats that lie in memory as they are needed. */
-static int rows_in_place(const dqnn_call *call, const dqnn_conv *v) {
-  return call->in_def[0]->dtype == DQNN_F32 && v->groups == 1 && v->x.dilation == 1 &&
-         stays_inside(&v->y, v->pooled_h * v->params->pool_h) && stays_inside(&v->x, v->pooled_w * v->params->pool_w);
+/* Hosts count many windows side by side, without scratch, and leave a single one to the portable code. */
+void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  set_plain(scratch, dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
+  if (dqnn_is_single(height_of(&v), width_of(&v))) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_avx512] = scratch[DQNN_ISA_portable];
+  }
 }
 
-uint32_t dqnn_scratch_conv(const dqnn_call *call) {
+/* conv_{f32,s8,s1}_f32_*, conv_f32_s8_* */
+static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weights, uint32_t *scratch) {
+  uint64_t kernel_h = v->params->kernel_h, row_taps = (uint64_t)v->params->kernel_w * v->group_in;
+  uint32_t lanes = lanes_of(v);
+  int in_place = dqnn_rows_in_place(call);
+  set_plain(scratch, dqnn_conv_float_scratch(kernel_h, row_taps, v->group_out, lanes, in_place, s8_weights));
+  scratch[DQNN_ISA_avx2] = capped(dqnn_conv_float_avx2_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
+}
+
+/* conv_{s8,s1}_s8_* */
+static void scratch_pairs(const dqnn_conv *v, uint32_t *scratch) {
+  uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
+  uint32_t outputs = v->group_out, lanes = lanes_of(v), pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
+  scratch[DQNN_ISA_portable] = capped(dqnn_conv_pairs_scratch(taps, row_taps, outputs, lanes));
+  scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
+  scratch[DQNN_ISA_avx2] = capped(dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes));
+  scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
+}
+
+/* conv_{f32,s8}_s1_*: tables of hosts stand on the stack. */
+static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+  switch (dqnn_blocks_path_of(call)) {
+    case DQNN_BLOCKS_FIRST:
+      set_plain(scratch, dqnn_first_scratch(v, call->in_def[0]->dtype == DQNN_S8));
+      break;
+    case DQNN_BLOCKS_NIBBLES:
+      set_plain(scratch, dqnn_nibbles_scratch(v));
+      break;
+    default:
+      set_plain(scratch, dqnn_conv_blocks_scratch(v));
+  }
+}
+
+void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
-  uint64_t kernel_h = v.params->kernel_h, row_taps = (uint64_t)v.params->kernel_w * v.group_in;
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
-    return capped(dqnn_conv_float_scratch(kernel_h, row_taps, v.group_out, lanes_of(&v), rows_in_place(call, &v),
-                                          types.weights == DQNN_S8));
+    scratch_float(call, &v, types.weights == DQNN_S8, scratch);
+  } else if (types.weights == DQNN_S8) {
+    scratch_pairs(&v, scratch);
+  } else if (types.input == DQNN_S1) {
+    set_plain(scratch, dqnn_conv_horizontal_scratch(&v));
+  } else {
+    scratch_blocks(call, &v, scratch);
   }
-  if (types.weights == DQNN_S8) {
-    return capped(dqnn_conv_pairs_scratch(kernel_h * row_taps, row_taps, v.group_out, lanes_of(&v)));
-  }
-  if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
-    return capped(dqnn_conv_horizontal_scratch(&v));
-  }
-  if (types.weights == DQNN_S1) {
-    int s8 = types.input == DQNN_S8;
-    if (dqnn_is_first_layer(call, &v)) {
-      return capped(dqnn_first_scratch(&v, s8));
-    }
-    return capped(s8 && dqnn_fits_nibbles(&v) ? dqnn_nibbles_scratch(&v) : dqnn_conv_blocks_scratch(&v));
-  }
-  return 0;
 }
 
 uint32_t dqnn_overlap_conv(const dqnn_call *call) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
-  if (types.weights != DQNN_S1 || types.input == DQNN_S1 || !dqnn_is_first_layer(call, &v)) {
+  if (types.weights != DQNN_S1 || types.input == DQNN_S1 || dqnn_blocks_path_of(call) != DQNN_BLOCKS_FIRST) {
     return 0;
   }
   return dqnn_first_overlap(&v, types.input == DQNN_F32 ? 4 : 1);
 }
 
-uint32_t dqnn_scratch_depthwise(const dqnn_call *call) {
-  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_conv v = dqnn_conv_of(call, 1);
-  return types.weights != DQNN_F32 && dqnn_fits_planes(call, &v) ? capped(dqnn_planes_scratch(&v)) : 0;
+  if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_takes_planes(call)) {
+    scratch[DQNN_ISA_portable] = capped(dqnn_planes_scratch(&v));
+  }
 }

@@ -4,6 +4,7 @@ set(DQNN_SOURCES_plan
   kernels/map.c
   kernels/opt/epilogue.c
   kernels/opt/geometry.c
+  kernels/opt/paths.c
   kernels/opt/planes.c
   kernels/opt/quads.c
   kernels/plan_bitsliced.c

@@ -3,9 +3,13 @@
  *
  * plan(): sees the call with shapes, parameters and constants, activation pointers NULL. It must check every property
  * that run() relies on: dtypes, shapes, parameter ranges, exact constant sizes, values in constants that are used as an
- * index, sums that could overflow. It writes the scratch the fastest variant wants and whether the output may overlap
+ * index, sums that could overflow. It writes the scratch that each variant needs and whether the output may overlap
  * inputs. run(): the same call with all pointers set. Activations and scratch are 16-byte aligned and disjoint (but
- * for what plan allowed of input 0 or of parts). Variants other than ref run only if the planned scratch is there. */
+ * for what plan allowed of input 0 or of parts). A variant runs only if the file gives the scratch it needs.
+ *
+ * Scratch belongs to a variant, so that no file loses a fast variant because a later release has a faster one. For the
+ * same reason the need of an instruction set's variant never grows from a release to the next: a way that wants more
+ * looks at call->scratch_bytes, and goes the old way if it is not there. */
 #ifndef DQNN_KERNEL_H
 #define DQNN_KERNEL_H
 
@@ -45,7 +49,9 @@ typedef struct {
 } dqnn_call;
 
 typedef struct {
-  uint32_t scratch_bytes; /* for the fastest variant; ref never needs any */
+  uint32_t scratch_bytes;            /* the largest of scratch[]: what a file should give, whatever it will run on */
+  uint32_t scratch[DQNN_ISA_NUMBER]; /* what the variant of each instruction set needs, also of those that this build
+                                        has not; UINT32_MAX: more than 32 bits can say. ref needs none */
   uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in
                              place) */
   uint16_t check;         /* on failure: which check (dqnn_check), for the fault report */

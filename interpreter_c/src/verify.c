@@ -285,15 +285,22 @@ static check graph_check(const dqnn_model *model, dqnn_fault *fault) {
 
 /* ---- kernels ---- */
 
-/* The first variant of the kernel that may run: allowed by the mask and, but for ref, with the scratch it wants. */
-static const dqnn_variant *choose(const dqnn_options *options, uint32_t kernel, bool scratch_there) {
+static const dqnn_kernel *kernel_of(const dqnn_options *options, uint32_t id) {
+  for (uint32_t i = 0; i < options->kernel_count; ++i) {
+    if (options->kernels[i]->kernel->id == id) {
+      return options->kernels[i]->kernel;
+    }
+  }
+  return NULL;
+}
+
+/* The first variant of a kernel that may run: allowed by the mask, which ref always is, with the scratch it needs. */
+static const dqnn_variant *choose(const dqnn_options *options, const dqnn_call *call, const dqnn_plan *plan) {
   for (uint32_t i = 0; i < options->kernel_count; ++i) {
     const dqnn_variant *variant = options->kernels[i];
-    if (variant->kernel->id != kernel) {
-      continue;
-    }
-    bool allowed = options->isa_mask == 0 || (options->isa_mask >> variant->isa & 1) != 0;
-    if (variant->isa == DQNN_ISA_ref || (allowed && scratch_there)) {
+    bool allowed =
+        variant->isa == DQNN_ISA_ref || options->isa_mask == 0 || (options->isa_mask >> variant->isa & 1) != 0;
+    if (variant->kernel->id == call->kernel && allowed && plan->scratch[variant->isa] <= call->scratch_bytes) {
       return variant;
     }
   }
@@ -329,20 +336,20 @@ static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
 
 static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *options, uint32_t i,
                                 const dqnn_variant **chosen, dqnn_fault *fault) {
-  const dqnn_variant *any = choose(options, fault->kernel, true);
-  if (any == NULL) {
+  const dqnn_kernel *kernel = kernel_of(options, fault->kernel);
+  if (kernel == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
   const void *node = dqnn_model_node(model, i);
-  fault->check = params_check(node, any->kernel->family);
+  fault->check = params_check(node, kernel->family);
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
   dqnn_call call;
   dqnn_plan plan = {0};
   dqnn_model_bind(model, i, NULL, &call);
-  call.params = dqnn_params(node, any->kernel->family);
-  dqnn_status status = any->kernel->plan(&call, &plan);
+  call.params = dqnn_params(node, kernel->family);
+  dqnn_status status = kernel->plan(&call, &plan);
   fault->check = plan.check;
   if (status != DQNN_OK) {
     return status;
@@ -351,7 +358,8 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
-  *chosen = choose(options, fault->kernel, call.scratch_bytes >= plan.scratch_bytes);
+  *chosen = choose(options, &call, &plan);
+  fault->check = *chosen != NULL ? 0 : DQNN_CHECK_no_variant;
   return *chosen != NULL ? DQNN_OK : DQNN_ERROR_KERNEL_MISSING;
 }
 

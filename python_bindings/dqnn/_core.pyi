@@ -80,6 +80,9 @@ def host_isas() -> list[str]: ...
 def plan(
     kernel_id: int, inputs: Sequence[TensorDef], output: TensorDef, constants: Sequence[bytes], params: bytes
 ) -> tuple[int, int, bool]: ...
+def scratch(
+    kernel_id: int, inputs: Sequence[TensorDef], output: TensorDef, constants: Sequence[bytes], params: bytes
+) -> dict[str, int]: ...
 def run_kernel(
     kernel_id: int,
     isa: str,

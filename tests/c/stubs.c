@@ -8,13 +8,17 @@ void stubs_reset(void) {
   memset(&stubs, 0, sizeof stubs);
   stubs.overlap_bytes = UINT32_MAX;
   stubs.scratch_bytes = 32;
+  stubs.other_scratch_bytes = 32;
 }
 
 static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
   ++stubs.plans;
   result->overlap_bytes = stubs.overlap_bytes;
   result->parts = stubs.parts;
-  result->scratch_bytes = call->kernel == STUB_SOFTMAX ? stubs.scratch_bytes : 0;
+  if (call->kernel == STUB_SOFTMAX) {
+    result->scratch[DQNN_ISA_portable] = stubs.scratch_bytes;
+    result->scratch[DQNN_ISA_mve] = stubs.other_scratch_bytes;
+  }
   if (stubs.only != 0 && stubs.only != call->kernel) {
     return DQNN_OK;
   }
@@ -40,7 +44,7 @@ static void run_softmax(const dqnn_call *call) {
   trace(call, 's');
 }
 
-static void run_softmax_dsp(const dqnn_call *call) {
+static void run_softmax_portable(const dqnn_call *call) {
   trace(call, 'S');
 }
 
@@ -59,12 +63,12 @@ static const dqnn_kernel binary = {plan, STUB_BINARY, DQNN_FAMILY_binary};
 
 static const dqnn_variant unary_ref = {&unary, run_unary, DQNN_ISA_ref};
 static const dqnn_variant prelu_ref = {&prelu, run_prelu, DQNN_ISA_ref};
-static const dqnn_variant softmax_dsp = {&softmax, run_softmax_dsp, DQNN_ISA_dsp};
+static const dqnn_variant softmax_portable = {&softmax, run_softmax_portable, DQNN_ISA_portable};
 static const dqnn_variant softmax_mve = {&softmax, run_softmax_mve, DQNN_ISA_mve};
 static const dqnn_variant softmax_ref = {&softmax, run_softmax, DQNN_ISA_ref};
 static const dqnn_variant binary_ref = {&binary, run_binary, DQNN_ISA_ref};
 
-const dqnn_variant *const stub_kernels[STUB_VARIANTS] = {&unary_ref,   &prelu_ref,   &softmax_dsp,
+const dqnn_variant *const stub_kernels[STUB_VARIANTS] = {&unary_ref,   &prelu_ref,   &softmax_portable,
                                                          &softmax_mve, &softmax_ref, &binary_ref};
 
 dqnn_options stub_options(void) {

@@ -8,21 +8,22 @@
 enum { STUB_UNARY = 67, STUB_PRELU = 68, STUB_SOFTMAX = 69, STUB_BINARY = 72 };
 
 typedef struct {
-  dqnn_status status;     /* what every plan returns ... */
-  uint16_t check;         /* ... and why */
-  uint16_t only;          /* refuse only this kernel; 0: all */
-  uint32_t overlap_bytes; /* of every kernel */
-  uint32_t scratch_bytes; /* of softmax */
-  uint8_t parts;          /* of every kernel */
-  uint32_t plans;         /* times a plan was called */
-  char trace[64];         /* one letter per run: u, p, s, b; capitals for the variants in isa dsp */
-  dqnn_call calls[8];     /* of the runs */
+  dqnn_status status;           /* what every plan returns ... */
+  uint16_t check;               /* ... and why */
+  uint16_t only;                /* refuse only this kernel; 0: all */
+  uint32_t overlap_bytes;       /* of every kernel */
+  uint32_t scratch_bytes;       /* that softmax needs as portable ... */
+  uint32_t other_scratch_bytes; /* ... and as mve */
+  uint8_t parts;                /* of every kernel */
+  uint32_t plans;               /* times a plan was called */
+  char trace[64];               /* one letter per run: u, p, s, b; capitals for the variants of softmax but ref */
+  dqnn_call calls[8];           /* of the runs */
 } stub_state;
 
 extern stub_state stubs;
 void stubs_reset(void);
 
-/* Order: unary ref; prelu ref; softmax dsp, mve, ref; binary ref. */
+/* Order: unary ref; prelu ref; softmax portable, mve, ref; binary ref. */
 enum { STUB_VARIANTS = 6 };
 extern const dqnn_variant *const stub_kernels[STUB_VARIANTS];
 dqnn_options stub_options(void);

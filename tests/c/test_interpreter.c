@@ -95,7 +95,7 @@ static void test_information(const dqnn_interpreter *it, const uint8_t *memory, 
   CHECK_EQUAL(dqnn_model_of(it, NULL), DQNN_ERROR_ARGUMENT);
   dqnn_node_info node;
   CHECK_EQUAL(dqnn_node(it, 1, &node), DQNN_OK);
-  CHECK(strcmp(node.layer, "softmax") == 0 && node.kernel == STUB_SOFTMAX && node.isa == DQNN_ISA_dsp);
+  CHECK(strcmp(node.layer, "softmax") == 0 && node.kernel == STUB_SOFTMAX && node.isa == DQNN_ISA_portable);
   CHECK(node.input_count == 1 && node.inputs[0] == 2 && node.output == 3);
   CHECK(node.scratch_offset == 96 && node.scratch_bytes == 32);
   CHECK_EQUAL(dqnn_node(it, 4, &node), DQNN_ERROR_ARGUMENT);
@@ -158,16 +158,26 @@ static void test_run(blob b) {
   free(memory);
 }
 
-/* Which of softmax's variants (dsp, mve, ref) is chosen. */
-static uint8_t isa_chosen(blob b, uint32_t mask, uint32_t scratch, const dqnn_variant *const *kernels, uint32_t count) {
+/* Which of softmax's variants (portable, mve, ref) is chosen where they need that much scratch; the file gives 32
+ * bytes.
+ */
+static uint8_t isa_chosen(blob b, uint32_t mask, uint32_t portable, uint32_t mve, const dqnn_variant *const *kernels,
+                          uint32_t count) {
   dqnn_requirements need;
   uint8_t *memory = memory_for(b, &need);
   dqnn_options options = {.kernels = kernels, .kernel_count = count, .isa_mask = mask};
   dqnn_interpreter *it;
+  dqnn_fault fault;
   dqnn_node_info node = {.isa = 0xFF};
-  stubs.scratch_bytes = scratch;
-  if (dqnn_init(&it, memory, need.memory_bytes, b.bytes, b.size, &options, NULL) == DQNN_OK) {
+  stubs.scratch_bytes = portable;
+  stubs.other_scratch_bytes = mve;
+  dqnn_status status = dqnn_init(&it, memory, need.memory_bytes, b.bytes, b.size, &options, &fault);
+  if (status == DQNN_OK) {
     CHECK_EQUAL(dqnn_node(it, 1, &node), DQNN_OK);
+  } else {
+    CHECK_EQUAL(status, DQNN_ERROR_KERNEL_MISSING);
+    CHECK_EQUAL(fault.check, DQNN_CHECK_no_variant);
+    CHECK_EQUAL(fault.node, 1);
   }
   stubs_reset();
   free(memory);
@@ -175,15 +185,22 @@ static uint8_t isa_chosen(blob b, uint32_t mask, uint32_t scratch, const dqnn_va
 }
 
 static void test_choice(blob b) {
-  CHECK_EQUAL(isa_chosen(b, 0, 32, stub_kernels, STUB_VARIANTS), DQNN_ISA_dsp);
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_mve, 32, stub_kernels, STUB_VARIANTS), DQNN_ISA_mve);
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_avx2, 32, stub_kernels, STUB_VARIANTS), DQNN_ISA_ref);
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_ref, 32, stub_kernels, STUB_VARIANTS), DQNN_ISA_ref);
-  CHECK_EQUAL(isa_chosen(b, 0, 33, stub_kernels, STUB_VARIANTS), DQNN_ISA_ref); /* the file gives 32 bytes of scratch */
+  enum { PORTABLE = 1 << DQNN_ISA_portable, MVE = 1 << DQNN_ISA_mve };
+  const dqnn_variant *const *all = stub_kernels;
+  CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 32, 32, all, STUB_VARIANTS), DQNN_ISA_portable);
+  CHECK_EQUAL(isa_chosen(b, MVE, 32, 32, all, STUB_VARIANTS), DQNN_ISA_mve);
+  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_avx2, 32, 32, all, STUB_VARIANTS), DQNN_ISA_ref);
+  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_ref, 32, 32, all, STUB_VARIANTS), DQNN_ISA_ref);
+  /* each variant by its own need: what the best one asks for takes nothing from the next */
+  CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 33, 32, all, STUB_VARIANTS), DQNN_ISA_mve);
+  CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, UINT32_MAX, 0, all, STUB_VARIANTS), DQNN_ISA_mve);
+  CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 0, 33, all, STUB_VARIANTS), DQNN_ISA_portable);
+  CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 33, 33, all, STUB_VARIANTS), DQNN_ISA_ref);
+  CHECK_EQUAL(isa_chosen(b, MVE, 0, 33, all, STUB_VARIANTS), DQNN_ISA_ref);
   const dqnn_variant *const no_ref[] = {stub_kernels[0], stub_kernels[1], stub_kernels[2], stub_kernels[5]};
-  CHECK_EQUAL(isa_chosen(b, 0, 32, no_ref, 4), DQNN_ISA_dsp);
-  CHECK_EQUAL(isa_chosen(b, 0, 33, no_ref, 4), 0xFF);
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_mve, 32, no_ref, 4), 0xFF);
+  CHECK_EQUAL(isa_chosen(b, PORTABLE, 32, 32, no_ref, 4), DQNN_ISA_portable);
+  CHECK_EQUAL(isa_chosen(b, PORTABLE, 33, 32, no_ref, 4), 0xFF);
+  CHECK_EQUAL(isa_chosen(b, MVE, 32, 32, no_ref, 4), 0xFF);
 }
 
 static void test_names(void) {

@@ -38,6 +38,7 @@ static const regression regressions[] = {
     ACCEPTED("columns_3000"),
     ACCEPTED("columns_4096"),
     ACCEPTED("columns_8191"),
+    ACCEPTED("scratch_short"),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {
@@ -117,10 +118,32 @@ static void test(const char *directory, const regression *r) {
   blob_free(b);
 }
 
+/* The instruction set that runs node 0. */
+static uint8_t isa_chosen(blob b, uint32_t isa_mask) {
+  static _Alignas(16) uint8_t memory[1 << 16];
+  dqnn_options options = options_for(isa_mask);
+  dqnn_interpreter *it = NULL;
+  dqnn_node_info node = {.isa = 0xFF};
+  CHECK_EQUAL(dqnn_init(&it, memory, sizeof memory, b.bytes, b.size, &options, NULL), DQNN_OK);
+  CHECK_EQUAL(dqnn_node(it, 0, &node), DQNN_OK);
+  return node.isa;
+}
+
+/* What one variant lacks is no loss for the others. */
+static void test_scratch_short(const char *directory) {
+  blob b = blob_load(directory, "scratch_short.dqnn");
+  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_portable), DQNN_ISA_ref);
+#if DQNN_HAVE_AVX2
+  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_portable | 1u << DQNN_ISA_avx2), DQNN_ISA_avx2);
+#endif
+  blob_free(b);
+}
+
 int main(int argc, char **argv) {
   const char *directory = argc > 1 ? argv[1] : ".";
   for (size_t i = 0; i < sizeof regressions / sizeof regressions[0]; ++i) {
     test(directory, &regressions[i]);
   }
+  test_scratch_short(directory);
   return test_failures != 0;
 }

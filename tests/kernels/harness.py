@@ -61,6 +61,13 @@ def plan(case: Case) -> tuple[int, int, bool]:
     return _core.plan(case.kernel.id, definitions, case.output.definition, list(case.constants), case.params_bytes)
 
 
+def scratch(case: Case, isa: str) -> int:
+    """Bytes that the variant of an instruction set needs."""
+    definitions = [t.definition for t in case.inputs]
+    call = (case.kernel.id, definitions, case.output.definition, list(case.constants), case.params_bytes)
+    return _core.scratch(*call)[isa]
+
+
 def run(case: Case, isa: str, output_at: int | None = None, parts: Sequence[int] = ()) -> bytes:
     definitions = [t.definition for t in case.inputs]
     return _core.run_kernel(

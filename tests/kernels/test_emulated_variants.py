@@ -14,6 +14,8 @@ pytest.importorskip("unicorn")
 pytest.importorskip("capstone")
 pytest.importorskip("elftools")
 
+from dqnn import _core
+from dqnn.exporter import kernel_table
 from dqnn.exporter.bench import build, call, cases, kernel, machine
 from dqnn.exporter.emit.kernel_table import Packed
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
@@ -104,13 +106,21 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return machine.Machine(build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",)), None)
 
 
+def tight(layer: call.Call) -> call.Call:
+    """With no more scratch than the portable variant needs: guards stand behind it."""
+    source, target = (kernel_table.tensor_def(t) for t in (layer.input, layer.output))
+    number, packed = kernel_table.ids()[layer.packed.kernel], layer.packed
+    needs = _core.scratch(number, [source], target, list(packed.constants), packed.params_bytes)
+    return replace(layer, scratch_bytes=needs["portable"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_emulated_variants_equal_reference(board: machine.Machine, kind: str) -> None:
     for seed in range(ROUNDS):
         layer = random_layer(kind, seed)
         if layer is None:
             continue
-        planned = kernel.planned(cases.make_layer_call(layer, seed))
+        planned = tight(cases.make_layer_call(layer, seed))
         board.release()
         output, _ = call.run_on_machine(board, f"dqnn_run_{planned.packed.kernel}_portable", planned)
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
@@ -121,7 +131,7 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str) ->
 def test_emulated_long_kernels(board: machine.Machine, length: int, output: cases.Kind) -> None:
     """The assembly that adds rows keeps as many waiting carries as a kernel has columns; see test_long_kernels.py."""
     layer = cases.Layer("s1", "s1", output, 1, length + 1, min(4, 32766 // length), 33, kernel=(1, length))
-    planned = kernel.planned(cases.make_layer_call(layer, length))
+    planned = tight(cases.make_layer_call(layer, length))
     board.release()
     result, _ = call.run_on_machine(board, f"dqnn_run_{planned.packed.kernel}_portable", planned)
     assert result == kernel.reference(planned)

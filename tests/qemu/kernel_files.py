@@ -12,7 +12,7 @@ import numpy as np
 from c import make_blobs
 from c.make_blobs import File, N, T
 from kernels.cases import Case, Kernel, make
-from kernels.harness import KERNELS, Seeded, plan
+from kernels.harness import KERNELS, Seeded, plan, scratch
 from kernels.spec import Tensor
 
 DTYPES = ("s1", "s8", "f32")
@@ -64,18 +64,19 @@ def kernel_named(name: str) -> Kernel:
     return next(kernel for kernel in KERNELS if kernel.name == name)
 
 
-def blob(bundle: Bundle) -> bytes:
-    """Everything in memory of its own, scratch right before the input: what is written behind it shows."""
+def blob(bundle: Bundle, isa: str = "portable") -> bytes:
+    """Everything in memory of its own; scratch, no more than the variant of an instruction set needs, right before the
+    input: what is written behind it shows."""
     file = File(tensors=[], nodes=[], inputs=[], outputs=[], arena=0)
     for number, case in enumerate(bundle.cases):
-        scratch = (file.arena, plan(case)[0])
-        file.arena += aligned(scratch[1])
+        room = (file.arena, scratch(case, isa))
+        file.arena += aligned(room[1])
         inputs = tuple(_tensor(file, tensor, len(data)) for tensor, data in zip(case.inputs, case.data, strict=True))
         output = _tensor(file, case.output, len(case.expected))
         first = len(file.constants)
         file.constants += case.constants
         constants = tuple(range(first, first + len(case.constants)))
-        file.nodes.append(N(case.kernel.id, inputs, output, constants, scratch, f"case{number}", _params(case)))
+        file.nodes.append(N(case.kernel.id, inputs, output, constants, room, f"case{number}", _params(case)))
         file.inputs += [(index, f"in{index}") for index in inputs]
         file.outputs.append((output, f"out{output}"))
     return make_blobs.blob(file)

@@ -90,7 +90,7 @@ def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = (
     board = dataclasses.replace(board, timeout=240, isas=isas)
     layers = {id(case): (layer, case) for layer, case in found}
     for bundle in bundles([case for _, case in layers.values()], *LIMITS):
-        outputs = board.run(blob(bundle), inputs(bundle)).outputs
+        outputs = board.run(blob(bundle, "mve"), inputs(bundle)).outputs
         for case, output in zip(bundle.cases, outputs, strict=True):
             assert output.tobytes() == case.expected, f"{isas}: {layers[id(case)][0]}"
 

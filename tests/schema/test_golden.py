@@ -48,6 +48,40 @@ def test_golden_on_boards(path: Path, board: str) -> None:
     assert_outputs(path, find_target(board).run(path.read_bytes(), recorded(path, "in")).outputs)
 
 
+def usable_variants(kernel: str) -> list[str]:
+    row = next(row for row in _core.kernels() if row["name"] == kernel)
+    return [isa for isa in row["variants"] if isa in _core.host_isas()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_golden_files_keep_their_variants(path: Path) -> None:
+    """With all instruction sets and with each alone, a node of a released file runs the best variant there is: none
+    wants more scratch than the file gives."""
+    blob = path.read_bytes()
+    for isas in (None, *([isa] for isa in _core.host_isas())):
+        for node in _core.Interpreter(blob, isas).nodes():
+            allowed = [isa for isa in usable_variants(node["kernel"]) if isas is None or isa in (*isas, "ref")]
+            assert node["isa"] == allowed[0], f"{node['layer']} ({node['kernel']}): {node['isa']}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_golden_files_give_the_scratch_of_every_variant(path: Path) -> None:
+    """Also of those for other processors than this one."""
+    blob = path.read_bytes()
+    interpreter, view = _core.Interpreter(blob), parse(blob)
+    definitions = [(t["dims"], t["dtype"], t["scale"], t["zero_point"]) for t in interpreter.tensors()]
+    for row, node in zip(interpreter.nodes(), view.nodes, strict=True):
+        needs = _core.scratch(
+            row["kernel_id"],
+            [definitions[i] for i in node.inputs],
+            definitions[node.output],
+            [view.constants[i] for i in node.constants],
+            b"" if node.params is None else node.params.to_bytes(),
+        )
+        more = {isa: need for isa, need in needs.items() if need > node.scratch_bytes}
+        assert not more, f"{row['layer']} ({row['kernel']}) has {node.scratch_bytes} bytes of scratch"
+
+
 def test_golden_files_use_every_kernel() -> None:
     used = {node.kernel for path in FILES for node in parse(path.read_bytes()).nodes}
     missing = {row["name"] for row in _core.kernels()} - used

@@ -4,14 +4,15 @@
  * of bytes to a register. Inputs stay bytes: a sum begins at -zero point * (sum of the channel's weights), so that a
  * window is copied as it lies in memory, and not at all if it is one run. Signs of an s1 input become bytes 1 and -1.
  *
- * Scratch: begins of sums, totals of three pixels, three columns of bytes: at most 16 * outputs + 12 + 3 * taps bytes,
- * and the 32-bit code (kernels/opt/conv_pairs.h) needs more. */
+ * Scratch: dqnn_conv_bytes_scratch. */
 #define DQNN_MVE
+
+#include "kernels/mve/conv_bytes_mve.h"
 
 #include "kernels/opt/epilogue.h"
 #include "kernels/opt/quads.h"
 
-enum { PIXELS = 3, STEP = 16 };
+enum { PIXELS = DQNN_BYTES_PIXELS, STEP = 16 };
 
 typedef struct {
   const dqnn_call *call;
@@ -353,11 +354,10 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->taps = (uint32_t)g->kernel_h * l->row_taps;
   l->pair_bytes = (l->taps + 1) / 2 * 4;
-  l->pitch = (g->out_group + 1u) & ~1u;
+  l->pitch = dqnn_bytes_pitch(g->out_group);
   l->begin = (int32_t *)call->scratch;
   l->totals = l->begin + g->out_group;
-  uint32_t single = g->out_height == 1 && g->out_width == 1;
-  l->columns = (int8_t *)(l->totals + (single ? 1 : PIXELS) * l->pitch);
+  l->columns = (int8_t *)(l->totals + dqnn_bytes_pixels(g->out_height, g->out_width) * l->pitch);
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);
   }

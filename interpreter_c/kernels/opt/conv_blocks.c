@@ -36,19 +36,8 @@ static float load_float(const void *image, uint32_t index) {
 #define BLOCKS(name) name##_float
 #include "kernels/opt/conv_blocks_body.h"
 
-/* Choices of their own frame: what they look at must not lie on the stack below the kernel they choose. */
-DQNN_NOINLINE int takes_nibbles(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  return dqnn_fits_nibbles(&v);
-}
-
-DQNN_NOINLINE int is_first_layer(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  return dqnn_is_first_layer(call, &v);
-}
-
 static void run_s8(const dqnn_call *call) {
-  if (takes_nibbles(call)) {
+  if (dqnn_blocks_path_of(call) == DQNN_BLOCKS_NIBBLES) {
     dqnn_run_nibbles(call);
   } else {
     run_int(call);
@@ -56,7 +45,7 @@ static void run_s8(const dqnn_call *call) {
 }
 
 void dqnn_run_conv_s8_s1_s1_portable(const dqnn_call *call) {
-  if (is_first_layer(call)) {
+  if (dqnn_blocks_path_of(call) == DQNN_BLOCKS_FIRST) {
     dqnn_run_first_s8(call);
   } else {
     run_s8(call);
@@ -70,7 +59,7 @@ void dqnn_run_conv_s8_s1_f32_portable(const dqnn_call *call) {
 }
 
 void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
-  if (is_first_layer(call)) {
+  if (dqnn_blocks_path_of(call) == DQNN_BLOCKS_FIRST) {
     dqnn_run_first_f32(call);
   } else {
     run_float(call);

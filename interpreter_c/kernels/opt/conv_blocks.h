@@ -1,10 +1,18 @@
-/* Scratch of conv_blocks.c. */
+/* Scratch of conv_blocks.c, and which kernel takes a call of conv_{f32,s8}_s1_*. */
 #ifndef DQNN_OPT_CONV_BLOCKS_H
 #define DQNN_OPT_CONV_BLOCKS_H
 
 #include "kernels/map.h"
 
 enum { DQNN_BLOCK_PIXELS = 4 }; /* outputs at a time */
+
+typedef enum {
+  DQNN_BLOCKS_FIRST,   /* conv_first.c, conv_first_s8.c */
+  DQNN_BLOCKS_NIBBLES, /* conv_nibbles.c */
+  DQNN_BLOCKS_ANY      /* conv_blocks.c */
+} dqnn_blocks_path;
+
+dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call);
 
 /* Chunks of four inputs in a kernel row of the largest block. */
 static inline uint32_t dqnn_block_chunks(uint32_t kernel_w, uint32_t in_group) {

@@ -31,6 +31,8 @@ typedef struct {
   float *totals;      /* [pixel][channel of the group] */
   float *converted;   /* s8 weights of a block; NULL: weights are floats */
   uint8_t half_weights;
+  uint8_t plain,
+      in_place; /* kernel rows inside the map are runs of floats; all of them lie inside, there are no copies */
 } layer;
 
 static void fill(float *to, uint32_t count, float value) {
@@ -74,15 +76,14 @@ static void copy_row(const layer *l, int32_t y, int32_t x, float *to) {
   }
 }
 
-/* The kernel row lies in memory as one run of floats. */
+/* The kernel row where it lies in memory as one run of floats; NULL if it does not. */
 static const float *direct_row(const layer *l, int32_t y, int32_t x) {
   const dqnn_geometry *g = &l->shape;
-  int plain =
-      l->call->in_def[0]->dtype == DQNN_F32 && g->groups == 1 && g->dilation_w == 1 && l->up_h == 1 && l->up_w == 1;
-  if (!plain || y < 0 || y >= g->height || x < 0 || x + g->kernel_w > g->width) {
+  int inside = y >= 0 && y < g->height && x >= 0 && x + g->kernel_w <= g->width;
+  if (!l->in_place && !(l->plain && inside)) {
     return NULL;
   }
-  return (const float *)l->call->in[0] + ((uint32_t)y * (uint32_t)g->width + (uint32_t)x) * g->channels;
+  return (const float *)l->call->in[0] + dqnn_cell_index(g, y, x) * g->channels;
 }
 
 static void gather(const layer *l, dqnn_origin at, uint32_t lane) {
@@ -235,6 +236,8 @@ static void prepare(const dqnn_call *call, int s8_weights, layer *l) {
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->outside = in->dtype == DQNN_S8 ? p->pad_value - (float)in->zero_point : p->pad_value;
+  l->plain = in->dtype == DQNN_F32 && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
+  l->in_place = (uint8_t)dqnn_rows_in_place(call);
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->block = (uint32_t)g->kernel_h * l->row_taps * 4;
   l->rows = (const float **)call->scratch;

@@ -2,7 +2,10 @@
 #ifndef DQNN_OPT_CONV_FLOAT_H
 #define DQNN_OPT_CONV_FLOAT_H
 
-#include "kernel.h"
+#include "kernels/map.h"
+
+/* Every kernel row of every window lies in memory as a run of floats; kernels that ask need no copies then. */
+int dqnn_rows_in_place(const dqnn_call *call);
 
 /* Bytes: row pointers of four windows (as wide as the host's), totals of `lanes` pixels (4; 1 where the output is one
  * pixel), their windows unless all can be read in place, and s8 weights of four channels as floats. */

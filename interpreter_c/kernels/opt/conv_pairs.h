@@ -1,15 +1,13 @@
-/* Scratch and run functions of conv_pairs.c. */
+/* Scratch of conv_pairs.c. */
 #ifndef DQNN_OPT_CONV_PAIRS_H
 #define DQNN_OPT_CONV_PAIRS_H
 
 #include "kernel.h"
 
 /* Bytes for K = taps of a window per group, row_taps = kernel_w * channels of a group, outputs of a group, lanes =
- * pixels at a time (4; 1 where the output is one pixel): interleaved columns of pairs, totals, one kernel row. Vectors
- * of one pixel want a second row of totals, of an even length. */
+ * pixels at a time (4 or 1): interleaved columns of pairs, totals, one kernel row. */
 static inline uint64_t dqnn_conv_pairs_scratch(uint64_t taps, uint64_t row_taps, uint64_t outputs, uint32_t lanes) {
-  uint64_t totals = lanes == 1 ? 2 * outputs + 1 : lanes * outputs;
-  return 4 * (lanes * ((taps + 1) / 2) + totals) + 2 * row_taps;
+  return 4 * lanes * ((taps + 1) / 2 + outputs) + 2 * row_taps;
 }
 
 #endif

@@ -275,14 +275,8 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights) {
   }
 }
 
-/* Of its own frame: what it looks at must not lie on the stack below the kernel. */
-DQNN_NOINLINE int takes_planes(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 1);
-  return dqnn_fits_planes(call, &v);
-}
-
 static void run(const dqnn_call *call, uint8_t binary_weights) {
-  if (takes_planes(call)) {
+  if (dqnn_takes_planes(call)) {
     dqnn_run_depthwise_planes(call, binary_weights);
   } else {
     run_windows(call, binary_weights);

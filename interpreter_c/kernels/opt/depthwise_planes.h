@@ -27,6 +27,7 @@ static inline uint64_t dqnn_planes_scratch(const dqnn_conv *v) {
   return 96 + 32 * dqnn_planes_words(outputs, v->y.stride) + 64 * dqnn_planes_blocks(outputs, v->y.stride);
 }
 
+int dqnn_takes_planes(const dqnn_call *call);
 void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights);
 
 #endif

@@ -29,8 +29,13 @@ DQNN_INLINE dqnn_origin dqnn_window_at(const dqnn_geometry *g, uint32_t y, uint3
   return at;
 }
 
+/* Pixels that the walk takes at a time; `pixels` of the output matter without a pool only. */
+DQNN_INLINE uint32_t dqnn_lanes_for(uint32_t pool_cells, uint32_t pixels) {
+  return pool_cells == 1 && pixels < 4 ? 1 : 4;
+}
+
 DQNN_INLINE uint32_t dqnn_quad_lanes(const dqnn_geometry *g) {
-  return g->pool_cells == 1 && g->out_height * g->out_width < 4 ? 1 : 4;
+  return dqnn_lanes_for(g->pool_cells, (uint32_t)g->out_height * (uint32_t)g->out_width);
 }
 
 void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer);

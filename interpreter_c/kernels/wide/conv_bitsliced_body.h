@@ -357,7 +357,7 @@ static void run(const dqnn_call *call, dqnn_run_fn single) {
   layer l;
   prepare(call, &l);
   const dqnn_geometry *g = &l.shape;
-  if (single && g->out_height == 1 && g->out_width == 1) {
+  if (single && dqnn_is_single(g->out_height, g->out_width)) {
     single(call);
     return;
   }

@@ -8,9 +8,11 @@
  * The file that includes this defines before: the type `element`, DQNN_FLOAT_SUMS (emit.h), DQNN_ADDED(zero_point)
  * (added to stored integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and after:
  * finish_copy() and tile(). */
+#include "kernels/opt/conv_float.h"
 #include "kernels/opt/geometry.h"
 #include "kernels/opt/quads.h"
 #include "kernels/wide/emit.h"
+#include "kernels/wide/scratch.h"
 
 enum { PIXELS = 4, TILE = 4 * LANES };
 
@@ -32,7 +34,8 @@ typedef struct {
   int32_t added;                  /* to integers */
   element outside, hole;          /* cells outside the map and between dilated ones */
   uint8_t type, half_weights;
-  uint8_t runs; /* the cells of a kernel row are neighbours in memory */
+  uint8_t runs;     /* the cells of a kernel row are neighbours in memory */
+  uint8_t in_place; /* float windows all lie in the map so, and there are no copies */
   window windows[PIXELS];
   element *copies;             /* [pixel][copy_elements] */
   number *totals;              /* [channel of the group] */
@@ -106,6 +109,9 @@ static void read_row(const layer *l, int32_t y, int32_t x, element *to) {
 
 static int lies_in_place(const layer *l, dqnn_origin at) {
   const dqnn_geometry *g = &l->shape;
+  if (l->in_place) {
+    return 1;
+  }
   return DQNN_FLOAT_SUMS && l->type == DQNN_F32 && l->runs && l->up_h == 1 && at.y >= 0 && at.x >= 0 &&
          at.y + (g->kernel_h - 1) * g->dilation_h < g->height && at.x + g->kernel_w <= g->width;
 }
@@ -220,6 +226,7 @@ static void prepare_layer(const dqnn_call *call, layer *l) {
   l->hole = (element)(l->zero_point + l->added);
   l->half_weights = p->half_weights;
   l->runs = l->type != DQNN_S1 && g->groups == 1 && g->dilation_w == 1 && l->up_w == 1;
+  l->in_place = DQNN_FLOAT_SUMS && dqnn_rows_in_place(call);
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->window_taps = (uint32_t)g->kernel_h * l->row_taps;
   l->totals = (number *)call->scratch;

@@ -126,7 +126,7 @@ static void run(const dqnn_call *call) {
   layer l;
   prepare_layer(call, &l);
   l.copies = (int16_t *)call->scratch + 2 * l.shape.out_group;
-  l.copy_elements = (l.window_taps + 1) & ~1u;
+  l.copy_elements = (uint32_t)dqnn_pairs_copy(l.window_taps);
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * 2 * l.copy_elements);
 }
 

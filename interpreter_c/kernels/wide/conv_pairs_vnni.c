@@ -5,7 +5,7 @@
  * and four of the other. Inputs count as unsigned bytes (stored + 128), four at a time twice. What the bias adds is
  * bias * sum of the weights, which is summed up along with the products and subtracted.
  *
- * Gathered windows stand on the stack; longer ones than MOST_TAPS go to conv_pairs_avx2.c. */
+ * Gathered windows stand on the stack; longer ones than DQNN_VNNI_TAPS go to conv_pairs_avx2.c. */
 #include <stdint.h>
 
 typedef uint8_t element;
@@ -14,7 +14,7 @@ typedef uint8_t element;
 #define DQNN_PAIRS 1
 #include "kernels/wide/conv_body.h"
 
-enum { STEP = 16 /* words */, MOST_TAPS = 4608, COPY = 2 * MOST_TAPS, ROWS = 4, COLUMNS = 2 };
+enum { STEP = 16 /* words */, COPY = 2 * DQNN_VNNI_TAPS, ROWS = 4, COLUMNS = 2 };
 
 /* Four products of two pairs of channels: of four windows with the same weights, or of one window with four times two
  * pairs. */
@@ -149,7 +149,7 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 static void run(const dqnn_call *call, dqnn_run_fn otherwise) {
   layer l;
   prepare_layer(call, &l);
-  if (l.window_taps > MOST_TAPS) {
+  if (l.window_taps > DQNN_VNNI_TAPS) {
     otherwise(call);
     return;
   }

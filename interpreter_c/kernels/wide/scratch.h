@@ -1,0 +1,28 @@
+/* Scratch of the kernels for hosts; what is small stands on the stack. */
+#ifndef DQNN_WIDE_SCRATCH_H
+#define DQNN_WIDE_SCRATCH_H
+
+#include <stdint.h>
+
+enum { DQNN_VNNI_TAPS = 4608 /* of windows that conv_pairs_vnni.c takes; longer ones go to conv_pairs_avx2.c */ };
+
+/* Elements of a gathered window of pairs. */
+static inline uint64_t dqnn_pairs_copy(uint64_t taps) {
+  return (taps + 1) & ~UINT64_C(1);
+}
+
+/* conv_pairs_avx2.c: maxima of a pooling window, gathered windows of halfwords. */
+static inline uint64_t dqnn_conv_pairs_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
+  return 4 * outputs + 2 * lanes * dqnn_pairs_copy(taps);
+}
+
+static inline uint64_t dqnn_conv_pairs_vnni_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
+  return taps > DQNN_VNNI_TAPS ? dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes) : 4 * outputs;
+}
+
+/* conv_float_avx2.c: maxima of a pooling window, gathered windows unless all can be read in place. */
+static inline uint64_t dqnn_conv_float_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, int in_place) {
+  return 4 * outputs + (in_place ? 0 : 4 * lanes * taps);
+}
+
+#endif
