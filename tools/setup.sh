@@ -5,8 +5,8 @@
 #   tools/setup.sh venv demo|test        make .venv (the package as users have it) or .venv-test (editable, with all tools)
 #
 # Nothing is installed outside these directories but Debian packages, and those only through apt-get. Everything may be run again at any time.
-# Python packages come through uv, because Larq and QKeras ask for numpy 1, which Python 3.13 and TensorFlow 2.21 do not have:
-# pyproject.toml overrides that, and pip has no such thing.
+# Python packages come through uv, because Larq asks for numpy 1, which Python 3.13 and TensorFlow 2.21 do not have: pyproject.toml
+# corrects that, and pip has no such thing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

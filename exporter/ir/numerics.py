@@ -106,7 +106,7 @@ _UNARY: dict[str, Callable[[Floats, np.float32], Floats]] = {
     "exp": lambda x, a: exp(x),
     "selu": lambda x, a: np.where(x < 0, F(1.7580993) * expm1(x), F(1.0507010) * x),
     "softplus": lambda x, a: softplus(x),
-    "softsign": lambda x, a: x / (F(1) + np.abs(x)),
+    "softsign": lambda x, a: np.asarray(x / (F(1) + np.abs(x)), F),
     "gelu": lambda x, a: F(0.5) * x * (F(1) + erf(x / F(1.4142135))),
     "leaky_relu": lambda x, a: np.where(x < 0, a * x, x),
     "abs": lambda x, a: np.abs(x),

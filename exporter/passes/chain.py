@@ -85,7 +85,9 @@ def value_start(fmt: Format, channels: int) -> Start:
     ones = np.ones(channels, np.int64)
     if isinstance(fmt, S1):
         return Start(np.ones(channels), None, -ones, ones, True, bit=True)
-    return Start(ones * fmt.scale, None, ones * (-128 - fmt.zero_point), ones * (127 - fmt.zero_point), True)
+    return Start(
+        np.full(channels, fmt.scale), None, ones * (-128 - fmt.zero_point), ones * (127 - fmt.zero_point), True
+    )
 
 
 def accumulators(start: Start, index: I64) -> F64:
@@ -452,7 +454,7 @@ class _Staircase:
         low, high = self.start.low, self.start.high
         span = int((high - low).max()) + 1
         if self.start.integer and span * self.start.channels <= 1 << 20 and span <= SEARCHED:
-            return np.minimum(low + np.arange(span)[:, None], high)
+            return np.asarray(np.minimum(low + np.arange(span)[:, None], high), np.int64)
         falling = directions(self.start, self.steps) == -1
         levels = np.arange(-127, 128)[:, None]
         shape = (len(levels), self.start.channels)

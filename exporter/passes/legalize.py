@@ -109,7 +109,7 @@ def largest_sum(op: ops.Conv2D | ops.DepthwiseConv2D, fmt: Format) -> int:
     taps = shape[0] * shape[1] if isinstance(op, ops.DepthwiseConv2D) else shape[1] * shape[2] * shape[3]
     largest = max(128 + fmt.zero_point, 127 - fmt.zero_point) if isinstance(fmt, S8) else 1
     weight = 1 if op.weights.kind == "s1" else 255 if op.weights.half else 128
-    return taps * largest * weight
+    return int(taps * largest * weight)
 
 
 def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:

@@ -108,8 +108,8 @@ def save(path: Path, results: Mapping[str, Array]) -> None:
 
     from ..files import write_atomically
 
-    content = BytesIO()
-    np.savez(content, **results)
+    content, arrays = BytesIO(), dict[str, Any](results)
+    np.savez(content, **arrays)
     write_atomically(path, content.getvalue())
 
 

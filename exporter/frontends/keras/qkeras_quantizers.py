@@ -344,7 +344,7 @@ def quantized_linear(
 
 
 def _hard_sigmoid(x: F32Array) -> F32Array:
-    return np.clip(np.float32(0.5) * x + np.float32(0.5), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.float32(0.5) * x + np.float32(0.5), 0, 1), np.float32)
 
 
 @quantizer(

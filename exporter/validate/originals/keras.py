@@ -46,7 +46,8 @@ class KerasFile:
     def run(self, inputs: list[Array], tick: Tick) -> Ran:
         with tempfile.TemporaryDirectory(prefix="dqnn-") as directory:
             source, sink = Path(directory) / "in.npz", Path(directory) / "out.npz"
-            np.savez(source, **{f"in{i}": np.asarray(array, np.float32) for i, array in enumerate(inputs)})
+            arrays: dict[str, Any] = {f"in{i}": np.asarray(array, np.float32) for i, array in enumerate(inputs)}
+            np.savez(source, **arrays)
             versions = self._process([str(self.path), str(source), str(sink), str(BATCH)], tick)
             with np.load(sink) as file:
                 return Ran([file[f"out{i}"] for i in range(len(file.files))], versions)

@@ -96,7 +96,7 @@ def main(model_path: str, inputs_path: str, outputs_path: str, batch: str) -> No
         outputs = model(part if len(part) > 1 else part[0], training=False)
         parts.append([np.asarray(y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs])])
         print(f"done {start + len(part[0])}", file=say, flush=True)
-    joined = {f"out{i}": np.concatenate(pieces) for i, pieces in enumerate(zip(*parts, strict=True))}
+    joined: dict[str, Any] = {f"out{i}": np.concatenate(pieces) for i, pieces in enumerate(zip(*parts, strict=True))}
     with Path(outputs_path).open("wb") as target:
         np.savez(target, **joined)
 

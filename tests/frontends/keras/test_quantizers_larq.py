@@ -48,13 +48,19 @@ def test_values(name: str, arguments: dict[str, Any]) -> None:
 
 
 def test_tanh_is_tensorflows() -> None:
+    """That of TensorFlow 2.15 and 2.19, bit for bit. 2.21 has another quotient of polynomials, as far from the true
+    values as this one: docs/numerics.md counts the weights that it rounds otherwise."""
     import tensorflow as tf
 
     x = np.concatenate(
         [np.random.default_rng(0).normal(0, 2, 200_000), np.geomspace(1e-30, 100, 2001), [0.0, -0.0, np.inf]]
     )
     x = np.concatenate([x, -x]).astype(np.float32)
-    np.testing.assert_array_equal(tanh(x), np.asarray(tf.tanh(x)))
+    ours, theirs = tanh(x), np.asarray(tf.tanh(x))
+    if tuple(map(int, tf.__version__.split(".")[:2])) < (2, 20):
+        np.testing.assert_array_equal(ours, theirs)
+    else:
+        np.testing.assert_array_max_ulp(ours, theirs, maxulp=6)
 
 
 @pytest.mark.parametrize(
