@@ -334,6 +334,7 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.PRelu: _prelu,
     ops.Clip: _real,
     ops.Scale: _real,
+    ops.Round: _real,
     ops.Unary: _real,
     ops.Softmax: _real,
     ops.MaxPool: _max_pool,

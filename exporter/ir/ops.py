@@ -172,6 +172,17 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Round:
+    """f32 on a grid of more levels than 8 bits hold: step * clip(round_half_even(float32(x / step)), low, high); `step`
+    is a power of two."""
+
+    step: float
+    low: int
+    high: int
+    source: str = ""  # the quantizer as the user wrote it
+
+
+@dataclass(frozen=True)
 class Unary:
     kind: UnaryKind
     alpha: float = 0.0
@@ -350,6 +361,7 @@ Op: TypeAlias = (
     | PRelu
     | Clip
     | Scale
+    | Round
     | Unary
     | Softmax
     | MaxPool

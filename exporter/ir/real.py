@@ -98,6 +98,10 @@ def _scale(op: ops.Scale, x: F64) -> F64:
     return x * op.factor + op.offset
 
 
+def _round(op: ops.Round, x: F64) -> F64:
+    return np.asarray(np.clip(np.rint(to_float32(x) * np.float32(1 / op.step)), op.low, op.high) * op.step, np.float64)
+
+
 def _unary(op: ops.Unary, x: F64) -> F64:
     return UNARY[op.kind](x, op.alpha)
 
@@ -119,6 +123,7 @@ _RULES: dict[type, Callable[[Any, F64], F64]] = {
     ops.PRelu: _prelu,
     ops.Clip: _clip,
     ops.Scale: _scale,
+    ops.Round: _round,
     ops.Unary: _unary,
     ops.Quantize: _quantized,
     ops.Ternary: _ternary,

@@ -8,7 +8,12 @@ From each value the longest run of per-channel operators that one kernel compute
 * any -> s8 and any -> f32: scale and offset per channel.
 
 What is left over starts the next run. Unary functions and PReLU that stand alone read f32, behind a converter if need
-be. A ternary of floats that no scale states exactly is half the sum of two signs."""
+be. A ternary of floats that no scale states exactly is half the sum of two signs.
+
+A grid of more than 256 levels stays f32, a named fallback unless f32 is what its reader takes anyway. With M = 1.5 *
+2^23, x / step + M rounds to a whole number, half to even; clamped, less M and times step it is the grid's value, all of
+it exact in float32. Levels beyond 2^22 leave no room for that: there the grid is as fine as float32 itself, and the
+clip alone remains."""
 
 from __future__ import annotations
 
@@ -56,6 +61,8 @@ def _lower(editor: Editor, node: Node, lowered: set[str], context: Context) -> N
         converted = editor.fresh(source)
         editor.put(ops.Dequantize(), (source,), converted, node.layers)
         editor.put(node.op, (converted,), node.output, node.layers)
+    elif isinstance(node.op, ops.Round):
+        _lower_round(editor, node, context)
     elif isinstance(node.op, ops.Unary | ops.PRelu):
         lowered.add(node.output)
         context.note(node, "computed in f32", "a function of floats")
@@ -122,6 +129,34 @@ def _replace(editor: Editor, taken: list[Node], source: str, found: tuple[ops.Op
     editor.drop(taken)
     node = editor.put(kernel, (source,), taken[-1].output, layers)
     context.note(node, f"{editor.types[source].fmt} -> {editor.types[node.output].fmt}", remark)
+
+
+WHOLE = 1.5 * 2**23  # a float32 of this size has no fraction
+FINEST = 2**22
+
+
+def _lower_round(editor: Editor, node: Node, context: Context) -> None:
+    op = node.op
+    assert isinstance(op, ops.Round)
+    levels = f"{op.high - op.low + 1:,} levels do not fit 8 bits"
+    readers = editor.consumers(node.output)
+    if all(isinstance(reader.op, ops.Softmax) for reader in readers):
+        context.note(node, "a grid in f32", f"{levels}, and f32 is what is wanted of it")
+    else:
+        context.fallback(node, "computed in f32", f"{op.source}: {levels}", "quantize to 8 bits or fewer")
+    if max(-op.low, op.high) > FINEST:
+        editor.put(ops.Clip(op.low * op.step, op.high * op.step), node.inputs, node.output, node.layers)
+        reason = f"left out where it is finer than float32: at most {op.step / 2:g} off"
+        context.note(node, "rounding of a grid", reason)
+        return
+    whole = editor.fresh(node.output)
+    steps = _affine(1 / op.step, WHOLE, WHOLE + op.low, WHOLE + op.high)
+    editor.put(ops.ChannelKernel(steps, F32()), node.inputs, whole, node.layers)
+    editor.put(ops.ChannelKernel(_affine(op.step, -WHOLE * op.step), F32()), (whole,), node.output, node.layers)
+
+
+def _affine(scale: float, offset: float, low: float = -np.inf, high: float = np.inf) -> ops.Affine:
+    return ops.Affine(np.array([scale], np.float32), np.array([offset], np.float32), low, high)
 
 
 def _lower_ternary(editor: Editor, node: Node, context: Context) -> None:

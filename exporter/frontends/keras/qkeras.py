@@ -18,7 +18,7 @@ from . import layers, lowering
 from . import qkeras_quantizers as _qkeras_quantizers  # noqa: F401  (registers the quantizers)
 from .activations import activate
 from .context import LayerContext
-from .quantizers import Quantizer, parse
+from .quantizers import Kernel, Quantizer, float_kernel, parse, ternary_kernel
 from .registry import refuse, register
 
 _KERNELS = (
@@ -35,16 +35,24 @@ def _with_bias(*names: str) -> Any:
     return weights
 
 
-def _refuse_newer(ctx: LayerContext, key: str, advice: str) -> None:
-    """Arguments of QKeras after 0.9 that change the numbers."""
-    if ctx.get(key) is not None:
-        raise Unsupported(f"{key} is set", f"{key}=None", advice)
-
-
 def _kernel_quantizer(ctx: LayerContext, key: str) -> Quantizer | None:
-    _refuse_newer(ctx, "mask", "Multiply the kernel by its mask with set_weights and build the layer without it")
     found = parse(ctx.get(key))
     return None if found is None else found.trained()
+
+
+def _masked(ctx: LayerContext, kernel: Kernel) -> Kernel:
+    """QKeras after 0.9 multiplies the quantized kernel by a mask over its window."""
+    given = ctx.get("mask")
+    if given is None:
+        return kernel
+    mask = np.asarray(given, dtype=np.float32)
+    if mask.shape[:2] != kernel.codes.shape[:2] or mask.size != mask.shape[0] * mask.shape[1]:
+        raise Unsupported(f"mask has shape {mask.shape}", f"one number for each of {kernel.codes.shape[:2]}")
+    mask = mask.reshape((*mask.shape[:2], 1, 1))
+    if not np.all((mask == 0) | (mask == 1)) or kernel.kind == "f32":
+        note = kernel.note or ("its mask has other numbers than 0 and 1" if kernel.kind != "f32" else "")
+        return float_kernel((kernel.real() * mask).astype(np.float32), kernel.source, note)
+    return ternary_kernel(kernel.codes * mask, kernel.scale, kernel.source)
 
 
 def _bias_quantizer(ctx: LayerContext) -> Quantizer | None:
@@ -62,10 +70,10 @@ def q_dense(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.dense(ctx, ctx.x, kernel, lowering.bias(ctx, biases)))
 
 
-@register("QConv1D", "QConv2D", library="qkeras", forms=_KERNELS, weights=_with_bias("kernel"))
+@register("QConv1D", "QConv2D", library="qkeras", forms=f"{_KERNELS}; mask", weights=_with_bias("kernel"))
 def q_conv(ctx: LayerContext) -> str:
     kernels, biases = _kernel_quantizer(ctx, "kernel_quantizer"), _bias_quantizer(ctx)
-    kernel = lowering.quantized(kernels, ctx.weight("kernel"))
+    kernel = _masked(ctx, lowering.quantized(kernels, ctx.weight("kernel")))
     return _finish(ctx, lowering.conv(ctx, ctx.x, kernel, lowering.bias(ctx, biases)))
 
 
@@ -143,14 +151,25 @@ def _norm_parameter(ctx: LayerContext, part: str, values: _F32) -> NDArray[np.fl
     weights=layers.norm_weights,
 )
 def q_batch_norm(ctx: LayerContext) -> str:
-    _refuse_newer(ctx, "inverse_quantizer", "Quantize gamma and variance instead")
     mean, variance = ctx.weight("moving_mean"), ctx.weight("moving_variance")
     ones, zeros = np.ones(mean.shape), np.zeros(mean.shape)
     gamma = _norm_parameter(ctx, "gamma", ctx.weight("gamma")) if ctx.get("scale", True) else ones
     beta = _norm_parameter(ctx, "beta", ctx.weight("beta")) if ctx.get("center", True) else zeros
     q_mean, q_variance = _norm_parameter(ctx, "mean", mean), _norm_parameter(ctx, "variance", variance)
     layers.check_norm_axis(ctx, ctx.x)
-    return ctx.emit(ops.BatchNorm(gamma, beta, q_mean, q_variance, float(ctx.get("epsilon", 1e-3))), ctx.x)
+    epsilon = float(ctx.get("epsilon", 1e-3))
+    inverse = parse(ctx.get("inverse_quantizer"))
+    if inverse is not None:
+        # Newer than 0.9: gamma / sqrt(variance + epsilon) is quantized as a whole.
+        quotient = _inverse_root(q_variance.astype(np.float32), epsilon) * gamma.astype(np.float32)
+        gamma, epsilon = inverse.values(quotient.astype(np.float32)).astype(np.float64), 0.0
+        q_variance = ones
+    return ctx.emit(ops.BatchNorm(gamma, beta, q_mean, q_variance, epsilon), ctx.x)
+
+
+def _inverse_root(variance: _F32, epsilon: float) -> _F32:
+    """1 / sqrt, every step rounded to float32: TensorFlow's own reciprocal root may differ in the last bit."""
+    return np.asarray(np.float32(1) / np.sqrt(variance + np.float32(epsilon)), dtype=np.float32)
 
 
 # --- convolutions that own a batch normalization ----------------------------------------------------------------------
@@ -165,7 +184,7 @@ def _folded(ctx: LayerContext, kernel: _F32, factor_shape: Sequence[int]) -> tup
             "the file holds no moving_mean and moving_variance for this layer",
             advice="Save the whole model after it has been built",
         )
-    factor = (np.float32(1) / np.sqrt(variance + np.float32(ctx.get("epsilon", 1e-3)))).astype(np.float32)
+    factor = _inverse_root(variance, float(ctx.get("epsilon", 1e-3)))
     if ctx.get("scale", True):
         gamma = _norm_weight(ctx, "gamma")
         factor = factor if gamma is None else (factor * gamma).astype(np.float32)
@@ -190,6 +209,13 @@ def _folded_bias(ctx: LayerContext, bias: _F32) -> NDArray[np.float64]:
 
 
 _FOLD_LIMITS = ("the folded kernel is computed with a correctly rounded 1/sqrt; TensorFlow's differs in the last bit",)
+
+
+@register("QDenseBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=_with_bias("kernel"))
+def q_dense_batch_norm(ctx: LayerContext) -> str:
+    kernels = _kernel_quantizer(ctx, "kernel_quantizer")
+    kernel, bias = _folded(ctx, ctx.weight("kernel"), (1, -1))
+    return _finish(ctx, lowering.dense(ctx, ctx.x, lowering.quantized(kernels, kernel), _folded_bias(ctx, bias)))
 
 
 @register("QConv2DBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=_with_bias("kernel"))

@@ -1,9 +1,10 @@
-"""QKeras 0.9's quantizers at inference.
+"""The quantizers of QKeras (0.9, its GitHub repository of 2025 and qkeras-v3) at inference.
 
-All of them return `x + stop_gradient(xq - x)`, which is xq for every |x| of sane size. `values`, which serves biases
-and batch-norm parameters, reproduces the rounding of that sum; activations and kernels are xq itself and saturate for
-huge x. `alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ in the last bit,
-`auto_po2` rounds the difference away."""
+Stochastic rounding is for training: at inference the library rounds as without it. All of them return `x +
+stop_gradient(xq - x)`, which is xq for every |x| of sane size. `values`, which serves biases and batch-norm parameters,
+reproduces the rounding of that sum; activations and kernels are xq itself and saturate for huge x.
+`alpha="auto"` scales are means over a kernel: TensorFlow's float32 mean and ours may differ in the last bit, `auto_po2`
+rounds the difference away."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from .quantizers import (
     Kernel,
     Quantizer,
     float_kernel,
+    integer_kernel,
     quantizer,
     refuse_quantizer,
     rhe,
@@ -34,22 +36,10 @@ from .quantizers import (
 EPSILON = np.float32(1e-7)
 _LN2 = np.float32(np.log(2.0))
 # Arguments that matter only in training, or that select how variables are held.
-_TRAINING = ("qnoise_factor", "var_name", "use_ste", "use_variables", "scale_axis")
+_TRAINING = ("var_name", "use_ste", "use_variables", "use_stochastic_rounding", "enable_fast_inference")
+# Values that the library's defaults have; others would change the numbers.
+_ONLY: dict[str, tuple[Any, ...]] = {"qnoise_factor": (1,), "scale_axis": ()}
 _BITS = 8  # stored in 8 bits: so many at most
-
-
-def _require_deterministic(name: str, flag: Any) -> None:
-    if flag:
-        raise Unsupported(
-            f"{name} has use_stochastic_rounding={flag!r}",
-            "deterministic rounding",
-            "Set use_stochastic_rounding=False: at inference the library rounds deterministically anyway",
-        )
-
-
-def _require_bits(name: str, bits: int) -> None:
-    if not 1 <= bits <= _BITS:
-        raise Unsupported(f"{name} has bits={bits}", ACCEPTED, f"Train with {name}(8, ...) or binary(alpha=1)")
 
 
 def _wide_kernel(values: F32Array, bits: int, source: str) -> Kernel:
@@ -106,16 +96,15 @@ def _scaled(operators: tuple[ops.Op, ...], factor: float) -> tuple[ops.Op, ...]:
     return operators if factor == 1.0 else (*operators, ops.Scale(factor))
 
 
-@quantizer("binary", parameters=("use_01", "alpha", "use_stochastic_rounding"), ignored=_TRAINING)
+@quantizer("binary", parameters=("use_01", "alpha", "use_stochastic_rounding"), ignored=_TRAINING, only=_ONLY)
 class Binary(Quantizer):
     """scale * sgn(x), 0 gives +1."""
 
-    def __init__(self, use_01: Any = False, alpha: Any = None, use_stochastic_rounding: Any = False) -> None:
+    def __init__(self, use_01: Any = False, alpha: Any = None) -> None:
         if use_01:
             raise Unsupported(
                 "binary has use_01=True", "use_01=False (values -1 and +1)", "Train with binary(use_01=False, alpha=1)"
             )
-        _require_deterministic("binary", use_stochastic_rounding)
         self.alpha = _check_alpha("binary", alpha)
 
     def _scale(self, x: F32Array) -> F32Array:
@@ -139,23 +128,23 @@ class Binary(Quantizer):
         return self
 
 
-@quantizer("stochastic_binary", parameters=("alpha", "temperature", "use_real_sigmoid"), ignored=_TRAINING)
+@quantizer("stochastic_binary", parameters=("alpha", "temperature", "use_real_sigmoid"), ignored=_TRAINING, only=_ONLY)
 def stochastic_binary(alpha: Any = None, temperature: Any = 6.0, use_real_sigmoid: Any = True) -> Quantizer:
     """Deterministic at inference: the same as `binary`."""
     return Binary(alpha=alpha)
 
 
 @quantizer(
-    "ternary", parameters=("alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"), ignored=_TRAINING
+    "ternary",
+    parameters=("alpha", "threshold", "use_stochastic_rounding", "number_of_unrolls"),
+    ignored=_TRAINING,
+    only=_ONLY,
 )
 class Ternary(Quantizer):
     """scale * sign(x) where |x| >= threshold, else 0; with an automatic alpha threshold and scale come from the
     kernel."""
 
-    def __init__(
-        self, alpha: Any = None, threshold: Any = None, use_stochastic_rounding: Any = False, number_of_unrolls: Any = 5
-    ) -> None:
-        _require_deterministic("ternary", use_stochastic_rounding)
+    def __init__(self, alpha: Any = None, threshold: Any = None, number_of_unrolls: Any = 5) -> None:
         self.alpha = _check_alpha("ternary", alpha)
         if isinstance(threshold, str):
             raise Unsupported(f"ternary has threshold={threshold!r}", "a number")
@@ -206,6 +195,7 @@ class Ternary(Quantizer):
     "stochastic_ternary",
     parameters=("alpha", "threshold", "temperature", "use_real_sigmoid", "number_of_unrolls"),
     ignored=_TRAINING,
+    only=_ONLY,
 )
 def stochastic_ternary(
     alpha: Any = None,
@@ -229,14 +219,23 @@ def stochastic_ternary(
         "use_stochastic_rounding",
         "scale_axis",
         "qnoise_factor",
+        "var_name",
+        "use_ste",
+        "use_variables",
+        "elements_per_scale",
+        "min_po2_exponent",
+        "max_po2_exponent",
+        "post_training_scale",
     ),
     ignored=_TRAINING,
+    only=_ONLY | {"elements_per_scale": (), "min_po2_exponent": (), "max_po2_exponent": ()},
 )
 class QuantizedBits(Quantizer):
     """Fixed point: 2^integer / m * clip(rhe(x * m / 2^integer), low, m - 1) with m = 2^(bits - keep_negative).
 
-    With an automatic alpha the scale comes from the kernel, and codes are rounded half away from zero. Up to 8 bits are
-    stored as s8, one as its sign; `values` takes any number of bits (biases are numbers)."""
+    With an automatic alpha the scale comes from the kernel (or, in units of 1/m, from `post_training_scale`), and codes
+    are rounded half away from zero. Up to 8 bits are stored as s8, one as its sign; `values` takes any number of bits
+    (biases are numbers)."""
 
     def __init__(
         self,
@@ -245,15 +244,19 @@ class QuantizedBits(Quantizer):
         symmetric: Any = 0,
         keep_negative: Any = True,
         alpha: Any = None,
-        use_stochastic_rounding: Any = False,
+        post_training_scale: Any = None,
     ) -> None:
-        _require_deterministic("quantized_bits", use_stochastic_rounding)
         self.bits, self.integer = int(bits), int(integer)
         self.symmetric, self.keep_negative = int(symmetric), int(bool(keep_negative))
         self.alpha = _check_alpha("quantized_bits", alpha)
         self.unsigned_bits = self.bits - self.keep_negative
         if self.unsigned_bits < 0 or self.bits < 1:
             raise Unsupported(f"quantized_bits has bits={bits}", ACCEPTED)
+        self.fixed = None if post_training_scale is None else np.asarray(post_training_scale, dtype=np.float32)
+        if self.fixed is not None and not isinstance(alpha, str):
+            raise Unsupported(
+                f"quantized_bits has alpha={alpha!r} and a post_training_scale", "alpha='auto' or 'auto_po2' with it"
+            )
 
     def _grid(self) -> Grid:
         m = 2**self.unsigned_bits
@@ -267,6 +270,11 @@ class QuantizedBits(Quantizer):
         x = (x / np.float32(2.0**self.integer)).astype(np.float32)
         axes = (0,) if x.ndim <= 1 else tuple(range(x.ndim - 1))
         levels = (2 ** (self.bits - 1) - 1) * 2
+        if self.fixed is not None:
+            scale = (self.fixed / np.float32(2.0**self.unsigned_bits)).astype(np.float32)
+            return self._away(x, scale, levels), scale
+        if not levels:
+            return np.zeros_like(x), np.ones((1,) * x.ndim, np.float32)
         scale = (np.max(np.abs(x), axis=axes, keepdims=True) * np.float32(2) / np.float32(levels)).astype(np.float32)
         if self.alpha == "auto":
             return self._away(x, scale, levels), scale
@@ -293,10 +301,12 @@ class QuantizedBits(Quantizer):
         return _through(x, factor * plain)
 
     def activation(self) -> tuple[ops.Op, ...]:
+        if self.fixed is not None:
+            found = "quantized_bits quantizes an activation with a post_training_scale, which rounds half away from 0"
+            raise Unsupported(found, "post_training_scale=None", "Choose `integer` so that alpha=1 has that scale")
         factor = _no_auto("quantized_bits", self.alpha)
         if self.unsigned_bits == 0:
             return _scaled(sign_ops(self.text), factor)
-        _require_bits("quantized_bits", self.bits)
         grid = self._grid()
         if factor > 0 and np.log2(factor).is_integer():
             # A power of two scales the grid exactly, so the result stays s8.
@@ -307,10 +317,9 @@ class QuantizedBits(Quantizer):
     def kernel(self, w: F32Array) -> Kernel:
         if self.unsigned_bits == 0 and not isinstance(self.alpha, str):
             return sign_kernel(w, self._factor(), self.text)
-        if self.unsigned_bits == 0:
-            raise Unsupported(
-                f"quantized_bits has bits=1 and alpha={self.alpha!r}", "2 to 8 bits", "Use binary(alpha='auto')"
-            )
+        if self.unsigned_bits == 0 and self.alpha == "auto" and self.fixed is None:
+            found = "quantized_bits has bits=1 and alpha='auto', which gives NaN"
+            raise Unsupported(found, "2 to 8 bits", "Use binary(alpha='auto')")
         if self.bits > _BITS:
             return _wide_kernel(self.values(w), self.bits, self.text)
         if isinstance(self.alpha, str):
@@ -326,21 +335,88 @@ class QuantizedBits(Quantizer):
 
 @quantizer(
     "quantized_linear",
-    parameters=("bits", "integer", "symmetric", "keep_negative", "alpha", "use_stochastic_rounding"),
+    parameters=(
+        "bits",
+        "integer",
+        "symmetric",
+        "keep_negative",
+        "alpha",
+        "use_stochastic_rounding",
+        "scale_axis",
+        "qnoise_factor",
+    ),
     ignored=_TRAINING,
+    only=_ONLY,
 )
-def quantized_linear(
-    bits: Any = 8,
-    integer: Any = 0,
-    symmetric: Any = 1,
-    keep_negative: Any = True,
-    alpha: Any = None,
-    use_stochastic_rounding: Any = False,
-) -> Quantizer:
-    """Newer than QKeras 0.9: without a scale it is the grid of `quantized_bits`; its other scales are refused."""
-    if alpha not in (None, 1):
-        raise Unsupported(f"quantized_linear has alpha={alpha!r}", "alpha=1", "Use quantized_bits(8, ...) for scales")
-    return QuantizedBits(bits, integer, symmetric, keep_negative, 1.0, use_stochastic_rounding)
+class QuantizedLinear(Quantizer):
+    """Newer than 0.9: scale * rhe(clip(x / scale, low, high)), where scale is alpha steps of 2^(integer - m).
+
+    An automatic alpha finds the scale in the kernel. One bit has the levels -1/2 and +1/2, and a number closer to 0
+    than 2^-25 of them is rounded to +1/2."""
+
+    def __init__(
+        self, bits: Any = 8, integer: Any = 0, symmetric: Any = 1, keep_negative: Any = True, alpha: Any = None
+    ) -> None:
+        self.bits, self.symmetric, self.signed = int(bits), int(symmetric), int(bool(keep_negative))
+        if self.bits < 1:
+            raise Unsupported(f"quantized_linear has bits={bits}", ACCEPTED)
+        self.alpha = _check_alpha("quantized_linear", alpha)
+        self.step = np.float32(2.0 ** (int(integer) - self.bits + self.signed))
+        self.binary = self.bits == 1 and self.signed == 1
+
+    def _bounds(self) -> tuple[float, float]:
+        if self.binary:
+            return -0.5, 0.5
+        m = 2 ** (self.bits - self.signed)
+        return self.signed * (self.symmetric - m), m - 1
+
+    def _levels(self, x: F32Array, scale: F32Array) -> F32Array:
+        low, high = (np.float32(bound) for bound in self._bounds())
+        shift = np.float32(0.5 if self.binary else 0)
+        return np.asarray(rhe(np.clip((x / scale).astype(np.float32), low, high) - shift) + shift, dtype=np.float32)
+
+    def _scale(self, x: F32Array) -> F32Array:
+        if not isinstance(self.alpha, str):
+            alpha = np.asarray(1.0 if self.alpha is None else self.alpha, dtype=np.float32)
+            return np.asarray(alpha * self.step, dtype=np.float32)
+        low, high = (np.float32(bound) for bound in self._bounds())
+        axes = tuple(range(x.ndim - 1))
+        largest = np.max(np.abs(x) * np.float32(2) if self.signed else x, axis=axes, keepdims=True)
+        scale = np.maximum((largest / (high - low)).astype(np.float32), EPSILON)
+        if self.alpha == "auto":
+            return scale
+        scale = _po2(scale)
+        for _ in range(1 if self.binary else 5):
+            scale = _auto_scale("auto_po2", x, self._levels(x, scale))
+        return scale
+
+    def values(self, x: F32Array) -> F32Array:
+        scale = self._scale(x)
+        return _through(x, self._levels(x, scale) * scale)
+
+    def activation(self) -> tuple[ops.Op, ...]:
+        factor = _no_auto("quantized_linear", self.alpha)
+        step = float(np.float32(factor) * self.step)
+        if factor <= 0 or not np.log2(factor).is_integer():
+            raise Unsupported(f"quantized_linear quantizes an activation with alpha={factor:g}", "a power of two")
+        if self.binary:
+            return (ops.Scale(1.0, step * 2.0**-25), *sign_ops(self.text), ops.Scale(step / 2))
+        low, high = self._bounds()
+        return (Grid(step, int(low), int(high)).quantize(self.text),)
+
+    def kernel(self, w: F32Array) -> Kernel:
+        scale = self._scale(w)
+        if self.bits > _BITS:
+            return _wide_kernel(self.values(w), self.bits, self.text)
+        levels = self._levels(w, scale)
+        if self.binary:
+            return sign_kernel(levels, scale / 2, self.text)
+        return integer_kernel(levels, scale.astype(np.float64), self.text)
+
+    def trained(self) -> Quantizer:
+        if self.alpha is None:
+            self.alpha, self.symmetric = "auto_po2", 1
+        return self
 
 
 def _hard_sigmoid(x: F32Array) -> F32Array:
@@ -359,6 +435,7 @@ def _hard_sigmoid(x: F32Array) -> F32Array:
         "is_quantized_clip",
     ),
     ignored=(*_TRAINING, "relu_upper_bound"),
+    only=_ONLY,
 )
 class QuantizedRelu(Quantizer):
     """Unsigned fixed point; a negative slope 2^-j costs one bit for the sign."""
@@ -369,10 +446,8 @@ class QuantizedRelu(Quantizer):
         integer: Any = 0,
         use_sigmoid: Any = 0,
         negative_slope: Any = 0.0,
-        use_stochastic_rounding: Any = False,
         is_quantized_clip: Any = True,
     ) -> None:
-        _require_deterministic("quantized_relu", use_stochastic_rounding)
         if not is_quantized_clip:
             raise Unsupported(
                 "quantized_relu has is_quantized_clip=False", "is_quantized_clip=True, as QKeras itself loads it"
@@ -401,7 +476,6 @@ class QuantizedRelu(Quantizer):
         return np.where(x <= most, leaky, most).astype(np.float32)
 
     def activation(self) -> tuple[ops.Op, ...]:
-        _require_bits("quantized_relu", self.bits)
         if self.use_sigmoid:
             return self._sigmoid_ops()
         step = 2.0**self.integer / self.m
@@ -417,7 +491,9 @@ class QuantizedRelu(Quantizer):
         if self.slope:
             raise Unsupported("quantized_relu has use_sigmoid and negative_slope", "one of them")
         mi, half = 2.0**self.integer, self.m // 2
-        coarse = ops.Quantize(S8(mi / half, -1), -1, half - 1, self.text)
+        coarse: ops.Op = ops.Quantize(S8(mi / half, -1), -1, half - 1, self.text)
+        if half > 128:
+            coarse = ops.Round(mi / half, 0, half, self.text)
         clip = ops.Clip(0.0, mi * (1 - 1 / self.m))
         fine = Grid(mi / self.m, 0, self.m - 1).quantize(self.text)
         return (ops.Scale(0.5 / mi, 0.5), ops.Clip(0.0, 1.0), ops.Scale(2 * mi, -mi), coarse, clip, fine)
@@ -431,7 +507,10 @@ class QuantizedRelu(Quantizer):
 
 
 @quantizer(
-    "quantized_tanh", parameters=("bits", "use_stochastic_rounding", "symmetric", "use_real_tanh"), ignored=_TRAINING
+    "quantized_tanh",
+    parameters=("bits", "use_stochastic_rounding", "symmetric", "use_real_tanh"),
+    ignored=_TRAINING,
+    only=_ONLY,
 )
 class QuantizedTanh(Quantizer):
     """The hard tanh clip(x, -1, 1) (or the real one) in steps of 2^(1 - bits).
@@ -439,10 +518,7 @@ class QuantizedTanh(Quantizer):
     QKeras computes the hard one as 2 * hard_sigmoid(x) - 1, whose float32 rounding can differ from x in the last bits;
     both give the same level except within 2^-24 of a tie."""
 
-    def __init__(
-        self, bits: Any = 8, use_stochastic_rounding: Any = False, symmetric: Any = False, use_real_tanh: Any = False
-    ) -> None:
-        _require_deterministic("quantized_tanh", use_stochastic_rounding)
+    def __init__(self, bits: Any = 8, symmetric: Any = False, use_real_tanh: Any = False) -> None:
         self.bits, self.symmetric, self.real = int(bits), int(bool(symmetric)), bool(use_real_tanh)
 
     def _grid(self) -> Grid:
@@ -454,7 +530,6 @@ class QuantizedTanh(Quantizer):
         return self._grid().values(p.astype(np.float32))
 
     def activation(self) -> tuple[ops.Op, ...]:
-        _require_bits("quantized_tanh", self.bits)
         before: tuple[ops.Op, ...] = (ops.Unary("tanh"),) if self.real else ()
         return (*before, self._grid().quantize(self.text))
 
@@ -468,14 +543,12 @@ class QuantizedTanh(Quantizer):
     "quantized_sigmoid",
     parameters=("bits", "symmetric", "use_real_sigmoid", "use_stochastic_rounding"),
     ignored=_TRAINING,
+    only=_ONLY,
 )
 class QuantizedSigmoid(Quantizer):
     """clip(0.5 x + 0.5, 0, 1) (or the real sigmoid) in steps of 2^-bits."""
 
-    def __init__(
-        self, bits: Any = 8, symmetric: Any = False, use_real_sigmoid: Any = False, use_stochastic_rounding: Any = False
-    ) -> None:
-        _require_deterministic("quantized_sigmoid", use_stochastic_rounding)
+    def __init__(self, bits: Any = 8, symmetric: Any = False, use_real_sigmoid: Any = False) -> None:
         self.bits, self.symmetric, self.real = int(bits), int(bool(symmetric)), bool(use_real_sigmoid)
 
     def _grid(self) -> Grid:
@@ -486,7 +559,6 @@ class QuantizedSigmoid(Quantizer):
         return self._grid().values(p)
 
     def activation(self) -> tuple[ops.Op, ...]:
-        _require_bits("quantized_sigmoid", self.bits)
         before: ops.Op = ops.Unary("sigmoid") if self.real else ops.Scale(0.5, 0.5)
         return (before, self._grid().quantize(self.text))
 
@@ -509,6 +581,7 @@ class QuantizedSigmoid(Quantizer):
         "keep_negative",
     ),
     ignored=(*_TRAINING, "keep_negative"),
+    only=_ONLY,
 )
 class QuantizedHardSwish(QuantizedBits):
     """quantized_bits of x * relu6(x + 3) / 6."""
@@ -519,11 +592,10 @@ class QuantizedHardSwish(QuantizedBits):
         integer: Any = 0,
         symmetric: Any = 0,
         alpha: Any = None,
-        use_stochastic_rounding: Any = False,
         relu_shift: Any = 3,
         relu_upper_bound: Any = 6,
     ) -> None:
-        super().__init__(bits, integer, symmetric, True, alpha, use_stochastic_rounding)
+        super().__init__(bits, integer, symmetric, True, alpha)
         if (relu_shift, relu_upper_bound) != (3, 6):
             raise Unsupported(
                 f"quantized_hswish has relu_shift={relu_shift}, relu_upper_bound={relu_upper_bound}", "3 and 6"
@@ -579,7 +651,7 @@ class _PowerOfTwo(Quantizer):
 _PO2_PARAMETERS = ("bits", "max_value", "use_stochastic_rounding", "quadratic_approximation", "log2_rounding")
 
 
-@quantizer("quantized_po2", parameters=_PO2_PARAMETERS, ignored=_TRAINING)
+@quantizer("quantized_po2", parameters=_PO2_PARAMETERS, ignored=_TRAINING, only=_ONLY)
 class QuantizedPo2(_PowerOfTwo):
     """sign(x) * 2^e; 0 becomes +2^low."""
 
@@ -589,11 +661,9 @@ class QuantizedPo2(_PowerOfTwo):
         self,
         bits: Any = 8,
         max_value: Any = None,
-        use_stochastic_rounding: Any = False,
         quadratic_approximation: Any = False,
         log2_rounding: Any = "rnd",
     ) -> None:
-        _require_deterministic(self.name, use_stochastic_rounding)
         signed = int(max_value is None or max_value > 1)
         effective = int(bits) - 1 - signed
         self.max_value, self.quadratic, self.floor = max_value, bool(quadratic_approximation), log2_rounding == "floor"
@@ -607,7 +677,10 @@ class QuantizedPo2(_PowerOfTwo):
 
 
 @quantizer(
-    "quantized_relu_po2", parameters=("bits", "max_value", "negative_slope", *_PO2_PARAMETERS[2:]), ignored=_TRAINING
+    "quantized_relu_po2",
+    parameters=("bits", "max_value", "negative_slope", *_PO2_PARAMETERS[2:]),
+    ignored=_TRAINING,
+    only=_ONLY,
 )
 class QuantizedReluPo2(_PowerOfTwo):
     """2^e of relu(x): negative numbers and 0 become 2^low (with a slope, negative ones -2^e of slope * |x|)."""
@@ -619,11 +692,9 @@ class QuantizedReluPo2(_PowerOfTwo):
         bits: Any = 8,
         max_value: Any = None,
         negative_slope: Any = 0,
-        use_stochastic_rounding: Any = False,
         quadratic_approximation: Any = False,
         log2_rounding: Any = "rnd",
     ) -> None:
-        _require_deterministic(self.name, use_stochastic_rounding)
         effective = int(bits) - int(max_value is None or max_value > 1)
         self.max_value, self.slope = max_value, np.float32(negative_slope)
         self.quadratic, self.floor = bool(quadratic_approximation), log2_rounding == "floor"

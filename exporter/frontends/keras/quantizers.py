@@ -86,6 +86,14 @@ def ternary_kernel(codes: NDArray[Any], scale: Any, source: str) -> Kernel:
     return Kernel("s1" if np.all(values != 0) else "s8", values, factor, source=source)
 
 
+def integer_kernel(codes: NDArray[Any], scale: F64Array, source: str) -> Kernel:
+    """Whole numbers of up to 8 bits times a scale."""
+    if codes.size and (codes.min() < -128 or codes.max() > 127):
+        values = (codes * scale).astype(np.float32)
+        return float_kernel(values, source, "its levels 0..255 do not fit signed 8-bit weights")
+    return Kernel("s8", codes.astype(np.int8), scale, source=source)
+
+
 def float_kernel(w: F32Array, source: str = "", note: str = "") -> Kernel:
     return Kernel("f32", np.asarray(w, dtype=np.float32), source=source, note=note)
 
@@ -133,20 +141,15 @@ class Grid:
     def values(self, x: F32Array) -> F32Array:
         return (self.codes(x) * np.float32(self.step)).astype(np.float32)
 
-    def quantize(self, source: str) -> ops.Quantize:
+    def quantize(self, source: str) -> ops.Quantize | ops.Round:
+        """To s8, or with more than 256 levels to the same numbers in f32."""
         zero = 0 if self.high <= 127 else -128
         if self.low + zero < -128 or self.high + zero > 127:
-            raise Unsupported(f"{source} has more than 256 levels", ACCEPTED)
+            return ops.Round(self.step, self.low, self.high, source)
         return ops.Quantize(S8(self.step, zero), self.low + zero, self.high + zero, source)
 
     def kernel(self, w: F32Array, factor: Any, source: str) -> Kernel:
-        codes = self.codes(w)
-        scale = np.asarray(factor, dtype=np.float64) * self.step
-        if codes.size and (codes.min() < -128 or codes.max() > 127):
-            return float_kernel(
-                (codes * scale).astype(np.float32), source, "its levels 0..255 do not fit signed 8-bit weights"
-            )
-        return Kernel("s8", codes.astype(np.int8), scale, source=source)
+        return integer_kernel(self.codes(w), np.asarray(factor, dtype=np.float64) * self.step, source)
 
 
 def sign_ops(source: str) -> tuple[ops.Op, ...]:
@@ -163,6 +166,7 @@ class _Entry:
     make: Make
     parameters: tuple[str, ...]
     ignored: frozenset[str]
+    only: Mapping[str, tuple[Any, ...]]
 
 
 _TABLE: dict[str, _Entry] = {}
@@ -170,13 +174,16 @@ _REFUSED: dict[str, tuple[str, str]] = {}
 
 
 def quantizer(
-    *names: str, parameters: Sequence[str], ignored: Iterable[str] = ()
+    *names: str,
+    parameters: Sequence[str],
+    ignored: Iterable[str] = (),
+    only: Mapping[str, tuple[Any, ...]] | None = None,
 ) -> Callable[[Callable[..., Quantizer]], Callable[..., Quantizer]]:
     """Decorator: register a quantizer class (or factory) under the names the library knows. `parameters` in the
-    constructor's order; `ignored` ones do not matter at inference."""
+    constructor's order; `ignored` ones do not matter at inference, `only` ones have one of these values."""
 
     def add(make: Callable[..., Quantizer]) -> Callable[..., Quantizer]:
-        entry = _Entry(lambda arguments: make(**arguments), tuple(parameters), frozenset(ignored))
+        entry = _Entry(lambda arguments: make(**arguments), tuple(parameters), frozenset(ignored), only or {})
         for name in names:
             _TABLE[name] = entry
         return make
@@ -226,15 +233,22 @@ def parse(identifier: Any) -> Quantizer | None:
 
 
 def _arguments(spelling: Spelled, entry: _Entry) -> dict[str, Any]:
+    """Arguments that matter. One that we do not know and that is not set (`None`) is a newer version's and changes
+    nothing."""
     if len(spelling.args) > len(entry.parameters):
         raise Unsupported(f"{spelling} has too many arguments", ", ".join(entry.parameters))
     arguments = dict(zip(entry.parameters, spelling.args, strict=False))
     for key, value in spelling.kwargs.items():
-        if key in entry.ignored:
+        if key in entry.ignored or (value is None and key not in entry.parameters):
             continue
-        if key not in entry.parameters:
+        if key not in entry.parameters and key not in entry.only:
             raise Unsupported(f"{spelling.name} has no argument {key}", ", ".join(entry.parameters))
         arguments[key] = value
+    for key, accepted in entry.only.items():
+        value = arguments.pop(key, None)
+        if value is not None and value not in accepted:
+            listed = ", ".join(f"{key}={one}" for one in (*accepted, None))
+            raise Unsupported(f"{spelling.name} has {key}={value!r}", listed)
     return {key: value for key, value in arguments.items() if key not in entry.ignored}
 
 
