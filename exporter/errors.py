@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 DEBUG = "DQNN_DEBUG"
 
@@ -39,6 +39,21 @@ class Problem:
         return text
 
 
+LONG = 200  # characters of what is accepted: said once in a report
+
+
+def _lines(problems: Sequence[Problem]) -> list[str]:
+    """A line for each problem; a long list of what is accepted stands in the first that has it."""
+    lines: list[str] = []
+    said: set[str] = set()
+    for problem in problems:
+        again = problem.accepted in said
+        lines.append(str(replace(problem, accepted="see above") if again else problem))
+        if len(problem.accepted) > LONG:
+            said.add(problem.accepted)
+    return lines
+
+
 class DqnnError(Exception):
     """Base of the errors a user can cause and repair."""
 
@@ -48,7 +63,7 @@ class ExportError(DqnnError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(_lines(self.problems)))
 
 
 class UnreadableModel(DqnnError):

@@ -4,6 +4,7 @@
 * Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named
   fallback.
 * A kernel that the front end could not store in its quantizer's codes is a named fallback.
+* A kernel that is all zeros is told: a quantizer may have done that to it.
 * A convolution whose integer sums could leave int32 works on f32: a named fallback.
 * Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all
   were quantized).
@@ -72,6 +73,8 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     if op.weights.note:
         remedy = "use alpha=1, or a quantizer with one scale per output channel"
         context.fallback(node, "weights stored as f32", op.weights.note, remedy)
+    if op.weights.kind == "s8" and not op.weights.half and not op.weights.codes.any():
+        context.note(node, "weights that are all zeros", op.weights.source or "as they are in the file")
     fmt = editor.types[node.inputs[0]].fmt
     if largest_sum(op, fmt) >= INT32_MAX:
         _read_floats(editor, node)

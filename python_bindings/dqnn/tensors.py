@@ -10,6 +10,8 @@ Keras."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -123,12 +125,33 @@ def sample_codes(samples: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
     return codes
 
 
-def samples_of(real: npt.NDArray[np.float32], scale: float, offset: float) -> npt.NDArray[np.uint8]:
-    """The samples nearest to real values. No NaNs."""
+BETWEEN = 0.02  # of a step: what float32 reals may be off
+
+
+def samples_of(name: str, real: npt.NDArray[np.float32], scale: float, offset: float) -> npt.NDArray[np.uint8]:
+    """The samples nearest to real values, with a warning (once for each input, as Python's are) if they are none. No
+    NaNs."""
     with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint((real.astype(np.float64) - offset) / scale)
-    clipped: npt.NDArray[np.float64] = np.clip(steps, 0, 255)
-    return clipped.astype(np.uint8)
+        exact = (real.astype(np.float64) - offset) / scale
+        steps: npt.NDArray[np.float64] = np.clip(np.rint(exact), 0, 255)
+        between = bool((np.abs(exact - np.rint(exact)) > BETWEEN).any())
+    if between:
+        form = f"{scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}" if (scale, offset) != (1, 0) else "u"
+        warnings.warn(
+            f"input '{name}' takes raw samples u of 0 to 255, which stand for {form}; other values are rounded to the "
+            "nearest. Give values as the model was trained on, or samples as dtype uint8",
+            stacklevel=_outside(),
+        )
+    return steps.astype(np.uint8)
+
+
+def _outside() -> int:
+    """The stacklevel of the first caller that is not this package."""
+    level, frame = 1, sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
@@ -142,7 +165,7 @@ def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
     if info.dtype == "s1":
         return pack_s1(real)
     if info.sample is not None:
-        return sample_codes(samples_of(real, *info.sample))
+        return sample_codes(samples_of(info.name, real, *info.sample))
     if info.dtype == "s8":
         return quantize_s8(real, info.scale, info.zero_point)
     return np.ascontiguousarray(real)

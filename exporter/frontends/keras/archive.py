@@ -12,6 +12,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,12 @@ class SavedLayer:
 @dataclass(frozen=True, eq=False)
 class SavedModel:
     """`root` is the outermost model, `weights` the arrays of each layer by path, `keras` the major version of Keras
-    that wrote it."""
+    that wrote it; `groups` is what the file calls the owners of its arrays."""
 
     root: SavedLayer
     weights: Mapping[str, tuple[Weight, ...]]
     keras: int
+    groups: tuple[str, ...] = ()
 
 
 def read_model(source: Any) -> SavedModel:
@@ -117,10 +119,24 @@ def _guarded(read: Any, path: str) -> SavedModel:
     except UnreadableModel:
         raise
     except Exception as error:
-        kind, first_line = type(error).__name__, (str(error).splitlines() or [""])[0]
-        raise UnreadableModel(f"{path} is damaged or incomplete ({kind}: {first_line}); save it again") from error
+        raise UnreadableModel(f"{path} is damaged or incomplete: {_damage(error)}; save it again") from error
     assert isinstance(result, SavedModel)
     return result
+
+
+def _damage(error: Exception) -> str:
+    """What a failed reader has found, in words."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"its configuration is no JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeError):
+        return "its configuration is no UTF-8"
+    if isinstance(error, RecursionError):
+        return "its configuration is nested too deeply"
+    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
+        return "the archive is broken"
+    if isinstance(error, OSError):
+        return "HDF5 cannot read it"
+    return "it is not built as Keras builds such files"
 
 
 def _read_h5(path: str) -> SavedModel:
@@ -136,7 +152,8 @@ def _read_h5(path: str) -> SavedModel:
             raise UnreadableModel(f"{path} {found}; accepted: {ACCEPTED} (not model.save_weights)")
         root = _tree(_json(file.text(file.root, "model_config"), path), path)
         version = file.text(file.root, "keras_version", default="2")
-        raw = h5_weights.read_legacy(file, [(layer.name, layer.is_model) for layer in root.layers])
+        raw = h5_weights.read_legacy(file, [layer.name for layer in root.layers])
+        groups = h5_weights.named_groups(file)
     weights: dict[str, tuple[Weight, ...]] = {}
     for layer in root.layers:
         named = raw.get(layer.name, [])
@@ -144,7 +161,7 @@ def _read_h5(path: str) -> SavedModel:
             weights.update(_share_out(layer, named))
         else:
             weights[layer.path] = tuple(Weight(_base(name), value) for name, value in named)
-    return SavedModel(root, weights, _major(version))
+    return SavedModel(root, weights, _major(version), groups)
 
 
 def _read_keras(path: str) -> SavedModel:
@@ -164,8 +181,8 @@ def _read_keras(path: str) -> SavedModel:
         size = Path(path).stat().st_size
         arrays = io.BytesIO(_member(archive, "model.weights.h5", most_bytes(size), path))
         with opened(arrays, f"{path}: model.weights.h5", size) as file:
-            weights = _numbered(root, file)
-    return SavedModel(root, weights, _major(str(metadata.get("keras_version", "2"))))
+            weights, groups = _numbered(root, file)
+    return SavedModel(root, weights, _major(str(metadata.get("keras_version", "2"))), groups)
 
 
 def _member(archive: zipfile.ZipFile, name: str, most: int, path: str) -> bytes:
@@ -268,8 +285,9 @@ def _share_out(model: SavedLayer, named: list[tuple[str, Array]]) -> dict[str, t
     """Give the arrays of a nested model to its layers.
 
     The file lists them flat (trainable ones of all layers first) under the names the variables had: `layer/kernel:0`,
-    perhaps with the names of the models around. The best match is the layer whose path agrees with most of the trailing
-    names; among equals, the first that has no variable of that name yet, because the file keeps the layers' order."""
+    perhaps with the names of the models around; a layer's name may hold slashes itself. The best match is the layer
+    whose path agrees with most of the trailing names; among equals, the first that has no variable of that name yet,
+    because the file keeps the layers' order."""
     leaves = list(model.leaves())
     shared: dict[str, list[Weight]] = {leaf.path: [] for leaf in leaves}
     for full, value in named:
@@ -286,41 +304,43 @@ def _share_out(model: SavedLayer, named: list[tuple[str, Array]]) -> dict[str, t
 
 
 def _agreement(leaf: SavedLayer, owners: list[str]) -> int:
-    """How many trailing names of `owners` agree with the layer's path; 1 if the layer's name occurs at all."""
-    if leaf.name not in owners:
-        return 0
-    tail = owners[: len(owners) - owners[::-1].index(leaf.name)]
+    """How many trailing names of `owners` agree with the layer's path, up to the last place where the layer's own name
+    stands; 0 if it stands nowhere."""
+    own = leaf.name.split("/")
+    ends = (end for end in range(len(owners), len(own) - 1, -1) if owners[end - len(own) : end] == own)
+    tail = owners[: next(ends, 0)]
     count = 0
     for ours, theirs in zip(reversed(leaf.path.split("/")), reversed(tail), strict=False):
         if ours != theirs:
             break
         count += 1
-    return 1 + count
+    return count
 
 
-def _numbered(root: SavedLayer, file: Hdf5) -> dict[str, tuple[Weight, ...]]:
-    """Arrays of a `.keras` archive: `<group>/vars/N`, where a layer's group is its class name with a counter, not its
-    own name."""
+def _numbered(root: SavedLayer, file: Hdf5) -> tuple[dict[str, tuple[Weight, ...]], tuple[str, ...]]:
+    """Arrays of a `.keras` archive, `<group>/vars/N`, where a layer's group is its class name with a counter, not its
+    own name; and the groups that hold arrays."""
     weights: dict[str, tuple[Weight, ...]] = {}
+    groups = h5_weights.numbered_groups(file)
 
     def visit(model: SavedLayer, group: str) -> None:
         counters: dict[str, int] = {}
+        holder = h5_weights.container(groups, group)
         for layer in model.layers:
             if model.class_name == "Sequential" and layer.class_name == "InputLayer":
                 continue
-            key = h5_weights.snake_case(layer.class_name.rsplit(">", 1)[-1])
-            number = counters.get(key, 0)
-            counters[key] = number + 1
-            child = h5_weights.find_group(file, group, key if number == 0 else f"{key}_{number}", layer.name)
+            kind = h5_weights.snake_case(layer.class_name.rsplit(">", 1)[-1])
+            number = counters.get(kind, 0)
+            counters[kind] = number + 1
+            child = h5_weights.find_group(file, groups, holder, kind, number, layer.name)
             if layer.is_model:
-                visit(layer, child + "/layers")
+                visit(layer, child)
             else:
-                weights[layer.path] = tuple(
-                    Weight(name, value) for name, value in h5_weights.read_numbered(file, child)
-                )
+                arrays = h5_weights.read_numbered(file, groups, child)
+                weights[layer.path] = tuple(Weight(name, value) for name, value in arrays)
 
-    visit(root, "layers")
-    return weights
+    visit(root, "")
+    return weights, tuple(path for path, group in groups.items() if len(group))
 
 
 def _read_object(model: Any) -> SavedModel:

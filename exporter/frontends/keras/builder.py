@@ -104,11 +104,13 @@ class _Builder:
             return [self._confused(layer, support.handler, error)]
 
     def _confused(self, layer: SavedLayer, handler: registry.Handler, error: Exception) -> str:
-        """A configuration no Keras writes (damaged or edited by hand), or a handler that cannot read one that it
-        does."""
+        """A configuration no Keras writes (damaged or edited by hand), or a handler that cannot read one that it does.
+        What Python says of it is for who wrote the handler: the user, where it was registered."""
         last = traceback.extract_tb(error.__traceback__)[-1]
         handled_by = f"{getattr(handler, '__name__', handler)} ({Path(last.filename).name}:{last.lineno})"
-        found = f"the configuration cannot be understood ({type(error).__name__}: {error})"
+        found = "the configuration holds values of kinds or sizes that this layer does not have"
+        if not handler.__module__.startswith(__name__.rpartition(".")[0]):
+            found = f"its handler in {handler.__module__} failed: {type(error).__name__}: {error}"
         advice = (
             "Save the model again with Keras; if Keras wrote it so, this is a bug in the handler "
             f"{handled_by}, and DQNN_DEBUG=1 shows where"

@@ -13,6 +13,8 @@ from ...ir.types import Format, Shape, TensorType
 from ..graph import GraphBuilder, Unsupported, Value
 from .archive import SavedLayer, SavedModel, Weight
 
+MOST_GROUPS = 12  # named in a message
+
 
 class LayerContext:
     """What a handler sees of its layer: configuration, weights, inputs, and the means to emit operators or refuse."""
@@ -23,6 +25,7 @@ class LayerContext:
     ) -> None:  # fmt: skip
         """`names` are those of the layer's variables, in the order in which it creates them."""
         self._graph = graph
+        self._groups = model.groups
         self.layer = layer
         self.config = layer.config
         self.keras = model.keras
@@ -72,12 +75,20 @@ class LayerContext:
         """The variable `name` as float32."""
         value = self.optional_weight(name)
         if value is None:
-            have = ", ".join(weight.name or "unnamed" for weight in self.weights) or "none"
-            raise Unsupported(
-                f"the file holds no {name} for this layer (it holds: {have})",
-                advice="Save the whole model after it has been built",
-            )
+            raise self.missing(name)
         return value
+
+    def missing(self, name: str) -> Unsupported:
+        """The refusal of a layer without a variable that it needs: what the file has instead."""
+        have = ", ".join(weight.name or "unnamed" for weight in self.weights)
+        found = f"the file holds no {name} for this layer"
+        if have:
+            return Unsupported(f"{found} (it holds: {have})", advice="Save the model again after it has been built")
+        if not self._groups:
+            return Unsupported(f"{found}, nor for any other", advice="Save the whole model after it has been built")
+        more = len(self._groups) - MOST_GROUPS
+        shown = ", ".join(self._groups[:MOST_GROUPS]) + (f", {more} more" if more > 0 else "")
+        return Unsupported(f"{found}; its arrays belong to {shown}", advice="Is a layer renamed? Save the model again")
 
     def optional_weight(self, name: str) -> NDArray[np.float32] | None:
         for weight in self.weights:

@@ -186,7 +186,12 @@ def _reduce(kind: type[ops.MaxPool] | type[ops.AvgPool]) -> Operation:
 
 
 def _reshape(ctx: LayerContext) -> str:
-    target = [int(n) for n in _argument(ctx, 1, "shape", "newshape")]
+    sizes = _argument(ctx, 1, "shape", "newshape")
+    for size in sizes if isinstance(sizes, list) else [sizes]:
+        if is_value(size):
+            ctx.type(size)  # behind a refused layer there is nothing more to say
+            raise Unsupported("a reshape to a size that is computed", "numbers, -1 for the batch", _SIZES)
+    target = [int(n) for n in sizes]
     if not target or target[0] != -1:
         raise Unsupported(f"a reshape to {target}", "-1 for the batch, first")
     return layers.reshape_to(ctx, _tensor(ctx), target[1:])
@@ -330,9 +335,15 @@ _OPERATIONS: tuple[tuple[Operation, tuple[str, ...], str], ...] = (
 _BY_FUNCTION = {name: operation for operation, names, _ in _OPERATIONS for name in names}
 
 
+_SIZES = "Write the sizes as numbers: a Reshape layer, or tf.reshape(x, [-1, 144])"
+_ADVICE = dict.fromkeys(("shape", "compat.v1.shape", "rank", "size"), _SIZES)
+
+
 @register("TFOpLambda", forms=", ".join(sorted(_BY_FUNCTION)))
 def tf_function(ctx: LayerContext) -> str:
     name = str(ctx.get("function"))
+    if name in _ADVICE:
+        raise Unsupported(f"the TensorFlow function tf.{name}", advice=_ADVICE[name])
     if name not in _BY_FUNCTION:
         raise Unsupported(f"the TensorFlow function tf.{name}", ", ".join(sorted(_BY_FUNCTION)), "Write it with layers")
     return _BY_FUNCTION[name](ctx)

@@ -63,8 +63,8 @@ def network(model: SavedLayer) -> Network:
     try:
         return _Functional(model).network()
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
-        found = f"its connections cannot be understood ({type(error).__name__}: {error})"
-        raise UnreadableModel(f"model {model.name}: {found}") from error
+        found = "its connections are not written as Keras writes them"
+        raise UnreadableModel(f"model {model.name}: {found}; save it again") from error
 
 
 def _sequential(model: SavedLayer) -> Network:

@@ -180,10 +180,7 @@ def _folded(ctx: LayerContext, kernel: _F32, factor_shape: Sequence[int]) -> tup
     afterwards."""
     mean, variance = _norm_weight(ctx, "moving_mean"), _norm_weight(ctx, "moving_variance")
     if mean is None or variance is None:
-        raise Unsupported(
-            "the file holds no moving_mean and moving_variance for this layer",
-            advice="Save the whole model after it has been built",
-        )
+        raise ctx.missing("moving_mean and moving_variance")
     factor = _inverse_root(variance, float(ctx.get("epsilon", 1e-3)))
     if ctx.get("scale", True):
         gamma = _norm_weight(ctx, "gamma")

@@ -384,7 +384,7 @@ class QuantizedLinear(Quantizer):
         largest = np.max(np.abs(x) * np.float32(2) if self.signed else x, axis=axes, keepdims=True)
         scale = np.maximum((largest / (high - low)).astype(np.float32), EPSILON)
         if self.alpha == "auto":
-            return scale
+            return np.asarray(scale, dtype=np.float32)
         scale = _po2(scale)
         for _ in range(1 if self.binary else 5):
             scale = _auto_scale("auto_po2", x, self._levels(x, scale))

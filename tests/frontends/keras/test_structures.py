@@ -337,6 +337,14 @@ def test_subclassed_models_are_refused() -> None:
         load(Own())
 
 
+def test_keras_213_file() -> None:
+    """Keras 2.13 counts every layer with weights twice among the groups of an archive, nested ones too."""
+    data = Path(__file__).parent / "data"
+    arrays = np.load(data / "keras213.npz")
+    found = evaluate(load(data / "keras213.keras"), [arrays["x"]]).outputs[0]
+    np.testing.assert_allclose(found, arrays["y"], atol=1e-5)
+
+
 @pytest.mark.parametrize("form", ["keras", "h5"])
 def test_keras_3_files(form: str) -> None:
     """Files of Keras 3 hold other node lists, names, dtypes and defaults; outputs were computed by Keras 3."""

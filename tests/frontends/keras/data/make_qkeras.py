@@ -3,7 +3,7 @@
     python tests/frontends/data/make_qkeras.py qkeras_v3    # qkeras-v3 1.2.1, Keras 3.15.1, TensorFlow 2.21
     python tests/frontends/data/make_qkeras.py qkeras_git   # QKeras' GitHub repository at 78ea90f, TensorFlow 2.15
 
-gives NAME.keras, NAME.h5 and NAME.npz beside this file: inputs, outputs, what quantizers make of vectors and kernels."""
+gives NAME.keras, NAME.h5 and NAME.npz beside this file: inputs, outputs, and what quantizers make of arrays."""
 
 from __future__ import annotations
 
