@@ -96,7 +96,13 @@ def layers() -> Iterator[str]:
     yield "Between a convolution and a sign, whatever rises or falls folds into the thresholds. Between a convolution"
     yield "and an 8-bit quantizer, batch norms, scales and clips that are the same in every channel fold; behind other"
     yield "functions (PReLU, tanh, a ReLU in front of a batch norm) the value is f32, and `--explain` says so.\n"
-    titles = {"keras": "Keras", "keras.ops": "Keras 3 operations on tensors", "larq": "Larq", "qkeras": "QKeras"}
+    titles = {
+        "keras": "Keras",
+        "keras.ops": "Keras 3 operations on tensors",
+        "larq": "Larq",
+        "qkeras": "QKeras 0.9, its GitHub repository of 2025, qkeras-v3",
+        "tensorflow_model_optimization": "TensorFlow Model Optimization Toolkit",
+    }
     supports = registry.support_table()
     for library, title in titles.items():
         yield f"### {title}\n"

@@ -2,14 +2,15 @@
 
 `load` is the whole way: `archive` reads the file (configuration and named arrays), `network` turns the configuration
 into calls of layers, and `builder` calls the handler registered for each layer (`layers`, `larq`, `qkeras`,
-`keras_ops`), which emits IR operators. Nothing here imports TensorFlow, and nothing found in a file is evaluated."""
+`keras_ops`, `tfmot`), which emits IR operators. Nothing here imports TensorFlow, and nothing found in a file is
+evaluated."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...ir.graph import Graph
-from . import keras_ops, larq, layers, qkeras  # noqa: F401  (register their handlers)
+from . import keras_ops, larq, layers, qkeras, tfmot  # noqa: F401  (register their handlers)
 from .archive import SavedModel, read_model
 from .builder import build_graph
 from .registry import register, support_table

@@ -12,6 +12,7 @@ import numpy as np
 from ...ir import ops
 from ..graph import Unsupported
 from .context import LayerContext
+from .fake_quant import quantize_op
 from .quantizer_text import BadText, spelled
 from .quantizers import is_quantizer, parse
 
@@ -43,6 +44,7 @@ _FUNCTIONS: dict[str, Callable[[int], Ops]] = {
     "mish": lambda keras: (ops.Unary("mish"),),
     "hard_tanh": lambda keras: (ops.Clip(-1.0, 1.0),),
     "softmax": lambda keras: (ops.Softmax(),),
+    "NoOpActivation": lambda keras: (),
 }
 # Functions of qkeras.quantizers that share a name with Keras, or exist there only. A file does not tell a Keras layer's
 # `hard_sigmoid` of QKeras from Keras' own; it means Keras' then, as it does to Keras when it loads the file.
@@ -75,6 +77,8 @@ def activation_ops(ctx: LayerContext, identifier: Any, qkeras: bool = False) -> 
         spelling = spelled(identifier)
     except BadText as error:
         raise Unsupported(f"activation not understood: {error}", _accepted()) from error
+    if spelling.name == "QuantizeAwareActivation":
+        return _quantization_aware(ctx, spelling.kwargs.get("activation"))
     qkeras = qkeras or (isinstance(identifier, dict) and "qkeras" in str(identifier.get("module")))
     if spelling.name in _QKERAS_FUNCTIONS and (qkeras or spelling.name not in _FUNCTIONS):
         return _QKERAS_FUNCTIONS[spelling.name]
@@ -85,6 +89,15 @@ def activation_ops(ctx: LayerContext, identifier: Any, qkeras: bool = False) -> 
             f"activation {spelling.name} is unknown", _accepted(), "Use one of these, or a layer such as ReLU or PReLU"
         )
     return _FUNCTIONS[spelling.name](ctx.keras)
+
+
+def _quantization_aware(ctx: LayerContext, identifier: Any) -> Ops:
+    """An activation between the FakeQuants that have a range in the file."""
+    ends = []
+    for place in ("pre", "post"):
+        low, high = (ctx.optional_weight(f"{place}_activation_{end}") for end in ("min", "max"))
+        ends.append(() if low is None or high is None else (quantize_op(low, high, "FakeQuant"),))
+    return (*ends[0], *activation_ops(ctx, identifier), *ends[1])
 
 
 def _accepted() -> str:

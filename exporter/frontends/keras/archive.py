@@ -14,7 +14,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +272,12 @@ def _saved_layer(entry: Any, prefix: str, depth: int) -> SavedLayer:
         is_model=isinstance(inside, list) or class_name in _MODEL_CLASSES,
         build_shape=(entry.get("build_config") or {}).get("input_shape"),
     )
+
+
+def inner_layer(wrapper: SavedLayer) -> SavedLayer:
+    """The layer that a wrapper's configuration holds, in the wrapper's place."""
+    inside = _saved_layer(wrapper.config.get("layer"), "", 0)
+    return replace(inside, name=wrapper.name, path=wrapper.path, inbound=wrapper.inbound)
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------

@@ -25,16 +25,25 @@ class LayerContext:
     ) -> None:  # fmt: skip
         """`names` are those of the layer's variables, in the order in which it creates them."""
         self._graph = graph
-        self._groups = model.groups
+        self._model = model
         self.layer = layer
         self.config = layer.config
         self.keras = model.keras
         self.weights: Sequence[Weight] = model.weights.get(layer.path, ())
+        self.kernels: Mapping[str, Any] = {}  # quantized ones, where a wrapper quantizes the layer's
         self.args = tuple(args)
         self.kwargs = kwargs
         first = self.args[0] if self.args else []
         self.inputs: list[str] = [value for value in flat(first) if is_value(value)]
         self._names = tuple(names)
+
+    def inside(
+        self, layer: SavedLayer, names: Sequence[str], weights: Sequence[Weight], kernels: Mapping[str, Any]
+    ) -> LayerContext:
+        """The context of a wrapped layer: its own configuration and weights, the wrapper's place and inputs."""
+        context = LayerContext(self._graph, self._model, layer, self.args, self.kwargs, names)
+        context.weights, context.kernels = weights, kernels
+        return context
 
     @property
     def x(self) -> str:
@@ -84,10 +93,10 @@ class LayerContext:
         found = f"the file holds no {name} for this layer"
         if have:
             return Unsupported(f"{found} (it holds: {have})", advice="Save the model again after it has been built")
-        if not self._groups:
+        if not self._model.groups:
             return Unsupported(f"{found}, nor for any other", advice="Save the whole model after it has been built")
-        more = len(self._groups) - MOST_GROUPS
-        shown = ", ".join(self._groups[:MOST_GROUPS]) + (f", {more} more" if more > 0 else "")
+        more = len(self._model.groups) - MOST_GROUPS
+        shown = ", ".join(self._model.groups[:MOST_GROUPS]) + (f", {more} more" if more > 0 else "")
         return Unsupported(f"{found}; its arrays belong to {shown}", advice="Is a layer renamed? Save the model again")
 
     def optional_weight(self, name: str) -> NDArray[np.float32] | None:

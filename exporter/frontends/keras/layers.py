@@ -13,7 +13,7 @@ from ..graph import Unsupported
 from . import lowering
 from .activations import activate, elu_ops, leaky_relu_ops, relu_ops
 from .context import LayerContext
-from .quantizers import float_kernel, sign_ops
+from .quantizers import sign_ops
 from .registry import refuse, register
 
 
@@ -33,7 +33,7 @@ def _finish(ctx: LayerContext, y: str) -> str:
 
 @register("Dense", forms="any rank, on the last axis", weights=_with_bias("kernel"))
 def dense(ctx: LayerContext) -> str:
-    return _finish(ctx, lowering.dense(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
+    return _finish(ctx, lowering.dense(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))
 
 
 @register(
@@ -45,7 +45,7 @@ def dense(ctx: LayerContext) -> str:
     weights=_with_bias("kernel"),
 )
 def conv(ctx: LayerContext) -> str:
-    return _finish(ctx, lowering.conv(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
+    return _finish(ctx, lowering.conv(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))
 
 
 def _depthwise_names(config: Mapping[str, Any]) -> Sequence[str]:
@@ -60,9 +60,8 @@ def _depthwise_names(config: Mapping[str, Any]) -> Sequence[str]:
 )
 def depthwise(ctx: LayerContext) -> str:
     # Keras 3 names the variable `kernel`.
-    found = ctx.optional_weight("kernel")
-    kernel = ctx.weight("depthwise_kernel") if found is None else found
-    return _finish(ctx, lowering.depthwise(ctx, ctx.x, float_kernel(kernel), lowering.bias(ctx)))
+    name = "depthwise_kernel" if ctx.optional_weight("kernel") is None else "kernel"
+    return _finish(ctx, lowering.depthwise(ctx, ctx.x, lowering.kernel(ctx, name), lowering.bias(ctx)))
 
 
 @register(
@@ -72,7 +71,7 @@ def depthwise(ctx: LayerContext) -> str:
     weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
 )
 def separable(ctx: LayerContext) -> str:
-    first, second = float_kernel(ctx.weight("depthwise_kernel")), float_kernel(ctx.weight("pointwise_kernel"))
+    first, second = lowering.kernel(ctx, "depthwise_kernel"), lowering.kernel(ctx, "pointwise_kernel")
     return _finish(ctx, lowering.separable(ctx, ctx.x, first, second, lowering.bias(ctx)))
 
 
@@ -83,7 +82,7 @@ def separable(ctx: LayerContext) -> str:
     weights=_with_bias("kernel"),
 )
 def conv_transpose(ctx: LayerContext) -> str:
-    return _finish(ctx, lowering.transposed(ctx, ctx.x, float_kernel(ctx.weight("kernel")), lowering.bias(ctx)))
+    return _finish(ctx, lowering.transposed(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))
 
 
 def norm_weights(config: Mapping[str, Any]) -> Sequence[str]:
@@ -493,5 +492,4 @@ refuse(
     "Lambda", advice="Code in a file is never run: write it with layers, or as a custom layer with a registered handler"
 )
 refuse("Conv1DTranspose", advice="Reshape to (1, time, channels) and use Conv2DTranspose")
-refuse("PruneLowMagnitude", advice="Take the pruning wrappers off first: tfmot.sparsity.keras.strip_pruning(model)")
 refuse("TimeDistributed", advice="Dense, activations and BatchNormalization work on the last axis without the wrapper")

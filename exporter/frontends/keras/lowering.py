@@ -25,6 +25,12 @@ def quantized(quantizer: Quantizer | None, kernel: NDArray[np.float32]) -> Kerne
     return float_kernel(kernel) if quantizer is None else quantizer.kernel(kernel)
 
 
+def kernel(ctx: LayerContext, name: str) -> Kernel:
+    """A kernel of a layer that does not quantize it itself: floats, unless a wrapper quantized them."""
+    found = ctx.kernels.get(name)
+    return found if isinstance(found, Kernel) else float_kernel(ctx.weight(name))
+
+
 def weights(kernel: Kernel, order: Sequence[int], outputs: Sequence[int]) -> ops.Weights:
     """IR weights: codes with axes in `order`, and one scale per output. `outputs` are the kernel's axes that number
     output channels.

@@ -73,7 +73,7 @@ def refused_classes() -> Mapping[str, str]:
 
 
 _KERAS_MODULES = ("keras", "tf_keras", "tensorflow", "builtins")
-_KNOWN_LIBRARIES = ("keras", "larq", "qkeras")
+_KNOWN_LIBRARIES = ("keras", "larq", "qkeras", "tensorflow_model_optimization")
 
 
 def identify(layer: SavedLayer) -> tuple[str, str]:

@@ -21,7 +21,8 @@ from .evaluator import Evaluator
 from .keras import KerasFile, KerasObject, KerasOrEvaluator
 from .original import Kind, Original, OriginalError
 
-LIBRARIES = ("keras", "tf_keras", "tensorflow", "builtins", "larq", "qkeras")  # whose code a file may name
+# Whose code a file may name.
+LIBRARIES = ("keras", "tf_keras", "tensorflow", "builtins", "larq", "qkeras", "tensorflow_model_optimization")
 
 
 def find(model: Any, kind: Kind = "auto") -> Original:

@@ -12,15 +12,18 @@ import json
 import os
 import sys
 import zipfile
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+TOOLKIT = "tensorflow_model_optimization"
+
 
 def packages_of(path: str) -> set[str]:
-    """Which of larq and qkeras the model's configuration mentions."""
+    """Which of larq, qkeras and the optimization toolkit the model's configuration mentions."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             text = archive.read("config.json").decode()
@@ -32,8 +35,10 @@ def packages_of(path: str) -> set[str]:
             text = raw if isinstance(raw, str) else raw.decode()
     config = json.loads(text)
     words = json.dumps(config)
-    found = {name for name in ("larq", "qkeras") if f'"{name}' in words}
-    # Older files do not say the module of a QKeras layer.
+    found = {name for name in ("larq", "qkeras", TOOLKIT) if f'"{name}' in words}
+    # Older files, and some .h5 files of today, do not say the module of a layer.
+    if any(f'"class_name": "{name}' in words for name in ("PruneLowMagnitude", "QuantizeWrapper", "QuantizeLayer")):
+        return found | {TOOLKIT}
     return found | ({"qkeras"} if '"class_name": "Q' in words and not found else set())
 
 
@@ -43,20 +48,33 @@ def load(path: str) -> Any:
 
     objects: dict[str, Any] = {}
     packages = packages_of(path)
+    if TOOLKIT in packages or ("qkeras" in packages and zipfile.is_zipfile(path)):
+        _one_keras_only(tf)
     if "larq" in packages:
         import larq  # noqa: F401  (registers its objects)
     if "qkeras" in packages:
-        _one_keras_only(tf, path)
         import qkeras
 
         _restore_stack()
         qkeras.utils._add_supported_quantized_objects(objects)
-    return tf.keras.models.load_model(path, custom_objects=objects, compile=False)
+    with _toolkit(objects) if TOOLKIT in packages else nullcontext():
+        return tf.keras.models.load_model(path, custom_objects=objects, compile=False)
 
 
-def _one_keras_only(tf: Any, path: str) -> None:
-    """Loading a .keras file with Keras 2.15 hangs once tf_keras was imported beside it, as QKeras does."""
-    if zipfile.is_zipfile(path) and str(tf.__version__).startswith("2.15."):
+def _toolkit(objects: dict[str, Any]) -> Any:
+    """Makes the wrappers of pruning and quantization-aware training known; its own scope of the former is none of
+    this Keras."""
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.sparsity.keras.pruning_wrapper import PruneLowMagnitude
+
+    objects["PruneLowMagnitude"] = PruneLowMagnitude
+    return tfmot.quantization.keras.quantize_scope()
+
+
+def _one_keras_only(tf: Any) -> None:
+    """Loading a .keras file with Keras 2.15 hangs once tf_keras was imported beside it, as QKeras does; the toolkit
+    builds layers of the one that the other refuses."""
+    if str(tf.__version__).startswith("2.15."):
         import keras
 
         sys.modules["tf_keras"] = keras

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,23 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert "bilinear" in found["up"].found
     text = str(ExportError(list(found.values())))
     assert len(text.splitlines()) == len(found)
+
+
+def test_a_long_list_of_what_is_accepted_is_said_once(tmp_path: Path) -> None:
+    path = write_h5(
+        tmp_path / "m.h5",
+        sequential(
+            input_layer(4),
+            *(layer("TFOpLambda", f"op{i}", "keras.src.layers", function=f"linalg.f{i}") for i in range(3)),
+        ),
+    )
+    with pytest.raises(ExportError) as caught:
+        load(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3 and "tf.linalg.f2" in lines[2]
+    assert [line.count("accepted: __operators__") for line in lines] == [1, 0, 0]
+    assert all("accepted: see above" in line for line in lines[1:])
+    assert all("reduce_mean" in problem.accepted for problem in caught.value.problems)
 
 
 def padded_layer(tmp_path: Path, quantizer: object, pad: float) -> Path:
@@ -488,6 +506,33 @@ def test_users_can_register_layers(tmp_path: Path) -> None:
         del _HANDLERS["mypackage", "Doubler"]
 
 
+def test_a_registered_handler_that_fails_is_named(tmp_path: Path) -> None:
+    """What it raised is for its author."""
+    from dqnn.exporter.frontends import register
+    from dqnn.exporter.frontends.registry import _HANDLERS
+
+    @register("Breaker", library="mypackage")
+    def breaker(ctx: Any) -> str:
+        return str(ctx.config["absent"])
+
+    try:
+        (problem,) = problems(layer("Breaker", "b", "mypackage.layers"), tmp_path=tmp_path).values()
+        assert "breaker failed at test_errors.py, line" in problem.found and "'absent'" in problem.found
+    finally:
+        del _HANDLERS["mypackage", "Breaker"]
+
+
+def test_missing_weights_name_the_groups_of_the_file(tmp_path: Path) -> None:
+    model = sequential(input_layer(2), layer("Dense", "d", units=2, use_bias=False))
+    groups = {f"other{i}": [("kernel:0", np.eye(2))] for i in range(14)}
+    with pytest.raises(ExportError, match=r"other0, other1, .*, 2 more"):
+        load(write_h5(tmp_path / "m.h5", model, groups))
+    with pytest.raises(ExportError, match="layers/dense_5"):
+        load(write_keras(tmp_path / "m.keras", model, {"layers/dense_5": [np.eye(2)]}))
+    with pytest.raises(ExportError, match="nor for any other"):
+        load(write_keras(tmp_path / "m.keras", model))
+
+
 def test_read_model_keeps_configuration_and_names(tmp_path: Path) -> None:
     model = sequential(input_layer(2), layer("Dense", "d", units=2))
     saved = read_model(
@@ -512,6 +557,12 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
     for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield from places(value[key], (*path, key))
+
+
+# What Python, numpy and h5py say when something is wrong: of no use to who made the model.
+PYTHONS_WORDS = re.compile(
+    r"\w+Error\b|\bint\(\)|\bfloat\(\)|NoneType|object is not|unhashable|invalid literal|argument must"
+)
 
 
 @pytest.mark.parametrize("name", ["digits_larq.h5", "digits_qkeras.h5", "keras3.h5"])
@@ -541,4 +592,5 @@ def test_changed_configurations(name: str, digits: Path, tmp_path: Path) -> None
             outcomes.add("loaded")
         except (UnreadableModel, ExportError) as error:
             outcomes.add(type(error).__name__)
+            assert not PYTHONS_WORDS.search(str(error)), error
     assert outcomes == {"loaded", "ExportError", "UnreadableModel"}
