@@ -58,6 +58,7 @@ def export(
     requant: Literal["auto", "tflite"] = "auto",
     input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
     target: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
 
@@ -70,6 +71,7 @@ def export(
         that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
         no option: "auto" recognizes it.
     target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
+    weights: a file of model.save_weights(), where the model is the text that model.to_json() gave (`model.json`).
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
@@ -80,9 +82,9 @@ def export(
     _check_options(io_dtype, requant, name, model_id, model_version)
     _check_samples(input_u8)
     if output is not None:
-        check_writable(Path(output), model_or_path)
+        check_writable(Path(output), model_or_path, weights)
     place = None if target is None else find_target(target)
-    graph = load_graph(model_or_path)
+    graph = load_graph(model_or_path, weights)
     if name is not None:
         graph = replace(graph, name=name)
     lowered, decisions = _lower(graph, Options(io_dtype, requant, constant_time, input_u8))
@@ -126,14 +128,14 @@ def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, flo
 # --- stages -----------------------------------------------------------------------------------------------------------
 
 
-def load_graph(model_or_path: Any) -> Graph:
+def load_graph(model_or_path: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
     """The front end's graph of a Keras model; a graph is taken as it is."""
     from .frontends import load
     from .ir.graph import Graph
 
     if isinstance(model_or_path, Graph):
         return model_or_path
-    return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path)
+    return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path, weights)
 
 
 def _lower(graph: Graph, options: Options) -> tuple[Graph, tuple[Decision, ...]]:

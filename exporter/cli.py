@@ -70,6 +70,11 @@ def main() -> None:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=OUTPUT, help="File to write.  [default: MODEL with .dqnn]")
 @click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="File of model.save_weights(), where MODEL is the text of model.to_json().",
+)
+@click.option(
     "--io-dtype",
     type=click.Choice(["auto", "f32"]),
     default="auto",
@@ -97,6 +102,7 @@ def main() -> None:
 def export_command(
     model: Path,
     output: Path | None,
+    weights: Path | None,
     io_dtype: Any,
     input_u8: tuple[float, float] | None,
     strict: bool,
@@ -109,7 +115,7 @@ def export_command(
     model_version: int,
     as_json: bool,
 ) -> None:
-    """Turn a Keras model (.h5 or .keras; Larq, QKeras and plain layers) into one .dqnn file."""
+    """Turn a Keras model (.h5, .keras, or .json with --weights; Larq, QKeras and plain layers) into one .dqnn file."""
     from .api import export
 
     if input_u8 is not None and input_u8[0] == 0:
@@ -126,6 +132,7 @@ def export_command(
         constant_time=constant_time,
         requant="tflite" if tflite_rounding else "auto",
         target=target,
+        weights=weights,
     )
     if as_json:
         click.echo(json.dumps(result.report.to_json(), indent=2))

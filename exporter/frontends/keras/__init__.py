@@ -7,6 +7,7 @@ evaluated."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ...ir.graph import Graph
@@ -18,8 +19,9 @@ from .registry import register, support_table
 __all__ = ["SavedModel", "build_graph", "load", "read_model", "register", "support_table"]
 
 
-def load(source: Any) -> Graph:
-    """IR graph of `source`: a path to a `.h5` or `.keras` file, or a Keras model in memory.
+def load(source: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
+    """IR graph of `source`: a path to a `.h5` or `.keras` file, a Keras model in memory, or the path to the text of
+    model.to_json() with that to its `weights`.
 
     Raises `UnreadableModel` for what is no Keras model, and `ExportError` with every unsupported layer."""
-    return build_graph(read_model(source))
+    return build_graph(read_model(source, weights))

@@ -1,7 +1,8 @@
 """Saved Keras models as data: a tree of layer configurations and the arrays of each layer.
 
-Three sources give the same `SavedModel`: `.h5` files (Keras 2, tf-keras and the legacy form of Keras 3), `.keras`
-archives (Keras 2.12 and later, Keras 3) and models in memory, which are read through `to_json()` and `get_weights()`.
+Four sources give the same `SavedModel`: `.h5` files (Keras 2, tf-keras and the legacy form of Keras 3), `.keras`
+archives (Keras 2.12 and later, Keras 3), the text of `to_json()` with a file of `save_weights()`, and models in memory,
+which are read through `to_json()` and `get_weights()`.
 Nothing is evaluated: configurations are JSON, arrays are HDF5. What a file unpacks to is bounded before it is read
 (here and in `hdf5`). Whatever cannot be read ends in `UnreadableModel` with a sentence that says what was found and
 what is accepted."""
@@ -13,10 +14,10 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,9 @@ from .hdf5 import Hdf5, most_bytes, opened
 
 ACCEPTED = "a Keras .h5 file or a .keras archive written by model.save(...), or a keras.Model"
 MOST_CONFIGURATION = 1 << 24  # bytes of JSON, which become twenty times as many in memory
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +82,17 @@ class SavedModel:
     groups: tuple[str, ...] = ()
 
 
-def read_model(source: Any) -> SavedModel:
-    """Read a path to a `.h5` or `.keras` file, or a Keras model in memory."""
+# The arrays of each layer by path, and what the file calls their owners.
+Arrays: TypeAlias = "tuple[dict[str, tuple[Weight, ...]], tuple[str, ...]]"
+
+
+def read_model(source: Any, weights: str | os.PathLike[str] | None = None) -> SavedModel:
+    """Read a path to a `.h5` or `.keras` file, or a Keras model in memory; or the JSON text of one, with the path to
+    its `weights`."""
     if isinstance(source, str | os.PathLike):
-        return _read_file(os.fspath(source))
+        return _read_file(os.fspath(source), None if weights is None else os.fspath(weights))
+    if weights is not None:
+        raise UnreadableModel(f"{type(source).__name__} has weights of its own; only a .json takes a file of weights")
     if hasattr(source, "to_json") and hasattr(source, "layers"):
         return _read_object(source)
     raise UnreadableModel(f"{type(source).__name__} is no model; accepted: {ACCEPTED}")
@@ -91,18 +101,13 @@ def read_model(source: Any) -> SavedModel:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _read_file(path: str) -> SavedModel:
-    if Path(path).is_dir():
-        what = "a TensorFlow SavedModel" if (Path(path) / "saved_model.pb").exists() else "a directory"
-        raise UnreadableModel(f"{path} is {what}; accepted: {ACCEPTED}")
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise UnreadableModel(f"{path} cannot be opened: {error.strerror}") from error
-    if not start:
-        raise UnreadableModel(f"{path} is empty; accepted: {ACCEPTED}")
-    if start == b"\x89HDF\r\n\x1a\n":
+def _read_file(path: str, weights: str | None) -> SavedModel:
+    start = _first_bytes(path, ACCEPTED)
+    if start.lstrip()[:1] in (b"{", b'"'):
+        return _guarded(lambda path: _read_json(path, weights), path)
+    if weights is not None:
+        raise UnreadableModel(f"{path} has weights of its own, or none; only a .json takes a file of weights")
+    if start == HDF5:
         return _guarded(_read_h5, path)
     if start[:4] == b"PK\x03\x04":
         return _guarded(_read_keras, path)
@@ -111,7 +116,21 @@ def _read_file(path: str) -> SavedModel:
     )
 
 
-def _guarded(read: Any, path: str) -> SavedModel:
+def _first_bytes(path: str, accepted: str) -> bytes:
+    if Path(path).is_dir():
+        what = "a TensorFlow SavedModel" if (Path(path) / "saved_model.pb").exists() else "a directory"
+        raise UnreadableModel(f"{path} is {what}; accepted: {accepted}")
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise UnreadableModel(f"{path} cannot be opened: {error.strerror}") from error
+    if not start:
+        raise UnreadableModel(f"{path} is empty; accepted: {accepted}")
+    return start
+
+
+def _guarded(read: Callable[[str], T], path: str) -> T:
     """Call a reader; a damaged file makes h5py, zipfile, zlib or json fail in many ways, all of which mean the same to
     the user."""
     try:
@@ -120,7 +139,6 @@ def _guarded(read: Any, path: str) -> SavedModel:
         raise
     except Exception as error:
         raise UnreadableModel(f"{path} is damaged or incomplete: {_damage(error)}; save it again") from error
-    assert isinstance(result, SavedModel)
     return result
 
 
@@ -144,24 +162,44 @@ def _read_h5(path: str) -> SavedModel:
         attributes = file.root.attrs
         if "model_config" not in attributes:
             weights_only = "layer_names" in attributes or "layers" in file.root or "model_weights" in file.root
-            found = (
-                "holds weights only, without the description of the model"
-                if weights_only
-                else "is an HDF5 file but no Keras model"
-            )
-            raise UnreadableModel(f"{path} {found}; accepted: {ACCEPTED} (not model.save_weights)")
+            if weights_only:
+                advice = f"Write model.to_json() to a file: dqnn-export model.json --weights {path}"
+                raise UnreadableModel(f"{path} holds weights only, without the description of the model. {advice}")
+            raise UnreadableModel(f"{path} is an HDF5 file but no Keras model; accepted: {ACCEPTED}")
         root = _tree(_json(file.text(file.root, "model_config"), path), path)
         version = file.text(file.root, "keras_version", default="2")
-        raw = h5_weights.read_legacy(file, [layer.name for layer in root.layers])
-        groups = h5_weights.named_groups(file)
-    weights: dict[str, tuple[Weight, ...]] = {}
-    for layer in root.layers:
-        named = raw.get(layer.name, [])
-        if layer.is_model:
-            weights.update(_share_out(layer, named))
-        else:
-            weights[layer.path] = tuple(Weight(_base(name), value) for name, value in named)
+        weights, groups = _named(root, file)
     return SavedModel(root, weights, _major(version), groups)
+
+
+def _read_json(path: str, weights_path: str | None) -> SavedModel:
+    """What model.to_json() wrote, with the arrays of model.save_weights(), in either of its forms."""
+    size = Path(path).stat().st_size
+    if size > MOST_CONFIGURATION:
+        raise UnreadableModel(f"{path} has {size:,} bytes; accepted: at most {MOST_CONFIGURATION:,}")
+    config = json.loads(Path(path).read_bytes())
+    if isinstance(config, str):  # to_json() gives text; who stores that with json.dump wraps it once more
+        config = json.loads(config)
+    root = _tree(config, path)
+    if weights_path is None:
+        advice = f"Give them too: dqnn-export {path} --weights FILE, a file of model.save_weights()"
+        raise UnreadableModel(f"{path} describes a model without its weights. {advice}")
+    accepted = "an HDF5 file of model.save_weights(), or a model's own .h5 or .keras file"
+    start = _first_bytes(weights_path, accepted)
+    if start[:4] == b"PK\x03\x04":
+        saved = _guarded(_read_keras, weights_path)
+        return SavedModel(root, saved.weights, _version_of(config), saved.groups)
+    if start != HDF5:
+        found = f"it begins with {start[:4]!r}"
+        raise UnreadableModel(f"{weights_path} is no file of weights ({found}); accepted: {accepted}")
+    weights, groups = _guarded(lambda path: _read_weights(root, path), weights_path)
+    return SavedModel(root, weights, _version_of(config), groups)
+
+
+def _read_weights(root: SavedLayer, path: str) -> Arrays:
+    with opened(path, path, Path(path).stat().st_size) as file:
+        named = "layer_names" in file.root.attrs or "model_weights" in file.root
+        return _named(root, file) if named else _numbered(root, file)
 
 
 def _read_keras(path: str) -> SavedModel:
@@ -202,6 +240,11 @@ def _json(text: str | bytes, path: str) -> Any:
         found = f"the configuration has {len(text):,} bytes"
         raise UnreadableModel(f"{path}: {found}; accepted: at most {MOST_CONFIGURATION:,}")
     return json.loads(text)
+
+
+def _version_of(config: Any) -> int:
+    """Of the text of to_json(), into which Keras 3 does not write its version."""
+    return _major(str(config.get("keras_version") or ("3" if config.get("module") else "2")))
 
 
 def _major(version: str) -> int:
@@ -323,7 +366,20 @@ def _agreement(leaf: SavedLayer, owners: list[str]) -> int:
     return count
 
 
-def _numbered(root: SavedLayer, file: Hdf5) -> tuple[dict[str, tuple[Weight, ...]], tuple[str, ...]]:
+def _named(root: SavedLayer, file: Hdf5) -> Arrays:
+    """Arrays of a `.h5` file, listed by each outermost layer; and the groups that hold arrays."""
+    raw = h5_weights.read_legacy(file, [layer.name for layer in root.layers])
+    weights: dict[str, tuple[Weight, ...]] = {}
+    for layer in root.layers:
+        named = raw.get(layer.name, [])
+        if layer.is_model:
+            weights.update(_share_out(layer, named))
+        else:
+            weights[layer.path] = tuple(Weight(_base(name), value) for name, value in named)
+    return weights, h5_weights.named_groups(file)
+
+
+def _numbered(root: SavedLayer, file: Hdf5) -> Arrays:
     """Arrays of a `.keras` archive, `<group>/vars/N`, where a layer's group is its class name with a counter, not its
     own name; and the groups that hold arrays."""
     weights: dict[str, tuple[Weight, ...]] = {}
@@ -375,7 +431,7 @@ def _read_object(model: Any) -> SavedModel:
                 )
 
     visit(root, model)
-    return SavedModel(root, weights, _major(str(config.get("keras_version", "2"))))
+    return SavedModel(root, weights, _version_of(config))
 
 
 def _latent(variable: Any, value: Any) -> Array:
