@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .emit.kernel_table import KernelRow, row_of
-from .errors import DqnnError
+from .errors import DqnnError, debugging
 from .format import (
     DTYPES,
     FORMAT_VERSION,
@@ -154,6 +154,8 @@ def parse(blob: bytes) -> ModelView:
     try:
         view = _model(prefix, payload, model.GetRootAs(payload, 0))
     except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
+        if debugging():
+            raise
         raise NotAModelError(f"the payload cannot be read: {error}") from error
     _check_indices(view)
     return view

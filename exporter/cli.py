@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from .command_line import CONTEXT, OUTPUT, TARGET_HELP, factor, number, refusals
+from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, factor, number
 
 VERSION_HELP = "Versions of dqnn and of the file format."
 
@@ -66,7 +66,7 @@ def main() -> None:
     """Quantized neural networks on microcontrollers: export, run and inspect .dqnn files."""
 
 
-@click.command("export", context_settings=CONTEXT)
+@command("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=OUTPUT, help="File to write.  [default: MODEL with .dqnn]")
 @click.option(
@@ -98,7 +98,6 @@ def main() -> None:
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@refusals
 def export_command(
     model: Path,
     output: Path | None,
@@ -148,8 +147,7 @@ def export_command(
         click.echo(result.fits)
 
 
-@click.command("version", context_settings=CONTEXT)
-@refusals
+@command("version")
 def version_command() -> None:
     """Versions of dqnn and of the file format."""
     click.echo(version())

@@ -1,14 +1,16 @@
-"""What all commands share: types of their options, how they refuse, their exit codes.
+"""What all commands share: `command` declares one, with the way it refuses and its exit codes; types of options.
 
 Exit codes: 0 done, 2 the model, a file or an option was refused (the reasons are on stderr, all at once), 1 a check
-asked for by the user did not hold."""
+asked for by the user did not hold, 70 (EX_SOFTWARE) anything else went wrong, which is a fault of ours."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from math import isfinite
 from pathlib import Path
@@ -16,15 +18,15 @@ from typing import Any
 
 import click
 
-from .errors import DqnnError, ExportError
+from .errors import DEBUG, DqnnError, ExportError, debugging
 from .files import OutputError, check_writable
 
-CHECK_FAILED, REFUSED = 1, 2
+CHECK_FAILED, REFUSED, BUG = 1, 2, 70
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 TARGET_HELP = "host, a board or a core (`dqnn targets` lists them), or a .toml file that describes a board."
 
 
-# --- options ----------------------------------------------------------------------------------------------------------
+# --- types of options -------------------------------------------------------------------------------------------------
 
 
 def number(value: str) -> int:
@@ -58,6 +60,9 @@ class OutputFile(click.Path):
 
 
 OUTPUT = OutputFile()
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 def check_outputs() -> None:
@@ -105,33 +110,83 @@ def flushed(command: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             raise
 
 
-def refusals(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Prints errors that a user can repair, without a traceback, and exits with REFUSED."""
+@contextmanager
+def debug_mode(wanted: bool) -> Iterator[None]:
+    """DQNN_DEBUG=1 for the duration, if it is wanted."""
+    before = os.environ.get(DEBUG)
+    if wanted:
+        os.environ[DEBUG] = "1"
+    try:
+        yield
+    finally:
+        if wanted:
+            os.environ.pop(DEBUG)
+            os.environ.update({} if before is None else {DEBUG: before})
 
-    @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            check_isas()
-            check_outputs()
-            return flushed(command, *args, **kwargs)
-        except ExportError as error:
-            count = len(error.problems)
-            click.echo(f"cannot be exported: {count} problem{'s' if count != 1 else ''}", err=True)
-            for problem in error.problems:
-                click.echo(f"  * {problem}", err=True)
-        except DqnnError as error:
-            click.echo(f"error: {error}", err=True)
-        except OSError as error:
-            if error.errno == errno.EPIPE:  # `| head` has seen enough: click knows what to do
-                raise
-            click.echo(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", err=True)
-        sys.exit(REFUSED)
+
+def refusals(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Prints errors that a user can repair, without a traceback, and exits with REFUSED; of all others it says that
+    they are ours, and exits with BUG."""
+
+    @wraps(function)
+    def guarded(*args: Any, debug: bool, **kwargs: Any) -> Any:
+        with debug_mode(debug):
+            try:
+                check_isas()
+                check_outputs()
+                return flushed(function, *args, **kwargs)
+            except Exception as error:
+                sys.exit(_told(error))
 
     return guarded
 
 
-def input_options(command: Any) -> Any:
-    """--inputs or --random with its range and seed, shared with `dqnn diff`."""
+def _told(error: Exception) -> int:
+    """Says what went wrong; gives the exit code. What click handles by itself (a wrong option, a pipe that has seen
+    enough), and with --debug what is unexpected, is raised again."""
+    if isinstance(error, click.ClickException | click.Abort | click.exceptions.Exit):
+        raise error
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        raise error
+    if isinstance(error, ExportError):
+        count = len(error.problems)
+        lines = [f"cannot be exported: {count} problem{'s' if count != 1 else ''}"]
+        lines += [f"  * {problem}" for problem in error.problems]
+    elif isinstance(error, DqnnError):
+        lines = [f"error: {error}"]
+    elif isinstance(error, OSError):
+        lines = [f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"]
+    elif isinstance(error, MemoryError):
+        lines = ["error: not enough memory"]
+    elif debugging():
+        raise error
+    else:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        click.echo(f"a bug in dqnn, please report it: {type(error).__name__}: {error} ({where})", err=True)
+        click.echo("What you gave is not at fault, or should have been refused. --debug shows the traceback.", err=True)
+        return BUG
+    for line in lines:
+        click.echo(line, err=True)
+    return REFUSED
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declares a subcommand."""
+
+    def declared(function: Callable[..., Any]) -> click.Command:
+        made: click.Command = click.command(name, context_settings=CONTEXT)(refusals(function))
+        made.params.append(click.Option(["--debug"], is_flag=True, help="Show where an error comes from."))
+        return made
+
+    return declared
+
+
+# --- options that several have ----------------------------------------------------------------------------------------
+
+
+def input_options(function: Any) -> Any:
+    """--inputs or --random with its range and seed."""
     for option in reversed(
         (
             click.option("--inputs", type=click.Path(path_type=Path), help=".npz (an array per input), .npy or .csv."),
@@ -141,5 +196,5 @@ def input_options(command: Any) -> Any:
             click.option("--seed", type=int, default=0, show_default=True, help="Of the random samples."),
         )
     ):
-        command = option(command)
-    return command
+        function = option(function)
+    return function

@@ -3,7 +3,10 @@
 `tf` marks tests that need TensorFlow, Larq and QKeras; `qemu` those that need arm-none-eabi-gcc and qemu-system-arm. On
 a machine without them the tests are skipped. Where CI or DQNN_REQUIRE_TOOLS is set, what is missing is a failure, but
 for what does not exist for this machine: tools/setup.sh found that out and wrote it down, and the last lines of a run
-name it, as well as instruction sets that the processor lacks."""
+name it, as well as instruction sets that the processor lacks.
+
+Errors are not explained away (DQNN_DEBUG=1), so that a fault of ours never passes for a damaged file, but in tests
+marked `damaged`, which are about such files."""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ def skip_or_fail(names: list[str], marker: str = "") -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    os.environ["DQNN_DEBUG"] = "0" if item.get_closest_marker("damaged") else "1"
     for marker in (*MODULES, *TOOLS):
         if item.get_closest_marker(marker) is not None and (names := missing(marker)):
             skip_or_fail(names, marker)

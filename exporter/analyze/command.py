@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
+from ..command_line import OUTPUT, TARGET_HELP, command
 
 
-@click.command("analyze", context_settings=CONTEXT)
+@command("analyze")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
 @click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
@@ -20,7 +20,6 @@ from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
 @click.option(
     "--plot", type=click.Path(path_type=Path), help="Draw the charts: one .png, .svg or .pdf, or a directory of each."
 )
-@refusals
 def analyze_command(
     model: Path,
     target: str | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
+from ..command_line import OUTPUT, TARGET_HELP, command
 
 if TYPE_CHECKING:
     from ..targets.target import Target
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .cost import ModelCost
 
 
-@click.command("bench", context_settings=CONTEXT)
+@command("bench")
 @click.argument("model", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--target",
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", is_flag=True, help="Print the kernel grid as a Markdown table.")
 @click.option("--chart", type=OUTPUT, help="Write a bar chart of the nodes (.png, .svg or .pdf).")
-@refusals
 def bench_command(
     model: Path | None,
     target: str | None,

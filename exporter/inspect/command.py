@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..command_line import CHECK_FAILED, CONTEXT, OUTPUT, input_options, number, refusals
+from ..command_line import CHECK_FAILED, OUTPUT, command, input_options, number
 
 if TYPE_CHECKING:
     from ..blob import ModelView
@@ -31,7 +31,7 @@ class Wanted:
     name: str | None
 
 
-@click.command("inspect", context_settings=CONTEXT)
+@command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
 @click.option("--onnx", type=OUTPUT, help="Write the graph for Netron; needs dqnn[onnx].")
@@ -46,7 +46,6 @@ class Wanted:
 )
 @click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that this model needs.")
 @click.option("--name", help="C name of the arrays.  [default: from the name of the file]")
-@refusals
 def inspect_command(
     model: Path,
     as_json: bool,
@@ -108,14 +107,13 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
         yield wanted.kernel_set, kernel_set([node.kernel for node in view.nodes], f"{name}_kernels").encode()
 
 
-@click.command("diff", context_settings=CONTEXT)
+@command("diff")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @input_options
 @click.option("--no-run", is_flag=True, help="Compare the files alone, not what they compute.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the files are not identical.")
 @click.option("--json", "as_json", is_flag=True, help="The difference as JSON.")
-@refusals
 def diff_command(
     before: Path,
     after: Path,

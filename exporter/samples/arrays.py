@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DqnnError
+from ..errors import DqnnError, debugging
 
 if TYPE_CHECKING:
     from dqnn.interpreter import Interpreter
@@ -65,6 +65,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     except OSError as error:
         raise SampleError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # numpy raises many kinds for damaged archives
+        if debugging():
+            raise
         raise SampleError(f"{path} is no .npz or .npy file of plain arrays: {error}") from error
 
 

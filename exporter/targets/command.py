@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from ..command_line import CONTEXT, OUTPUT, TARGET_HELP, refusals
+from ..command_line import OUTPUT, TARGET_HELP, command
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[Any]
 
 
-@click.command("run", context_settings=CONTEXT)
+@command("run")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--inputs", required=True, type=click.Path(path_type=Path), help=".npz with an array per input, or .npy.")
 @click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to.")
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads on the host.")
 @click.option("--raw", is_flag=True, help="Stored values in and out (int8, packed bits) instead of real ones.")
-@refusals
 def run_command(
     model: Path,
     inputs: Path,
@@ -113,8 +112,7 @@ def save(path: Path, results: Mapping[str, Array]) -> None:
     write_atomically(path, content.getvalue())
 
 
-@click.command("targets", context_settings=CONTEXT)
-@refusals
+@command("targets")
 def targets_command() -> None:
     """List what a model can be for: boards that are described, boards and cores that are emulated, this machine."""
     from ..show.console import console, plain_table

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..command_line import CHECK_FAILED, CONTEXT, OUTPUT, TARGET_HELP, input_options, refusals
+from ..command_line import CHECK_FAILED, OUTPUT, TARGET_HELP, command, input_options
 
 if TYPE_CHECKING:
     from .validation import ValidationReport
 
 
-@click.command("validate", context_settings=CONTEXT)
+@command("validate")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--against", required=True, type=click.Path(path_type=Path), help="The .h5 or .keras file it came from.")
 @input_options
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
 @click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
 @click.option("--bench", metavar="CORE|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
-@refusals
 def validate_command(
     model: Path,
     against: Path,

@@ -142,6 +142,7 @@ def test_every_problem_is_listed_at_once(cli: Cli, larq: Path, tmp_path: Path) -
     assert listing(tmp_path) == ["bad.dqnn", "bad.h5"]
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize(
     "content,text",
     [
@@ -157,6 +158,7 @@ def test_foreign_files(cli: Cli, tmp_path: Path, content: bytes, text: str) -> N
     assert listing(tmp_path) == ["foreign.h5"]
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_truncated_files(cli: Cli, digits: Path, tmp_path: Path, suffix: str) -> None:
     whole = (digits / f"digits_larq{suffix}").read_bytes()
@@ -350,6 +352,7 @@ def test_data_without_meaning(cli: Cli, larq: Path) -> None:
         refused(cli("run", "m.dqnn", "--inputs", "good.npz", "--labels", labels), text)
 
 
+@pytest.mark.damaged
 def test_run_explains_what_does_not_fit(cli: Cli, larq: Path) -> None:
     cli("export", larq, "-o", "m.dqnn")
     np.savez("names.npz", a=np.zeros((2, 3)), b=np.zeros(4))
@@ -451,3 +454,35 @@ def test_export_for_raw_samples(cli: Cli, larq: Path, digits: Path, tmp_path: Pa
 def test_a_scale_that_is_none(cli: Cli, larq: Path, scale: str) -> None:
     result = cli("export", larq, "--input-u8", scale, "0")
     assert result.exit_code == 2 and "--input-u8" in result.output
+
+
+# --- faults of ours ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.damaged
+def test_what_is_unexpected_is_called_a_bug(cli: Cli, larq: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 70 and a place to look at, no traceback; --debug raises, and does not outlast the command."""
+
+    def broken(*_: Any) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr("dqnn.exporter.api.load_graph", broken)
+    result = cli("export", larq)
+    assert result.exit_code == 70 and isinstance(result.exception, SystemExit)
+    assert "a bug in dqnn, please report it: KeyError: 'lost' (test_cli.py:" in result.stderr
+    assert isinstance(cli("export", larq, "--debug").exception, KeyError)
+    assert cli("export", larq).exit_code == 70
+
+
+def test_debug_raises_what_a_refusal_explains(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"PK\x03\x04broken")
+    result = cli("export", "m.keras", "--debug")
+    assert "BadZipFile" in type(result.exception).__name__
+
+
+def test_no_memory_is_no_bug(cli: Cli, larq: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dqnn.exporter.api.load_graph", full)
+    refused(cli("export", larq), "not enough memory")

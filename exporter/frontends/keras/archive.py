@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import UnreadableModel
+from ...errors import UnreadableModel, debugging
 from . import h5_weights
 from .hdf5 import Hdf5, most_bytes, opened
 
@@ -138,6 +138,8 @@ def _guarded(read: Callable[[str], T], path: str) -> T:
     except UnreadableModel:
         raise
     except Exception as error:
+        if debugging():
+            raise
         raise UnreadableModel(f"{path} is damaged or incomplete: {_damage(error)}; save it again") from error
     return result
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import UnreadableModel
+from ...errors import UnreadableModel, debugging
 from .archive import SavedLayer
 
 
@@ -63,6 +63,8 @@ def network(model: SavedLayer) -> Network:
     try:
         return _Functional(model).network()
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        if debugging():
+            raise
         found = "its connections are not written as Keras writes them"
         raise UnreadableModel(f"model {model.name}: {found}; save it again") from error
 

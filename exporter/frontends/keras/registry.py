@@ -45,15 +45,23 @@ def register(
     weights: WeightNames = no_weights,
 ) -> Callable[[Handler], Handler]:
     """Decorator: the function builds layers of these classes. `weights` names the variables in the order the layer
-    creates them."""
+    creates them. ValueError if a class has a handler already, unless it is this one anew (a cell of a notebook)."""
 
     def add(handler: Handler) -> Handler:
         support = LayerSupport(library, classes, forms, tuple(limits), weights, handler)
+        for name in classes:
+            before = _HANDLERS.get((library, name))
+            if before is not None and _named(before.handler) != _named(handler):
+                raise ValueError(f"{name} of {library} has a handler already: {_named(before.handler)}")
         for name in classes:
             _HANDLERS[library, name] = support
         return handler
 
     return add
+
+
+def _named(handler: Handler) -> str:
+    return f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', handler)}"
 
 
 def refuse(*classes: str, advice: str) -> None:

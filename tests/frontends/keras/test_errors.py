@@ -22,7 +22,9 @@ from frontends.keras.handmade import input_layer, layer, sequential, write_h5, w
 
 import dqnn
 from dqnn.exporter.errors import ExportError, Problem, UnreadableModel
-from dqnn.exporter.frontends import load, read_model
+from dqnn.exporter.frontends import load, read_model, register
+from dqnn.exporter.frontends.keras import registry
+from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 
 
@@ -264,6 +266,7 @@ def test_archive_without_weights_or_encrypted(tmp_path: Path) -> None:
     unreadable(path, "encrypted")
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize(
     "config",
     [
@@ -306,6 +309,7 @@ def test_layers_in_a_circle(tmp_path: Path) -> None:
     unreadable(write_h5(tmp_path / "m.h5", {"class_name": "Functional", "config": config}), "wait for each other")
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize("name", ["digits_larq.h5", "digits_larq.keras"])
 def test_truncated_files(name: str, digits: Path, tmp_path: Path) -> None:
     """Any prefix of a model is refused with a sentence (or, where HDF5 leaves room at its end, still read)."""
@@ -319,6 +323,7 @@ def test_truncated_files(name: str, digits: Path, tmp_path: Path) -> None:
         assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize("name", ["digits_qkeras.h5", "digits_qkeras.keras"])
 def test_damaged_files(name: str, digits: Path, tmp_path: Path) -> None:
     """Changed bytes give a model with other weights, or a sentence; never another exception.
@@ -489,37 +494,59 @@ def test_spellings_of_a_quantizer(quantizer: Any, tmp_path: Path) -> None:
     np.testing.assert_array_equal(weights.codes, np.ones((2, 2)))
 
 
-def test_users_can_register_layers(tmp_path: Path) -> None:
-    from dqnn.exporter.frontends import register
-    from dqnn.exporter.frontends.keras.registry import _HANDLERS
-    from dqnn.exporter.ir import ops
+@pytest.fixture
+def handlers(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
+    """The registered handlers; what a test adds goes with it."""
+    monkeypatch.setattr(registry, "_HANDLERS", dict(registry._HANDLERS))
+    return registry._HANDLERS
 
+
+def test_users_can_register_layers(tmp_path: Path, handlers: dict[Any, Any]) -> None:
     @register("Doubler", library="mypackage", weights=lambda config: ("factor",))
     def doubler(ctx: Any) -> str:
         return str(ctx.emit(ops.Scale(float(ctx.weight("factor"))), ctx.x))
 
-    try:
-        model = sequential(input_layer(2), layer("Doubler", "d", "mypackage.layers"))
-        graph = load(write_h5(tmp_path / "m.h5", model, {"d": [("d/factor:0", np.float32(2))]}))
-        assert graph.nodes[0].op == ops.Scale(2.0)
-    finally:
-        del _HANDLERS["mypackage", "Doubler"]
+    model = sequential(input_layer(2), layer("Doubler", "d", "mypackage.layers"))
+    graph = load(write_h5(tmp_path / "m.h5", model, {"d": [("d/factor:0", np.float32(2))]}))
+    assert graph.nodes[0].op == ops.Scale(2.0)
 
 
-def test_a_registered_handler_that_fails_is_named(tmp_path: Path) -> None:
-    """What it raised is for its author."""
-    from dqnn.exporter.frontends import register
-    from dqnn.exporter.frontends.registry import _HANDLERS
+def test_a_class_has_one_handler(handlers: dict[Any, Any]) -> None:
+    """Registering the same function anew, as a cell of a notebook does, replaces it."""
 
-    @register("Breaker", library="mypackage")
-    def breaker(ctx: Any) -> str:
-        return str(ctx.config["absent"])
+    def dense(ctx: Any) -> str:
+        return str(ctx.x)
 
-    try:
-        (problem,) = problems(layer("Breaker", "b", "mypackage.layers"), tmp_path=tmp_path).values()
-        assert "breaker failed at test_errors.py, line" in problem.found and "'absent'" in problem.found
-    finally:
-        del _HANDLERS["mypackage", "Breaker"]
+    with pytest.raises(ValueError, match=r"Dense of keras has a handler already: .*layers\.dense"):
+        register("Mine", "Dense")(dense)
+    assert ("keras", "Mine") not in handlers
+    for _ in range(2):
+        register("Mine")(dense)
+
+
+BROKEN = layer("Broken", "b", "mypackage.layers")
+
+
+@pytest.fixture
+def broken(handlers: dict[Any, Any]) -> None:
+    @register("Broken", library="mypackage")
+    def broken(ctx: Any) -> str:
+        return str(ctx.x.shape)
+
+
+@pytest.mark.damaged
+@pytest.mark.usefixtures("broken")
+def test_a_fault_of_a_handler_is_named(tmp_path: Path) -> None:
+    problem = problems(BROKEN, tmp_path=tmp_path)["b"]
+    assert problem.found.endswith("failed: AttributeError: 'Value' object has no attribute 'shape'")
+    assert "a bug in the handler broken (test_errors.py:" in problem.advice
+    assert isinstance(problem.cause, AttributeError)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_fault_of_a_handler_is_raised_for_who_looks_for_it(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError, match="shape"):
+        load(write_h5(tmp_path / "m.h5", sequential(input_layer(2), BROKEN)))
 
 
 def test_missing_weights_name_the_groups_of_the_file(tmp_path: Path) -> None:
@@ -565,6 +592,7 @@ PYTHONS_WORDS = re.compile(
 )
 
 
+@pytest.mark.damaged
 @pytest.mark.parametrize("name", ["digits_larq.h5", "digits_qkeras.h5", "keras3.h5"])
 def test_changed_configurations(name: str, digits: Path, tmp_path: Path) -> None:
     """Whatever stands in a configuration, the model is exported or refused with a sentence."""

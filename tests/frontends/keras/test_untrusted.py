@@ -160,6 +160,7 @@ def test_links_within_the_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(graph.nodes[0].op.weights.codes, KERNEL.T)
 
 
+@pytest.mark.damaged
 def test_links_in_a_circle(tmp_path: Path) -> None:
     def circle(file: h5py.File, name: str) -> None:
         del file[name]
@@ -319,6 +320,7 @@ def test_parts_that_unpack_to_gigabytes(tmp_path: Path) -> None:
     refused(archive(tmp_path / "c.keras", config=plain, weights=weights), "model.weights.h5 unpacks to 67,108,865")
 
 
+@pytest.mark.damaged
 def test_parts_that_lie_about_their_size(tmp_path: Path) -> None:
     """A part that says 100 bytes and unpacks to many more: no more than 100 are unpacked, and its checksum is wrong."""
     path = archive(tmp_path / "m.keras", config=json.dumps(DENSE).encode(), weights=bytes(1 << 26))
