@@ -41,6 +41,7 @@ class Weights:
     half: bool = False
     source: str = ""
     note: str = ""  # why a quantized kernel had to stay f32, for the report
+    remedy: str = ""  # what avoids that, where it is not the usual
 
 
 # --- 1. formats -------------------------------------------------------------------------------------------------------

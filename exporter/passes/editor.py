@@ -53,12 +53,29 @@ class Editor:
     def put(self, op: Op, inputs: Iterable[str], output: str, layers: Iterable[str]) -> Node:
         """Add the node that computes `output`, or replace it."""
         node = Node(op, tuple(inputs), output, tuple(dict.fromkeys(layers)))
+        before = self.types.get(output)
         try:
             self.types[output] = infer_type(op, [self.types[name] for name in node.inputs])
         except InferError as error:
             raise PassError(f"{describe(node)}: {error}") from error
         self.nodes[output] = node
+        if before is not None and before != self.types[output]:
+            self._retype_behind(output)
         return node
+
+    def _retype_behind(self, value: str) -> None:
+        """What reads a value of a new type may give a new type itself. What does not take it is left to the pass, which
+        may be about to mend it; `finish` looks again."""
+        pending = [value]
+        while pending:
+            for node in self.consumers(pending.pop()):
+                try:
+                    found = infer_type(node.op, [self.types[name] for name in node.inputs])
+                except (InferError, KeyError):
+                    continue
+                if found != self.types.get(node.output):
+                    self.types[node.output] = found
+                    pending.append(node.output)
 
     def drop(self, nodes: Iterable[Node]) -> None:
         """Remove nodes whose values nothing will read."""

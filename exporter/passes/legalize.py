@@ -6,11 +6,13 @@
 * A kernel that the front end could not store in its quantizer's codes is a named fallback.
 * A kernel that is all zeros is told: a quantizer may have done that to it.
 * A convolution whose integer sums could leave int32 works on f32: a named fallback.
-* Concat needs one format: that of an input into which all others convert exactly, else f32 (a named fallback if all
-  were quantized).
+* Concat needs one format: that of an input into which all others convert exactly, else the finest grid of theirs if
+  8 bits hold the levels that all of them use, else f32 (a named fallback if all were quantized).
 * Concat of more than 16 inputs becomes a tree."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,7 +73,7 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     op = node.op
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
     if op.weights.note:
-        remedy = "use alpha=1, or a quantizer with one scale per output channel"
+        remedy = op.weights.remedy or "use alpha=1, or a quantizer with one scale per output channel"
         context.fallback(node, "weights stored as f32", op.weights.note, remedy)
     if op.weights.kind == "s8" and not op.weights.half and not op.weights.codes.any():
         context.note(node, "weights that are all zeros", op.weights.source or "as they are in the file")
@@ -119,17 +121,74 @@ def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:
     assert isinstance(node.op, ops.Concat)
     kinds = [editor.types[name] for name in node.inputs]
     fmt = common_format(kinds)
-    if isinstance(fmt, F32) and not any(isinstance(kind.fmt, F32) for kind in kinds):
+    quantized = not any(isinstance(kind.fmt, F32) for kind in kinds)
+    if isinstance(fmt, F32) and quantized:
+        fmt = _common_grid([_levels(editor, name) for name in node.inputs]) or fmt
+    if isinstance(fmt, F32) and quantized:
         formats = ", ".join(dict.fromkeys(str(kind.fmt) for kind in kinds))
         context.fallback(
             node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor"
         )
-    inputs = [_converted(editor, name, fmt, node) for name in node.inputs]
+    inputs = [_regridded(editor, name, fmt, node) for name in node.inputs]
     while len(inputs) > ops.MAX_CONCAT:
         head = editor.fresh(node.output)
         editor.put(node.op, inputs[: ops.MAX_CONCAT], head, node.layers)
         inputs = [head, *inputs[ops.MAX_CONCAT :]]
     editor.put(node.op, inputs, node.output, node.layers)
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """Multiples of `step` from low to high, both in steps."""
+
+    step: float
+    low: int
+    high: int
+
+
+def _levels(editor: Editor, value: str) -> _Levels:
+    """What a quantized value can be; its quantizer may use only a part of its format."""
+    fmt = editor.types[value].fmt
+    if not isinstance(fmt, S8):
+        return _Levels(1.0, -1, 1)
+    quantizer = _quantizer(editor, value)
+    low, high = (quantizer.qmin, quantizer.qmax) if quantizer is not None else (-128, 127)
+    return _Levels(fmt.scale, low - fmt.zero_point, high - fmt.zero_point)
+
+
+def _quantizer(editor: Editor, value: str) -> ops.Quantize | None:
+    """The quantizer whose codes a value has, behind operators that only move them."""
+    node = editor.nodes.get(value)
+    while node is not None and isinstance(node.op, ops.MaxPool | ops.View | ops.Reshape):
+        node = editor.nodes.get(node.inputs[0])
+    return node.op if node is not None and isinstance(node.op, ops.Quantize) else None
+
+
+def _common_grid(parts: list[_Levels]) -> S8 | None:
+    """The finest step of all, and a zero point with which 8 bits hold every level."""
+    step = min(part.step for part in parts)
+    ratios = [part.step / step for part in parts]
+    if any(ratio != round(ratio) for ratio in ratios):
+        return None
+    low = min(part.low * round(ratio) for part, ratio in zip(parts, ratios, strict=True))
+    high = max(part.high * round(ratio) for part, ratio in zip(parts, ratios, strict=True))
+    if high - low > 255 or low > 0 or high < 0:
+        return None
+    return S8(step, 0 if low >= -128 and high <= 127 else -128 - low)
+
+
+def _regridded(editor: Editor, value: str, fmt: Format, node: Node) -> str:
+    """The value in another format. A quantizer that nobody else reads gives it at once, if its steps are the same."""
+    before = editor.nodes.get(value)
+    old = editor.types[value].fmt
+    if before is None or not isinstance(before.op, ops.Quantize) or editor.only_consumer(value) is None:
+        return _converted(editor, value, fmt, node)
+    if old == fmt or not isinstance(fmt, S8) or not isinstance(old, S8) or fmt.scale != old.scale:
+        return _converted(editor, value, fmt, node)
+    moved = fmt.zero_point - old.zero_point
+    op = replace(before.op, fmt=fmt, qmin=before.op.qmin + moved, qmax=before.op.qmax + moved)
+    editor.put(op, before.inputs, value, before.layers)
+    return value
 
 
 def common_format(kinds: list[TensorType]) -> Format:

@@ -25,7 +25,7 @@ from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.checks import validate
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph
-from dqnn.exporter.ir.types import F32, S1, S8, TensorType
+from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.passes import (
     Context,
     Options,
@@ -349,6 +349,39 @@ def test_concat_of_foreign_formats_is_a_named_fallback() -> None:
     compiled = compile_and_compare(builder.graph(), [grid_input(RNG, SHAPE)] * 2)
     assert formats_of(compiled.graph)[-1] == F32()
     assert compiled.fallbacks[0].layers == ("concat_0",)
+
+
+@pytest.mark.parametrize(
+    ("quantizers", "joined"),
+    [
+        # Fewer bits leave room for a grid of all levels: -8..7 and 0..31 eighths.
+        ([ops.Quantize(S8(1 / 8), -8, 7), ops.Quantize(S8(1 / 8, -128), -128, -97)], S8(1 / 8)),
+        # 4 bits of whole steps, 4 bits of quarters: -32..28 quarters.
+        ([ops.Quantize(S8(1.0), -8, 7), ops.Quantize(S8(0.25), -8, 7)], S8(0.25)),
+        # Signs among sixteenths, which end below +1 in their own format.
+        ([SIGN, ops.Quantize(S8(1 / 16), -16, 15)], S8(1 / 16)),
+        # 0..255 and -8..7 of the same step: 264 levels are too many.
+        ([ops.Quantize(S8(1 / 8, -128)), ops.Quantize(S8(1 / 8), -8, 7)], F32()),
+        # 0..200 and -50..7: room behind a zero point.
+        ([ops.Quantize(S8(1 / 8, -128), -128, 72), ops.Quantize(S8(1 / 8), -50, 7)], S8(1 / 8, -78)),
+        # A third and a half have no common step.
+        ([ops.Quantize(S8(1 / 3), -3, 3), ops.Quantize(S8(1 / 2), -2, 2)], F32()),
+    ],
+    ids=["room", "finer", "signs", "full", "zero point", "foreign"],
+)
+def test_concat_takes_the_grid_of_all_levels(quantizers: list[ops.Op], joined: Format) -> None:
+    """Quantized maps of different formats stay bytes where a byte holds every level that they use."""
+    builder = Builder(SHAPE, SHAPE)
+    parts = [builder.add(op, f"x{i}") for i, op in enumerate(quantizers)]
+    builder.add(ops.View((2, 5, 12), (0, 1, 2), (0, 0, 0), (2, 1, 1), (1, 1, 1)), builder.add(ops.Concat(2), *parts))
+    builder.add(ops.Softmax())
+    inputs = [RNG.normal(0, 9, (4, *SHAPE)).astype(np.float32) for _ in range(2)]
+    compiled = run_pipeline(builder.graph())
+    node = next(node for node in compiled.graph.nodes if isinstance(node.op, ops.Concat))
+    assert compiled.graph.types[node.output].fmt == joined
+    assert bool(compiled.fallbacks) == isinstance(joined, F32)
+    before, after = evaluate(builder.graph(), inputs).outputs[0], evaluate(compiled.graph, inputs).outputs[0]
+    np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-7)
 
 
 def test_concat_of_many_becomes_a_tree() -> None:

@@ -2,8 +2,8 @@
 
 `load` is the whole way: `archive` reads the file (configuration and named arrays), `network` turns the configuration
 into calls of layers, and `builder` calls the handler registered for each layer (`layers`, `larq`, `qkeras`,
-`keras_ops`, `tfmot`), which emits IR operators. Nothing here imports TensorFlow, and nothing found in a file is
-evaluated."""
+`keras_ops`, `resizing`, `tfmot`), which emits IR operators. Nothing here imports TensorFlow, and nothing found in a
+file is evaluated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import os
 from typing import Any
 
 from ...ir.graph import Graph
-from . import keras_ops, larq, layers, qkeras, tfmot  # noqa: F401  (register their handlers)
+from . import keras_ops, larq, layers, qkeras, resizing, tfmot  # noqa: F401  (register their handlers)
 from .archive import SavedModel, read_model
 from .builder import build_graph
 from .registry import register, support_table

@@ -334,7 +334,8 @@ def _borders(value: Any, axes: int, what: str) -> list[tuple[int, int]]:
     return [(item, item) if isinstance(item, int) else (int(item[0]), int(item[1])) for item in items]
 
 
-def _spatial_axes(ctx: LayerContext) -> int:
+def spatial_axes(ctx: LayerContext) -> int:
+    """1 or 2, as the layer's class says; the input's rank has to agree."""
     axes = 1 if ctx.layer.class_name.endswith("1D") else 2
     if len(ctx.shape(ctx.x)) != axes + 1:
         raise Unsupported(f"an input of rank {len(ctx.shape(ctx.x)) + 1}", f"rank {axes + 2}")
@@ -343,32 +344,17 @@ def _spatial_axes(ctx: LayerContext) -> int:
 
 @register("ZeroPadding1D", "ZeroPadding2D", forms="any")
 def zero_padding(ctx: LayerContext) -> str:
-    borders = _borders(ctx.get("padding", 1), _spatial_axes(ctx), "padding")
+    borders = _borders(ctx.get("padding", 1), spatial_axes(ctx), "padding")
     before, after = zip(*borders, strict=True)
     return ctx.emit(ops.Pad((*before, 0), (*after, 0)), ctx.x)
 
 
 @register("Cropping1D", "Cropping2D", forms="any")
 def cropping(ctx: LayerContext) -> str:
-    borders = [*_borders(ctx.get("cropping", 1), _spatial_axes(ctx), "cropping"), (0, 0)]
+    borders = [*_borders(ctx.get("cropping", 1), spatial_axes(ctx), "cropping"), (0, 0)]
     shape = ctx.shape(ctx.x)
     kept = tuple(n - before - after for n, (before, after) in zip(shape, borders, strict=True))
     return ctx.emit(view(kept, start=tuple(before for before, _ in borders)), ctx.x)
-
-
-@register("UpSampling1D", "UpSampling2D", forms="nearest", limits=("bilinear and other interpolations",))
-def up_sampling(ctx: LayerContext) -> str:
-    how = ctx.get("interpolation", "nearest")
-    if how != "nearest":
-        raise Unsupported(f"interpolation is {how!r}", "nearest", "Use nearest, or Conv2DTranspose")
-    axes = _spatial_axes(ctx)
-    size = ctx.get("size", 2)
-    factors = [int(size)] * axes if isinstance(size, int) else [int(n) for n in size]
-    if len(factors) != axes:
-        raise Unsupported(f"size is {size}", f"{axes} numbers")
-    shape = ctx.shape(ctx.x)
-    grown = tuple(n * factor for n, factor in zip(shape, (*factors, 1), strict=True))
-    return ctx.emit(view(grown, repeat=(*factors, 1)), ctx.x)
 
 
 def view(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from frontends.handmade import input_layer, layer, sequential, write_h5, write_keras
-from frontends.keras_models import agrees, randomize
+from frontends.keras.handmade import input_layer, layer, sequential, write_h5, write_keras
+from frontends.keras.keras_models import agrees, randomize
 
 import dqnn
 from dqnn.exporter.cli import main

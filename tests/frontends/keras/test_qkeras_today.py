@@ -11,7 +11,7 @@ import pytest
 
 import dqnn
 from dqnn.exporter.frontends import load
-from dqnn.exporter.frontends.quantizers import parse
+from dqnn.exporter.frontends.keras.quantizers import parse
 from dqnn.exporter.ir.evaluate import evaluate
 
 DATA = Path(__file__).parent / "data"

@@ -10,12 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from frontends.handmade import input_layer, layer, sequential, write_h5
+from frontends.keras.handmade import input_layer, layer, sequential, write_h5
 
 import dqnn
 from dqnn.exporter.errors import ExportError
 from dqnn.exporter.frontends import load
-from dqnn.exporter.frontends.fake_quant import nudged, quantized_kernel
+from dqnn.exporter.frontends.keras.fake_quant import nudged, quantized_kernel
 from dqnn.exporter.ir.evaluate import evaluate
 
 DATA = Path(__file__).parent / "data"

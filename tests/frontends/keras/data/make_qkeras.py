@@ -1,7 +1,7 @@
 """Writes models of a QKeras that the test environment does not hold, with the outputs that it computes.
 
-    python tests/frontends/data/make_qkeras.py qkeras_v3    # qkeras-v3 1.2.1, Keras 3.15.1, TensorFlow 2.21
-    python tests/frontends/data/make_qkeras.py qkeras_git   # QKeras' GitHub repository at 78ea90f, TensorFlow 2.15
+    python make_qkeras.py qkeras_v3    # qkeras-v3 1.2.1, Keras 3.15.1, TensorFlow 2.21
+    python make_qkeras.py qkeras_git   # the GitHub repository at 78ea90f, TensorFlow 2.15
 
 gives NAME.keras, NAME.h5 and NAME.npz beside this file: inputs, outputs, and what quantizers make of arrays."""
 
