@@ -16,6 +16,11 @@ import numpy as np
 from . import ops
 from .types import F32, MOST_ELEMENTS, S1, S8, Format, Shape, TensorType
 
+MOST_CELLS = 0xFFFF  # of a window, a stride, a padding: the file has 16 bits for each
+# What a step of a quantizer, or a weight's scale, can be: it and its inverse are normal float32 numbers, with room for
+# the products of two.
+SMALLEST_STEP, LARGEST_STEP = 2.0**-60, 2.0**60
+
 
 class InferError(ValueError):
     """The operator cannot take these inputs; the text says what was found and what is accepted."""
@@ -83,6 +88,8 @@ def _window(n: int, k: int, stride: int, dilation: int, pad: ops.Pair, up: int, 
     covered = (k - 1) * dilation + 1
     room = (n - 1) * up + 1 + pad[0] + pad[1] - covered
     _require(min(k, stride, dilation, up) >= 1, f"{what}: sizes, strides and dilations must be at least 1")
+    largest = max(k, stride, dilation, up, *pad)
+    _require(largest <= MOST_CELLS, f"{what}: a size, stride, dilation or padding of {largest}; at most {MOST_CELLS}")
     _require(room >= 0, f"{what}: a window of {covered} cells does not fit into {n} cells with padding {pad}")
     return room // stride + 1
 
@@ -110,17 +117,39 @@ def _per_channel(values: Any, channels: int, what: str) -> None:
 def _check_weights(weights: ops.Weights, rank: int, channels: int, what: str) -> None:
     _require(weights.codes.ndim == rank, f"{what}: weights of rank {weights.codes.ndim}, expected {rank}")
     _per_channel(weights.scale, channels, f"{what}: weight scale")
+    largest = float(np.max(np.abs(weights.scale), initial=0))
+    _require(largest <= LARGEST_STEP, f"{what}: {weights.source or 'weights'} with a scale of {largest:.3g}")
 
 
 def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(isinstance(op.fmt, S1 | S8), f"Quantize gives s1 or s8, not {op.fmt}")
     if isinstance(op.fmt, S8):
-        _require(
-            op.fmt.scale > 0 and np.isfinite(op.fmt.scale), f"s8 scale must be positive and finite, got {op.fmt.scale}"
-        )
+        _check_step(op.fmt.scale, op.source or "Quantize")
         _require(-128 <= op.fmt.zero_point <= 127, f"s8 zero point must be in -128..127, got {op.fmt.zero_point}")
         _require(-128 <= op.qmin <= op.qmax <= 127, f"s8 range must lie in -128..127, got {op.qmin}..{op.qmax}")
     return TensorType(inputs[0].shape, op.fmt)
+
+
+def _check_step(step: float, what: str) -> None:
+    accepted = f"{SMALLEST_STEP:.3g} to {LARGEST_STEP:.3g}"
+    _require(SMALLEST_STEP <= step <= LARGEST_STEP, f"{what} has steps of {step:.3g}; accepted: {accepted}")
+
+
+def _round(op: ops.Round, inputs: tuple[TensorType, ...]) -> TensorType:
+    _check_step(op.step, op.source or "Round")
+    _require(op.low <= 0 <= op.high, f"Round: levels from {op.low} to {op.high} without 0")
+    return _real(op, inputs)
+
+
+def _clip(op: ops.Clip, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(op.low <= op.high, f"a clip to {op.low}..{op.high}, in which nothing lies")
+    return _real(op, inputs)
+
+
+def _scale(op: ops.Scale, inputs: tuple[TensorType, ...]) -> TensorType:
+    numbers = (op.factor, op.offset)
+    _require(all(math.isfinite(n) for n in numbers), f"a factor and an offset of {numbers}; accepted: finite numbers")
+    return _real(op, inputs)
 
 
 def _ternary(op: ops.Ternary, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -187,6 +216,8 @@ def _batch_norm(op: ops.BatchNorm, inputs: tuple[TensorType, ...]) -> TensorType
     for name in ("gamma", "beta", "mean", "variance"):
         values = getattr(op, name)
         _require(values.shape == (channels,), f"BatchNorm: {name} has shape {values.shape}, expected ({channels},)")
+    smallest = float(np.min(op.variance + op.epsilon, initial=np.inf))
+    _require(smallest > 0, f"BatchNorm: variance + epsilon is {smallest:.3g}; accepted: more than 0")
     return _real(op, inputs)
 
 
@@ -332,9 +363,9 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Dense: _dense,
     ops.BatchNorm: _batch_norm,
     ops.PRelu: _prelu,
-    ops.Clip: _real,
-    ops.Scale: _real,
-    ops.Round: _real,
+    ops.Clip: _clip,
+    ops.Scale: _scale,
+    ops.Round: _round,
     ops.Unary: _real,
     ops.Softmax: _real,
     ops.MaxPool: _max_pool,

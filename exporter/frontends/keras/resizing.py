@@ -29,13 +29,14 @@ METHODS = ("nearest", "bilinear")
     "UpSampling1D", "UpSampling2D", forms="nearest, bilinear (in f32)", limits=("bicubic and other interpolations",)
 )
 def up_sampling(ctx: LayerContext) -> str:
+    how = _method(ctx, "nearest")
     axes = layers.spatial_axes(ctx)
     size = ctx.get("size", 2)
     factors = [int(size)] * axes if isinstance(size, int) else [int(n) for n in size]
     if len(factors) != axes:
         raise Unsupported(f"size is {size}", f"{axes} numbers")
     shape = ctx.shape(ctx.x)
-    return resize(ctx, [n * factor for n, factor in zip(shape, factors, strict=False)])
+    return resize(ctx, how, [n * factor for n, factor in zip(shape, factors, strict=False)])
 
 
 @register(
@@ -44,18 +45,23 @@ def up_sampling(ctx: LayerContext) -> str:
     limits=("bicubic and other interpolations, antialias, aspect ratios",),
 )
 def resizing(ctx: LayerContext) -> str:
-    layers.spatial_axes(ctx)
+    how = _method(ctx, "bilinear")
     for key in ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio"):
         if ctx.get(key):
             raise Unsupported(f"{key} is set", f"{key}=False", "Crop or pad with layers of their own")
-    return resize(ctx, [int(ctx.get("height")), int(ctx.get("width"))], "bilinear")
+    layers.spatial_axes(ctx)
+    return resize(ctx, how, [int(ctx.get("height")), int(ctx.get("width"))])
 
 
-def resize(ctx: LayerContext, sizes: Sequence[int], default: str = "nearest") -> str:
-    """The map with its first axes of these sizes."""
+def _method(ctx: LayerContext, default: str) -> str:
     how = str(ctx.get("interpolation", default)).lower()
     if how not in METHODS:
         raise Unsupported(f"interpolation is {how!r}", ", ".join(METHODS), "Use one of these, or Conv2DTranspose")
+    return how
+
+
+def resize(ctx: LayerContext, how: str, sizes: Sequence[int]) -> str:
+    """The map with its first axes of these sizes."""
     shape = ctx.shape(ctx.x)
     if any(n < 1 for n in sizes):
         raise Unsupported(f"the size is {tuple(sizes)}", "sizes of 1 and more")

@@ -53,7 +53,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         layer("QActivation", "bin", None, activation="binary(use_01=True, alpha=1)"),
         layer("Dense", "noise", units=4, activation="unheard_of", use_bias=False),
         layer("MaxPooling2D", "pool", pool_size=[2, 2], data_format="channels_first"),
-        layer("UpSampling2D", "up", size=[2, 2], interpolation="bilinear"),
+        layer("UpSampling2D", "up", size=[2, 2], interpolation="bicubic"),
         tmp_path=tmp_path,
     )
     assert set(found) == {"act", "lstm", "own", "bin", "noise", "pool", "up"}
@@ -65,7 +65,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     assert "register" in found["own"].advice
     assert "use_01" in found["bin"].found
     assert "channels_first" in found["pool"].found
-    assert "bilinear" in found["up"].found
+    assert "bicubic" in found["up"].found
     text = str(ExportError(list(found.values())))
     assert len(text.splitlines()) == len(found)
 
@@ -181,6 +181,13 @@ def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
         (layer("Dense", "d", units="many"), "no kernel"),
         (layer("TFOpLambda", "t", "keras.src.layers.core.tf_op_layer", function="linalg.svd"), "tf.linalg.svd"),
         (layer("ZeroPadding2D", "z", padding="everywhere"), "padding"),
+        (layer("MaxPooling2D", "p", pool_size=[1, 1], strides=[70000, 1]), "at most 65535"),
+        (layer("AveragePooling2D", "p", pool_size=[70001, 1], padding="same"), "at most 65535"),
+        (layer("QActivation", "q", "qkeras.qlayers", activation="quantized_bits(8,200)"), "steps of 1.26e+58"),
+        (layer("QActivation", "q", "qkeras.qlayers", activation="quantized_relu(16,-90)"), "steps of"),
+        (layer("ReLU", "r", max_value=float("nan")), "nothing lies"),
+        (layer("ReLU", "r", max_value=-1.0), "nothing lies"),
+        (layer("Rescaling", "r", scale=float("inf")), "finite numbers"),
     ],
     ids=lambda value: value["class_name"] if isinstance(value, dict) else value,
 )
@@ -196,6 +203,21 @@ def test_input_shapes(shape: tuple[int | None, ...], tmp_path: Path) -> None:
     (problem,) = problems(layer("ReLU", "r"), tmp_path=tmp_path, shape=shape).values()
     assert problem.layer == "x"
     assert "shape" in problem.found
+
+
+@pytest.mark.parametrize("epsilon", [-2.0, -1.0, float("nan")])
+def test_a_variance_without_a_root(epsilon: float, tmp_path: Path) -> None:
+    arrays = [(f"b/{name}:0", np.ones(3)) for name in ("gamma", "beta", "moving_mean", "moving_variance")]
+    model = sequential(input_layer(3), layer("BatchNormalization", "b", axis=[1], epsilon=epsilon))
+    with pytest.raises(ExportError, match=r"b: .*accepted: more than 0"):
+        load(write_h5(tmp_path / "m.h5", model, {"b": arrays}))
+
+
+@pytest.mark.parametrize("quantizer", ["quantized_bits(8,200,alpha=1)", "binary(alpha=1e30)"])
+def test_kernels_of_absurd_scales(quantizer: str, tmp_path: Path) -> None:
+    model = sequential(input_layer(3), layer("QDense", "d", None, units=2, use_bias=False, kernel_quantizer=quantizer))
+    with pytest.raises(ExportError, match=r"d: .*with a scale of"):
+        load(write_h5(tmp_path / "m.h5", model, {"d": [("d/kernel:0", np.ones((3, 2)))]}))
 
 
 def test_weights_missing_and_not_finite(tmp_path: Path) -> None:
