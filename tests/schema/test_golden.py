@@ -17,6 +17,8 @@ from dqnn.exporter.blob import parse
 ROOT = Path(__file__).resolve().parents[2] / "schema" / "golden"
 FILES = sorted(ROOT.glob("*/*.dqnn"))
 IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
+RELEASED = [path for path in FILES if not path.parent.name.endswith("-beta")]  # a beta's files may fall to slower variants
+RELEASED_IDS = [f"{path.parent.name}-{path.stem}" for path in RELEASED]
 BOARDS = ("qemu:mps2-an385", "qemu:mps2-an386")
 
 
@@ -53,7 +55,7 @@ def usable_variants(kernel: str) -> list[str]:
     return [isa for isa in row["variants"] if isa in _core.host_isas()]
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@pytest.mark.parametrize("path", RELEASED, ids=RELEASED_IDS)
 def test_golden_files_keep_their_variants(path: Path) -> None:
     """With all instruction sets and with each alone, a node of a released file runs the best variant there is: none
     wants more scratch than the file gives."""
@@ -64,7 +66,7 @@ def test_golden_files_keep_their_variants(path: Path) -> None:
             assert node["isa"] == allowed[0], f"{node['layer']} ({node['kernel']}): {node['isa']}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=IDS)
+@pytest.mark.parametrize("path", RELEASED, ids=RELEASED_IDS)
 def test_golden_files_give_the_scratch_of_every_variant(path: Path) -> None:
     """Also of those for other processors than this one."""
     blob = path.read_bytes()
