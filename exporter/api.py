@@ -7,25 +7,25 @@ was."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .errors import ExportError, Problem
 from .files import check_writable, write_atomically
+from .options import ExportOptions, IoDtype, OptionError, Pair, Requant
 from .report import Report
 
 if TYPE_CHECKING:
+    from .emit.writer import Written
     from .ir.graph import Graph
-    from .passes import Decision, Options
+    from .passes import Decision
 
 MOST_MODEL_ID = 2**32 - 1
 MOST_MODEL_VERSION = 2**16 - 1
-SMALLEST_SCALE = 1e-30  # of samples: far from where float32 ends
 
 
 @dataclass(frozen=True)
@@ -49,48 +49,43 @@ def export(
     model_or_path: Any,
     output: str | os.PathLike[str] | None = None,
     *,
-    io_dtype: Literal["auto", "f32"] = "auto",
+    io_dtype: IoDtype = "auto",
     strict: bool = False,
     name: str | None = None,
     model_id: int | None = None,
     model_version: int = 0,
     constant_time: bool = False,
-    requant: Literal["auto", "tflite"] = "auto",
-    input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    requant: Requant = "auto",
+    input_u8: Pair | Mapping[str, Pair] | None = None,
     target: str | None = None,
     weights: str | os.PathLike[str] | None = None,
 ) -> ExportResult:
     """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
 
-    io_dtype: "auto" gives an input the type the model quantizes it to first; "f32" keeps floats.
     strict: refuse a model of which a part would fall back to f32.
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
-    constant_time: binary convolutions take kernels whose time does not depend on the data.
-    requant: "tflite" rounds s8 convolutions as TFLite does.
-    input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
-        that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
-        no option: "auto" recognizes it.
+    io_dtype, requant, constant_time, input_u8: see ExportOptions.
     target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
     weights: a file of model.save_weights(), where the model is the text that model.to_json() gave (`model.json`).
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
-    from .passes import Options
     from .targets.fit import check_fits
     from .targets.target import find_target
 
-    _check_options(io_dtype, requant, name, model_id, model_version)
-    _check_samples(input_u8)
+    options = ExportOptions(io_dtype, requant, constant_time, input_u8)
+    _check_stored(name, model_id, model_version)
     if output is not None:
         check_writable(Path(output), model_or_path, weights)
     place = None if target is None else find_target(target)
     graph = load_graph(model_or_path, weights)
     if name is not None:
         graph = replace(graph, name=name)
-    lowered, decisions = _lower(graph, Options(io_dtype, requant, constant_time, input_u8))
+    lowered, decisions = _lower(graph, options)
     if strict:
         _refuse_fallbacks(decisions)
-    result = _write(lowered, decisions, model_id, model_version, None if output is None else Path(output))
+    written = _write(lowered, options, model_id, model_version)
+    result = _result(written, decisions, None if output is None else Path(output))
     if place is not None:
         result = replace(result, fits=check_fits(place, result.report.model))
     if output is not None:
@@ -98,31 +93,15 @@ def export(
     return result
 
 
-def _check_options(io_dtype: Any, requant: Any, name: Any, model_id: Any, model_version: Any) -> None:
-    for option, value, accepted in (("io_dtype", io_dtype, ("auto", "f32")), ("requant", requant, ("auto", "tflite"))):
-        if value not in accepted:
-            raise ValueError(f"{option} is {value!r}; accepted: {', '.join(accepted)}")
+def _check_stored(name: Any, model_id: Any, model_version: Any) -> None:
     if name is not None and (not isinstance(name, str) or "\0" in name):
-        raise ValueError(f"name is {name!r}; accepted: text without zero characters")
+        raise OptionError(f"name is {name!r}; accepted: text without zero characters")
     for option, number, most in (
         ("model_id", model_id, MOST_MODEL_ID),
         ("model_version", model_version, MOST_MODEL_VERSION),
     ):
         if number is not None and not (isinstance(number, Integral) and 0 <= int(number) <= most):
-            raise ValueError(f"{option} is {number!r}; accepted: 0 to {most}")
-
-
-def _check_samples(input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None) -> None:
-    pairs = list(input_u8.values()) if isinstance(input_u8, Mapping) else [input_u8] if input_u8 is not None else []
-    for pair in pairs:
-        try:
-            scale, offset = map(float, pair)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"input_u8 is {pair!r}; accepted: (scale, offset), or a mapping of such by input"
-            ) from None
-        if not (math.isfinite(scale) and math.isfinite(offset)) or abs(scale) < SMALLEST_SCALE:
-            raise ValueError(f"input_u8 is ({scale:g}, {offset:g}); accepted: finite numbers and a scale that is not 0")
+            raise OptionError(f"{option} is {number!r}; accepted: 0 to {most}")
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
@@ -138,7 +117,7 @@ def load_graph(model_or_path: Any, weights: str | os.PathLike[str] | None = None
     return load(os.fspath(model_or_path) if isinstance(model_or_path, os.PathLike) else model_or_path, weights)
 
 
-def _lower(graph: Graph, options: Options) -> tuple[Graph, tuple[Decision, ...]]:
+def _lower(graph: Graph, options: ExportOptions) -> tuple[Graph, tuple[Decision, ...]]:
     from .ir.checks import ValidationError
     from .passes import PassError, run_pipeline
 
@@ -160,23 +139,28 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
         raise ExportError(problems)
 
 
-def _write(
-    graph: Graph, decisions: tuple[Decision, ...], model_id: int | None, model_version: int, path: Path | None
-) -> ExportResult:
-    """Writes, has the C verifier accept the result, and reads it back for the report."""
+def _write(graph: Graph, options: ExportOptions, model_id: int | None, model_version: int) -> Written:
+    """Writes the file and has the C verifier accept it."""
     from dqnn import _core
     from dqnn._version import __version__
 
-    from .blob import parse
     from .emit.writer import WriteError, write
 
+    asked = options.in_short()
     try:
-        written = write(graph, producer=f"dqnn {__version__}", model_id=model_id, model_version=model_version)
+        written = write(
+            graph, producer=f"dqnn {__version__}", model_id=model_id, model_version=model_version, options=asked
+        )
     except WriteError as error:
         raise ExportError([Problem("", str(error))]) from error
     _core.verify(written.blob)
-    memory = written.memory
-    report = Report(
-        parse(written.blob), memory.lower_bound, memory.greedy_by_size, memory.strategy, decisions, path, memory.reason
-    )
+    return written
+
+
+def _result(written: Written, decisions: tuple[Decision, ...], path: Path | None) -> ExportResult:
+    """What is told of the file is read back from it."""
+    from .blob import parse
+
+    memory, view = written.memory, parse(written.blob)
+    report = Report(view, memory.lower_bound, memory.greedy_by_size, memory.strategy, decisions, path, memory.reason)
     return ExportResult(written.blob, report)

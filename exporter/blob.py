@@ -97,6 +97,7 @@ class ModelView:
     inputs: tuple[PortView, ...]
     outputs: tuple[PortView, ...]
     data_bytes: int
+    options: str = ""  # of the export, in short
 
     @property
     def file_bytes(self) -> int:
@@ -218,6 +219,7 @@ def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:
         inputs=tuple(_port(model.Inputs(i)) for i in range(model.InputsLength())),
         outputs=tuple(_port(model.Outputs(i)) for i in range(model.OutputsLength())),
         data_bytes=model.DataLength() * 16,
+        options=_text(model.Options()),
     )
 
 
@@ -338,6 +340,7 @@ def to_json(model: ModelView) -> dict[str, Any]:
     return {
         "name": model.name,
         "producer": model.producer,
+        "options": model.options,
         "file_bytes": model.file_bytes,
         "data_bytes": model.data_bytes,
         "arena_bytes": model.prefix.arena_bytes,

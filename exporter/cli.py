@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, factor, number
+from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, export_options, number
 
 VERSION_HELP = "Versions of dqnn and of the file format."
 
@@ -74,25 +74,9 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="File of model.save_weights(), where MODEL is the text of model.to_json().",
 )
-@click.option(
-    "--io-dtype",
-    type=click.Choice(["auto", "f32"]),
-    default="auto",
-    show_default=True,
-    help="auto: inputs take the type to which the model quantizes them first; f32: inputs stay floats.",
-)
-@click.option(
-    "--input-u8",
-    nargs=2,
-    type=factor,
-    metavar="SCALE OFFSET",
-    help="Inputs take raw uint8 samples u for the real SCALE * u + OFFSET that the model was trained on, e.g. 1/255 0. "
-    "A Rescaling at the model's beginning is recognized by itself.",
-)
+@export_options
 @click.option("--strict", is_flag=True, help="Refuse a model of which a part would fall back to f32.")
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
-@click.option("--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data.")
-@click.option("--tflite-rounding", is_flag=True, help="Requantize s8 convolutions exactly as TFLite does.")
 @click.option("--target", metavar="TARGET", help=f"Refuse a model that does not fit: {TARGET_HELP}")
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
@@ -102,36 +86,28 @@ def export_command(
     model: Path,
     output: Path | None,
     weights: Path | None,
-    io_dtype: Any,
-    input_u8: tuple[float, float] | None,
     strict: bool,
     explain: bool,
-    constant_time: bool,
-    tflite_rounding: bool,
     target: str | None,
     name: str | None,
     model_id: int | None,
     model_version: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Turn a Keras model (.h5, .keras, or .json with --weights; Larq, QKeras and plain layers) into one .dqnn file."""
     from .api import export
 
-    if input_u8 is not None and input_u8[0] == 0:
-        raise click.BadParameter("SCALE is 0: every sample would mean the same", param_hint="--input-u8")
     result = export(
         model,
         model.with_suffix(".dqnn") if output is None else output,
-        io_dtype=io_dtype,
-        input_u8=input_u8,
         strict=strict,
         name=name,
         model_id=model_id,
         model_version=model_version,
-        constant_time=constant_time,
-        requant="tflite" if tflite_rounding else "auto",
         target=target,
         weights=weights,
+        **options,
     )
     if as_json:
         click.echo(json.dumps(result.report.to_json(), indent=2))

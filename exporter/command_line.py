@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from functools import wraps
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from .errors import DEBUG, DqnnError, ExportError, debugging
 from .files import OutputError, check_writable
+from .options import DEFAULTS, IoDtype, Pair, Requant
 
 CHECK_FAILED, REFUSED, BUG = 1, 2, 70
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -50,6 +51,12 @@ def factor(value: str) -> float:
         raise ValueError
     except (ValueError, ZeroDivisionError):
         raise click.BadParameter(f"{value!r} is no number; write 0.5, 1/255 or -1") from None
+
+
+def named_factor(value: str) -> tuple[str, float]:
+    """A factor, or NAME=FACTOR; without a name that is empty."""
+    name, _, text = value.rpartition("=")
+    return name, factor(text)
 
 
 class OutputFile(click.Path):
@@ -183,6 +190,52 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 # --- options that several have ----------------------------------------------------------------------------------------
+
+
+def export_options(function: Any) -> Any:
+    """Those of ExportOptions, by the same names."""
+    for option in reversed(
+        (
+            click.option(
+                "--io-dtype",
+                type=click.Choice(get_args(IoDtype)),
+                default=DEFAULTS.io_dtype,
+                show_default=True,
+                help="auto: inputs take the type to which the model quantizes them first; f32: inputs stay floats.",
+            ),
+            click.option(
+                "--input-u8",
+                type=(named_factor, factor),
+                multiple=True,
+                callback=_samples,
+                metavar="[NAME=]SCALE OFFSET",
+                help="Inputs (or the one of that name) take raw uint8 samples u for the real SCALE * u + OFFSET that "
+                "the model was trained on, e.g. 1/255 0. A Rescaling at the model's beginning is recognized by itself.",
+            ),
+            click.option(
+                "--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data."
+            ),
+            click.option(
+                "--requant",
+                type=click.Choice(get_args(Requant)),
+                default=DEFAULTS.requant,
+                show_default=True,
+                help="tflite: s8 convolutions requantize exactly as TFLite does.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def _samples(_: click.Context, parameter: click.Parameter, values: Any) -> Pair | dict[str, Pair] | None:
+    """What `export` takes: a pair for all inputs, or pairs by name."""
+    pairs = {name: (scale, offset) for (name, scale), offset in values}
+    if len(pairs) < len(values) or ("" in pairs and len(pairs) > 1):
+        raise click.BadParameter("give one pair for all inputs, or one for each name", param=parameter)
+    if any(scale == 0 for scale, _ in pairs.values()):
+        raise click.BadParameter("SCALE is 0: every sample would mean the same", param=parameter)
+    return pairs.get("", pairs) if pairs else None
 
 
 def input_options(function: Any) -> Any:

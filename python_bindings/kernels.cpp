@@ -6,10 +6,12 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
 
+#include "../kernels/limits.h"
 #include "support.h"
 
 namespace dqnn {
@@ -75,6 +77,15 @@ nb::list kernels() {
   return rows;
 }
 
+nb::dict limits() {
+  nb::dict found;
+  found["inputs"] = static_cast<uint32_t>(DQNN_MAX_INPUTS);
+  found["bitsliced_taps"] = static_cast<uint32_t>(DQNN_MOST_TAPS);
+  found["kernel_size"] = std::numeric_limits<decltype(dqnn_conv_params::kernel_h)>::max();
+  found["shift"] = static_cast<uint32_t>(DQNN_MOST_SHIFT);
+  return found;
+}
+
 // ---- one kernel call ----
 
 // Memory between two guards, to see whether a kernel writes outside its buffers.
@@ -127,6 +138,12 @@ dqnn_tensor_def tensor_def(const TensorDef &source) {
   def.dtype = static_cast<uint8_t>(dtype);
   def.rank = static_cast<uint8_t>(dims.size());
   return def;
+}
+
+// The struct as a file holds it, for those who build a call in another memory.
+nb::bytes tensor_def_bytes(const TensorDef &source) {
+  const dqnn_tensor_def def = tensor_def(source);
+  return nb::bytes(reinterpret_cast<const char *>(&def), sizeof def);
 }
 
 // A dqnn_call with aligned, guarded copies of everything it points to.
@@ -341,6 +358,10 @@ void define_kernels(nb::module_ &m) {
   m.def("kernels", &kernels, "Every kernel of kernels.def with the variants in this build, best first.");
   m.def(
       "host_isas", [] { return isa_names(host_isa_mask()); }, "Instruction sets that this machine can run.");
+  m.def("limits", &limits,
+        "What kernels take at most: inputs of a call, taps of a bit-sliced window, height and width of a convolution's "
+        "kernel, shift of a fixed-point requantization.");
+  m.def("tensor_def_bytes", &tensor_def_bytes, "tensor"_a, "A tensor's definition as it lies in a file.");
   m.def("plan", &plan, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
         "Asks a kernel's C plan function: (scratch bytes, overlap bytes, inputs may be parts of the output), or raises "
         "PlanError.");

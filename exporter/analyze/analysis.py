@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +82,28 @@ def analyze_view(
 
 
 def analyze(
-    model: Any, *, target: str | None = None, bench: Any = None, validation: Any = None, **options: Any
+    model: Any,
+    *,
+    target: str | None = None,
+    bench: Any = None,
+    validation: Any = None,
+    weights: str | PathLike[str] | None = None,
+    **options: Any,
 ) -> AnalysisReport:
     """Analyse a Keras model (in memory, `.h5`, `.keras`) or a `.dqnn` file (path or bytes).
 
     target: where it is to run (see `dqnn targets`, or a .toml file); `fit` says whether the model fits.
     bench: a core of `dqnn bench` to measure each node on, or what it printed as JSON (a path or the content).
     validation: what `dqnn.validate` returned, or its JSON (a path or the content).
-    options: those of `export`.
+    weights: a file of model.save_weights(), where the model is the text of model.to_json().
+    options: ExportOptions by name.
 
     Raises what `export` raises for a Keras model, NotAModelError for a damaged file, AnalysisError for figures of
     another model, TargetError, BenchError."""
     place = None if target is None else find_target(target)
     blob, report, graph = _file_bytes(model), None, None
     if blob is None:
-        graph = load_graph(model)
+        graph = load_graph(model, weights)
         result = export(graph, **options)
         blob, report = result.blob, result.report
     elif options:

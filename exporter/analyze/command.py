@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ..command_line import OUTPUT, TARGET_HELP, command
+from ..command_line import OUTPUT, TARGET_HELP, command, export_options
+from ..options import DEFAULTS
 
 
 @command("analyze")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="File of model.save_weights(), where MODEL is the text of model.to_json().",
+)
 @click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
 @click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
+@export_options
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
 @click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
 @click.option(
@@ -22,12 +30,14 @@ from ..command_line import OUTPUT, TARGET_HELP, command
 )
 def analyze_command(
     model: Path,
+    weights: Path | None,
     target: str | None,
     bench: str | None,
     validation: Path | None,
     as_json: bool,
     html: Path | None,
     plot: Path | None,
+    **options: Any,
 ) -> None:
     """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
     from ..show.console import console
@@ -38,7 +48,8 @@ def analyze_command(
 
     if plot is not None:
         check_place(plot)
-    analysis = analyze(model, target=target, bench=bench, validation=validation)
+    chosen = {name: value for name, value in options.items() if value != getattr(DEFAULTS, name)}
+    analysis = analyze(model, target=target, bench=bench, validation=validation, weights=weights, **chosen)
     if as_json:
         click.echo(json.dumps(analysis.to_json(), indent=2))
     else:

@@ -8,13 +8,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..emit.kernel_table import Packed, ids
+from dqnn import _core
+
+from ..emit.kernel_table import Packed, ids, tensor_def
 from ..emit.packing import pack
 from ..ir import ops
-from ..ir.types import S8, TensorType, dtype_name
+from ..ir.types import TensorType
 from .machine import Cost, Machine
 
-DTYPES = {"s1": 0, "s8": 1, "f32": 2}
 LAYOUT_FIELDS = (
     "size", "params", "in_def", "out_def", "in", "out", "constants", "constant_bytes", "scratch", "scratch_bytes",
     "kernel", "inputs", "constant_count",
@@ -31,13 +32,6 @@ class Call:
     output: TensorType
     data: bytes
     scratch_bytes: int = 0
-
-
-def tensor_def(tensor: TensorType) -> bytes:
-    """dqnn_tensor_def as it lies in a file."""
-    dims = (*tensor.shape, *(1,) * (4 - len(tensor.shape)))
-    scale, zero_point = (tensor.fmt.scale, tensor.fmt.zero_point) if isinstance(tensor.fmt, S8) else (1.0, 0)
-    return struct.pack("<4IfiIBBH", *dims, scale, zero_point, 0, DTYPES[dtype_name(tensor.fmt)], len(tensor.shape), 0)
 
 
 def make_call(op: ops.ConvKernel, source: TensorType, output: TensorType, data: bytes, scratch_bytes: int = 0) -> Call:
@@ -57,8 +51,8 @@ def fill_call(
     out = place(GUARD + bytes(call.output.nbytes) + GUARD) + len(GUARD)
     scratch = place(GUARD + b"\x5a" * call.scratch_bytes + GUARD) + len(GUARD)
     put("params", place(call.packed.params_bytes))
-    put("in_def", place(tensor_def(call.input)))
-    put("out_def", place(tensor_def(call.output)))
+    put("in_def", place(_core.tensor_def_bytes(tensor_def(call.input))))
+    put("out_def", place(_core.tensor_def_bytes(tensor_def(call.output))))
     put("in", place(call.data))
     put("out", out)
     put("scratch", scratch)

@@ -161,11 +161,13 @@ class _Constants:
         return self._known[constant]
 
 
-def write(graph: Graph, *, producer: str, model_id: int | None = None, model_version: int = 0) -> Written:
-    """The whole file. `model_id` defaults to the payload's CRC."""
+def write(
+    graph: Graph, *, producer: str, model_id: int | None = None, model_version: int = 0, options: str = ""
+) -> Written:
+    """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short."""
     program = assemble(graph)
     memory = place(program)
-    payload = _payload(graph, program, memory, producer)
+    payload = _payload(graph, program, memory, producer, options)
     prefix = _prefix(payload, memory.arena, {ids()[c.packed.kernel] for c in program.calls}, model_id, model_version)
     return Written(prefix + payload, program, memory)
 
@@ -192,7 +194,7 @@ def _prefix(payload: bytes, arena: int, kernels: Iterable[int], model_id: int | 
     return head + struct.pack("<I", zlib.crc32(head))
 
 
-def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str) -> bytes:
+def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str, options: str) -> bytes:
     schema = schema_module("Model")
     constants = _Constants()
     numbers = {n: [constants.add(c) for c in program.calls[n].packed.constants] for n in memory.order}
@@ -207,12 +209,15 @@ def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str) 
     entries = _structs(builder, schema.ModelStartConstantsVector, "Constant", constants.entries)
     name = builder.CreateSharedString(graph.name)
     made_by = builder.CreateSharedString(producer)
+    asked = builder.CreateSharedString(options) if options else None
     schema.ModelStart(builder)
     for field, offset in (
         ("Name", name), ("Producer", made_by), ("Tensors", tensors), ("Constants", entries), ("Nodes", nodes),
         ("Inputs", inputs), ("Outputs", outputs), ("Data", data),
     ):  # fmt: skip
         getattr(schema, f"ModelAdd{field}")(builder, offset)
+    if asked is not None:
+        schema.ModelAddOptions(builder, asked)
     builder.Finish(schema.ModelEnd(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 

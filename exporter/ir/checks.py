@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import MOST_INPUTS
 from . import ops
 from .graph import Graph, Node
 from .infer import InferError, as_map, infer_type, stored_value
@@ -104,7 +105,7 @@ def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None
         _require(isinstance(inputs[0].fmt, F32), f"reads f32, got {inputs[0].fmt}")
     if isinstance(op, ops.Concat):
         same = all(kind.fmt == inputs[0].fmt for kind in inputs)
-        _require(same and len(inputs) <= ops.MAX_CONCAT, f"joins at most {ops.MAX_CONCAT} tensors of one format")
+        _require(same and len(inputs) <= MOST_INPUTS, f"joins at most {MOST_INPUTS} tensors of one format")
     if isinstance(op, ops.Pad):
         _require(stored_value(op.value, inputs[0].fmt) is not None, f"{inputs[0].fmt} has no value {op.value}")
     if isinstance(op, ops.ConvKernel):

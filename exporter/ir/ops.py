@@ -24,7 +24,6 @@ F32Array = NDArray[np.float32]
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right)) in cells
 NO_PADDING: Padding = ((0, 0), (0, 0))
-MAX_CONCAT = 16  # inputs of one Concat kernel: DQNN_MAX_INPUTS in interpreter_c/src/kernel.h
 
 
 @dataclass(frozen=True, eq=False)

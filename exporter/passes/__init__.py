@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from ..ir.checks import validate
 from ..ir.graph import Graph
+from ..options import DEFAULTS, ExportOptions
 from . import (
     absorb_scale,
     canonicalize,
@@ -26,7 +27,7 @@ from . import (
     move_quantizers,
     sensor_inputs,
 )
-from .context import Context, Decision, Options, PassError
+from .context import Context, Decision, PassError
 
 Pass: TypeAlias = Callable[[Graph, Context], Graph]
 
@@ -63,9 +64,9 @@ class Compiled:
         return tuple(decision for decision in self.decisions if decision.fallback)
 
 
-def run_pipeline(graph: Graph, options: Options | None = None) -> Compiled:
+def run_pipeline(graph: Graph, options: ExportOptions = DEFAULTS) -> Compiled:
     """All passes in order. Raises `PassError` or `ValidationError`, which name the layer, and the pass."""
-    context = Context(options or Options())
+    context = Context(options)
     validate(graph, stage="the front end")
     for name, function in PIPELINE:
         graph = function(graph, context)
@@ -74,4 +75,4 @@ def run_pipeline(graph: Graph, options: Options | None = None) -> Compiled:
     return Compiled(graph, tuple(context.decisions))
 
 
-__all__ = ["PIPELINE", "Compiled", "Context", "Decision", "Options", "PassError", "run_pipeline"]
+__all__ = ["PIPELINE", "Compiled", "Context", "Decision", "PassError", "run_pipeline"]

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ..ir import ops, real
 from ..ir.semantics import apply_epilogue
 from ..ir.types import F32, S1, S8, Format
+from ..limits import MOST_SHIFT
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
@@ -36,7 +37,6 @@ INT32 = np.iinfo(np.int32)
 INT8 = (-128, 127)
 FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
-MOST_SHIFT = 30  # of a fixed-point multiplier
 NUDGES = 6  # ulps that scale and offset may move
 ROUNDING = 2.0**-21  # of the float32 multiplication and addition of an epilogue, and of the scale and offset it holds
 RISING = frozenset(

@@ -13,10 +13,10 @@ import numpy as np
 from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import S1, TensorType
+from ..limits import MOST_BITSLICED_TAPS
 from .context import Context
 
 FEWEST_OUTPUTS = 20
-MOST_TAPS = 32766  # SPEC.md 3.3
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -43,4 +43,4 @@ def _reason(op: ops.ConvKernel, kind: TensorType, context: Context) -> str:
         return "transposed convolution"
     if outputs < FEWEST_OUTPUTS:
         return f"{outputs} outputs per group do not fill a word"
-    return f"{taps} taps exceed the bit-sliced counters" if taps > MOST_TAPS else ""
+    return f"{taps} taps exceed the bit-sliced counters" if taps > MOST_BITSLICED_TAPS else ""

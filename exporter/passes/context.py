@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from ..ir.graph import Node
-
-
-@dataclass(frozen=True)
-class Options:
-    """`io_dtype` auto: inputs that the model quantizes first take that type; f32: inputs stay floats.
-
-    `input_u8`: (scale, offset) of inputs that take raw uint8 samples u for the real scale * u + offset, for all inputs
-    or by name.
-    `requant` tflite: s8 convolutions requantize in TFLite's fixed point instead of our exact affine.
-    `constant_time`: binary convolutions use kernels whose time does not depend on data."""
-
-    io_dtype: Literal["auto", "f32"] = "auto"
-    requant: Literal["auto", "tflite"] = "auto"
-    constant_time: bool = False
-    input_u8: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None
+from ..options import DEFAULTS, ExportOptions
 
 
 @dataclass(frozen=True)
@@ -41,7 +25,7 @@ class Decision:
 class Context:
     """Handed from pass to pass."""
 
-    options: Options = field(default_factory=Options)
+    options: ExportOptions = DEFAULTS
     decisions: list[Decision] = field(default_factory=list)
 
     def note(self, node: Node, decision: str, reason: str) -> None:

@@ -20,6 +20,7 @@ from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.infer import stored_value
 from ..ir.types import F32, S1, S8, Format, TensorType
+from ..limits import MOST_INPUTS
 from .context import Context
 from .editor import Editor
 
@@ -130,10 +131,10 @@ def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:
             node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor"
         )
     inputs = [_regridded(editor, name, fmt, node) for name in node.inputs]
-    while len(inputs) > ops.MAX_CONCAT:
+    while len(inputs) > MOST_INPUTS:
         head = editor.fresh(node.output)
-        editor.put(node.op, inputs[: ops.MAX_CONCAT], head, node.layers)
-        inputs = [head, *inputs[ops.MAX_CONCAT :]]
+        editor.put(node.op, inputs[:MOST_INPUTS], head, node.layers)
+        inputs = [head, *inputs[MOST_INPUTS:]]
     editor.put(node.op, inputs, node.output, node.layers)
 
 

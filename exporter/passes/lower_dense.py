@@ -14,10 +14,9 @@ from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.infer import as_map
 from ..ir.types import Shape
+from ..limits import MOST_KERNEL_SIZE
 from .context import Context
 from .editor import Editor
-
-MAX_KERNEL = 0xFFFF  # ConvParams.kernel_h and kernel_w are 16 bits
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -47,7 +46,7 @@ def _lower(editor: Editor, node: Node) -> None:
 
 def _is_flatten(before: Shape, after: Shape) -> bool:
     """A map or sequence to a vector; rank 4 has no kernel that covers it."""
-    return len(after) == 1 and len(before) in (2, 3) and max(before[:-1]) <= MAX_KERNEL
+    return len(after) == 1 and len(before) in (2, 3) and max(before[:-1]) <= MOST_KERNEL_SIZE
 
 
 def _convolution(op: ops.Dense, kernel: tuple[int, int, int]) -> ops.Conv2D:

@@ -4,14 +4,16 @@ Two comparisons. *Exact*: the C kernels against the numpy evaluator of the same 
 for bit; a difference is a fault of ours. *Original*: against the float evaluator of the graph as the front end read it,
 where rounding shows, and where a wrong export would. Values that only our passes made have no counterpart there.
 
-The kernel-ready graph is not in the file: the original is compiled again, under each set of export options, until its
-nodes and constants are those of the file. If none fits, nodes are matched by the names of their layers."""
+The kernel-ready graph is not in the file: the original is compiled again, with the options that the file says it was
+exported with, and its nodes and constants must be those of the file. If they are not, nodes are matched by the names of
+their layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,8 @@ from ..ir.evaluate import Evaluation, evaluate
 from ..ir.graph import Graph
 from ..ir.real import to_real
 from ..ir.types import F32, S8, TensorType
-from ..passes import Options, PassError, run_pipeline
+from ..options import ExportOptions, IoDtype, OptionError, Requant
+from ..passes import PassError, run_pipeline
 from ..samples.metrics import relative_error
 from .model import LayerReport
 from .originals.original import Tick
@@ -79,11 +82,7 @@ def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
 
 def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] | None:
     """The kernel-ready graph of a file, and the value name of each of its tensors."""
-    samples = {port.name: port.sample for port in view.inputs if port.sample is not None}
-    for asked, constant_time, requant, io_dtype in product(
-        (None, samples) if samples else (None,), (False, True), ("auto", "tflite"), ("auto", "f32")
-    ):
-        options = Options(io_dtype, requant, constant_time, asked)  # type: ignore[arg-type]
+    for options in _asked(view):
         try:
             program = run_pipeline(graph, options).graph
             written = write(program, producer="", model_id=0, model_version=0)
@@ -93,6 +92,20 @@ def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] 
         if (mine.nodes, mine.constants, mine.tensors) == (view.nodes, view.constants, view.tensors):
             return program, written.program.names
     return None
+
+
+def _asked(view: ModelView) -> Iterator[ExportOptions]:
+    """How the file was exported. One without a word of it was by the defaults, or is older than the word: then all
+    that there were in those days are tried."""
+    if view.options:
+        with suppress(OptionError):  # of a newer version
+            yield ExportOptions.of_short(view.options)
+        return
+    samples = {port.name: port.sample for port in view.inputs if port.sample is not None}
+    for asked, constant_time, requant, io_dtype in product(
+        (None, samples) if samples else (None,), (False, True), get_args(Requant), get_args(IoDtype)
+    ):
+        yield ExportOptions(io_dtype, requant, constant_time, asked)
 
 
 def _by_layers(graph: Graph, node: NodeView, kind: TensorType) -> str | None:

@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include "../src/numerics.h"
+#include "limits.h"
 
 uint32_t dqnn_size_mul(uint32_t a, uint32_t b) {
   uint64_t product = (uint64_t)a * b;
@@ -153,10 +154,10 @@ dqnn_check dqnn_check_inverse(const dqnn_call *call, uint32_t index) {
   return DQNN_CHECK_none;
 }
 
-/* A shift of `low`..30 for every channel, no negative multiplier. */
+/* A shift of `low`..DQNN_MOST_SHIFT for every channel, no negative multiplier. */
 static dqnn_check check_fixed_point(const int32_t *multiplier, const int32_t *shift, uint32_t channels, int32_t low) {
   for (uint32_t c = 0; c < channels; ++c) {
-    DQNN_REQUIRE(shift[c] >= low && shift[c] <= 30, fixed_point);
+    DQNN_REQUIRE(shift[c] >= low && shift[c] <= DQNN_MOST_SHIFT, fixed_point);
     DQNN_REQUIRE(multiplier == NULL || multiplier[c] >= 0, fixed_point);
   }
   return DQNN_CHECK_none;

@@ -21,6 +21,7 @@ static const dqnn_fb_field model_fields[DQNN_MODEL_SLOTS] = {
     VECTOR(uint32_t, 4),
     VECTOR(uint32_t, 4),
     {DQNN_FB_VECTOR, 16, 16},
+    STRING,
 };
 
 static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {

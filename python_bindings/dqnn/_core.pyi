@@ -21,6 +21,12 @@ class KernelRow(TypedDict):
     output: str
     variants: list[str]
 
+class Limits(TypedDict):
+    inputs: int
+    bitsliced_taps: int
+    kernel_size: int
+    shift: int
+
 class Requirements(TypedDict):
     memory_bytes: int
     arena_bytes: int
@@ -77,6 +83,8 @@ class BlobError(ValueError):
 
 def kernels() -> list[KernelRow]: ...
 def host_isas() -> list[str]: ...
+def limits() -> Limits: ...
+def tensor_def_bytes(tensor: TensorDef) -> bytes: ...
 def plan(
     kernel_id: int, inputs: Sequence[TensorDef], output: TensorDef, constants: Sequence[bytes], params: bytes
 ) -> tuple[int, int, bool]: ...

@@ -189,7 +189,14 @@ class Model(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(18))
         return o == 0
 
-def ModelStart(builder): builder.StartObject(8)
+    # Model
+    def Options(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(20))
+        if o != 0:
+            return self._tab.String(o + self._tab.Pos)
+        return None
+
+def ModelStart(builder): builder.StartObject(9)
 def Start(builder):
     return ModelStart(builder)
 def ModelAddName(builder, name): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
@@ -234,6 +241,9 @@ def AddData(builder, data):
 def ModelStartDataVector(builder, numElems): return builder.StartVector(16, numElems, 16)
 def StartDataVector(builder, numElems):
     return ModelStartDataVector(builder, numElems)
+def ModelAddOptions(builder, options): builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(options), 0)
+def AddOptions(builder, options):
+    return ModelAddOptions(builder, options)
 def ModelEnd(builder): return builder.EndObject()
 def End(builder):
     return ModelEnd(builder)

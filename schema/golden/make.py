@@ -29,7 +29,8 @@ from dqnn.exporter.ir.evaluate import run_node
 from dqnn.exporter.ir.graph import Graph, Node
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.passes import Options, run_pipeline
+from dqnn.exporter.options import ExportOptions
+from dqnn.exporter.passes import run_pipeline
 
 HERE = Path(__file__).resolve().parent
 DIGITS = HERE.parent.parent / "examples" / "digits"
@@ -218,7 +219,7 @@ class Network:
     def weights(self, *shape: int) -> ops.Weights:
         return ops.Weights("s8", self.rng.integers(-128, 128, shape).astype(np.int8), np.asarray(1 / 256))
 
-    def compiled(self, outputs: tuple[str, ...], options: Options) -> Graph:
+    def compiled(self, outputs: tuple[str, ...], options: ExportOptions) -> Graph:
         names = {name: name for name in (*self.inputs, *outputs)}
         graph = Graph("network", self.inputs, outputs, tuple(self.nodes), self.types, names)
         return run_pipeline(graph, options).graph
@@ -233,7 +234,7 @@ def samples() -> Graph:
         network.add(ops.Conv2D(network.weights(8, 3, 3, 3), network.rng.normal(size=8)), value)
         outputs.append(network.add(ops.Quantize(S8(0.25)) if value == "own" else ops.Quantize(S1())))
     asked = {"own": (1 / 128, -1.0), "folded": (1 / 100, -1 / 3)}
-    return network.compiled(tuple(outputs), Options(input_u8=asked))
+    return network.compiled(tuple(outputs), ExportOptions(input_u8=asked))
 
 
 def in_place() -> Graph:
@@ -257,7 +258,7 @@ def in_place() -> Graph:
         network.add(ops.Dense(network.weights(units, 48)), bits)
         features.append(network.add(sign))
     outputs.append(network.add(ops.Concat(0), *features))
-    return network.compiled(tuple(outputs), Options())
+    return network.compiled(tuple(outputs), ExportOptions())
 
 
 def digits(name: str) -> Graph:

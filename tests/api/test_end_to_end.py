@@ -17,7 +17,8 @@ from dqnn.exporter.blob import parse
 from dqnn.exporter.emit.writer import Written, write
 from dqnn.exporter.frontends import load
 from dqnn.exporter.ir.evaluate import evaluate
-from dqnn.exporter.passes import Options, run_pipeline
+from dqnn.exporter.options import ExportOptions
+from dqnn.exporter.passes import run_pipeline
 
 MODELS = ("digits_larq", "digits_qkeras")
 TRACED = 6  # samples compared tensor by tensor
@@ -38,9 +39,11 @@ def traced(written: Written, x: Any, isas: list[str]) -> dict[str, bytes]:
     return dict(zip(names, interpreter._native.trace(), strict=True))
 
 
-@pytest.mark.parametrize("options", [Options(), Options(io_dtype="f32"), Options(constant_time=True)], ids=repr)
+@pytest.mark.parametrize(
+    "options", [ExportOptions(), ExportOptions(io_dtype="f32"), ExportOptions(constant_time=True)], ids=repr
+)
 @pytest.mark.parametrize("name", MODELS)
-def test_every_tensor(name: str, options: Options, digits: Path, test_set: dict[str, Any]) -> None:
+def test_every_tensor(name: str, options: ExportOptions, digits: Path, test_set: dict[str, Any]) -> None:
     graph = run_pipeline(load(digits / f"{name}.h5"), options).graph
     written = write(graph, producer="test")
     x = test_set["x"][:TRACED]

@@ -28,7 +28,8 @@ from dqnn.exporter.emit.memory import (
 from dqnn.exporter.emit.writer import write
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
-from dqnn.exporter.passes import Options, run_pipeline
+from dqnn.exporter.options import ExportOptions
+from dqnn.exporter.passes import run_pipeline
 
 FULL = 2**32 - 1
 
@@ -230,7 +231,7 @@ def test_a_bound_that_is_missed_has_a_reason(
 
 
 def arena_of(graph: Graph) -> MemoryPlan:
-    return write(run_pipeline(graph, Options(io_dtype="f32")).graph, producer="test").memory
+    return write(run_pipeline(graph, ExportOptions(io_dtype="f32")).graph, producer="test").memory
 
 
 def test_pools_views_and_bits_take_their_inputs_place() -> None:

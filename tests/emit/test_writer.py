@@ -227,6 +227,7 @@ def test_a_call_that_no_kernel_takes_names_its_layer() -> None:
         write(build.graph(name), producer="test")
 
 
+@pytest.mark.damaged
 @settings(max_examples=150)
 @given(seed=st.integers(0, 10**6))
 def test_reading_hostile_files_ends_in_a_sentence(seed: int) -> None:

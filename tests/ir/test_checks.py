@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,12 +73,6 @@ def test_kernel_ready_refuses_real_valued_operators_and_wrong_formats() -> None:
     node = Node(ops.ChannelKernel(affine, S8(0.5)), ("x",), "y", ("q",))
     with pytest.raises(ValidationError, match="whole numbers"):
         validate(replace(graph(node), types={"x": X, "y": TensorType((4,), S8(0.5))}), kernel_ready=True)
-
-
-def test_the_number_of_inputs_is_the_kernels() -> None:
-    header = Path(__file__).resolve().parents[2] / "interpreter_c" / "src" / "kernel.h"
-    found = re.search(r"DQNN_MAX_INPUTS = (\d+)", header.read_text())
-    assert found is not None and int(found[1]) == ops.MAX_CONCAT
 
 
 def test_the_printer_shows_types_fields_and_layers() -> None:

@@ -11,7 +11,8 @@ from dqnn.exporter.ir.evaluate import Evaluation, evaluate
 from dqnn.exporter.ir.graph import Graph, Node
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.passes import Compiled, Options, run_pipeline
+from dqnn.exporter.options import DEFAULTS, ExportOptions
+from dqnn.exporter.passes import Compiled, run_pipeline
 
 SIGN = ops.Quantize(S1())
 BYTE = ops.Quantize(S8(1 / 16))
@@ -87,7 +88,7 @@ def grid_input(rng: np.random.Generator, shape: tuple[int, ...], batch: int = 3)
 
 
 def compile_and_compare(
-    graph: Graph, inputs: list[np.ndarray[Any, Any]], options: Options | None = None, tolerance: float = 2e-5
+    graph: Graph, inputs: list[np.ndarray[Any, Any]], options: ExportOptions = DEFAULTS, tolerance: float = 2e-5
 ) -> Compiled:
     """Run the pipeline and assert that quantized outputs are equal and f32 outputs close."""
     compiled = run_pipeline(graph, options)

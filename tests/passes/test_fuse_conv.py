@@ -25,7 +25,7 @@ from passes.graph_builder import (
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
-from dqnn.exporter.passes import Options
+from dqnn.exporter.options import ExportOptions
 
 POOL = ops.MaxPool((2, 2), (2, 2))
 OVERLAPPING = ops.MaxPool((3, 3), (2, 2))
@@ -201,7 +201,7 @@ def test_requantization_as_tflite_does_it() -> None:
     graph = chain_graph(TensorType(SHAPE, S8(0.1, 4)), conv, ops.Clip(0, np.inf), ops.Quantize(S8(0.07, -128)))
     from dqnn.exporter.passes import run_pipeline
 
-    op = only_kernel(run_pipeline(graph, Options(requant="tflite")).graph)
+    op = only_kernel(run_pipeline(graph, ExportOptions(requant="tflite")).graph)
     assert isinstance(op.epilogue, ops.FixedPoint)
     op = only_kernel(run_pipeline(graph).graph)
     assert isinstance(op.epilogue, ops.Affine)

@@ -26,7 +26,8 @@ from dqnn.exporter.emit.writer import write
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.types import F32, S8
-from dqnn.exporter.passes import Options, PassError, run_pipeline
+from dqnn.exporter.options import ExportOptions
+from dqnn.exporter.passes import PassError, run_pipeline
 from dqnn.exporter.passes.sensor_inputs import SAMPLES, sample_format
 
 RNG = rng_of(0)
@@ -112,7 +113,7 @@ def test_other_ranges_are_no_samples(scale: ops.Scale) -> None:
 
 def test_io_dtype_f32_recognizes_nothing() -> None:
     graph = chain_graph(SHAPE, ops.Scale(1 / 255), conv())
-    assert run_pipeline(graph, Options(io_dtype="f32")).graph.types["x0"].fmt == F32()
+    assert run_pipeline(graph, ExportOptions(io_dtype="f32")).graph.types["x0"].fmt == F32()
 
 
 @pytest.mark.parametrize("padding", [ops.NO_PADDING, SAME])
@@ -122,7 +123,7 @@ def test_input_u8_takes_samples_or_reals(pair: tuple[float, float], padding: ops
     scale, offset = pair
     real = (u * scale + offset).astype(np.float32)
     graph = chain_graph(SHAPE, conv(padding), batch_norm(RNG, 4), SIGN, ops.Conv2D(binary_weights(RNG, 4, 1, 1, 4)))
-    compiled = run_pipeline(graph, Options(input_u8=pair))
+    compiled = run_pipeline(graph, ExportOptions(input_u8=pair))
     interpreter = dqnn.Interpreter(write(compiled.graph, producer="test").blob)
     (info,) = interpreter.inputs
     assert info.dtype == "s8" and info.sample == pytest.approx(pair) and "uint8 samples" in str(info)
@@ -138,7 +139,7 @@ def test_input_u8_takes_samples_or_reals(pair: tuple[float, float], padding: ops
 
 def test_a_rescaling_behind_input_u8_is_folded_too() -> None:
     graph = chain_graph(SHAPE, ops.Scale(1 / 2, 3.0), conv(), SIGN)
-    compiled = run_pipeline(graph, Options(input_u8=(0.25, -0.3)))
+    compiled = run_pipeline(graph, ExportOptions(input_u8=(0.25, -0.3)))
     assert kernels_of(compiled.graph) == ["ConvKernel"]
     u = samples()
     after = evaluate(compiled.graph, [u.astype(np.float32)])
@@ -148,9 +149,9 @@ def test_a_rescaling_behind_input_u8_is_folded_too() -> None:
 
 def test_inputs_by_name() -> None:
     graph = chain_graph(SHAPE, conv())
-    assert run_pipeline(graph, Options(input_u8={"x0": (0.5, 0.0)})).graph.types["x0"].fmt == S8(0.5, -128)
+    assert run_pipeline(graph, ExportOptions(input_u8={"x0": (0.5, 0.0)})).graph.types["x0"].fmt == S8(0.5, -128)
     with pytest.raises(PassError, match=r"names the inputs \['image'\]; the model has \['x0'\]"):
-        run_pipeline(graph, Options(input_u8={"image": (0.5, 0.0)}))
+        run_pipeline(graph, ExportOptions(input_u8={"image": (0.5, 0.0)}))
 
 
 def test_sample_formats() -> None:

@@ -26,9 +26,9 @@ from dqnn.exporter.ir.checks import validate
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
+from dqnn.exporter.options import DEFAULTS, ExportOptions
 from dqnn.exporter.passes import (
     Context,
-    Options,
     absorb_scale,
     canonicalize,
     choose_kernels,
@@ -44,9 +44,9 @@ SHAPE = (4, 5, 6)
 RNG = rng_of(0)
 
 
-def rewritten(function: object, graph: Graph, options: Options | None = None) -> tuple[Graph, Context]:
+def rewritten(function: object, graph: Graph, options: ExportOptions = DEFAULTS) -> tuple[Graph, Context]:
     """One pass alone; its result is valid and computes the same."""
-    context = Context(options or Options())
+    context = Context(options)
     after = function.run(graph, context)  # type: ignore[attr-defined]
     validate(after)
     inputs = [grid_input(rng_of(1), graph.types[name].shape) for name in graph.inputs]
@@ -315,7 +315,7 @@ def test_an_input_takes_the_type_it_is_quantized_to() -> None:
     compiled = compile_and_compare(chain_graph(SHAPE, BYTE, dense), [grid_input(RNG, SHAPE)])
     assert compiled.graph.types["x0"].fmt == S8(1 / 16)
     assert kernels_of(compiled.graph) == ["ConvKernel"]
-    kept = run_pipeline(chain_graph(SHAPE, BYTE, dense), Options(io_dtype="f32"))
+    kept = run_pipeline(chain_graph(SHAPE, BYTE, dense), ExportOptions(io_dtype="f32"))
     assert kept.graph.types["x0"].fmt == F32()
 
 
@@ -408,9 +408,16 @@ def test_sums_beyond_32_bits_are_a_named_fallback() -> None:
 
 @pytest.mark.parametrize(
     ("outputs", "options", "horizontal"),
-    [(32, Options(), False), (19, Options(), True), (20, Options(), False), (32, Options(constant_time=True), True)],
+    [
+        (32, DEFAULTS, False),
+        (19, DEFAULTS, True),
+        (20, DEFAULTS, False),
+        (32, ExportOptions(constant_time=True), True),
+    ],
 )
-def test_few_outputs_or_constant_time_take_horizontal_weights(outputs: int, options: Options, horizontal: bool) -> None:
+def test_few_outputs_or_constant_time_take_horizontal_weights(
+    outputs: int, options: ExportOptions, horizontal: bool
+) -> None:
     graph = chain_graph(TensorType(SHAPE, S1()), ops.Dense(binary_weights(RNG, outputs, 6)))
     op = run_pipeline(graph, options).graph.nodes[0].op
     assert isinstance(op, ops.ConvKernel) and op.horizontal == horizontal

@@ -17,7 +17,9 @@ from dqnn.exporter.blob import parse
 ROOT = Path(__file__).resolve().parents[2] / "schema" / "golden"
 FILES = sorted(ROOT.glob("*/*.dqnn"))
 IDS = [f"{path.parent.name}-{path.stem}" for path in FILES]
-RELEASED = [path for path in FILES if not path.parent.name.endswith("-beta")]  # a beta's files may fall to slower variants
+RELEASED = [
+    path for path in FILES if not path.parent.name.endswith("-beta")
+]  # a beta's files may fall to slower variants
 RELEASED_IDS = [f"{path.parent.name}-{path.stem}" for path in RELEASED]
 BOARDS = ("qemu:mps2-an385", "qemu:mps2-an386")
 

@@ -2,10 +2,10 @@
 #ifndef DQNN_OPT_CONV_BITSLICED_H
 #define DQNN_OPT_CONV_BITSLICED_H
 
+#include "kernels/limits.h"
 #include "kernels/map.h"
 
 enum {
-  DQNN_MOST_TAPS = 32766,         /* of a window: list entries and counters are 16-bit */
   DQNN_MOST_PLANES = 16,          /* of a preset */
   DQNN_BITSLICED_COLUMN_BYTES = 8 /* head of a ring column, beside its list */
 };
