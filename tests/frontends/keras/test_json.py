@@ -71,6 +71,7 @@ def test_versions(tmp_path: Path) -> None:
     assert kinds == {"2": 1, "3": 2, "old": 1}
 
 
+@pytest.mark.damaged
 def test_refused(description: Path, tmp_path: Path) -> None:
     weights = weights_only(tmp_path / "weights.h5")
     whole = write_h5(tmp_path / "whole.h5", MODEL, {"d": [("d/kernel:0", KERNEL)]})
