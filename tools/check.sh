@@ -68,7 +68,7 @@ run_tidy() {
   shift
   configure build/tidy clang "-DDQNN_ISAS=portable;avx2;avx512;vnni" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
   # kernels/mve needs arm_mve.h
-  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/kernels/**.c' ':!interpreter_c/kernels/mve' |
+  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/link/*.c' 'interpreter_c/store/*.c' 'interpreter_c/kernels/**.c' ':!interpreter_c/kernels/mve' |
     xargs -P "$at_once" -n 4 clang-tidy --quiet -p build/tidy "$@" 2>&1 | grep -v 'warnings generated'
   return "${PIPESTATUS[1]}"
 }

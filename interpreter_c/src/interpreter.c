@@ -180,6 +180,7 @@ dqnn_status dqnn_model_of(const dqnn_interpreter *it, dqnn_model_info *out) {
     return DQNN_ERROR_ARGUMENT;
   }
   const dqnn_model *model = &it->model;
+  out->file = model->prefix;
   out->name = dqnn_fb_string(model->root, DQNN_MODEL_NAME);
   out->producer = dqnn_fb_string(model->root, DQNN_MODEL_PRODUCER);
   out->arena = it->arena;

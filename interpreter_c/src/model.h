@@ -63,6 +63,9 @@ typedef struct {
   uint32_t node_count, input_count, output_count;
 } dqnn_model;
 
+/* CRC-32 (IEEE 802.3, as zlib): of files; the link and the store use it, too. */
+uint32_t dqnn_crc32(const void *data, uint32_t bytes);
+
 /* Length, versions, checksums, signature and structure of a file; fills `model`. Options may be NULL. */
 dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, const dqnn_options *options);
 

@@ -26,6 +26,17 @@ static const entry status_entries[] = {
     {DQNN_ERROR_FORMAT_VERSION, "format_version", "file format is newer than this runtime"},
     {DQNN_ERROR_RUNTIME_VERSION, "runtime_version", "file needs a newer runtime"},
     {DQNN_ERROR_KERNEL_MISSING, "kernel_missing", "a kernel the file needs is not in the kernel set"},
+    {DQNN_ERROR_UNSUPPORTED, "unsupported", "the device does not know this request, or has no means for it"},
+    {DQNN_ERROR_RANGE, "range", "an index, offset or length of a request is out of range"},
+    {DQNN_ERROR_NO_MODEL, "no_model", "no model is loaded"},
+    {DQNN_ERROR_NO_INPUT, "no_input", "an input was not written since the last run"},
+    {DQNN_ERROR_SLOT_SIZE, "slot_size", "the file is larger than a slot"},
+    {DQNN_ERROR_SLOT_ORDER, "slot_order", "a step before this one is missing, or an unconfirmed model runs"},
+    {DQNN_ERROR_SLOT_FLASH, "slot_flash", "the flash did not take what was written"},
+    {DQNN_ERROR_SLOT_DOWNGRADE, "slot_downgrade", "the model's version is lower than that of the confirmed one"},
+    {DQNN_ERROR_SLOT_WORN, "slot_worn", "the slot was erased as often as is allowed"},
+    {DQNN_ERROR_SLOT_NO_OTHER, "slot_no_other", "there is no other model to go back to"},
+    {DQNN_ERROR_SELF_TEST, "self_test", "the model's outputs differ from those that its file expects"},
 };
 
 static const entry check_entries[] = {

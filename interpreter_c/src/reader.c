@@ -45,14 +45,15 @@ static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
 static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {INLINE(uint16_t, 2), STRING, INLINE(float, 4),
                                                            INLINE(float, 4)};
 
-/* CRC-32 as in zlib, four bits at a time: 64 bytes of table instead of 1,024. */
-static uint32_t crc32(const uint8_t *bytes, uint32_t count) {
+/* Four bits at a time: 64 bytes of table instead of 1,024. */
+uint32_t dqnn_crc32(const void *data, uint32_t bytes) {
   static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
                                      0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
                                      0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
+  const uint8_t *byte = data;
   uint32_t crc = 0xFFFFFFFF;
-  for (uint32_t i = 0; i < count; ++i) {
-    crc ^= bytes[i];
+  for (uint32_t i = 0; i < bytes; ++i) {
+    crc ^= byte[i];
     crc = table[crc & 15] ^ (crc >> 4);
     crc = table[crc & 15] ^ (crc >> 4);
   }
@@ -68,7 +69,7 @@ static dqnn_status check_identity(const dqnn_prefix *prefix) {
   if (memcmp(prefix->magic, "DQNN", 4) != 0) {
     return DQNN_ERROR_MAGIC;
   }
-  if (crc32((const uint8_t *)prefix, offsetof(dqnn_prefix, prefix_crc)) != prefix->prefix_crc) {
+  if (dqnn_crc32(prefix, offsetof(dqnn_prefix, prefix_crc)) != prefix->prefix_crc) {
     return DQNN_ERROR_CHECKSUM;
   }
   if (prefix->format_version > DQNN_FORMAT_VERSION || prefix->format_version == 0) {
@@ -95,7 +96,7 @@ static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *
   const uint8_t *file = (const uint8_t *)prefix;
   uint32_t payload = prefix->payload_offset, end = payload_end(prefix), signature_bytes = prefix->total_bytes - end;
   bool skip = options != NULL && (options->flags & DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM) != 0;
-  if (!skip && crc32(file + payload, end - payload) != prefix->payload_crc) {
+  if (!skip && dqnn_crc32(file + payload, end - payload) != prefix->payload_crc) {
     return DQNN_ERROR_CHECKSUM;
   }
   if (options != NULL && options->signature != NULL) {

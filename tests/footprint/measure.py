@@ -21,6 +21,7 @@ C = ROOT / "interpreter_c"
 CORE = ("flatbuffer", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
+PARTS = ("link",)
 
 
 def flags(core: str) -> list[str]:
@@ -92,6 +93,16 @@ class Build:
     def set_bytes(self, kernels: Iterable[str]) -> int:
         """With a kernel set; names as in `conv_s1_s1_s1_ref`."""
         return self._linked(self.objects, f"-DKERNELS={','.join(f'&dqnn_variant_{k}' for k in kernels)}")
+
+    def part_bytes(self, part: str) -> int:
+        """Code and constants of an optional part (`link`, `store`), every function of it."""
+        total = 0
+        for source in sorted((C / part).glob("*.c")):
+            target = self.directory / f"{part}_{source.stem}.o"
+            self.run(self.tool("gcc"), *self.options(), "-c", source, "-o", target)
+            sizes = self.run(self.tool("size"), "-A", target)
+            total += sum(int(size) for size in re.findall(r"^\.(?:text|rodata)\S*\s+(\d+)", sizes, re.MULTILINE))
+        return total
 
     def _linked(self, objects: list[Path], *defines: str) -> int:
         probe, elf = self.directory / "probe.o", self.directory / "probe.elf"
@@ -218,6 +229,7 @@ def main(core: str = "cortex-m4", table: str = "") -> None:
             builds.append(build)
             sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
             print(f"{core} {optimize}: {sizes}")
+            print("  optional parts: " + ", ".join(f"{part} {build.part_bytes(part)} B" for part in PARTS))
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))
             print("  from outside: " + ", ".join(sorted(build.undefined())))
         if table == "--kernels":

@@ -28,7 +28,8 @@ extern "C" {
 #define DQNN_NONE 0xFFFFu     /* "no such node, kernel or tensor" in reports */
 #define DQNN_PREFIX_BYTES 64u /* schema/SPEC.md section 1: what can be read of a file without this library */
 
-/* Grouped: 0x1. the caller, 0x2. the file, 0x3. this firmware. */
+/* Grouped: 0x1. the caller, 0x2. the file, 0x3. this firmware; 0x4. a request on a link (dqnn_link.h), 0x5. the slots
+ * for models (dqnn_store.h). */
 typedef enum {
   DQNN_OK = 0,
   DQNN_ERROR_ARGUMENT = 0x10,  /* NULL, or an index out of range */
@@ -46,7 +47,18 @@ typedef enum {
   DQNN_ERROR_SIGNATURE = 0x29,       /* the signature hook refused the file */
   DQNN_ERROR_FORMAT_VERSION = 0x30,  /* file format newer than this firmware */
   DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
-  DQNN_ERROR_KERNEL_MISSING = 0x32   /* a kernel the file needs is not in the kernel set */
+  DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set */
+  DQNN_ERROR_UNSUPPORTED = 0x40,     /* a request that this device does not know or cannot do */
+  DQNN_ERROR_RANGE = 0x41,           /* an index, offset or length of a request */
+  DQNN_ERROR_NO_MODEL = 0x42,        /* no model is loaded */
+  DQNN_ERROR_NO_INPUT = 0x43,        /* an input was not written since the last run that used it up */
+  DQNN_ERROR_SLOT_SIZE = 0x50,       /* the file is larger than a slot */
+  DQNN_ERROR_SLOT_ORDER = 0x51,      /* not now: a step before it is missing, or an unconfirmed model runs */
+  DQNN_ERROR_SLOT_FLASH = 0x52,      /* the flash did not take what was written */
+  DQNN_ERROR_SLOT_DOWNGRADE = 0x53,  /* the model's version is lower than that of the confirmed one */
+  DQNN_ERROR_SLOT_WORN = 0x54,       /* the slot was erased as often as is allowed */
+  DQNN_ERROR_SLOT_NO_OTHER = 0x55,   /* there is no other model to go back to */
+  DQNN_ERROR_SELF_TEST = 0x56        /* the model's outputs differ from those that its file expects */
 } dqnn_status;
 
 typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
@@ -132,6 +144,7 @@ typedef struct {
 } dqnn_node_info;
 
 typedef struct {
+  const void *file;
   const char *name, *producer; /* in the file; "" if it has none */
   uint8_t *arena;              /* 16-byte aligned, the first arena_bytes of the memory block */
   uint32_t arena_bytes;
