@@ -61,10 +61,11 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report in JSON types."""
         return {
+            "schema": "dqnn.export/1",
             **to_json(self.model),
             "path": None if self.path is None else str(self.path),
-            "lower_bound": self.lower_bound,
-            "greedy_by_size": self.greedy_by_size,
+            "arena_lower_bound": self.lower_bound,
+            "arena_greedy_by_size": self.greedy_by_size,
             "memory_strategy": self.strategy,
             "bound_missed": self.bound_missed,
             "fallbacks": [_decision_json(decision) for decision in self.fallbacks],
@@ -77,6 +78,7 @@ class Report:
 
 def _decision_json(decision: Decision) -> dict[str, Any]:
     return {
+        "code": decision.code,
         "layers": list(decision.layers),
         "decision": decision.decision,
         "reason": decision.reason,

@@ -39,6 +39,10 @@ settings.register_profile("ci", settings.get_profile("dqnn"), derandomize=True, 
 settings.load_profile("ci" if STRICT else "dqnn")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-keys", action="store_true", help="tests/cli/test_json.py: write json/*.json anew")
+
+
 def missing(marker: str) -> list[str]:
     """What a marker needs and this machine lacks."""
     modules = [name for name in MODULES.get(marker, ()) if importlib.util.find_spec(name) is None]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api import export, load_graph
-from ..bench.measure import measure_by_node, model_json
+from ..bench.measure import measure_by_node
 from ..blob import ModelView, liveness, parse, read, read_bytes
 from ..errors import DqnnError
 from ..files import write_atomically
@@ -131,13 +131,15 @@ def _file_bytes(model: Any) -> bytes | None:
 # --- figures of other commands ----------------------------------------------------------------------------------------
 
 
+BENCH, VALIDATION = ("dqnn.bench/1", "dqnn bench --json"), ("dqnn.validate/1", "dqnn validate --json")
+
+
 def _bench(source: Any, blob: bytes, view: ModelView) -> Bench:
     """Measured now on a core, or what was measured before."""
     if isinstance(source, str) and not source.endswith(".json"):
-        content: Mapping[str, Any] = model_json(measure_by_node(blob, source))
-    else:
-        content = _json_of(source, "dqnn bench --json")
-    rows = _rows(content, "nodes", ("kernel", "instructions", "cycles"), "dqnn bench --json")
+        source = measure_by_node(blob, source).to_json()
+    content = _json_of(source, *BENCH)
+    rows = _rows(content, "nodes", ("kernel", "instructions", "cycles"), BENCH[1])
     _check_same([row["kernel"] for row in rows], view, "the bench")
     estimated = content.get("cycles") is not None
     key, unit = ("cycles", "estimated cycles") if estimated else ("instructions", "instructions")
@@ -145,26 +147,29 @@ def _bench(source: Any, blob: bytes, view: ModelView) -> Bench:
 
 
 def _validation(source: Any, view: ModelView) -> Mapping[str, Any]:
-    content = _json_of(source.to_json() if hasattr(source, "to_json") else source, "dqnn validate --json")
-    layers = _rows(content, "layers", ("kernel", "l2r"), "dqnn validate --json")
-    _rows(content, "outputs", ("name", "rows"), "dqnn validate --json")
+    content = _json_of(source.to_json() if hasattr(source, "to_json") else source, *VALIDATION)
+    layers = _rows(content, "layers", ("kernel", "l2r"), VALIDATION[1])
+    _rows(content, "outputs", ("name", "rows"), VALIDATION[1])
     if layers:
         _check_same([row["kernel"] for row in layers], view, "the validation")
     return content
 
 
-def _json_of(source: Any, command: str) -> Mapping[str, Any]:
-    if isinstance(source, Mapping):
-        return source
-    try:
-        content = json.loads(Path(source).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AnalysisError(f"{source}: {error.strerror}") from error
-    except ValueError as error:
-        raise AnalysisError(f"{source} is no JSON ({error}); expected what `{command}` prints") from error
-    if not isinstance(content, dict):
-        raise AnalysisError(f"{source} is not what `{command}` prints")
-    return content
+def _json_of(source: Any, schema: str, command: str) -> Mapping[str, Any]:
+    """A command's output, given as a path or as its content."""
+    content, where = source, "this"
+    if not isinstance(source, Mapping):
+        where = str(source)
+        try:
+            content = json.loads(Path(source).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise AnalysisError(f"{source}: {error.strerror}") from error
+        except ValueError as error:
+            raise AnalysisError(f"{source} is no JSON ({error}); expected what `{command}` prints") from error
+    found = content.get("schema") if isinstance(content, Mapping) else None
+    if found != schema:
+        raise AnalysisError(f"{where} is not what `{command}` prints: schema {found!r} instead of {schema!r}")
+    return dict(content)
 
 
 def _rows(content: Mapping[str, Any], key: str, fields: Sequence[str], command: str) -> list[Mapping[str, Any]]:

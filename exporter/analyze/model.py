@@ -127,8 +127,9 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """The report in JSON types."""
         return {
+            "schema": "dqnn.analyze/1",
             "name": self.name,
-            "params": self.parameters,
+            "parameters": self.parameters,
             "macc": self.macc,
             "macc_saved_by_fusion": self.saved,
             "weights_bytes": self.weight_bytes,
@@ -162,7 +163,7 @@ def _node_json(node: NodeAnalysis) -> dict[str, Any]:
         "macc": node.macc,
         "operations": [_operations_json(o) for o in node.operations],
         "saved_by_fusion": [_operations_json(o) for o in node.saved],
-        "params": node.parameters,
+        "parameters": node.parameters,
         "weight_bytes": node.weight_bytes,
         "scratch_bytes": node.scratch_bytes,
     }

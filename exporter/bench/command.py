@@ -77,7 +77,7 @@ def _bench_model(model: Path, target: Target, optimize: str, as_json: bool, char
     from ..blob import read, read_bytes
     from ..show.console import console
     from ..targets.host import HOST
-    from .measure import code_by_kernel, measure_host, measure_model, model_json
+    from .measure import code_by_kernel, measure_host, measure_model
     from .text import render_host, render_model
 
     read(model)  # its message names the file
@@ -89,7 +89,7 @@ def _bench_model(model: Path, target: Target, optimize: str, as_json: bool, char
     cost = measure_model(blob, target, optimize)
     if optimize == "-O2" and target.core is not None:
         cost = replace(cost, code_bytes=code_by_kernel(target.core, (node.kernel for node in cost.nodes)))
-    click.echo(json.dumps(model_json(cost), indent=2)) if as_json else render_model(cost, console())
+    click.echo(json.dumps(cost.to_json(), indent=2)) if as_json else render_model(cost, console())
     if chart is not None:
         draw_chart(cost, blob, chart)
         click.echo(f"{chart}: bar chart", err=as_json)
@@ -126,7 +126,8 @@ def _bench_kernels(pattern: str, place: Target | None, optimize: str, as_json: b
     except BuildError as error:
         raise BenchError(str(error)) from error
     if as_json:
-        click.echo(json.dumps([asdict(cost) for cost in costs], indent=2))
+        rows = [asdict(cost) for cost in costs]
+        click.echo(json.dumps({"schema": "dqnn.bench-kernels/1", "rows": rows}, indent=2))
     elif markdown:
         click.echo(kernel_markdown(costs))
     else:
@@ -143,7 +144,8 @@ def _bench_host_kernels(pattern: str, as_json: bool, markdown: bool) -> None:
 
     costs = [cost for row in _rows(pattern, host=True) for cost in bench_host_row(row)]
     if as_json:
-        click.echo(json.dumps([{**asdict(cost), "gmacs": cost.gmacs} for cost in costs], indent=2))
+        rows = [{**asdict(cost), "gmacs": cost.gmacs} for cost in costs]
+        click.echo(json.dumps({"schema": "dqnn.bench-host-kernels/1", "rows": rows}, indent=2))
     elif markdown:
         click.echo(host_markdown(costs))
     else:

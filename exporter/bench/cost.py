@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ..blob import ModelView, NodeView, taps_of
 from ..format import ConvParams
 from ..ir.types import S1, S8, TensorType
+
+ESTIMATE = "Cycles are an estimate from the manuals' timing tables (zero wait states), never checked on silicon."
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class ModelCost:
     @property
     def macs(self) -> int:
         return sum(node.macs for node in self.nodes)
+
+    def to_json(self) -> dict[str, Any]:
+        """What was measured in JSON types."""
+        note = ESTIMATE if self.cycles is not None else ""
+        return {"schema": "dqnn.bench/1", **asdict(self), "macs": self.macs, "note": note}
 
 
 def macs_of(view: ModelView, node: NodeView) -> int:

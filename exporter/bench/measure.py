@@ -8,7 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from ..targets.target import Target, cores, find_target
 from .cost import ModelCost, NodeCost, macs_of, random_inputs
 
 TIMED = ("cortex-m4", "cortex-m0plus")  # cores with a timing model
-ESTIMATE = "Cycles are an estimate from the manuals' timing tables (zero wait states), never checked on silicon."
 HOST_REPEATS = 200
 HOST_BATCH = 64
 
@@ -106,10 +105,6 @@ def code_by_kernel(core: str, kernels: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def model_json(cost: ModelCost) -> dict[str, Any]:
-    return {**asdict(cost), "macs": cost.macs, "note": ESTIMATE if cost.cycles is not None else ""}
-
-
 # --- this machine -----------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +121,8 @@ def measure_host(blob: bytes) -> dict[str, Any]:
     batch = [data * HOST_BATCH for data in inputs]
     batched = _median_seconds(lambda: interpreter.invoke_batch(batch, HOST_BATCH, threads), 5) / HOST_BATCH
     macs = sum(macs_of(view, node) for node in view.nodes)
-    return {"target": HOST, "seconds": single, "seconds_batched": batched, "threads": threads, "macs": macs}
+    figures = {"target": HOST, "seconds": single, "seconds_batched": batched, "threads": threads, "macs": macs}
+    return {"schema": "dqnn.bench-host/1", **figures}
 
 
 def _median_seconds(call: Callable[[], Any], repeats: int) -> float:

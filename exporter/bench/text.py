@@ -10,8 +10,8 @@ from ..emit.kernel_table import rows
 from ..report import layers_text, node_bars
 from ..show.console import NARROW, plain_table
 from ..show.plots import BarChart
-from .cost import ModelCost, NodeCost
-from .measure import ESTIMATE, HOST_BATCH
+from .cost import ESTIMATE, ModelCost, NodeCost
+from .measure import HOST_BATCH
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -67,7 +67,7 @@ def inspect_command(
         [] if refusal else write_all(model, blob, view, Wanted(onnx, c_array, binary, intel_hex, kernel_set, name))
     )
     if as_json:
-        click.echo(json.dumps({**to_json(view), "refused": refusal}, indent=2))
+        click.echo(json.dumps({"schema": "dqnn.inspect/1", **to_json(view), "refused": refusal}, indent=2))
     elif not written:
         render(view, console())
     for path in written:

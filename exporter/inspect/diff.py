@@ -71,6 +71,7 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """The difference in JSON types."""
         return {
+            "schema": "dqnn.diff/1",
             "names": list(self.names),
             "identical": self.identical,
             "sizes": {n.name: {"before": n.before, "after": n.after, "delta": n.delta} for n in self.numbers},

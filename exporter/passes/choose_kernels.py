@@ -26,7 +26,7 @@ def run(graph: Graph, context: Context) -> Graph:
         reason = _reason(node.op, graph.types[node.inputs[0]], context) if isinstance(node.op, ops.ConvKernel) else ""
         if reason and isinstance(node.op, ops.ConvKernel):
             node = replace(node, op=replace(node.op, horizontal=True))  # noqa: PLW2901
-            context.note(node, "horizontal weights", reason)
+            context.note(node, "horizontal weights", reason, code="horizontal-weights")
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
 

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from ..ir.graph import Node
 from ..options import DEFAULTS, ExportOptions
+
+# What was decided, for programs: the words of a Decision are for people and may change.
+Code: TypeAlias = Literal[
+    "fused", "stored-as-f32-first", "horizontal-weights", "zero-weights", "elementwise", "binary", "average-pool",
+    "computed-in-f32", "grid-in-f32", "rounding-left-out", "ternary-as-signs", "raw-samples", "input-stays-f32",
+    "input-retyped",
+    # fallbacks
+    "weights-as-f32", "sum-too-large", "pad-not-in-format", "padded-as-f32", "joined-as-f32", "grid-as-f32",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class Decision:
     reason: str
     fallback: bool = False
     remedy: str = ""
+    code: Code = field(kw_only=True)
 
 
 @dataclass
@@ -28,13 +39,13 @@ class Context:
     options: ExportOptions = DEFAULTS
     decisions: list[Decision] = field(default_factory=list)
 
-    def note(self, node: Node, decision: str, reason: str) -> None:
+    def note(self, node: Node, decision: str, reason: str, *, code: Code) -> None:
         """Record why a node became what it is."""
-        self.decisions.append(Decision(node.layers, node.output, decision, reason))
+        self.decisions.append(Decision(node.layers, node.output, decision, reason, code=code))
 
-    def fallback(self, node: Node, decision: str, reason: str, remedy: str) -> None:
+    def fallback(self, node: Node, decision: str, reason: str, remedy: str, *, code: Code) -> None:
         """Record that an intended type was given up."""
-        self.decisions.append(Decision(node.layers, node.output, decision, reason, True, remedy))
+        self.decisions.append(Decision(node.layers, node.output, decision, reason, True, remedy, code=code))
 
 
 class PassError(ValueError):

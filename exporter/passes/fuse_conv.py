@@ -98,7 +98,7 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
     fused = editor.put(kernel, node.inputs, [*values, last.output][0], layers)
     for i, late in enumerate(best.late):
         editor.put(late, (values[i],), [*values, last.output][i + 1], layers)
-    context.note(fused, f"{fmt} x {op.weights.kind} -> {best.out}", best.remark)
+    context.note(fused, f"{fmt} x {op.weights.kind} -> {best.out}", best.remark, code="fused")
     _explain_rest(trail, best, fused, context)
 
 
@@ -109,7 +109,7 @@ def _explain_rest(trail: Sequence[Node], best: Fused, fused: Node, context: Cont
     if isinstance(best.out, F32) and quantizer is not None:
         layer = ", ".join(rest[0].layers)
         reason = f"no single epilogue computes {layer} and what follows up to {', '.join(quantizer.layers)}"
-        context.note(fused, "stored as f32 before it is quantized", reason)
+        context.note(fused, "stored as f32 before it is quantized", reason, code="stored-as-f32-first")
 
 
 def _pads(op: Conv) -> bool:

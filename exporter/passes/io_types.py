@@ -49,7 +49,8 @@ def _retype(editor: Editor, name: str, context: Context) -> None:
         (node.op.source for node in quantizers if isinstance(node.op, ops.Quantize) and node.op.source), str(fmt)
     )
     layers = tuple(dict.fromkeys(layer for node in quantizers for layer in node.layers))
-    context.decisions.append(Decision(layers, name, f"input takes {fmt}", f"the model quantizes it first ({source})"))
+    why = f"the model quantizes it first ({source})"
+    context.decisions.append(Decision(layers, name, f"input takes {fmt}", why, code="input-retyped"))
 
 
 def _replace_quantizer(editor: Editor, name: str, node: Node) -> None:

@@ -67,6 +67,7 @@ def _legalize_pad(editor: Editor, node: Node, context: Context) -> None:
             f"padded as f32 instead of {fmt}",
             f"{fmt} has no value {node.op.value:g}",
             "pad with a value of the format, or let a convolution pad",
+            code="padded-as-f32",
         )
 
 
@@ -75,14 +76,20 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
     if op.weights.note:
         remedy = op.weights.remedy or "use alpha=1, or a quantizer with one scale per output channel"
-        context.fallback(node, "weights stored as f32", op.weights.note, remedy)
+        context.fallback(node, "weights stored as f32", op.weights.note, remedy, code="weights-as-f32")
     if op.weights.kind == "s8" and not op.weights.half and not op.weights.codes.any():
-        context.note(node, "weights that are all zeros", op.weights.source or "as they are in the file")
+        source = op.weights.source or "as they are in the file"
+        context.note(node, "weights that are all zeros", source, code="zero-weights")
     fmt = editor.types[node.inputs[0]].fmt
     if largest_sum(op, fmt) >= INT32_MAX:
         _read_floats(editor, node)
-        reason = "its sums could leave 32 bits"
-        context.fallback(node, f"input read as f32 instead of {fmt}", reason, "split the layer, or use s1 weights")
+        context.fallback(
+            node,
+            f"input read as f32 instead of {fmt}",
+            "its sums could leave 32 bits",
+            "split the layer, or use s1 weights",
+            code="sum-too-large",
+        )
         return
     if (
         op.padding == ops.NO_PADDING
@@ -97,6 +104,7 @@ def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
         f"input read as f32 instead of {fmt}",
         f"pad value {op.pad_value:g} has no code in {fmt}",
         f"set pad_values to {accepted}",
+        code="pad-not-in-format",
     )
 
 
@@ -128,7 +136,11 @@ def _legalize_concat(editor: Editor, node: Node, context: Context) -> None:
     if isinstance(fmt, F32) and quantized:
         formats = ", ".join(dict.fromkeys(str(kind.fmt) for kind in kinds))
         context.fallback(
-            node, "joined as f32", f"its inputs have the formats {formats}", "quantize them alike, or the joined tensor"
+            node,
+            "joined as f32",
+            f"its inputs have the formats {formats}",
+            "quantize them alike, or the joined tensor",
+            code="joined-as-f32",
         )
     inputs = [_regridded(editor, name, fmt, node) for name in node.inputs]
     while len(inputs) > MOST_INPUTS:

@@ -65,7 +65,7 @@ def _lower(editor: Editor, node: Node, lowered: set[str], context: Context) -> N
         _lower_round(editor, node, context)
     elif isinstance(node.op, ops.Unary | ops.PRelu):
         lowered.add(node.output)
-        context.note(node, "computed in f32", "a function of floats")
+        context.note(node, "computed in f32", "a function of floats", code="computed-in-f32")
     else:
         raise PassError(f"{describe(node)} has no kernel on {kind}")
 
@@ -128,7 +128,7 @@ def _replace(editor: Editor, taken: list[Node], source: str, found: tuple[ops.Op
     layers = [name for node in taken for name in node.layers]
     editor.drop(taken)
     node = editor.put(kernel, (source,), taken[-1].output, layers)
-    context.note(node, f"{editor.types[source].fmt} -> {editor.types[node.output].fmt}", remark)
+    context.note(node, f"{editor.types[source].fmt} -> {editor.types[node.output].fmt}", remark, code="elementwise")
 
 
 WHOLE = 1.5 * 2**23  # a float32 of this size has no fraction
@@ -141,13 +141,14 @@ def _lower_round(editor: Editor, node: Node, context: Context) -> None:
     levels = f"{op.high - op.low + 1:,} levels do not fit 8 bits"
     readers = editor.consumers(node.output)
     if all(isinstance(reader.op, ops.Softmax) for reader in readers):
-        context.note(node, "a grid in f32", f"{levels}, and f32 is what is wanted of it")
+        context.note(node, "a grid in f32", f"{levels}, and f32 is what is wanted of it", code="grid-in-f32")
     else:
-        context.fallback(node, "computed in f32", f"{op.source}: {levels}", "quantize to 8 bits or fewer")
+        remedy = "quantize to 8 bits or fewer"
+        context.fallback(node, "computed in f32", f"{op.source}: {levels}", remedy, code="grid-as-f32")
     if max(-op.low, op.high) > FINEST:
         editor.put(ops.Clip(op.low * op.step, op.high * op.step), node.inputs, node.output, node.layers)
         reason = f"left out where it is finer than float32: at most {op.step / 2:g} off"
-        context.note(node, "rounding of a grid", reason)
+        context.note(node, "rounding of a grid", reason, code="rounding-left-out")
         return
     whole = editor.fresh(node.output)
     steps = _affine(1 / op.step, WHOLE, WHOLE + op.low, WHOLE + op.high)
@@ -172,4 +173,4 @@ def _lower_ternary(editor: Editor, node: Node, context: Context) -> None:
         parts.append(value)
     half = ops.Affine(np.array([0.5], np.float32), np.zeros(1, np.float32), -128, 127)
     kernel = editor.put(ops.BinaryKernel("add", half, S8(1.0, 0)), parts, node.output, node.layers)
-    context.note(kernel, "ternary as half the sum of two signs", "exact")
+    context.note(kernel, "ternary as half the sum of two signs", "exact", code="ternary-as-signs")

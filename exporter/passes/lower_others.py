@@ -47,7 +47,7 @@ def _lower_binary(editor: Editor, node: Node, context: Context) -> None:
     layers = [name for n in merged for name in n.layers]
     formats = ", ".join(str(editor.types[name].fmt) for name in node.inputs)
     fused = editor.put(ops.BinaryKernel(node.op.kind, epilogue, out), inputs, merged[-1].output, layers)
-    context.note(fused, f"{node.op.kind} of {formats} -> {out}", "computed on float32 values")
+    context.note(fused, f"{node.op.kind} of {formats} -> {out}", "computed on float32 values", code="binary")
 
 
 def _hosts_first(editor: Editor, node: Node, out: Format) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def _lower_avg_pool(editor: Editor, node: Node, context: Context) -> None:
     layers = [*node.layers, *reader.layers]
     editor.drop([node, reader])
     kernel = ops.AvgPoolKernel(node.op, quantizer.fmt)
-    context.note(reader, f"average pool -> {quantizer.fmt}", "quantized in the pool")
+    context.note(reader, f"average pool -> {quantizer.fmt}", "quantized in the pool", code="average-pool")
     if (quantizer.qmin, quantizer.qmax) == (-128, 127):
         editor.put(kernel, node.inputs, reader.output, layers)
         return

@@ -68,7 +68,8 @@ def _with_samples(graph: Graph, name: str, scale: float, offset: float, context:
     typed = absorb_scale.run(typed, context)
     reason = _obstacle(Editor(typed), name)
     where = "floats are made from them on the device: " + reason if reason else "folded into what reads it"
-    context.decisions.append(Decision((), name, "input takes raw uint8 samples", f"asked for; {where}"))
+    why = f"asked for; {where}"
+    context.decisions.append(Decision((), name, "input takes raw uint8 samples", why, code="raw-samples"))
     return typed
 
 
@@ -84,10 +85,10 @@ def _recognized(graph: Graph, name: str, context: Context) -> Graph:
     reason = _obstacle(Editor(typed), name)
     if reason:
         why = f"{reason}; --input-u8 1 0 takes bytes and makes the floats on the device"
-        context.decisions.append(Decision(reader.layers, name, "input stays f32", why))
+        context.decisions.append(Decision(reader.layers, name, "input stays f32", why, code="input-stays-f32"))
         return graph
     what = f"a Rescaling by {reader.op.factor:g} and {reader.op.offset:g} stands first"
-    context.decisions.append(Decision(reader.layers, name, "input takes raw uint8 samples", what))
+    context.decisions.append(Decision(reader.layers, name, "input takes raw uint8 samples", what, code="raw-samples"))
     return typed
 
 

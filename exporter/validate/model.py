@@ -128,6 +128,7 @@ class Validation:
         """The report in JSON types."""
         first = self.first_differing
         return {
+            "schema": "dqnn.validate/1",
             "model": self.model,
             "target": self.target,
             "original": self.original,

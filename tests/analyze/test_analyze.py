@@ -109,7 +109,7 @@ def test_a_dqnn_file_gives_the_same_nodes(larq: Analysis, tmp_path: Path) -> Non
 
 def test_json_is_json(larq: Analysis) -> None:
     content = json.loads(json.dumps(larq.to_json()))
-    assert content["params"] == 93_556
+    assert content["parameters"] == 93_556
     assert sum(content["operation_types"].values()) == content["macc"]
 
 
@@ -165,13 +165,15 @@ def test_names_are_no_markup(cli: Cli, command: str) -> None:
         ("--bench", None, "bad.json: No such file"),
         ("--bench", "{", "bad.json is no JSON"),
         ("--bench", "[]", "is not what `dqnn bench --json` prints"),
-        ("--bench", '{"target": "host", "seconds": 1}', "no nodes with kernel, instructions, cycles"),
+        ("--bench", '{"schema": "dqnn.bench-host/1"}', "schema 'dqnn.bench-host/1' instead of 'dqnn.bench/1'"),
+        ("--bench", '{"schema": "dqnn.bench/1", "nodes": [1]}', "no nodes with kernel, instructions, cycles"),
         (
             "--bench",
-            '{"cycles": 1, "nodes": [{"kernel": "softmax_f32", "instructions": 1, "cycles": 1}]}',
+            '{"schema": "dqnn.bench/1", "nodes": [{"kernel": "softmax_f32", "instructions": 1, "cycles": 1}]}',
             "the bench is of another model: its 1 nodes are not the 6 here",
         ),
-        ("--validation", "{}", "this is not what `dqnn validate --json` prints"),
+        ("--validation", "{}", "bad.json is not what `dqnn validate --json` prints: schema None"),
+        ("--validation", '{"schema": "dqnn.validate/1"}', "this is not what `dqnn validate --json` prints"),
     ],
 )
 def test_figures_of_something_else_are_refused(cli: Cli, option: str, content: str | None, text: str) -> None:

@@ -37,6 +37,7 @@ const found = {scroll: page.scrollWidth, client: page.clientWidth,
 const pre = parent.document.createElement("pre"); pre.id = "probe"; pre.textContent = JSON.stringify(found);
 parent.document.body.append(pre); });</script>"""
 BENCH = {
+    "schema": "dqnn.bench/1",
     "target": "cortex-m4",
     "cycles": 21,
     "instructions": 20,
