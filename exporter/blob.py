@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dqnn.tensors import DTYPES
+
 from .emit.kernel_table import KernelRow, row_of
 from .errors import DqnnError, debugging
 from .format import (
-    DTYPES,
     FORMAT_VERSION,
     IDENTIFIER,
     MAGIC,

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, export_options, number
+from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, export_options, number, weights_option
 
 VERSION_HELP = "Versions of dqnn and of the file format."
 
@@ -69,11 +69,7 @@ def main() -> None:
 @command("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=OUTPUT, help="File to write.  [default: MODEL with .dqnn]")
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="File of model.save_weights(), where MODEL is the text of model.to_json().",
-)
+@weights_option
 @export_options
 @click.option("--strict", is_flag=True, help="Refuse a model of which a part would fall back to f32.")
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")

@@ -192,6 +192,13 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 # --- options that several have ----------------------------------------------------------------------------------------
 
 
+weights_option = click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="File of model.save_weights(), where MODEL is the text of model.to_json().",
+)
+
+
 def export_options(function: Any) -> Any:
     """Those of ExportOptions, by the same names."""
     for option in reversed(

@@ -28,8 +28,7 @@ PREFIX_BYTES = 64
 BITMAP_WORDS = 6
 BLOCK = 16
 
-# By their numbers in the schema.
-DTYPES = ("s1", "s8", "f32")
+# By their numbers in the schema, as dqnn.tensors.DTYPES is.
 UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
 BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
 

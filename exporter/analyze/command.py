@@ -8,17 +8,13 @@ from typing import Any
 
 import click
 
-from ..command_line import OUTPUT, TARGET_HELP, command, export_options
+from ..command_line import OUTPUT, TARGET_HELP, command, export_options, weights_option
 from ..options import DEFAULTS
 
 
 @command("analyze")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="File of model.save_weights(), where MODEL is the text of model.to_json().",
-)
+@weights_option
 @click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
 @click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")

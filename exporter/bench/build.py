@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..targets.firmware import SOURCES
 from .timing import M0PLUS, M4, Core
 
-SOURCES = Path(__file__).resolve().parents[2] / "interpreter_c"
 COMMON = (
     "-std=c11",
     "-DDQNN_HAVE_PORTABLE=1",

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..blob import parse
-from .build import SOURCES, Target, compile_sources, kernel_sources
+from ..targets.firmware import SOURCES
+from .build import Target, compile_sources, kernel_sources
 from .cost import ModelCost, NodeCost, macs_of, random_inputs
 from .machine import Cost, Machine
 

@@ -10,7 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..format import DTYPES, Params
+from dqnn.tensors import DTYPES
+
+from ..format import Params
 from ..ir.types import S8, TensorType, dtype_name
 
 TensorDef: TypeAlias = tuple[tuple[int, ...], int, float, int]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dqnn import tensors
 from dqnn.exporter import format as params
 from dqnn.exporter.emit import writer
 from schema import reflection
@@ -117,7 +118,7 @@ def test_names_in_python_equal_the_schema(schema: reflection.Schema) -> None:
 
     assert ordered("UnaryKind") == params.UNARY_KINDS
     assert ordered("BinaryKind") == params.BINARY_KINDS
-    assert ordered("DType") == params.DTYPES
+    assert ordered("DType") == tensors.DTYPES
     assert ordered("Requant") == ("affine", "fixed_point", "power_of_two")
     assert schema.identifier.encode() == writer.IDENTIFIER
 

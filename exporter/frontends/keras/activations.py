@@ -56,11 +56,6 @@ _QKERAS_FUNCTIONS: dict[str, Ops] = {
 }
 
 
-def activation_names() -> tuple[str, ...]:
-    """Names of plain functions that can be an activation."""
-    return tuple(_FUNCTIONS)
-
-
 def activate(ctx: LayerContext, x: str, identifier: Any, qkeras: bool = False) -> str:
     """Append the activation `identifier` (None, a name, a quantizer, a serialized layer)."""
     return ctx.chain(x, activation_ops(ctx, identifier, qkeras))

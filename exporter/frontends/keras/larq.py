@@ -3,28 +3,18 @@ activation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from . import larq_quantizers as _larq_quantizers  # noqa: F401  (registers the quantizers)
 from . import lowering
 from .activations import activate
 from .context import LayerContext
 from .quantizers import Quantizer, parse
-from .registry import refuse, register
+from .registry import refuse, register, with_bias
 
 _QUANTIZERS = (
     "ste_sign, approx_sign, swish_sign, magnitude_aware_sign (kernels), ste_tern, ste_heaviside, DoReFa (1 to 8 bits), "
     "NoOp"
 )
 _PADS = "pad_values -1, 0 and 1; values that the input's format cannot hold give a layer on f32"
-
-
-def _with_bias(*names: str) -> Any:
-    def weights(config: Mapping[str, Any]) -> Sequence[str]:
-        return (*names, "bias") if config.get("use_bias", True) else names
-
-    return weights
 
 
 def _quantizers(ctx: LayerContext, *keys: str) -> list[Quantizer | None]:
@@ -39,21 +29,21 @@ def _finish(ctx: LayerContext, y: str) -> str:
     return activate(ctx, y, ctx.get("activation"))
 
 
-@register("QuantDense", library="larq", forms=_QUANTIZERS, weights=_with_bias("kernel"))
+@register("QuantDense", library="larq", forms=_QUANTIZERS, weights=with_bias("kernel"))
 def quant_dense(ctx: LayerContext) -> str:
     inputs, kernels = _quantizers(ctx, "input_quantizer", "kernel_quantizer")
     kernel = lowering.quantized(kernels, ctx.weight("kernel"))
     return _finish(ctx, lowering.dense(ctx, _quantized_input(ctx, inputs), kernel, lowering.bias(ctx)))
 
 
-@register("QuantConv1D", "QuantConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=_with_bias("kernel"))
+@register("QuantConv1D", "QuantConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=with_bias("kernel"))
 def quant_conv(ctx: LayerContext) -> str:
     inputs, kernels = _quantizers(ctx, "input_quantizer", "kernel_quantizer")
     kernel = lowering.quantized(kernels, ctx.weight("kernel"))
     return _finish(ctx, lowering.conv(ctx, _quantized_input(ctx, inputs), kernel, lowering.bias(ctx)))
 
 
-@register("QuantConv2DTranspose", library="larq", forms=_QUANTIZERS, weights=_with_bias("kernel"))
+@register("QuantConv2DTranspose", library="larq", forms=_QUANTIZERS, weights=with_bias("kernel"))
 def quant_conv_transpose(ctx: LayerContext) -> str:
     inputs, kernels = _quantizers(ctx, "input_quantizer", "kernel_quantizer")
     kernel = lowering.quantized(kernels, ctx.weight("kernel"))
@@ -61,7 +51,7 @@ def quant_conv_transpose(ctx: LayerContext) -> str:
 
 
 @register(
-    "QuantDepthwiseConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=_with_bias("depthwise_kernel")
+    "QuantDepthwiseConv2D", library="larq", forms=f"{_QUANTIZERS}; {_PADS}", weights=with_bias("depthwise_kernel")
 )
 def quant_depthwise(ctx: LayerContext) -> str:
     inputs, kernels = _quantizers(ctx, "input_quantizer", "depthwise_quantizer")
@@ -75,7 +65,7 @@ def quant_depthwise(ctx: LayerContext) -> str:
     library="larq",
     forms=f"{_QUANTIZERS}; {_PADS}",
     limits=("the depthwise result is not quantized before the pointwise half, as in Larq",),
-    weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
+    weights=with_bias("depthwise_kernel", "pointwise_kernel"),
 )
 def quant_separable(ctx: LayerContext) -> str:
     inputs, depthwise, pointwise = _quantizers(ctx, "input_quantizer", "depthwise_quantizer", "pointwise_quantizer")

@@ -14,14 +14,7 @@ from . import lowering
 from .activations import activate, elu_ops, leaky_relu_ops, relu_ops
 from .context import LayerContext
 from .quantizers import sign_ops
-from .registry import refuse, register
-
-
-def _with_bias(*names: str) -> Any:
-    def weights(config: Mapping[str, Any]) -> Sequence[str]:
-        return (*names, "bias") if config.get("use_bias", True) else names
-
-    return weights
+from .registry import refuse, register, with_bias
 
 
 def _finish(ctx: LayerContext, y: str) -> str:
@@ -31,7 +24,7 @@ def _finish(ctx: LayerContext, y: str) -> str:
 # --- layers with weights ----------------------------------------------------------------------------------------------
 
 
-@register("Dense", forms="any rank, on the last axis", weights=_with_bias("kernel"))
+@register("Dense", forms="any rank, on the last axis", weights=with_bias("kernel"))
 def dense(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.dense(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))
 
@@ -42,7 +35,7 @@ def dense(ctx: LayerContext) -> str:
     "Convolution1D",
     "Convolution2D",
     forms="strides, dilation, groups, valid, same, causal (1D)",
-    weights=_with_bias("kernel"),
+    weights=with_bias("kernel"),
 )
 def conv(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.conv(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))
@@ -68,7 +61,7 @@ def depthwise(ctx: LayerContext) -> str:
     "SeparableConv1D",
     "SeparableConv2D",
     forms="strides, dilation, valid, same",
-    weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
+    weights=with_bias("depthwise_kernel", "pointwise_kernel"),
 )
 def separable(ctx: LayerContext) -> str:
     first, second = lowering.kernel(ctx, "depthwise_kernel"), lowering.kernel(ctx, "pointwise_kernel")
@@ -79,7 +72,7 @@ def separable(ctx: LayerContext) -> str:
     "Conv2DTranspose",
     "Convolution2DTranspose",
     forms="strides, dilation, output_padding, valid, same",
-    weights=_with_bias("kernel"),
+    weights=with_bias("kernel"),
 )
 def conv_transpose(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.transposed(ctx, ctx.x, lowering.kernel(ctx, "kernel"), lowering.bias(ctx)))

@@ -6,8 +6,7 @@ strings do not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +18,13 @@ from . import qkeras_quantizers as _qkeras_quantizers  # noqa: F401  (registers 
 from .activations import activate
 from .context import LayerContext
 from .quantizers import Kernel, Quantizer, float_kernel, parse, ternary_kernel
-from .registry import refuse, register
+from .registry import refuse, register, with_bias
 
 _KERNELS = (
     "binary, stochastic_binary (alpha: number, auto, auto_po2), ternary; up to 8 bits: "
     "quantized_bits (all alphas), quantized_relu, quantized_tanh, quantized_sigmoid; po2 where 8 bits hold their levels"
 )
 _F32 = NDArray[np.float32]
-
-
-def _with_bias(*names: str) -> Any:
-    def weights(config: Mapping[str, Any]) -> Sequence[str]:
-        return (*names, "bias") if config.get("use_bias", True) else names
-
-    return weights
 
 
 def _kernel_quantizer(ctx: LayerContext, key: str) -> Quantizer | None:
@@ -63,14 +55,14 @@ def _finish(ctx: LayerContext, y: str) -> str:
     return activate(ctx, y, ctx.get("activation"), qkeras=True)
 
 
-@register("QDense", library="qkeras", forms=_KERNELS, weights=_with_bias("kernel"))
+@register("QDense", library="qkeras", forms=_KERNELS, weights=with_bias("kernel"))
 def q_dense(ctx: LayerContext) -> str:
     kernels, biases = _kernel_quantizer(ctx, "kernel_quantizer"), _bias_quantizer(ctx)
     kernel = lowering.quantized(kernels, ctx.weight("kernel"))
     return _finish(ctx, lowering.dense(ctx, ctx.x, kernel, lowering.bias(ctx, biases)))
 
 
-@register("QConv1D", "QConv2D", library="qkeras", forms=f"{_KERNELS}; mask", weights=_with_bias("kernel"))
+@register("QConv1D", "QConv2D", library="qkeras", forms=f"{_KERNELS}; mask", weights=with_bias("kernel"))
 def q_conv(ctx: LayerContext) -> str:
     kernels, biases = _kernel_quantizer(ctx, "kernel_quantizer"), _bias_quantizer(ctx)
     kernel = _masked(ctx, lowering.quantized(kernels, ctx.weight("kernel")))
@@ -85,7 +77,7 @@ def q_conv(ctx: LayerContext) -> str:
         "output_padding is dropped, as QKeras does",
         "alpha='auto' scales run along the inputs: such kernels stay f32",
     ),
-    weights=_with_bias("kernel"),
+    weights=with_bias("kernel"),
 )
 def q_conv_transpose(ctx: LayerContext) -> str:
     kernels, biases = _kernel_quantizer(ctx, "kernel_quantizer"), _bias_quantizer(ctx)
@@ -93,7 +85,7 @@ def q_conv_transpose(ctx: LayerContext) -> str:
     return _finish(ctx, lowering.transposed(ctx, ctx.x, kernel, lowering.bias(ctx, biases)))
 
 
-@register("QDepthwiseConv2D", library="qkeras", forms=_KERNELS, weights=_with_bias("depthwise_kernel"))
+@register("QDepthwiseConv2D", library="qkeras", forms=_KERNELS, weights=with_bias("depthwise_kernel"))
 def q_depthwise(ctx: LayerContext) -> str:
     kernels, biases = _kernel_quantizer(ctx, "depthwise_quantizer"), _bias_quantizer(ctx)
     kernel = lowering.quantized(kernels, ctx.weight("depthwise_kernel"))
@@ -105,7 +97,7 @@ def q_depthwise(ctx: LayerContext) -> str:
     "QSeparableConv2D",
     library="qkeras",
     forms=_KERNELS,
-    weights=_with_bias("depthwise_kernel", "pointwise_kernel"),
+    weights=with_bias("depthwise_kernel", "pointwise_kernel"),
 )
 def q_separable(ctx: LayerContext) -> str:
     biases = _bias_quantizer(ctx)
@@ -208,14 +200,14 @@ def _folded_bias(ctx: LayerContext, bias: _F32) -> NDArray[np.float64]:
 _FOLD_LIMITS = ("the folded kernel is computed with a correctly rounded 1/sqrt; TensorFlow's differs in the last bit",)
 
 
-@register("QDenseBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=_with_bias("kernel"))
+@register("QDenseBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=with_bias("kernel"))
 def q_dense_batch_norm(ctx: LayerContext) -> str:
     kernels = _kernel_quantizer(ctx, "kernel_quantizer")
     kernel, bias = _folded(ctx, ctx.weight("kernel"), (1, -1))
     return _finish(ctx, lowering.dense(ctx, ctx.x, lowering.quantized(kernels, kernel), _folded_bias(ctx, bias)))
 
 
-@register("QConv2DBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=_with_bias("kernel"))
+@register("QConv2DBatchnorm", library="qkeras", forms=_KERNELS, limits=_FOLD_LIMITS, weights=with_bias("kernel"))
 def q_conv_batch_norm(ctx: LayerContext) -> str:
     kernels = _kernel_quantizer(ctx, "kernel_quantizer")
     kernel, bias = _folded(ctx, ctx.weight("kernel"), (1, 1, 1, -1))
@@ -227,7 +219,7 @@ def q_conv_batch_norm(ctx: LayerContext) -> str:
     library="qkeras",
     forms=_KERNELS,
     limits=_FOLD_LIMITS,
-    weights=_with_bias("depthwise_kernel"),
+    weights=with_bias("depthwise_kernel"),
 )
 def q_depthwise_batch_norm(ctx: LayerContext) -> str:
     kernels = _kernel_quantizer(ctx, "depthwise_quantizer")

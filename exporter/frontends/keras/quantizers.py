@@ -205,10 +205,6 @@ def is_quantizer(identifier: Any) -> bool:
     return name in _TABLE or name in _REFUSED
 
 
-def quantizer_names() -> tuple[str, ...]:
-    return tuple(_TABLE)
-
-
 def parse(identifier: Any) -> Quantizer | None:
     """The quantizer an identifier (None, string or serialized object) means. Raises `Unsupported`."""
     if identifier is None or identifier == "":

@@ -37,6 +37,11 @@ def no_weights(config: Mapping[str, Any]) -> Sequence[str]:
     return ()
 
 
+def with_bias(*names: str) -> WeightNames:
+    """These variables, and a bias where the layer uses one."""
+    return lambda config: (*names, "bias") if config.get("use_bias", True) else names
+
+
 def register(
     *classes: str,
     library: str = "keras",

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...api import load_graph
 from ...errors import ExportError, Problem
-from ...frontends import build_graph, read_model
+from ...frontends.keras import build_graph, read_model
 from ...ir.graph import Graph
 from .evaluator import Evaluator
 from .keras import KerasFile, KerasObject, KerasOrEvaluator
