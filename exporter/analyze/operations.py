@@ -1,10 +1,10 @@
 """Operations and parameters of kernel calls, by the vendor tool's conventions, so that reports compare line by line.
 
 A convolution counts outputs times taps (and one per output channel for its bias or folded batch norm where a float is
-involved), a pool outputs times window, a conversion two per element, softmax 15 per element. Operation types carry the
-vendor's names: `sxor_s1_s1` for binary products, `smul_<in>_<weights>` for others, `conv_<from>_<to>` for conversions,
-`op_<in>_<out>` for the rest. What a tool that runs layer by layer would count besides is kept apart as `saved`: results
-that a fused pool would drop, conversions that an epilogue makes."""
+involved), a pool outputs times window, a conversion two per element, softmax 15 per element, a layer normalization 8.
+Operation types carry the vendor's names: `sxor_s1_s1` for binary products, `smul_<in>_<weights>` for others,
+`conv_<from>_<to>` for conversions, `op_<in>_<out>` for the rest. What a tool that runs layer by layer would count
+besides is kept apart as `saved`: results that a fused pool would drop, conversions that an epilogue makes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..ir.types import TensorType, dtype_name
 from .model import Operations
 
 SOFTMAX_OPERATIONS = 15  # per element
+NORM_OPERATIONS = 8
 CONVERSION_OPERATIONS = 2
 
 
@@ -92,6 +93,8 @@ def operations_of(
     source, sink = dtype_name(inputs[0].fmt), dtype_name(output.fmt)
     if node.row.multiplies:
         return tuple(_conv_operations(node, inputs[0], output, graph))
+    if family == "layernorm":
+        return (Operations("op_f32_f32", NORM_OPERATIONS * output.elements, "layernorm"),)
     if family == "softmax":
         return (Operations("op_f32_f32", SOFTMAX_OPERATIONS * output.elements, "softmax"),)
     if family == "affine":

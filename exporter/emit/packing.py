@@ -328,6 +328,10 @@ def _pack_prelu(op: ops.PRelu, inputs: Types, output: TensorType) -> Packed:
     return Packed("prelu_f32", None, (_f32(op.alpha),))
 
 
+def _pack_layer_norm(op: ops.LayerNorm, inputs: Types, output: TensorType) -> Packed:
+    return Packed("layernorm_f32", None, (_f32(op.gamma), _f32(op.beta), _f32(np.float32([op.epsilon]))))
+
+
 def _pack_softmax(op: ops.Softmax, inputs: Types, output: TensorType) -> Packed:
     return Packed("softmax_f32")
 
@@ -383,6 +387,7 @@ _PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
     ops.Unary: _pack_unary,
     ops.PRelu: _pack_prelu,
     ops.Softmax: _pack_softmax,
+    ops.LayerNorm: _pack_layer_norm,
     ops.Concat: _pack_concat,
     ops.Pad: _pack_pad,
     ops.View: _pack_view,

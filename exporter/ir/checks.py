@@ -18,7 +18,7 @@ from .graph import Graph, Node
 from .infer import InferError, as_map, infer_type, stored_value
 from .types import F32, S1, S8, TensorType
 
-FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.Softmax)
+FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.LayerNorm, ops.Softmax)
 
 
 class ValidationError(ValueError):

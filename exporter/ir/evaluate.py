@@ -162,6 +162,12 @@ def _softmax(op: ops.Softmax, inputs: list[Array]) -> Array:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+def _layer_norm(op: ops.LayerNorm, inputs: list[Array]) -> Array:
+    apart = inputs[0] - inputs[0].mean(axis=-1, keepdims=True)
+    variance = (apart * apart).mean(axis=-1, keepdims=True)
+    return np.asarray(apart / np.sqrt(variance + op.epsilon) * op.gamma + op.beta)
+
+
 def _max_pool(op: ops.MaxPool, inputs: list[Array]) -> Array:
     x = with_map(inputs[0])
     cells = list(taps(x, Geometry(op.size, op.stride, padding=op.padding), -np.inf))
@@ -206,6 +212,7 @@ def _reshape(op: ops.Reshape, inputs: list[Array]) -> Array:
 
 _REAL: dict[type, Callable[[Any, list[Array]], Array]] = {
     ops.Softmax: _softmax,
+    ops.LayerNorm: _layer_norm,
     ops.MaxPool: _max_pool,
     ops.AvgPool: _avg_pool,
     ops.Binary: _binary,

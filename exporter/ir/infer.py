@@ -230,6 +230,14 @@ def _prelu(op: ops.PRelu, inputs: tuple[TensorType, ...]) -> TensorType:
     return _real(op, inputs)
 
 
+def _layer_norm(op: ops.LayerNorm, inputs: tuple[TensorType, ...]) -> TensorType:
+    channels = inputs[0].shape[-1]
+    for name, values in (("gamma", op.gamma), ("beta", op.beta)):
+        _require(values.shape == (channels,), f"LayerNorm: {name} has shape {values.shape}, expected ({channels},)")
+    _require(0 <= op.epsilon < math.inf, f"LayerNorm: epsilon is {op.epsilon}; accepted: 0 and more")
+    return _real(op, inputs)
+
+
 def _max_pool(op: ops.MaxPool, inputs: tuple[TensorType, ...]) -> TensorType:
     return TensorType(_pooled(op, inputs[0].shape), inputs[0].fmt)
 
@@ -363,6 +371,7 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Dense: _dense,
     ops.BatchNorm: _batch_norm,
     ops.PRelu: _prelu,
+    ops.LayerNorm: _layer_norm,
     ops.Clip: _clip,
     ops.Scale: _scale,
     ops.Round: _round,

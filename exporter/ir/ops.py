@@ -132,6 +132,15 @@ class PRelu:
     alpha: F32Array
 
 
+@dataclass(frozen=True, eq=False)
+class LayerNorm:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, mean and variance of each row of the last axis."""
+
+    gamma: F32Array  # (C,)
+    beta: F32Array
+    epsilon: float
+
+
 # --- 3. layers without parameters -------------------------------------------------------------------------------------
 
 UnaryKind: TypeAlias = Literal[
@@ -359,6 +368,7 @@ Op: TypeAlias = (
     | Dense
     | BatchNorm
     | PRelu
+    | LayerNorm
     | Clip
     | Scale
     | Round
@@ -380,7 +390,7 @@ Op: TypeAlias = (
 
 KERNEL_OPS = (ConvKernel, ChannelKernel, LutKernel, BinaryKernel, AvgPoolKernel)
 """Section 4: only ever one kernel call."""
-SHARED_OPS = (Unary, PRelu, Softmax, MaxPool, Concat, Pad, View, Reshape)
+SHARED_OPS = (Unary, PRelu, LayerNorm, Softmax, MaxPool, Concat, Pad, View, Reshape)
 """Operators of sections 2 and 3 that are also kernels, or share memory."""
 MAP_KERNELS = (ConvKernel, MaxPool, AvgPoolKernel)
 """Kernels that read and write maps, whatever the rank of their tensors."""

@@ -330,6 +330,20 @@ def _prelu(op: ops.PRelu, inputs: list[Array], types: list[TensorType]) -> Array
     return np.where(inputs[0] < 0, op.alpha.astype(F) * inputs[0], inputs[0])
 
 
+def _layer_norm(op: ops.LayerNorm, inputs: list[Array], types: list[TensorType]) -> Array:
+    x, count = inputs[0], F(inputs[0].shape[-1])
+    apart = x - (_ascending_sum(x) / count)[..., None]
+    factor = F(1) / np.sqrt(_ascending_sum(apart * apart) / count + F(op.epsilon))
+    return np.asarray(apart * factor[..., None] * op.gamma + op.beta)
+
+
+def _ascending_sum(x: Array) -> Array:
+    total = np.zeros(x.shape[:-1], F)
+    for i in range(x.shape[-1]):
+        total = total + x[..., i]
+    return total
+
+
 def _softmax(op: ops.Softmax, inputs: list[Array], types: list[TensorType]) -> Array:
     x = inputs[0]
     top = x[..., 0]
@@ -389,6 +403,7 @@ _KERNELS: dict[type, Callable[[Any, list[Array], list[TensorType]], Array]] = {
     ops.Unary: _unary,
     ops.PRelu: _prelu,
     ops.Softmax: _softmax,
+    ops.LayerNorm: _layer_norm,
     ops.Pad: _pad,
     ops.View: _view,
     ops.Concat: _concat,

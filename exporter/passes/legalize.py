@@ -1,6 +1,6 @@
 """Gives every operator the formats its kernel takes, with converters as nodes of their own.
 
-* Softmax reads f32.
+* Softmax and LayerNorm read f32.
 * Pad with a value that the format cannot store, and a convolution that pads such a value, work on f32: a named
   fallback.
 * A kernel that the front end could not store in its quantizer's codes is a named fallback.
@@ -31,7 +31,7 @@ def run(graph: Graph, context: Context) -> Graph:
     """Insert converters."""
     editor = Editor(graph)
     for node in editor:
-        if isinstance(node.op, ops.Softmax):
+        if isinstance(node.op, ops.Softmax | ops.LayerNorm):
             _read_floats(editor, node)
         elif isinstance(node.op, ops.Pad):
             _legalize_pad(editor, node, context)

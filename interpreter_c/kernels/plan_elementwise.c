@@ -1,4 +1,4 @@
-/* Plans of the kernels that work element by element: affine, lut, unary, prelu, softmax, binary. Where output elements
+/* Plans of the kernels that work element by element: affine, lut, unary, prelu, softmax, layernorm, binary. Where output elements
  * are not larger than input elements the output may lie on input 0: every variant reads an element (s1: up to 32 of
  * them) before it stores there. */
 #include "../src/numerics.h"
@@ -93,6 +93,22 @@ static dqnn_check plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_softmax, call, plan);
+}
+
+/* gamma and beta of every channel, and epsilon */
+static dqnn_check plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 0));
+  DQNN_TRY(check_constants(call, 3));
+  uint32_t bytes = dqnn_size_mul(dqnn_last(call->in_def[0]), 4);
+  DQNN_REQUIRE(call->constant_bytes[0] == bytes && call->constant_bytes[1] == bytes, constant_bytes);
+  DQNN_REQUIRE(call->constant_bytes[2] == 4, constant_bytes);
+  float epsilon = *(const float *)call->constants[2];
+  DQNN_REQUIRE(dqnn_is_finite(epsilon) && epsilon >= 0.0f, alpha);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_layernorm, call, plan);
 }
 
 /* --- binary --- */

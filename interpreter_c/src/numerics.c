@@ -3,6 +3,8 @@
  */
 #include "numerics.h"
 
+#include <string.h>
+
 #include "schema.h"
 
 int32_t dqnn_round_half_even(float x) {
@@ -21,6 +23,38 @@ int32_t dqnn_round_half_even(float x) {
     return whole - 1;
   }
   return whole;
+}
+
+/* floor(sqrt(x)), bit by bit; x < 2^48 */
+static uint32_t root(uint64_t x) {
+  uint32_t found = 0;
+  for (uint32_t bit = 1u << 23; bit != 0; bit >>= 1) {
+    uint64_t next = found | bit;
+    found = next * next <= x ? (uint32_t)next : found;
+  }
+  return found;
+}
+
+/* x = m * 2^(e - 23) with an even e, so that the root is that of m * 2^23, 24 bits of it, times 2^(e / 2 - 23). It never
+ * lies in the middle of two numbers: the remainder of the whole root tells which one is nearer. */
+float dqnn_sqrt(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (!(x > 0.0f) || bits >= 0x7F800000u) {
+    return x;
+  }
+  int32_t shift = x < 0x1p-100f ? 24 : 0; /* a denormal becomes normal */
+  float normal = shift != 0 ? x * 0x1p48f : x;
+  memcpy(&bits, &normal, sizeof bits);
+  int32_t exponent = (int32_t)(bits >> 23) - 127;
+  int32_t odd = exponent & 1;
+  uint64_t square = (uint64_t)((bits & 0x7FFFFFu) | 0x800000u) << (23 + odd);
+  uint64_t whole = root(square);
+  whole += square - whole * whole > whole ? 1u : 0u;
+  bits = (uint32_t)((exponent - odd) / 2 + 127 - shift) << 23;
+  bits += (uint32_t)whole - 0x800000u;
+  memcpy(&normal, &bits, sizeof bits);
+  return normal;
 }
 
 #define LENGTH(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))

@@ -102,6 +102,10 @@ float dqnn_sigmoid(float x);
 float dqnn_softplus(float x);
 float dqnn_erf(float x);
 
+/* The nearest number to the root, as IEEE 754 asks (not every board has a library with sqrtf): 0, infinity and NaN stay
+ * as they are. For x >= 0 and NaN. */
+float dqnn_sqrt(float x);
+
 /* One element of unary_f32 (enum DQNN_RELU ... in schema.h); the formulas stand in numerics.c. */
 float dqnn_unary(uint8_t kind, float alpha, float x);
 

@@ -130,6 +130,7 @@ def other(family: str, output: str, channels: int, random: Random) -> tuple[Para
         "unary": (("Unary", UnaryParams.CreateUnaryParams, (3, 0, 0, 0.0)), []),
         "prelu": (None, [floats(random, channels)]),
         "softmax": (None, []),
+        "layernorm": (None, [floats(random, channels), floats(random, channels), struct.pack("<f", 1e-3)]),
         "binary": (
             ("Binary", BinaryParams.CreateBinaryParams, (2, 0, 0, low, high)),
             [floats(random, 1)] if output == "s1" else inverse,

@@ -359,6 +359,22 @@ def prelu_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     return plain_f32(kernel, values, np.where(values < 0, alpha * values, values), (alpha.tobytes(),), None)
 
 
+def layernorm_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    values = contents(Tensor(any_dims(draw), "f32"), rng)
+    gamma, beta = (rng.normal(0, 1, values.shape[-1:]).astype(F) for _ in range(2))
+    epsilon = F(draw.choice((1e-3, 1e-5, 1.0)))
+    count = F(values.shape[-1])
+    total, squares = np.zeros(values.shape[:-1], F), np.zeros(values.shape[:-1], F)
+    for i in range(values.shape[-1]):
+        total = total + values[..., i]
+    apart = values - (total / count)[..., None]
+    for i in range(values.shape[-1]):
+        squares = squares + apart[..., i] * apart[..., i]
+    factor = F(1) / np.sqrt(squares / count + epsilon)
+    constants = (gamma.tobytes(), beta.tobytes(), epsilon.tobytes())
+    return plain_f32(kernel, values, apart * factor[..., None] * gamma + beta, constants, None)
+
+
 def softmax_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     values = contents(Tensor(any_dims(draw), "f32"), rng)
     e = numerics.exp(values - values.max(axis=-1, keepdims=True))
@@ -544,6 +560,7 @@ FAMILIES: dict[str, Callable[[Kernel, Draw, np.random.Generator], Case]] = {
     "unary": unary_case,
     "prelu": prelu_case,
     "softmax": softmax_case,
+    "layernorm": layernorm_case,
     "binary": binary_case,
     "maxpool": maxpool_case,
     "avgpool": avgpool_case,

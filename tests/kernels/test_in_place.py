@@ -49,7 +49,7 @@ def test_the_page_names_the_kernels(kernel: Kernel, patterns: list[str]) -> None
     widens = one_input and kernel.input in WIDTH and WIDTH[kernel.input] < WIDTH[kernel.output]
     expected = named and not widens
     assert any(overlaid for overlaid, _ in found) == expected
-    always = kernel.family in ("lut", "unary", "prelu", "softmax")
+    always = kernel.family in ("lut", "unary", "prelu", "softmax", "layernorm")
     assert all(overlaid for overlaid, _ in found) or not always
 
 

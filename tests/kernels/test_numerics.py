@@ -75,6 +75,21 @@ def test_error(kind: str) -> None:
     assert error[normal].max() <= limit
 
 
+def test_roots_are_the_nearest_numbers() -> None:
+    """A layer normalization of two numbers apart by d has f = 1 / sqrt(d * d / 4 + epsilon), whatever d."""
+    d = np.concatenate([np.logspace(-22, 18, 4000), [0.0, 1.0, 2.0, 3.0, 1e-30]]).astype(F)
+    x = np.stack([np.zeros_like(d), d], axis=1)
+    for epsilon in (F(0), F(1e-38), F(1e-3), F(1.0)):
+        rows = x if epsilon else x[d > 1e-15]
+        half = rows - (rows[:, 1:] / F(2))
+        squares = (half[:, 0] * half[:, 0] + half[:, 1] * half[:, 1]) / F(2)
+        want = half * (F(1) / np.sqrt(squares + epsilon))[:, None]
+        ones, zeros = np.ones(2, F), np.zeros(2, F)
+        constants = (ones.tobytes(), zeros.tobytes(), epsilon.tobytes())
+        case = plain_f32(BY_NAME["layernorm_f32"], rows, want, constants, None)
+        np.testing.assert_array_equal(np.frombuffer(run(case, "ref"), F).reshape(rows.shape), want)
+
+
 def test_softmax_sums_to_one() -> None:
     x = np.random.default_rng(0).normal(0, 5, (50, 40)).astype(F)
     case = plain_f32(BY_NAME["softmax_f32"], x, x, (), None)

@@ -177,6 +177,7 @@ POWER = accepted("conv_s8_s8_s8", power)
 AFFINE = accepted("affine_s8_s1", lambda c: flipped(c) and per_channel(c) and c.output.dims[-1] == 33)
 AFFINE_ONE = accepted("affine_s8_s1", lambda c: flipped(c) and not per_channel(c))
 LUT, UNARY, PRELU, SOFTMAX = (accepted(n) for n in ("lut_s8", "unary_f32", "prelu_f32", "softmax_f32"))
+NORM = accepted("layernorm_f32")
 BINARY = accepted("binary_s8", lambda c: len(c.output.dims) == 3 and min(c.output.dims) > 1)
 BINARY_F32 = accepted("binary_f32")
 MAXPOOL = accepted("maxpool_s8", image)
@@ -205,6 +206,12 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("constant_count", LUT, no_constants),
     ("constant_count", PRELU, no_constants),
     ("constant_count", SOFTMAX, more_constants),
+    ("constant_count", NORM, fewer_constants),
+    ("constant_bytes", NORM, longer(0)),
+    ("constant_bytes", NORM, shorter(1)),
+    ("constant_bytes", NORM, longer(2)),
+    ("alpha", NORM, constant(2, lambda b: np.float32(-1).tobytes())),
+    ("alpha", NORM, constant(2, lambda b: np.float32(np.inf).tobytes())),
     ("constant_count", BINARY, no_constants),
     ("constant_count", BINARY_F32, more_constants),
     ("constant_count", MAXPOOL, more_constants),

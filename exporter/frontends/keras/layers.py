@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -103,6 +104,34 @@ def batch_norm(ctx: LayerContext) -> str:
     return ctx.emit(
         ops.BatchNorm(doubles[0], doubles[1], doubles[2], doubles[3], float(ctx.get("epsilon", 1e-3))), ctx.x
     )
+
+
+def _layer_norm_weights(config: Mapping[str, Any]) -> Sequence[str]:
+    return [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
+
+
+@register(
+    "LayerNormalization",
+    forms="on the last axes, in f32",
+    limits=("rms_scaling, other axes",),
+    weights=_layer_norm_weights,
+)
+def layer_norm(ctx: LayerContext) -> str:
+    if ctx.get("rms_scaling"):
+        raise Unsupported("rms_scaling=True", "rms_scaling=False")
+    shape = ctx.shape(ctx.x)
+    given = ctx.get("axis", -1)
+    axes = sorted(without_batch(int(axis), len(shape)) for axis in (given if isinstance(given, list) else [given]))
+    if axes != list(range(len(shape)))[-len(axes) :]:
+        raise Unsupported(f"axis={given} on an input of rank {len(shape) + 1}", "the last axes, such as -1")
+    count = math.prod(shape[axes[0] :])
+    gamma = ctx.weight("gamma") if ctx.get("scale", True) else np.ones(count, np.float32)
+    beta = ctx.weight("beta") if ctx.get("center", True) else np.zeros(count, np.float32)
+    norm = ops.LayerNorm(gamma.reshape(-1), beta.reshape(-1), float(ctx.get("epsilon", 1e-3)))
+    if len(axes) == 1:
+        return ctx.emit(norm, ctx.x)
+    rows = ctx.emit(ops.Reshape((*shape[: axes[0]], count)), ctx.x)
+    return ctx.emit(ops.Reshape(shape), ctx.emit(norm, rows))
 
 
 @register("PReLU", forms="any shared_axes", weights=lambda config: ("alpha",))
@@ -457,9 +486,7 @@ refuse(
 )
 refuse("LocallyConnected1D", "LocallyConnected2D", advice="Use Conv1D, Conv2D or Dense")
 refuse("Embedding", advice="Look the vectors up before the network and feed them as input")
-refuse(
-    "LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization", advice="Use BatchNormalization"
-)
+refuse("GroupNormalization", "UnitNormalization", "RMSNormalization", advice="Use BatchNormalization")
 refuse(
     "MultiHeadAttention",
     "Attention",

@@ -1,4 +1,4 @@
-/* affine, lut, unary, prelu, softmax, binary. */
+/* affine, lut, unary, prelu, softmax, layernorm, binary. */
 #include "elements.h"
 #include "numerics.h"
 #include "sink.h"
@@ -103,6 +103,32 @@ void dqnn_run_softmax_f32_ref(const dqnn_call *call) {
   uint32_t rows = dqnn_rows(call->in_def[0]), last = dqnn_last(call->in_def[0]);
   for (uint32_t row = 0; row < rows; ++row) {
     softmax_row((const float *)call->in[0] + row * last, (float *)call->out + row * last, last);
+  }
+}
+
+/* in and out may be the same */
+static void norm_row(const float *in, float *out, uint32_t count, const float *gamma, const float *beta, float epsilon) {
+  float sum = 0.0f, squares = 0.0f;
+  for (uint32_t i = 0; i < count; ++i) {
+    sum = sum + in[i];
+  }
+  float mean = sum / (float)count;
+  for (uint32_t i = 0; i < count; ++i) {
+    float apart = in[i] - mean;
+    squares = squares + apart * apart;
+  }
+  float factor = 1.0f / dqnn_sqrt(squares / (float)count + epsilon);
+  for (uint32_t i = 0; i < count; ++i) {
+    out[i] = (in[i] - mean) * factor * gamma[i] + beta[i];
+  }
+}
+
+void dqnn_run_layernorm_f32_ref(const dqnn_call *call) {
+  const float *gamma = (const float *)call->constants[0], *beta = (const float *)call->constants[1];
+  float epsilon = *(const float *)call->constants[2];
+  uint32_t rows = dqnn_rows(call->in_def[0]), last = dqnn_last(call->in_def[0]);
+  for (uint32_t row = 0; row < rows; ++row) {
+    norm_row((const float *)call->in[0] + row * last, (float *)call->out + row * last, last, gamma, beta, epsilon);
   }
 }
 

@@ -188,6 +188,8 @@ def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
         (layer("ReLU", "r", max_value=float("nan")), "nothing lies"),
         (layer("ReLU", "r", max_value=-1.0), "nothing lies"),
         (layer("Rescaling", "r", scale=float("inf")), "finite numbers"),
+        (layer("LayerNormalization", "n", axis=[1, 2]), "the last axes"),
+        (layer("LayerNormalization", "n", axis=-1, rms_scaling=True), "rms_scaling"),
     ],
     ids=lambda value: value["class_name"] if isinstance(value, dict) else value,
 )
