@@ -29,8 +29,10 @@ enum {
   DQNN_MODEL_OUTPUTS,
   DQNN_MODEL_DATA,
   DQNN_MODEL_OPTIONS,
+  DQNN_MODEL_SELF_TESTS,
   DQNN_MODEL_SLOTS
 };
+enum { DQNN_SELFTEST_INPUTS, DQNN_SELFTEST_OUTPUTS, DQNN_SELFTEST_SLOTS };
 enum {
   DQNN_NODE_KERNEL,
   DQNN_NODE_INPUTS,
@@ -65,6 +67,9 @@ typedef struct {
 
 /* CRC-32 (IEEE 802.3, as zlib): of files; the link and the store use it, too. */
 uint32_t dqnn_crc32(const void *data, uint32_t bytes);
+
+/* Offset in the file behind its payload. */
+uint32_t dqnn_payload_end(const dqnn_prefix *prefix);
 
 /* Length, versions, checksums, signature and structure of a file; fills `model`. Options may be NULL. */
 dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, const dqnn_options *options);

@@ -22,6 +22,7 @@ static const dqnn_fb_field model_fields[DQNN_MODEL_SLOTS] = {
     VECTOR(uint32_t, 4),
     {DQNN_FB_VECTOR, 16, 16},
     STRING,
+    VECTOR(uint32_t, 4),
 };
 
 static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
@@ -60,7 +61,7 @@ uint32_t dqnn_crc32(const void *data, uint32_t bytes) {
   return ~crc;
 }
 
-static uint32_t payload_end(const dqnn_prefix *prefix) {
+uint32_t dqnn_payload_end(const dqnn_prefix *prefix) {
   return prefix->signature_offset != 0 ? prefix->signature_offset : prefix->total_bytes;
 }
 
@@ -82,7 +83,7 @@ static dqnn_status check_identity(const dqnn_prefix *prefix) {
 }
 
 static dqnn_status check_extent(const dqnn_prefix *prefix, size_t size) {
-  uint32_t total = prefix->total_bytes, payload = prefix->payload_offset, end = payload_end(prefix);
+  uint32_t total = prefix->total_bytes, payload = prefix->payload_offset, end = dqnn_payload_end(prefix);
   if (size < total) {
     return DQNN_ERROR_TRUNCATED;
   }
@@ -94,7 +95,7 @@ static dqnn_status check_extent(const dqnn_prefix *prefix, size_t size) {
 
 static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *options) {
   const uint8_t *file = (const uint8_t *)prefix;
-  uint32_t payload = prefix->payload_offset, end = payload_end(prefix), signature_bytes = prefix->total_bytes - end;
+  uint32_t payload = prefix->payload_offset, end = dqnn_payload_end(prefix), signature_bytes = prefix->total_bytes - end;
   bool skip = options != NULL && (options->flags & DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM) != 0;
   if (!skip && dqnn_crc32(file + payload, end - payload) != prefix->payload_crc) {
     return DQNN_ERROR_CHECKSUM;
@@ -109,7 +110,7 @@ static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *
 }
 
 static bool check_structure(const dqnn_prefix *prefix, dqnn_model *model) {
-  dqnn_fb fb = {(const uint8_t *)prefix + prefix->payload_offset, payload_end(prefix) - prefix->payload_offset};
+  dqnn_fb fb = {(const uint8_t *)prefix + prefix->payload_offset, dqnn_payload_end(prefix) - prefix->payload_offset};
   uint32_t root = dqnn_fb_check_root(&fb, "DQN1");
   if (!dqnn_fb_check_table(&fb, root, model_fields, DQNN_MODEL_SLOTS)) {
     return false;

@@ -196,7 +196,32 @@ class Model(object):
             return self._tab.String(o + self._tab.Pos)
         return None
 
-def ModelStart(builder): builder.StartObject(9)
+    # Model
+    def SelfTests(self, j):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            x = self._tab.Vector(o)
+            x += flatbuffers.number_types.UOffsetTFlags.py_type(j) * 4
+            x = self._tab.Indirect(x)
+            from dqnn.schema.SelfTest import SelfTest
+            obj = SelfTest()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Model
+    def SelfTestsLength(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        if o != 0:
+            return self._tab.VectorLen(o)
+        return 0
+
+    # Model
+    def SelfTestsIsNone(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
+        return o == 0
+
+def ModelStart(builder): builder.StartObject(10)
 def Start(builder):
     return ModelStart(builder)
 def ModelAddName(builder, name): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
@@ -244,6 +269,12 @@ def StartDataVector(builder, numElems):
 def ModelAddOptions(builder, options): builder.PrependUOffsetTRelativeSlot(8, flatbuffers.number_types.UOffsetTFlags.py_type(options), 0)
 def AddOptions(builder, options):
     return ModelAddOptions(builder, options)
+def ModelAddSelfTests(builder, selfTests): builder.PrependUOffsetTRelativeSlot(9, flatbuffers.number_types.UOffsetTFlags.py_type(selfTests), 0)
+def AddSelfTests(builder, selfTests):
+    return ModelAddSelfTests(builder, selfTests)
+def ModelStartSelfTestsVector(builder, numElems): return builder.StartVector(4, numElems, 4)
+def StartSelfTestsVector(builder, numElems):
+    return ModelStartSelfTestsVector(builder, numElems)
 def ModelEnd(builder): return builder.EndObject()
 def End(builder):
     return ModelEnd(builder)

@@ -24,6 +24,7 @@ import Model  # type: ignore[import-not-found]
 import Node  # type: ignore[import-not-found]
 import PoolParams  # type: ignore[import-not-found]
 import Port  # type: ignore[import-not-found]
+import SelfTest  # type: ignore[import-not-found]
 import Tensor  # type: ignore[import-not-found]
 import UnaryParams  # type: ignore[import-not-found]
 
@@ -65,6 +66,7 @@ class File:
     arena: int
     constants: list[bytes] = field(default_factory=list)
     signature: bytes = b""
+    self_tests: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)  # constants for the ports
     id: int = 0x1234
     version: int = 7
 
@@ -102,6 +104,14 @@ def _port(builder: Any, tensor: int, name: str) -> int:
     return int(Port.End(builder))
 
 
+def _self_test(builder: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> int:
+    vectors = [_vector(builder, indices, 2, 2, builder.PrependUint16) for indices in (inputs, outputs)]
+    SelfTest.Start(builder)
+    SelfTest.AddInputs(builder, vectors[0])
+    SelfTest.AddOutputs(builder, vectors[1])
+    return int(SelfTest.End(builder))
+
+
 def _payload(file: File) -> bytes:
     builder = flatbuffers.Builder(4096)
     builder.ForceDefaults(True)  # every field is stored, so that the tests can change it
@@ -117,6 +127,8 @@ def _payload(file: File) -> bytes:
     for group in (file.inputs, file.outputs):
         tables = [_port(builder, tensor, name) for tensor, name in group]
         ports.append(_vector(builder, tables, 4, 4, builder.PrependUOffsetTRelative))
+    tests = [_self_test(builder, *test) for test in file.self_tests]
+    test_vector = _vector(builder, tests, 4, 4, builder.PrependUOffsetTRelative)
     constants = _vector(builder, places, 8, 4, lambda c: Constant.CreateConstant(builder, *c))
     tensors = _vector(builder, file.tensors, 32, 4, lambda t: _tensor(builder, t))
     name, producer = builder.CreateString("test"), builder.CreateString("make_blobs.py")
@@ -129,6 +141,8 @@ def _payload(file: File) -> bytes:
     Model.AddInputs(builder, ports[0])
     Model.AddOutputs(builder, ports[1])
     Model.AddData(builder, data_vector)
+    if tests:
+        Model.AddSelfTests(builder, test_vector)
     builder.Finish(Model.End(builder), file_identifier=b"DQN1")
     return bytes(builder.Output())
 
@@ -216,8 +230,69 @@ def constants() -> File:
     return file
 
 
+def tested(
+    version: int = 1, padding: int = 0, self_tests: list[tuple[tuple[int, ...], tuple[int, ...]]] | None = None
+) -> File:
+    """s8 through a table that depends on the version. Two self-tests: constants 1 and 2, 3 and 4; then one too short,
+    and padding."""
+    table = bytes((i * (2 * version + 1) + version) & 255 for i in range(256))
+    samples = [bytes((i * step) & 255 for i in range(24)) for step in (1, 37)]
+    results = [bytes(table[(u + 128) & 255] for u in sample) for sample in samples]
+    constants = [table, samples[0], results[0], samples[1], results[1], bytes(23), bytes(padding)]
+    return File(
+        tensors=[T(S8, (24,), 0, 0.5, 0), T(S8, (24,), 32, 0.5, 0)],
+        nodes=[N(LUT_S8, (0,), 1, constants=(0,), layer="table")],
+        inputs=[(0, "x")],
+        outputs=[(1, "y")],
+        arena=64,
+        constants=constants,
+        self_tests=[((1,), (2,)), ((3,), (4,))] if self_tests is None else self_tests,
+        id=0x1000 + version,
+        version=version,
+    )
+
+
+def tested_old() -> File:
+    return tested(5)
+
+
+def tested_new() -> File:
+    return tested(6, padding=1111)
+
+
+def tested_lower() -> File:
+    return tested(4)
+
+
+def tested_wrong() -> File:
+    """The second test expects what the first one gives."""
+    return tested(7, self_tests=[((1,), (2,)), ((3,), (2,))])
+
+
+def tested_short() -> File:
+    return tested(7, self_tests=[((1,), (2,)), ((5,), (2,))])
+
+
+def tested_index() -> File:
+    return tested(7, self_tests=[((1,), (7,))])
+
+
+def tested_ports() -> File:
+    return tested(7, self_tests=[((1,), ())])
+
+
+def tested_none() -> File:
+    return tested(7, self_tests=[])
+
+
+MADE = (
+    floats, bits, signed, crowded, constants, tested_old, tested_new, tested_lower, tested_wrong, tested_short,
+    tested_index, tested_ports, tested_none,
+)  # fmt: skip
+
+
 def main(directory: str) -> None:
-    for make in (floats, bits, signed, crowded, constants):
+    for make in MADE:
         Path(directory, f"{make.__name__}.dqnn").write_bytes(blob(make()))
 
 

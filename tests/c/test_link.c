@@ -486,7 +486,7 @@ static dqnn_status slots_block(void *context, uint32_t offset, const void *data,
   CHECK(memcmp(data, "a block", bytes) == 0);
   return s->status;
 }
-static dqnn_status slots_verify(void *context, void *memory, uint32_t bytes, const dqnn_options *options,
+static dqnn_status slots_verify(void *context, void *memory, size_t bytes, const dqnn_options *options,
                                 dqnn_fault *fault) {
   slots_state *s = context;
   ++s->calls[2];
@@ -511,7 +511,7 @@ static dqnn_status slots_rollback(void *context) {
   ++s->calls[5];
   return s->status;
 }
-static dqnn_status slots_start(void *context, dqnn_interpreter **it, void *memory, uint32_t bytes,
+static dqnn_status slots_start(void *context, dqnn_interpreter **it, void *memory, size_t bytes,
                                const dqnn_options *options, dqnn_fault *fault) {
   slots_state *s = context;
   ++s->calls[6];
@@ -523,9 +523,9 @@ static void slots_slot(void *context, uint32_t slot, dqnn_slot_info *out) {
   *out = (dqnn_slot_info){.state = DQNN_SLOT_TRIAL, .running = true, .generation = slot + 9, .wear = 77};
 }
 
-static const dqnn_link_slots all_slots = {
+static const dqnn_slots all_slots = {
     .context = &slots,
-    .slot_bytes = 8192,
+    .file_bytes = 8192,
     .block_bytes = 8,
     .count = 2,
     .begin = slots_begin,

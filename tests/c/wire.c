@@ -43,7 +43,7 @@ static void on_reset(void *context) {
   ++w->resets;
 }
 
-void wire_open(wire *w, dqnn_options options, uint32_t memory_bytes, uint32_t frame_bytes, const dqnn_link_slots *slots,
+void wire_open(wire *w, dqnn_options options, uint32_t memory_bytes, uint32_t frame_bytes, const dqnn_slots *slots,
                const void *file, uint32_t file_bytes) {
   memset(w, 0, sizeof *w);
   w->options = options;

@@ -43,7 +43,7 @@ typedef struct {
 } wire;
 
 /* A device with these kernels, this much memory and frame buffer; slots may be NULL. Loads `file`. */
-void wire_open(wire *w, dqnn_options options, uint32_t memory_bytes, uint32_t frame_bytes, const dqnn_link_slots *slots,
+void wire_open(wire *w, dqnn_options options, uint32_t memory_bytes, uint32_t frame_bytes, const dqnn_slots *slots,
                const void *file, uint32_t file_bytes);
 void wire_close(wire *w);
 

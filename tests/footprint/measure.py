@@ -21,7 +21,7 @@ C = ROOT / "interpreter_c"
 CORE = ("flatbuffer", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
-PARTS = ("link",)
+PARTS = ("link", "store")
 
 
 def flags(core: str) -> list[str]:

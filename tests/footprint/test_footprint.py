@@ -36,6 +36,10 @@ def test_the_link_fits_its_budget(m4: measure.Build) -> None:
     assert m4.part_bytes("link") <= {"-Os": 3072, "-O2": 3584}[m4.optimize]
 
 
+def test_the_store_fits_its_budget(m4: measure.Build) -> None:
+    assert m4.part_bytes("store") <= {"-Os": 2816, "-O2": 3200}[m4.optimize]
+
+
 def test_all_kernels_fit_their_budget(m4: measure.Build) -> None:
     """Reference and fast variants of every kernel with their plans, beside loader and interpreter."""
     assert m4.all_bytes() - m4.core_bytes() <= {"-Os": 64 * 1024, "-O2": 80 * 1024}[m4.optimize]

@@ -16,7 +16,7 @@ from dqnn.exporter.emit import writer
 from schema import reflection
 
 Require = Callable[[str], str]
-TABLES = ("Model", "Node", "Port")
+TABLES = ("Model", "Node", "Port", "SelfTest")
 NOT_IN_C = ("Block16",)
 
 

@@ -186,6 +186,11 @@ dqnn_status dqnn_output(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out
  * Returns DQNN_OK, or ARGUMENT if it is NULL. */
 dqnn_status dqnn_invoke(dqnn_interpreter *it);
 
+/* Runs the file's self-tests: inputs that the exporter stored with the outputs that every device must give, byte for
+ * byte. Inputs and outputs are then those of the last one. tests: NULL, or receives how many there are, 0 for most
+ * files. Returns DQNN_OK, SELF_TEST, STRUCTURE if the tests themselves are malformed, or ARGUMENT. */
+dqnn_status dqnn_self_test(dqnn_interpreter *it, uint32_t *tests);
+
 /* For tools. The model as a whole; node i in execution order; tensor i by index, nameless, whose data is meaningful
  * only between the node that writes it and the next that reuses the memory (the profile hook runs at such moments).
  * Return DQNN_OK or ARGUMENT. */

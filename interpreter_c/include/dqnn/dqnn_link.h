@@ -9,7 +9,7 @@
 #ifndef DQNN_LINK_H
 #define DQNN_LINK_H
 
-#include "dqnn/dqnn.h"
+#include "dqnn/dqnn_slots.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,46 +19,6 @@ extern "C" {
 #define DQNN_LINK_FRAME_MIN 128u /* least frame buffer: every answer but of bulk data fits */
 #define DQNN_LINK_FRAME_MAX 65535u
 #define DQNN_LINK_OVERHEAD 12u /* of a frame's content: header and checksum */
-
-/* What a slot holds, as `slot` of LINK.md tells it. */
-typedef enum {
-  DQNN_SLOT_EMPTY = 0,     /* nothing that could run */
-  DQNN_SLOT_PARTIAL = 1,   /* an upload that is not activated */
-  DQNN_SLOT_INSTALLED = 2, /* complete and checked, never run */
-  DQNN_SLOT_TRIAL = 3,     /* was started and not confirmed: the next start goes back */
-  DQNN_SLOT_CONFIRMED = 4,
-  DQNN_SLOT_REJECTED = 5 /* was rolled back */
-} dqnn_slot_state;
-
-typedef struct {
-  uint8_t state; /* dqnn_slot_state */
-  bool running;
-  uint16_t model_version;
-  uint32_t generation; /* counts installations, the newest has the greatest; 0: none */
-  uint32_t file_bytes; /* of the file, or of what has arrived of it */
-  uint32_t prefix_crc; /* identity of the file: the CRC of its prefix, which covers length and checksum of the rest */
-  uint32_t model_id;
-  uint32_t wear; /* times that the slot was erased, as far as is known */
-} dqnn_slot_info;
-
-/* Where models are kept; dqnn_store.h has it for flash. Functions return DQNN_OK or why it was not done. */
-typedef struct {
-  void *context;        /* passed to all */
-  uint32_t slot_bytes;  /* the largest file */
-  uint16_t block_bytes; /* a block's length is a multiple of it, but for a file's last */
-  uint16_t count;       /* of slots */
-  dqnn_status (*begin)(void *context, uint32_t file_bytes);
-  dqnn_status (*block)(void *context, uint32_t offset, const void *data, uint32_t bytes);
-  /* Checks an upload completely and tests it in `memory`, which no interpreter is using. */
-  dqnn_status (*verify)(void *context, void *memory, uint32_t bytes, const dqnn_options *options, dqnn_fault *fault);
-  dqnn_status (*activate)(void *context);
-  dqnn_status (*confirm)(void *context, dqnn_interpreter *it);
-  dqnn_status (*rollback)(void *context);
-  /* Loads the model that should run now. */
-  dqnn_status (*start)(void *context, dqnn_interpreter **it, void *memory, uint32_t bytes, const dqnn_options *options,
-                       dqnn_fault *fault);
-  void (*slot)(void *context, uint32_t slot, dqnn_slot_info *out);
-} dqnn_link_slots;
 
 /* Must stay as it is while the link is in use. What is NULL or 0 is a thing the device cannot do. */
 typedef struct {
@@ -76,10 +36,10 @@ typedef struct {
   void *memory;                /* for the interpreter, 16-byte aligned. What a model leaves of it holds the times of its
                                   nodes, copies of its inputs, and traced tensors, as far as there is room */
   uint32_t memory_bytes;
-  void *frame;                  /* 8-byte aligned; holds a request or an answer */
-  uint32_t frame_bytes;         /* DQNN_LINK_FRAME_MIN to DQNN_LINK_FRAME_MAX; 256 to 2048 suit a UART */
-  const dqnn_link_slots *slots; /* NULL: the model cannot be replaced */
-  const char *core, *board;     /* names, of which 20 characters each are told */
+  void *frame;              /* 8-byte aligned; holds a request or an answer */
+  uint32_t frame_bytes;     /* DQNN_LINK_FRAME_MIN to DQNN_LINK_FRAME_MAX; 256 to 2048 suit a UART */
+  const dqnn_slots *slots;  /* NULL: the model cannot be replaced */
+  const char *core, *board; /* names, of which 20 characters each are told */
 } dqnn_link_config;
 
 /* The state of a link; its fields are its own. */
