@@ -27,7 +27,7 @@ typedef enum {
   TORN_MODES
 } torn_mode;
 
-enum { FLASH_MOST = 1 << 19 };
+enum { FLASH_MOST = 1 << 16 };
 
 typedef struct {
   geometry geometry;

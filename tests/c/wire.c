@@ -105,7 +105,7 @@ static uint32_t cobs(const uint8_t *content, uint32_t bytes, uint8_t *out) {
 
 void wire_send(wire *w, uint8_t command, uint8_t sequence, uint16_t index, uint32_t offset, const void *data,
                uint32_t bytes) {
-  static uint8_t content[1 << 17], frame[1 << 18];
+  static uint8_t content[WIRE_BYTES], frame[WIRE_BYTES + WIRE_BYTES / 128];
   content[0] = command;
   content[1] = sequence;
   memcpy(content + 2, &index, 2);

@@ -5,7 +5,7 @@
 
 #include "dqnn/dqnn_link.h"
 
-enum { WIRE_BYTES = 1 << 18 };
+enum { WIRE_BYTES = 1 << 15 };
 
 enum {
   LINK_HELLO = 1,
