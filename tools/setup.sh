@@ -178,6 +178,7 @@ uv_install() { # uv_install DIR ARGUMENTS...
 # TensorFlow comes later than each Python, and not to every processor.
 has_tensorflow() {
   local log=$LOGS/tensorflow.log
+  mkdir -p "$LOGS"
   .venv-test/bin/uv pip compile --quiet --python .venv-test/bin/python --no-deps --only-binary :all: --extra keras pyproject.toml \
     >"$log" 2>&1 && return
   grep -q 'No solution found' "$log" || die "cannot ask for TensorFlow: $(tail -n 5 "$log")"

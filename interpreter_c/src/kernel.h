@@ -28,10 +28,11 @@ typedef enum {
 
 /* Numbers in use, 0 among them: there are no gaps. */
 enum {
-  DQNN_CHECK_COUNT = 1
-#define DQNN_LOAD_CHECK(number, name, status, text) +1
-#define DQNN_CHECK(number, name, status, text) +1
+  DQNN_COUNTED_none,
+#define DQNN_LOAD_CHECK(number, name, status, text) DQNN_COUNTED_##name,
+#define DQNN_CHECK(number, name, status, text) DQNN_COUNTED_##name,
 #include "checks.def"
+  DQNN_CHECK_COUNT
 };
 
 typedef struct {
