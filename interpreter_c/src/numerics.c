@@ -35,8 +35,8 @@ static uint32_t root(uint64_t x) {
   return found;
 }
 
-/* x = m * 2^(e - 23) with an even e, so that the root is that of m * 2^23, 24 bits of it, times 2^(e / 2 - 23). It never
- * lies in the middle of two numbers: the remainder of the whole root tells which one is nearer. */
+/* x = m * 2^(e - 23) with an even e, so that the root is that of m * 2^23, 24 bits of it, times 2^(e / 2 - 23). It
+ * never lies in the middle of two numbers: the remainder of the whole root tells which one is nearer. */
 float dqnn_sqrt(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);

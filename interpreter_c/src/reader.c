@@ -95,7 +95,8 @@ static dqnn_status check_extent(const dqnn_prefix *prefix, size_t size) {
 
 static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *options) {
   const uint8_t *file = (const uint8_t *)prefix;
-  uint32_t payload = prefix->payload_offset, end = dqnn_payload_end(prefix), signature_bytes = prefix->total_bytes - end;
+  uint32_t payload = prefix->payload_offset, end = dqnn_payload_end(prefix),
+           signature_bytes = prefix->total_bytes - end;
   bool skip = options != NULL && (options->flags & DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM) != 0;
   if (!skip && dqnn_crc32(file + payload, end - payload) != prefix->payload_crc) {
     return DQNN_ERROR_CHECKSUM;

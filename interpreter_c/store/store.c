@@ -162,8 +162,8 @@ static bool erase_up_to(dqnn_store *store, uint32_t end) {
 }
 
 /* A model that was given up may have a greater generation than the one that runs. Were its journal erased by halves, it
- * could look as if it had never been started: so the running one is confirmed anew before. Without a free cell for that,
- * such a model would get a second trial, no more. */
+ * could look as if it had never been started: so the running one is confirmed anew before. Without a free cell for
+ * that, such a model would get a second trial, no more. */
 static void outrank(const dqnn_store *store) {
   uint32_t newest = newest_generation(store);
   if (store->running < SLOTS && dqnn_journal_read(store->config, store->running).generation < newest) {

@@ -107,7 +107,8 @@ void dqnn_run_softmax_f32_ref(const dqnn_call *call) {
 }
 
 /* in and out may be the same */
-static void norm_row(const float *in, float *out, uint32_t count, const float *gamma, const float *beta, float epsilon) {
+static void norm_row(const float *in, float *out, uint32_t count, const float *gamma, const float *beta,
+                     float epsilon) {
   float sum = 0.0f, squares = 0.0f;
   for (uint32_t i = 0; i < count; ++i) {
     sum = sum + in[i];
