@@ -329,7 +329,7 @@ def _pack_prelu(op: ops.PRelu, inputs: Types, output: TensorType) -> Packed:
 
 
 def _pack_layer_norm(op: ops.LayerNorm, inputs: Types, output: TensorType) -> Packed:
-    return Packed("layernorm_f32", None, (_f32(op.gamma), _f32(op.beta), _f32(np.float32([op.epsilon]))))
+    return Packed("layernorm_f32", None, (_f32(op.gamma), _f32(op.beta), _f32(np.asarray([op.epsilon]))))
 
 
 def _pack_softmax(op: ops.Softmax, inputs: Types, output: TensorType) -> Packed:

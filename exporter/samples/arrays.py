@@ -40,13 +40,19 @@ def make_inputs(
 
 
 def random_inputs(interpreter: Interpreter, count: int, low: float, high: float, seed: int) -> dict[str, Array]:
-    """Uniform in [low, high): the same for the same seed and input shapes."""
+    """Uniform in [low, high): the same for the same seed and input shapes. An input of raw sensor samples gets the
+    values that samples stand for, so that all who run them see the same."""
     if not (np.isfinite(low) and np.isfinite(high) and low <= high):
         raise SampleError(f"random values from {low:g} to {high:g}: the range is empty or infinite")
     source = np.random.default_rng(seed)
-    return {
-        info.name: source.uniform(low, high, (count, *info.shape)).astype(np.float32) for info in interpreter.inputs
-    }
+    arrays: dict[str, Array] = {}
+    for info in interpreter.inputs:
+        drawn = source.uniform(low, high, (count, *info.shape))
+        if info.sample is not None:
+            scale, offset = info.sample
+            drawn = np.clip(np.rint((drawn - offset) / scale), 0, 255) * scale + offset
+        arrays[info.name] = drawn.astype(np.float32)
+    return arrays
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

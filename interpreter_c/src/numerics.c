@@ -43,18 +43,21 @@ float dqnn_sqrt(float x) {
   if (!(x > 0.0f) || bits >= 0x7F800000u) {
     return x;
   }
-  int32_t shift = x < 0x1p-100f ? 24 : 0; /* a denormal becomes normal */
-  float normal = shift != 0 ? x * 0x1p48f : x;
-  memcpy(&bits, &normal, sizeof bits);
   int32_t exponent = (int32_t)(bits >> 23) - 127;
+  uint32_t mantissa = bits & 0x7FFFFFu;
+  if (exponent > -127) {
+    mantissa |= 0x800000u;
+  } else { /* a denormal becomes normal */
+    for (exponent = -126; mantissa < 0x800000u; mantissa <<= 1) {
+      --exponent;
+    }
+  }
   int32_t odd = exponent & 1;
-  uint64_t square = (uint64_t)((bits & 0x7FFFFFu) | 0x800000u) << (23 + odd);
-  uint64_t whole = root(square);
+  uint64_t square = (uint64_t)mantissa << (23 + odd), whole = root(square);
   whole += square - whole * whole > whole ? 1u : 0u;
-  bits = (uint32_t)((exponent - odd) / 2 + 127 - shift) << 23;
-  bits += (uint32_t)whole - 0x800000u;
-  memcpy(&normal, &bits, sizeof bits);
-  return normal;
+  bits = ((uint32_t)((exponent - odd) / 2 + 127) << 23) + (uint32_t)whole - 0x800000u;
+  memcpy(&x, &bits, sizeof x);
+  return x;
 }
 
 #define LENGTH(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))

@@ -200,6 +200,15 @@ def transposed() -> Graph:
     return make.graph()
 
 
+def norms() -> Graph:
+    """Layer normalizations of rows."""
+    make = Maker("norms")
+    for epsilon in (1e-3, 1e-5, 0.0):
+        gamma, beta = make.rng.normal(size=(2, 9)).astype(np.float32)
+        make.add(ops.LayerNorm(gamma, beta, epsilon), ("f32",), MAP, F32())
+    return make.graph()
+
+
 class Network:
     """A graph of real operators on float inputs, for the passes; every value gets its type by inference."""
 
@@ -273,6 +282,7 @@ MODELS: dict[str, Callable[[], Graph]] = {
     "transposed": transposed,
     "samples": samples,
     "in_place": in_place,
+    "norms": norms,
     "digits_larq": lambda: digits("larq"),
     "digits_qkeras": lambda: digits("qkeras"),
 }

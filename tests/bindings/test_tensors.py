@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +47,30 @@ def test_ties_go_to_even() -> None:
 def test_saturation(zero_point: int) -> None:
     real = np.array([-np.inf, -1e38, 1e38, np.inf], np.float32)
     np.testing.assert_array_equal(quantize_s8(real, 1e-6, zero_point), [-128, -128, 127, 127])
+
+
+SENSOR = TensorInfo("image", (2, 3), "s8", 1.0, -128, (1.0, 0.0))
+
+
+def test_reals_that_are_no_samples_are_warned_of() -> None:
+    """A model behind a Rescaling takes 0 to 255: values of 0 to 1 would all become 0 and 1."""
+    with pytest.warns(UserWarning, match="input 'image' takes raw samples u of 0 to 255, which stand for u") as caught:
+        codes = to_stored(SENSOR, np.float32([[0.25, 0.5, 0.75], [0, 1, 2]]))
+    assert Path(caught[0].filename) == Path(__file__), "the warning is the caller's"
+    np.testing.assert_array_equal(codes, np.int8([[-128, -128, -127], [-128, -127, -126]]))
+    halves = TensorInfo("x", (2,), "s8", 1 / 128, 0, (1 / 128, -1.0))
+    with pytest.warns(UserWarning, match=r"stand for 0\.0078125 \* u - 1"):
+        to_stored(halves, np.float32([0.1, 0.2]))
+
+
+def test_samples_and_their_values_are_not_warned_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_stored(SENSOR, np.uint8([[0, 1, 2], [3, 254, 255]]))
+        to_stored(SENSOR, [[0, 1, 2], [3, 254, 255]])
+        for scale, offset in ((1 / 255, 0.0), (1 / 127.5, -1.0), (0.017, -3.1), (255.0, 7.0)):
+            info = TensorInfo("x", (256,), "s8", scale, 0, (scale, offset))
+            to_stored(info, (np.arange(256) * scale + offset).astype(np.float32))
 
 
 @given(st.sampled_from([1.0, 1 / 128, 1 / 255, 0.1, 3.7]), st.integers(-128, 127))
