@@ -16,7 +16,7 @@ from ..options import DEFAULTS
 @click.argument("model", type=click.Path(path_type=Path))
 @weights_option
 @click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
-@click.option("--bench", metavar="CORE|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
+@click.option("--bench", metavar="TARGET|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
 @export_options
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")

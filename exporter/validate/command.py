@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
 @click.option("--html", type=OUTPUT, help="Write a self-contained HTML report.")
-@click.option("--bench", metavar="CORE|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
+@click.option("--bench", metavar="TARGET|JSON", help="With --html: cycles per layer, as in `dqnn analyze`.")
 def validate_command(
     model: Path,
     against: Path,
