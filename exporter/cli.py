@@ -24,6 +24,8 @@ COMMANDS = {
     "targets": (".targets.command", "targets_command", "What --target takes: boards, cores, this machine."),
     "inspect": (".inspect.command", "inspect_command", "Show a .dqnn file, or convert it for a firmware."),
     "bench": (".bench.command", "bench_command", "Instructions and estimated cycles of a file or of kernels."),
+    "device": (".device.command", "device_group", "Look at a device on a link, replace its model."),
+    "serve": (".device.command", "serve_command", "Stand in for a board, behind a TCP port."),
     "diff": (".inspect.command", "diff_command", "What changed between two .dqnn files."),
     "version": (".cli", "version_command", VERSION_HELP),
 }

@@ -24,7 +24,10 @@ from .options import DEFAULTS, IoDtype, Pair, Requant
 
 CHECK_FAILED, REFUSED, BUG = 1, 2, 70
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-TARGET_HELP = "host, a board or a core (`dqnn targets` lists them), or a .toml file that describes a board."
+TARGET_HELP = (
+    "host, a board or a core (`dqnn targets` lists them), a .toml file that describes a board, or a device on a link: "
+    "serial:PORT[,BAUD], tcp:HOST:PORT."
+)
 
 
 # --- types of options -------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // dqnn._core: the C interpreter as Python sees it. It marshals and nothing else: bytes in, bytes out. Real values,
-// names and messages for users are made in dqnn/interpreter.py. kernels.cpp and interpreter.cpp define what the module
+// names and messages for users are made in dqnn/interpreter.py. kernels.cpp, interpreter.cpp and device.cpp define what the module
 // has; dqnn/_core.pyi lists it.
 #include "support.h"
 
@@ -11,4 +11,5 @@ NB_MODULE(_core, m) {
   dqnn::define_errors(m);
   dqnn::define_kernels(m);
   dqnn::define_interpreter(m);
+  dqnn::define_device(m);
 }

@@ -107,6 +107,7 @@ constexpr dqnn_fault kNoFault = {DQNN_NONE, DQNN_NONE, DQNN_NONE, DQNN_CHECK_non
 void define_errors(nb::module_ &m);
 void define_kernels(nb::module_ &m);
 void define_interpreter(nb::module_ &m);
+void define_device(nb::module_ &m);
 
 }  // namespace dqnn
 

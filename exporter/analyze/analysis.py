@@ -141,9 +141,9 @@ def _bench(source: Any, blob: bytes, view: ModelView) -> Bench:
     content = _json_of(source, *BENCH)
     rows = _rows(content, "nodes", ("kernel", "instructions", "cycles"), BENCH[1])
     _check_same([row["kernel"] for row in rows], view, "the bench")
-    estimated = content.get("cycles") is not None
-    key, unit = ("cycles", "estimated cycles") if estimated else ("instructions", "instructions")
-    return Bench(str(content.get("target")), unit, tuple(int(row[key]) for row in rows), int(content[key]))
+    units = {"measured": "ticks", "cycles": "estimated cycles", "instructions": "instructions"}
+    key = next((key for key in units if content.get(key) is not None), "instructions")
+    return Bench(str(content.get("target")), units[key], tuple(int(row[key]) for row in rows), int(content[key]))
 
 
 def _validation(source: Any, view: ModelView) -> Mapping[str, Any]:

@@ -51,15 +51,16 @@ def bench_command(
     """Count instructions, and estimate Cortex-M4 and M0+ cycles, of MODEL (a .dqnn file) or of single kernels.
 
     The C sources are compiled for the target (arm-none-eabi-gcc) and run under emulation on random inputs; results are
-    compared with this machine's byte for byte. With --target host every variant that this machine can run is timed, on
-    one thread."""
+    compared with this machine's byte for byte. A device on a link (serial:PORT, tcp:HOST:PORT) measures the model that
+    it holds by its own clock, beside the estimate for its core. With --target host every variant that this machine can
+    run is timed, on one thread."""
     from ..targets.host import HOST
     from ..targets.target import find_target
 
     if (model is None) == (kernels is None):
         raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
     if chart is not None and (model is None or target == HOST):
-        raise click.UsageError("--chart draws the nodes of a model on an emulated core")
+        raise click.UsageError("--chart draws the nodes of a model on an emulated core or a device")
     if chart is not None:
         from ..show.plots import check_place
 

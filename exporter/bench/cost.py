@@ -21,24 +21,30 @@ class NodeCost:
     kernel: str
     isa: str
     macs: int
-    instructions: int
+    instructions: int | None
     cycles: int | None
+    measured: int | None = None
 
 
 @dataclass(frozen=True)
 class ModelCost:
+    """`cycles` are estimated. On a device on a link `measured` are ticks of its clock, `clock_hz` a second; what it
+    does not say is None, and estimates are those of its core."""
+
     target: str
     timing: str | None
     nodes: tuple[NodeCost, ...]
-    instructions: int  # of dqnn_invoke in all
+    instructions: int | None  # of dqnn_invoke in all
     cycles: int | None
     init_instructions: int
     arena_bytes: int
     state_bytes: int
     file_bytes: int
-    stack_bytes: int
+    stack_bytes: int | None
     equal_to_host: bool
     code_bytes: dict[str, int] = field(default_factory=dict)  # measure.code_by_kernel
+    measured: int | None = None
+    clock_hz: int | None = None
 
     @property
     def macs(self) -> int:
@@ -48,6 +54,15 @@ class ModelCost:
         """What was measured in JSON types."""
         note = ESTIMATE if self.cycles is not None else ""
         return {"schema": "dqnn.bench/1", **asdict(self), "macs": self.macs, "note": note}
+
+
+def best_figures(cost: ModelCost) -> tuple[str, list[int], int]:
+    """Unit, a figure per node and the whole: measured before estimated before counted."""
+    for unit, name in (("ticks", "measured"), ("estimated cycles", "cycles"), ("instructions", "instructions")):
+        total = getattr(cost, name)
+        if total is not None:
+            return unit, [int(getattr(node, name)) for node in cost.nodes], int(total)
+    raise ValueError("nothing was measured")
 
 
 def macs_of(view: ModelView, node: NodeView) -> int:

@@ -1,17 +1,20 @@
 """A file measured on a target: under Unicorn where there is a timing model of the core, on an emulated board where
-there is none, by the clock on this machine."""
+there is none, by the clock on this machine, by its own clock on a device on a link."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
+from dqnn import _core
 
 from ..blob import ModelView, parse
 from ..errors import DqnnError
@@ -19,12 +22,14 @@ from ..ir.types import F32, S1
 from ..targets.code_size import code_bytes
 from ..targets.emulated import QEMU, QemuRunner
 from ..targets.host import HOST, HostRunner
+from ..targets.linked import LinkRunner
 from ..targets.target import Target, cores, find_target
 from .cost import ModelCost, NodeCost, macs_of, random_inputs
 
 TIMED = ("cortex-m4", "cortex-m0plus")  # cores with a timing model
 HOST_REPEATS = 200
 HOST_BATCH = 64
+DEVICE_RUNS = 10
 
 
 class BenchError(DqnnError):
@@ -41,6 +46,8 @@ def measure_by_node(blob: bytes, target: str) -> ModelCost:
 
 def measure_model(blob: bytes, target: Target, optimize: str = "-O2") -> ModelCost:
     """Under Unicorn where there is a timing model, else instructions on the board that runs files for the target."""
+    if isinstance(target.runner, LinkRunner):
+        return _measure_device(blob, target.runner, optimize)
     if target.core in TIMED and not target.name.startswith(QEMU):
         return _measure_core(blob, str(target.core), optimize)
     if not isinstance(target.runner, QemuRunner):
@@ -77,6 +84,38 @@ def _measure_board(blob: bytes, target: Target, runner: QemuRunner) -> ModelCost
     )  # fmt: skip
 
 
+def _measure_device(blob: bytes, runner: LinkRunner, optimize: str) -> ModelCost:
+    """Ticks per node by the device's own clock, beside the estimate for its core where there is a timing model."""
+    view = parse(blob)
+    inputs = random_inputs(view)
+    times, total, outputs = runner.ticks(blob, inputs, DEVICE_RUNS)
+    model, info, seen = runner.expect(blob), runner.device.info, runner.device.node_times()
+    core = info.core if info.core in TIMED and not missing_emulator() else None
+    estimate = None if core is None else _measure_core(blob, core, optimize)
+    nodes = [NodeCost(", ".join(node.layers), node.kernel, "", macs_of(view, node), None, None) for node in view.nodes]
+    nodes = nodes if estimate is None else list(estimate.nodes)
+    return ModelCost(
+        target=f"{runner.name} ({info.board}, {info.core})", timing=None if estimate is None else estimate.timing,
+        nodes=tuple(
+            replace(node, isa=there.isa, measured=round(time))
+            for node, there, time in zip(nodes, seen, times, strict=True)
+        ),
+        instructions=None if estimate is None else estimate.instructions,
+        cycles=None if estimate is None else estimate.cycles,
+        init_instructions=0, arena_bytes=model.arena_bytes, state_bytes=model.state_bytes, file_bytes=len(blob),
+        stack_bytes=None, equal_to_host=outputs == _outputs_here(blob, inputs), measured=round(total),
+        clock_hz=info.clock_hz,
+    )  # fmt: skip
+
+
+def _outputs_here(blob: bytes, inputs: Sequence[bytes]) -> list[bytes]:
+    interpreter = _core.Interpreter(blob)
+    for index, data in enumerate(inputs):
+        interpreter.set_input(index, data)
+    interpreter.invoke()
+    return [bytes(interpreter.get_output(index)) for index in range(len(interpreter.outputs()))]
+
+
 def _as_stored(view: ModelView, index: int, data: bytes) -> Any:
     """Random stored bytes as the array a target takes: batch of one, s1 as words."""
     tensor = view.tensors[view.inputs[index].tensor].type
@@ -85,8 +124,14 @@ def _as_stored(view: ModelView, index: int, data: bytes) -> Any:
     return np.frombuffer(data, "<f4" if isinstance(tensor.fmt, F32) else np.int8).reshape((1, *tensor.shape))
 
 
-def require_emulator() -> None:
+def missing_emulator() -> list[str]:
+    """What the timing models need and is not installed."""
     missing = [name for name in ("unicorn", "capstone", "elftools") if importlib.util.find_spec(name) is None]
+    return missing + ([] if shutil.which("arm-none-eabi-gcc") else ["arm-none-eabi-gcc"])
+
+
+def require_emulator() -> None:
+    missing = [name for name in missing_emulator() if name != "arm-none-eabi-gcc"]  # whose lack says more later
     if missing:
         raise BenchError(f"bench needs {', '.join(missing)}: pip install 'dqnn[bench]'")
 
@@ -110,8 +155,6 @@ def code_by_kernel(core: str, kernels: Iterable[str]) -> dict[str, int]:
 
 def measure_host(blob: bytes) -> dict[str, Any]:
     """Seconds of an inference on one thread, and in batches on all."""
-    from dqnn import _core
-
     view = parse(blob)
     interpreter, inputs = _core.Interpreter(blob), random_inputs(view)
     for i, data in enumerate(inputs):

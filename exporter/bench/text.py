@@ -10,8 +10,8 @@ from ..emit.kernel_table import rows
 from ..report import layers_text, node_bars
 from ..show.console import NARROW, plain_table
 from ..show.plots import BarChart
-from .cost import ESTIMATE, ModelCost, NodeCost
-from .measure import HOST_BATCH
+from .cost import ESTIMATE, ModelCost, NodeCost, best_figures
+from .measure import DEVICE_RUNS, HOST_BATCH
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,40 +20,54 @@ if TYPE_CHECKING:
     from .kernel import KernelCost
 
 
+MEASURED_ESTIMATE = "Estimates are from the manuals' timing tables for zero wait states."
+
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
 def render_model(cost: ModelCost, out: Console) -> None:
-    estimated, wide = cost.cycles is not None, out.width >= NARROW
-    columns = ["layers", "kernel", *(["isa"] if wide else []), ">MACs", ">instructions"]
-    table = plain_table(*columns, *([">cycles (est.)"] if estimated else []), ">per MAC")
+    estimated, measured, wide = cost.cycles is not None, cost.measured is not None, out.width >= NARROW
+    columns = ["layers", "kernel", *(["isa"] if wide else []), ">MACs"]
+    columns += [] if measured else [">instructions"]
+    columns += [">cycles (est.)"] if estimated else []
+    columns += [">ticks", ">ms"] if measured else []
+    columns += [">of est."] if estimated and measured else []
+    table = plain_table(*columns, ">per MAC")
     layers = [node.layers.split(", ") for node in cost.nodes]
     names = node_names((rows()[node.kernel], parts) for node, parts in zip(cost.nodes, layers, strict=True))
     for n, parts, name in zip(cost.nodes, layers, names, strict=True):
         kernel = [n.kernel, n.isa] if wide else [f"{n.kernel}\n{n.isa}"]
-        table.add_row(layers_text(name, parts, out.width), *kernel, *_figures(n, estimated))
-    table.add_row("total", *([""] * (1 + wide)), *_figures(cost, estimated), style="bold")
+        table.add_row(layers_text(name, parts, out.width), *kernel, *_figures(n, cost))
+    table.add_row("total", *([""] * (1 + wide)), *_figures(cost, cost), style="bold")
     out.print(table)
     equal = "same bytes as the host" if cost.equal_to_host else "BYTES DIFFER FROM THE HOST"
+    stack = "" if cost.stack_bytes is None else f"stack {cost.stack_bytes:,} B, "
     out.print(
         f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
-        f"stack {cost.stack_bytes:,} B, file {cost.file_bytes:,} B; {equal}"
+        f"{stack}file {cost.file_bytes:,} B; {equal}"
     )
     if cost.code_bytes:
         own = ", ".join(f"{name} {size:,} B" for name, size in cost.code_bytes.items() if name != "total")
         out.print(f"code: {cost.code_bytes['total']:,} B with loader and interpreter; each kernel's own part: {own}")
+    if cost.measured is not None and cost.clock_hz:
+        out.print(f"Ticks are of the device's clock, {cost.clock_hz / 1e6:g} MHz; mean of {DEVICE_RUNS} runs.")
+    if estimated:
+        out.print(MEASURED_ESTIMATE if measured else ESTIMATE)
+
+
+def _figures(row: NodeCost | ModelCost, cost: ModelCost) -> list[str]:
+    figures = [_number(row.macs)]
+    if cost.measured is None:
+        figures.append(_number(row.instructions))
     if cost.cycles is not None:
-        out.print(ESTIMATE)
-
-
-def _figures(measured: NodeCost | ModelCost, estimated: bool) -> list[str]:
-    cost = measured.cycles if estimated else measured.instructions
-    counts = [
-        _number(measured.macs),
-        _number(measured.instructions),
-        *([_number(measured.cycles)] if estimated else []),
-    ]
-    return [*counts, _ratio(cost, measured.macs)]
+        figures.append(_number(row.cycles))
+    if cost.measured is not None:
+        milliseconds = "" if row.measured is None or not cost.clock_hz else f"{1e3 * row.measured / cost.clock_hz:.3f}"
+        figures += [_number(row.measured), milliseconds]
+        if cost.cycles is not None:
+            figures.append(f"{row.measured / row.cycles:.2f}" if row.measured and row.cycles else "")
+    last = next(value for value in (row.measured, row.cycles, row.instructions, 0) if value is not None)
+    return [*figures, _ratio(last, row.macs)]
 
 
 def _ratio(value: float | None, macs: int) -> str:
@@ -71,8 +85,7 @@ def cycles_chart(model: ModelView, target: str, unit: str, values: Sequence[int]
 
 
 def cost_chart(model: ModelView, cost: ModelCost) -> BarChart:
-    unit, total = ("instructions", cost.instructions) if cost.cycles is None else ("estimated cycles", cost.cycles)
-    values = [node.instructions if node.cycles is None else node.cycles for node in cost.nodes]
+    unit, values, total = best_figures(cost)
     return cycles_chart(model, cost.target, unit, values, total)
 
 

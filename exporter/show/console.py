@@ -62,7 +62,7 @@ def plain_table(*columns: str) -> Table:
 
 
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress | None]:
+def progress_bar(quiet: bool, unit: str = "samples") -> Iterator[Progress | None]:
     """A bar per stage with rate and remaining time, on stderr; none where nobody looks."""
     from rich import progress as bars
     from rich.text import Text
@@ -75,7 +75,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress | None]:
     class Rate(bars.ProgressColumn):
         def render(self, task: bars.Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.0f} samples/s" if speed >= 10 else f"{speed:.2g} samples/s")
+            return Text("" if speed is None else f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.2g} {unit}/s")
 
     columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn(), Rate())
     with bars.Progress(*columns, bars.TimeRemainingColumn(), console=out, transient=True) as shown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -52,7 +52,7 @@ def run_command(
     truth = None if labels is None else labels_for(labels, arrays, inputs)
     batch = {name: array[:limit] for name, array in match(arrays, interpreter.inputs, inputs).items()}
     started = time.perf_counter()
-    results = run_batch(model, interpreter, place, batch, threads, raw)
+    results = _run_with_progress(model, interpreter, place, batch, threads, raw)
     _report(results, time.perf_counter() - started, place)
     if truth is not None:
         _print_accuracy(results, truth[:limit])
@@ -61,19 +61,41 @@ def run_command(
         click.echo(f"written to {output}")
 
 
-def run_batch(
+def _run_with_progress(
     model: Path, interpreter: Interpreter, place: Target, batch: Mapping[str, Array], threads: int, raw: bool
 ) -> dict[str, Array]:
-    """Outputs by name."""
+    from ..show.console import progress_bar
+    from .linked import LinkRunner
+
+    if not isinstance(place.runner, LinkRunner):
+        return run_batch(model, interpreter, place, batch, threads, raw)
+    count = len(next(iter(batch.values())))
+    with progress_bar(quiet=False) as progress:
+        tell = None if progress is None else (lambda done: progress(str(place), done, count))
+        return run_batch(model, interpreter, place, batch, threads, raw, tell)
+
+
+def run_batch(
+    model: Path,
+    interpreter: Interpreter,
+    place: Target,
+    batch: Mapping[str, Array],
+    threads: int,
+    raw: bool,
+    tick: Callable[[int], None] | None = None,
+) -> dict[str, Array]:
+    """Outputs by name. `tick` is told how many samples a device on a link has done."""
     from ..samples.arrays import SampleError
     from .host import HOST
+    from .linked import LinkRunner
 
     try:
         if place.name == HOST:
             results = interpreter.predict(dict(batch), threads=threads, raw=raw)
         else:
-            outputs = place.run(model.read_bytes(), interpreter.to_stored(dict(batch), raw=raw)).outputs
-            results = interpreter.from_stored(outputs, raw=raw)
+            stored, blob, runner = interpreter.to_stored(dict(batch), raw=raw), model.read_bytes(), place.runner
+            result = runner.run(blob, stored, tick) if isinstance(runner, LinkRunner) else place.run(blob, stored)
+            results = interpreter.from_stored(result.outputs, raw=raw)
     except ValueError as error:
         raise SampleError(str(error)) from error
     return results if isinstance(results, dict) else {interpreter.outputs[0].name: results}

@@ -17,6 +17,7 @@ from .boards import Board, TargetError, load_board, shipped
 from .emulated import QEMU, QemuRunner
 from .firmware import EmulatedBoard, boards
 from .host import HOST, HostRunner
+from .linked import FORMS, SCHEMES, LinkRunner
 from .runner import Array, Result, Runner
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Target:
 
 
 def find_target(name: str) -> Target:
-    """`host`, a board that is emulated (`qemu:NAME`) or described (a name or a .toml file), a core. TargetError lists
-    them for anything else."""
+    """`host`, a board that is emulated (`qemu:NAME`) or described (a name or a .toml file), a core, a device on a link
+    (`serial:PORT[,BAUD]`, `tcp:HOST:PORT`). TargetError lists them for anything else."""
     if name == HOST:
         return Target(HOST, runner=HostRunner())
     if name.startswith(QEMU):
         return _emulated(name)
+    if name.startswith(SCHEMES):
+        return Target(name, runner=LinkRunner(name))
     if name.lower() in cores():
         return _with_core(Target(name, core=name.lower()))
     if Path(name).suffix == ".toml" or name.lower() in {board.name.lower() for board in shipped()}:
@@ -61,7 +64,9 @@ def find_target(name: str) -> Target:
 
 
 def _unknown(name: str) -> TargetError:
-    return TargetError(f"no target is named {name!r}; accepted: {', '.join(target_names())}, or a .toml file")
+    return TargetError(
+        f"no target is named {name!r}; accepted: {', '.join(target_names())}, {', '.join(FORMS)}, or a .toml file"
+    )
 
 
 def _emulated(name: str) -> Target:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dqnn.interpreter import Interpreter
+from dqnn.tensors import to_real as to_reals
 
 from ..api import load_graph
 from ..blob import ModelView, NodeView, parse
@@ -31,6 +32,8 @@ from ..ir.types import F32, S8, TensorType
 from ..options import ExportOptions, IoDtype, OptionError, Requant
 from ..passes import PassError, run_pipeline
 from ..samples.metrics import relative_error
+from ..targets.linked import LinkRunner, node_infos
+from ..targets.target import Target
 from .model import LayerReport
 from .originals.original import Tick
 
@@ -42,13 +45,14 @@ UNMATCHED = (
 
 
 def compare_layers(
-    blob: bytes, against: Any, batch: Mapping[str, Array], tick: Tick
+    blob: bytes, against: Any, batch: Mapping[str, Array], place: Target, tick: Tick
 ) -> tuple[tuple[LayerReport, ...], str]:
-    """A report per node on these samples, and a remark on what could not be compared."""
+    """A report per node on these samples, and a remark on what could not be compared. Tensors are those of a device on
+    a link, or of this machine for places that give none."""
     view, graph = parse(blob), load_graph(against)
     inputs = list(batch.values())
     original = evaluate(graph, inputs)
-    traced = _trace(blob, batch, tick)
+    traced = _trace(blob, batch, place, tick)
     compiled = find_compiled(view, graph)
     if compiled is None:
         names = [_by_layers(graph, node, view.tensors[node.output].type) for node in view.nodes]
@@ -68,9 +72,12 @@ def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[
     return found
 
 
-def _trace(blob: bytes, batch: Mapping[str, Array], tick: Tick) -> list[Array]:
+def _trace(blob: bytes, batch: Mapping[str, Array], place: Target, tick: Tick) -> list[Array]:
     """Real values of every node's output, samples first."""
     interpreter = Interpreter(blob)
+    if isinstance(place.runner, LinkRunner):
+        stored = place.runner.trace(blob, interpreter.to_stored(batch), tick)
+        return [to_reals(info, array) for info, array in zip(node_infos(blob), stored, strict=True)]
     samples: list[list[Array]] = []
     for index in range(len(next(iter(batch.values())))):
         for name, array in batch.items():

@@ -26,6 +26,7 @@ from ..samples.arrays import SampleError, fit_inputs
 from ..samples.metrics import LabelError, Labels, classes_of, confusion, measure, read_labels
 from ..show.console import Progress
 from ..targets.host import HOST
+from ..targets.linked import LinkRunner
 from ..targets.target import Target, find_target
 from .layers import compare_layers
 from .model import LayerReport, OutputReport, Validation
@@ -64,9 +65,10 @@ def validate(
 
     inputs: an array (n, *shape), or a dict by name, or a list in the model's order.
     labels: a class number per sample, or an array like the output; a list of these for several outputs.
-    target: where the file runs: host, a board or a core (see `dqnn targets`).
+    target: where the file runs: host, a board or a core (see `dqnn targets`), or a device on a link that holds it
+        (serial:PORT[,BAUD], tcp:HOST:PORT).
     original: "keras" or "evaluator" insists on one of the two.
-    per_layer: also compare every tensor, on the first samples.
+    per_layer: also compare every tensor, on the first samples: those of this machine, or of a device on a link.
     progress: is told (stage, samples done, samples in all).
 
     Raises NotAModelError, OriginalError, SampleError, TargetError and what reading a Keras model raises."""
@@ -80,7 +82,7 @@ def validate(
     ours = run_ours(blob, interpreter, batch, place, tell)
     ran = _run_original(against, original, list(batch.values()), lambda done: tell("original", done, count))
     outputs = tuple(_output(*parts) for parts in _matched(interpreter, ours, ran, truths))
-    layers, note = _layers(blob, against, batch, tell) if per_layer else ((), "")
+    layers, note = _layers(blob, against, batch, place, tell) if per_layer else ((), "")
     return ValidationReport(interpreter.name, str(place), ran.by, count, outputs, layers, note)
 
 
@@ -119,13 +121,17 @@ def run_ours(
 ) -> list[Array]:
     """The C code's outputs as real values, in the model's order."""
     stored = interpreter.to_stored(batch)
-    count = len(stored[0])
-    chunk = max(1, -(-count // (HOST_CHUNKS if place.name == HOST else TARGET_CHUNKS)))
-    parts = []
-    for start in range(0, count, chunk):
-        parts.append(place.run(blob, [array[start : start + chunk] for array in stored]).outputs)
-        tell(f"C model on {place}", min(start + chunk, count), count)
-    real = interpreter.from_stored([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
+    count, stage = len(stored[0]), f"C model on {place}"
+    if isinstance(place.runner, LinkRunner):
+        outputs = place.runner.run(blob, stored, lambda done: tell(stage, done, count)).outputs
+    else:
+        chunk = max(1, -(-count // (HOST_CHUNKS if place.name == HOST else TARGET_CHUNKS)))
+        parts = []
+        for start in range(0, count, chunk):
+            parts.append(place.run(blob, [array[start : start + chunk] for array in stored]).outputs)
+            tell(stage, min(start + chunk, count), count)
+        outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    real = interpreter.from_stored(outputs)
     return list(real.values()) if isinstance(real, dict) else [real]
 
 
@@ -165,7 +171,7 @@ def _output(name: str, ours: Array, original: Array, labels: Labels | None) -> O
 
 
 def _layers(
-    blob: bytes, against: Any, batch: Mapping[str, Array], tell: Progress
+    blob: bytes, against: Any, batch: Mapping[str, Array], place: Target, tell: Progress
 ) -> tuple[tuple[LayerReport, ...], str]:
     some = {name: array[:LAYER_SAMPLES] for name, array in batch.items()}
-    return compare_layers(blob, against, some, lambda done: tell("layers", done, len(next(iter(some.values())))))
+    return compare_layers(blob, against, some, place, lambda done: tell("layers", done, len(next(iter(some.values())))))

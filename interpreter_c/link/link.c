@@ -293,8 +293,9 @@ static dqnn_status on_model(dqnn_link *link, request *r) {
 
 static dqnn_status on_nodes(dqnn_link *link, request *r) {
   dqnn_node_info info;
+  uint32_t most = r->head.offset != 0 ? r->head.offset : UINT32_MAX;
   r->head.value = link->model.nodes;
-  for (uint32_t i = r->head.index; r->answered + sizeof(node_block) <= r->room; ++i) {
+  for (uint32_t i = r->head.index; most > 0 && r->answered + sizeof(node_block) <= r->room; ++i, --most) {
     if (link->it == NULL || dqnn_node(link->it, i, &info) != DQNN_OK) {
       break;
     }
@@ -344,8 +345,9 @@ static dqnn_status load(dqnn_link *link, const void *file, uint32_t bytes) {
   options.profile_context = link;
   memset(&link->model, 0, sizeof link->model);
   memset(&link->run, 0, sizeof link->run);
+  const dqnn_fault none = {DQNN_NONE, DQNN_NONE, DQNN_NONE, 0};
   dqnn_fault *fault = &link->model.fault;
-  *fault = (dqnn_fault){DQNN_NONE, DQNN_NONE, DQNN_NONE, 0};
+  *fault = none;
   link->it = NULL;
   if (config->slots != NULL) {
     link->model.status =
@@ -356,6 +358,7 @@ static dqnn_status load(dqnn_link *link, const void *file, uint32_t bytes) {
     link->model.status = DQNN_ERROR_NO_MODEL;
   }
   if (link->it != NULL) {
+    *fault = none;
     share_memory(link);
   }
   return link->model.status;

@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import callbacks as callbacks
+    from . import link as link
     from ._core import BlobError as BlobError
     from .exporter.analyze.analysis import analyze as analyze
     from .exporter.api import ExportResult as ExportResult
@@ -44,7 +45,7 @@ _WHERE = {
     "unpack_s1": "tensors",
     "validate": "exporter.validate.validation",
 }
-_MODULES = ("callbacks",)
+_MODULES = ("callbacks", "link")
 __all__ = [
     "BlobError",
     "DqnnError",
@@ -57,6 +58,7 @@ __all__ = [
     "analyze",
     "callbacks",
     "export",
+    "link",
     "pack_s1",
     "unpack_s1",
     "validate",

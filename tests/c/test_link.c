@@ -283,6 +283,8 @@ static void test_nodes_in_parts(blob b) {
   CHECK(a.bytes == 3 * 16 && a.value == NODES);
   CHECK_EQUAL(wire_ask(&w, &a, LINK_NODES, 3, 0, NULL, 0), DQNN_OK);
   CHECK_EQUAL(a.bytes, 16);
+  CHECK_EQUAL(wire_ask(&w, &a, LINK_NODES, 0, 2, NULL, 0), DQNN_OK);
+  CHECK_EQUAL(a.bytes, 2 * 16);
   wire_close(&w);
 }
 

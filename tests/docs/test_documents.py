@@ -254,6 +254,8 @@ def test_commands_on_the_pages_exist(repo: Path, page: Path) -> None:
             continue
         name = "export" if program == "dqnn-export" else words[0]
         command = LazyGroup().get_command(click.Context(main), name)
+        if isinstance(command, click.Group):
+            command = command.commands.get(words[1])
         assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert not set(re.findall(r"(?<=\s)--[a-z0-9-]+", line)) - known, line
