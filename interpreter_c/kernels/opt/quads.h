@@ -43,10 +43,12 @@ void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *laye
 /* Index of position `at` of an input dilated by `up`: DQNN_AT_OUTSIDE, DQNN_AT_HOLE, or the cell. */
 enum { DQNN_AT_OUTSIDE = -1, DQNN_AT_HOLE = -2 };
 DQNN_INLINE int32_t dqnn_input_index(int32_t at, int32_t size, int32_t up) {
-  if (at < 0 || at > (size - 1) * up)
+  if (at < 0 || at > (size - 1) * up) {
     return DQNN_AT_OUTSIDE;
-  if (up == 1)
+  }
+  if (up == 1) {
     return at;
+  }
   return at % up ? DQNN_AT_HOLE : at / up;
 }
 
