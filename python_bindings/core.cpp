@@ -1,6 +1,6 @@
 // dqnn._core: the C interpreter as Python sees it. It marshals and nothing else: bytes in, bytes out. Real values,
-// names and messages for users are made in dqnn/interpreter.py. kernels.cpp, interpreter.cpp and device.cpp define what the module
-// has; dqnn/_core.pyi lists it.
+// names and messages for users are made in dqnn/interpreter.py. kernels.cpp, interpreter.cpp and device.cpp define what
+// the module has; dqnn/_core.pyi lists it.
 #include "support.h"
 
 NB_MODULE(_core, m) {
