@@ -111,9 +111,11 @@ def _affine(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: 
     return _epilogue(raw, output, node.params.requant, not isinstance(inputs[0].fmt, F32))
 
 
-def _floats(name: str) -> Callable[..., Iterator[Named]]:
+def _floats(*names: str) -> Callable[..., Iterator[Named]]:
+    """float32 constants; a kernel may leave out the last."""
+
     def read(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
-        yield from ((name, np.frombuffer(data, "<f4")) for data in raw)
+        yield from ((name, np.frombuffer(data, "<f4")) for name, data in zip(names, raw, strict=False))
 
     return read
 
@@ -135,6 +137,7 @@ _READERS: dict[str, Callable[[NodeView, list[bytes], list[TensorType], TensorTyp
     "affine": _affine,
     "lut": _lut,
     "prelu": _floats("alpha"),
+    "layernorm": _floats("gamma", "beta", "epsilon"),
     "binary": _binary,
     "avgpool": _floats("inverse_scale"),
 }
