@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.ranges import InputRange, check_meant, input_range, is_samples
+from dqnn.tensors import TensorInfo, shape_hint
+
 from ..errors import DqnnError, debugging
 
 if TYPE_CHECKING:
     from dqnn.interpreter import Interpreter
-    from dqnn.tensors import TensorInfo
 
 Array: TypeAlias = NDArray[Any]
 ANY_INPUT = "x"  # the name that a lone input may have in a file, whatever the model calls it
@@ -157,8 +159,8 @@ def split_columns(table: Array, interpreter: Interpreter, source: Path) -> dict[
 
 
 def fit_inputs(inputs: Any, interpreter: Interpreter) -> dict[str, Array]:
-    """Arrays by input name in the model's order, of the model's shapes: whatever has the right number of elements per
-    sample is reshaped."""
+    """float32 arrays by input name in the model's order, of the model's shapes (see `adapted`); samples of sensors as
+    the reals that they stand for."""
     infos = interpreter.inputs
     if isinstance(inputs, Mapping):
         missing = [info.name for info in infos if info.name not in inputs]
@@ -176,15 +178,45 @@ def fit_inputs(inputs: Any, interpreter: Interpreter) -> dict[str, Array]:
     return {info.name: _shaped(array, info) for info, array in zip(infos, arrays, strict=True)}
 
 
-def _shaped(array: Array, info: Any) -> Array:
+def _shaped(array: Array, info: TensorInfo) -> Array:
     if array.dtype.kind not in "biuf":
         raise SampleError(f"input {info.name} is {array.dtype}, not numbers")
-    if array.size != len(array) * int(np.prod(info.shape)):
-        expected = ", ".join(map(str, info.shape))
-        raise SampleError(f"input {info.name} has shape {array.shape}; expected (samples, {expected})")
+    array = adapted(array, info)
     if array.dtype.kind == "f" and (bad := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any():
         raise SampleError(f"input {info.name} has NaN in {bad.sum()} of {len(array)} samples")
-    if info.sample is not None and array.dtype == np.uint8:  # what they stand for, which the original is given, too
+    try:
+        check_meant(info, array)
+    except ValueError as error:
+        raise SampleError(str(error)) from error
+    if info.sample is not None and is_samples(info, array):  # what they stand for, which the original is given, too
         scale, offset = info.sample
         array = array * scale + offset
-    return np.asarray(array.reshape((len(array), *info.shape)), np.float32)
+    return np.asarray(array, np.float32)
+
+
+def adapted(array: Array, info: TensorInfo) -> Array:
+    """A batch in the input's shape, where only axes of size 1 come or go, or samples were flattened: what cannot put
+    values in other places. Any other shape is refused."""
+    shape, given = info.shape, array.shape[1:]
+    expected = f"(samples, {', '.join(map(str, shape))})"
+    if given == shape:
+        return array
+    size = int(np.prod(shape))
+    if array.size == len(array) * size:
+        if _long(given) == _long(shape) or len(_long(given)) <= 1:
+            return array.reshape((len(array), *shape))
+        hint = shape_hint(array.shape, shape, batch=True)
+        if not hint and len(_long(shape)) <= 1:
+            hint = "; flatten it as in training: x.reshape(len(x), -1) puts rows behind each other"
+        hint = hint or "; bring its axes into the model's order: x.transpose(...)"
+        raise SampleError(f"input {info.name} has shape {array.shape}; expected {expected}{hint}")
+    raise SampleError(f"input {info.name} has shape {array.shape}; expected {expected}")
+
+
+def _long(shape: tuple[int, ...]) -> list[int]:
+    return [extent for extent in shape if extent != 1]
+
+
+def ranges_of(batch: Mapping[str, Array], inputs: Sequence[TensorInfo]) -> tuple[InputRange, ...]:
+    """What each array means to its input, and how much of it saturates."""
+    return tuple(input_range(info, batch[info.name]) for info in inputs)

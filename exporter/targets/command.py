@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -43,7 +44,9 @@ def run_command(
     raw: bool,
 ) -> None:
     """Run a .dqnn file on a batch of samples."""
-    from ..samples.arrays import labels_for, match, read_arrays
+    from dqnn.ranges import SaturationWarning
+
+    from ..samples.arrays import labels_for, match, ranges_of, read_arrays
     from .host import open_model
     from .target import find_target
 
@@ -51,14 +54,32 @@ def run_command(
     arrays = read_arrays(inputs)
     truth = None if labels is None else labels_for(labels, arrays, inputs)
     batch = {name: array[:limit] for name, array in match(arrays, interpreter.inputs, inputs).items()}
+    if not raw:
+        batch = _adapted(batch, interpreter)
+        for found in ranges_of(batch, interpreter.inputs):
+            click.secho(str(found), fg="red" if found.is_alarming else None)
     started = time.perf_counter()
-    results = _run_with_progress(model, interpreter, place, batch, threads, raw)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SaturationWarning)  # said above
+        results = _run_with_progress(model, interpreter, place, batch, threads, raw)
     _report(results, time.perf_counter() - started, place)
     if truth is not None:
         _print_accuracy(results, truth[:limit])
     if output is not None:
         save(output, results)
         click.echo(f"written to {output}")
+
+
+def _adapted(batch: Mapping[str, Array], interpreter: Interpreter) -> dict[str, Array]:
+    """The model's shapes; what is no batch of numbers is told by the interpreter."""
+    from ..samples.arrays import adapted
+
+    arrays = dict(batch)
+    for info in interpreter.inputs:
+        array = arrays[info.name]
+        if array.ndim and array.dtype.kind in "biuf":
+            arrays[info.name] = adapted(array, info)
+    return arrays
 
 
 def _run_with_progress(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.ranges import InputRange
+
 from ..emit.kernel_table import KernelRow
 from ..ir.types import F32, TensorType
 from ..samples.metrics import Metrics
@@ -105,6 +107,7 @@ class Validation:
     outputs: tuple[OutputReport, ...]
     layers: tuple[LayerReport, ...] = ()
     layers_note: str = ""
+    inputs: tuple[InputRange, ...] = ()
 
     @property
     def first_differing(self) -> LayerReport | None:
@@ -133,8 +136,20 @@ class Validation:
             "target": self.target,
             "original": self.original,
             "samples": self.samples,
+            "inputs": [_range_json(found) for found in self.inputs],
             "outputs": [output.to_json() for output in self.outputs],
             "layers": [layer.to_json() for layer in self.layers],
             "layers_note": self.layers_note,
             "first_differing_layer": None if first is None else first.name,
         }
+
+
+def _range_json(found: InputRange) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "low": found.low,
+        "high": found.high,
+        "accepted": None if found.accepted is None else list(found.accepted),
+        "saturated": found.saturated,
+        "elements": found.elements,
+    }

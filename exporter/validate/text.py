@@ -25,6 +25,8 @@ def render(validation: Validation, out: Console) -> None:
     title = f"{validation.model or 'model'}: {validation.samples} samples on {validation.target}"
     out.print(Text(title, style="bold"))
     out.print(Text(f"original: {validation.original}"))
+    for found in validation.inputs:
+        out.print(Text(str(found), style="bold red" if found.is_alarming else ""))
     for output in validation.outputs:
         out.print(metrics_table(f"output {output.name}", output.rows(), out.width))
         if output.differing_classes is not None:

@@ -9,6 +9,7 @@ not there (originals/). The figures are defined in samples/metrics.py."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from os import PathLike
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 
 from dqnn._core import BlobError
 from dqnn.interpreter import Interpreter
+from dqnn.ranges import SaturationWarning
 
 from ..blob import NotAModelError, read_bytes
-from ..samples.arrays import SampleError, fit_inputs
+from ..samples.arrays import SampleError, fit_inputs, ranges_of
 from ..samples.metrics import LabelError, Labels, classes_of, confusion, measure, read_labels
 from ..show.console import Progress
 from ..targets.host import HOST
@@ -83,7 +85,8 @@ def validate(
     ran = _run_original(against, original, list(batch.values()), lambda done: tell("original", done, count))
     outputs = tuple(_output(*parts) for parts in _matched(interpreter, ours, ran, truths))
     layers, note = _layers(blob, against, batch, place, tell) if per_layer else ((), "")
-    return ValidationReport(interpreter.name, str(place), ran.by, count, outputs, layers, note)
+    ranges = ranges_of(batch, interpreter.inputs)
+    return ValidationReport(interpreter.name, str(place), ran.by, count, outputs, layers, note, ranges)
 
 
 def _interpreter(blob: bytes) -> Interpreter:
@@ -120,7 +123,9 @@ def run_ours(
     blob: bytes, interpreter: Interpreter, batch: Mapping[str, Array], place: Target, tell: Progress
 ) -> list[Array]:
     """The C code's outputs as real values, in the model's order."""
-    stored = interpreter.to_stored(batch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SaturationWarning)  # the report has the inputs' ranges
+        stored = interpreter.to_stored(batch)
     count, stage = len(stored[0]), f"C model on {place}"
     if isinstance(place.runner, LinkRunner):
         outputs = place.runner.run(blob, stored, lambda done: tell(stage, done, count)).outputs

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._core import BlobError
+from .ranges import check_meant, warn_saturated
 from .tensors import DTYPES, Array, TensorInfo, as_array, check_shape, check_stored, sample_of, to_real, to_stored
 
 Blob: TypeAlias = "bytes | bytearray | memoryview"
@@ -79,6 +80,7 @@ class Interpreter:
     def __init__(self, model: str | os.PathLike[str] | Blob, *, isas: Sequence[str] | None = None) -> None:
         self._isas = None if isas is None else _known_isas(isas)
         self._native = _load(model, self._isas)
+        self._warned: set[str] = set()  # inputs whose values were warned of
         self.inputs: list[TensorInfo] = _ports("input", self._native.inputs())
         self.outputs: list[TensorInfo] = _ports("output", self._native.outputs())
         facts = self._native.model()
@@ -102,13 +104,18 @@ class Interpreter:
     # ---- one sample ----
 
     def set_input(self, which: int | str, value: npt.ArrayLike, *, raw: bool = False) -> None:
-        """Sets one input, by index or name, to real values of shape `inputs[i].shape` (raw=True: stored ones, of
-        `stored_shape` and `stored_dtype`). It keeps its value over invokes.
+        """Sets one input, by index or name, to real values of shape `inputs[i].shape`, or (1, *shape) (raw=True: stored
+        ones, of `stored_shape` and `stored_dtype`). It keeps its value over invokes.
 
         An input of sensor samples (`inputs[i].sample` is set) also takes them as they are: an array of dtype uint8.
-        ValueError for another shape, NaN, or an input that is not there."""
+        ValueError for another shape, NaN, whole numbers beyond what the input represents, or an input that is not
+        there; a warning where more than 1 % of the values saturate (once for each input)."""
         at = _find("input", self.inputs, which)
-        self._native.set_input(at, _stored(self.inputs[at], value, raw, batch=False))
+        info = self.inputs[at]
+        array = as_array(info, value)
+        if array.shape == (1, *(info.stored_shape if raw else info.shape)):
+            array = array[0]
+        self._native.set_input(at, self._stored(info, array, raw, batch=False))
 
     def invoke(self) -> None:
         """Runs the model once. An input that was never set is all zero bytes, as it is in C."""
@@ -135,7 +142,7 @@ class Interpreter:
     def to_stored(self, batch: Batch, *, raw: bool = False) -> list[Array]:
         """A batch as `predict` takes it, as the stored array of each input: what a microcontroller would be given."""
         arrays, _ = self._arrays(batch, raw)
-        return [_stored(info, array, raw, batch=True) for info, array in zip(self.inputs, arrays, strict=True)]
+        return [self._stored(info, array, raw, batch=True) for info, array in zip(self.inputs, arrays, strict=True)]
 
     def from_stored(self, outputs: Sequence[Array], *, raw: bool = False) -> Array | dict[str, Array]:
         """Stored arrays of a batch, one per output, as `predict` returns them."""
@@ -177,13 +184,25 @@ class Interpreter:
         results = [_empty(info, count, raw) for info in self.outputs]
         for start in range(0, count, step):
             part = slice(start, min(start + step, count))
-            stored = [_stored(info, a[part], raw, batch=True) for info, a in zip(self.inputs, arrays, strict=True)]
+            stored = [self._stored(info, a[part], raw, batch=True) for info, a in zip(self.inputs, arrays, strict=True)]
             size = part.stop - part.start
             for info, result, data in zip(
                 self.outputs, results, self._native.invoke_batch(stored, size, threads), strict=True
             ):
                 result[part] = _fetched(info, data, raw, batch=size)
         return results
+
+    def _stored(self, info: TensorInfo, value: npt.ArrayLike, raw: bool, *, batch: bool) -> Array:
+        array = as_array(info, value)
+        check_shape(info, array, info.stored_shape if raw else info.shape, batch)
+        if raw:
+            return check_stored(info, array)
+        stored = to_stored(info, array)
+        found = check_meant(info, array)
+        if found.is_alarming and info.name not in self._warned:
+            self._warned.add(info.name)
+            warn_saturated(found)
+        return stored
 
     # ---- looking inside ----
 
@@ -261,7 +280,7 @@ def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:
 
 
 def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
-    listed = ", ".join(f"{i}: {info}" for i, info in enumerate(infos))
+    listed = ", ".join(f"{info} (index {i})" for i, info in enumerate(infos))
     if isinstance(which, str):
         for at, info in enumerate(infos):
             if info.name == which:
@@ -274,12 +293,6 @@ def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
     if not 0 <= at < len(infos):
         raise ValueError(f"no {kind} has index {which!r}; the model has {listed}")
     return at
-
-
-def _stored(info: TensorInfo, value: npt.ArrayLike, raw: bool, *, batch: bool) -> Array:
-    array = as_array(info, value)
-    check_shape(info, array, info.stored_shape if raw else info.shape, batch)
-    return check_stored(info, array) if raw else to_stored(info, array)
 
 
 def _fetched(info: TensorInfo, data: bytearray, raw: bool, *, batch: int | None) -> Array:

@@ -137,21 +137,20 @@ def samples_of(name: str, real: npt.NDArray[np.float32], scale: float, offset: f
         between = bool((np.abs(exact - np.rint(exact)) > BETWEEN).any())
     if between:
         form = f"{scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}" if (scale, offset) != (1, 0) else "u"
-        warnings.warn(
+        warn_caller(
             f"input '{name}' takes raw samples u of 0 to 255, which stand for {form}; other values are rounded to the "
-            "nearest. Give values as the model was trained on, or samples as dtype uint8",
-            stacklevel=_outside(),
+            "nearest. Give values as the model was trained on, or samples as dtype uint8"
         )
     return steps.astype(np.uint8)
 
 
-def _outside() -> int:
-    """The stacklevel of the first caller that is not this package."""
-    level, frame = 1, sys._getframe(1)
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning at the line of the first caller that is not this package."""
+    level, frame = 1, sys._getframe()
     package = __name__.partition(".")[0]
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
-    return level
+    warnings.warn(message, category, stacklevel=level)
 
 
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
@@ -206,12 +205,22 @@ def check_shape(info: TensorInfo, array: Array, expected: tuple[int, ...], batch
     if array.shape[batch:] == expected and array.ndim == len(expected) + batch:
         return
     wanted = f"({', '.join(['batch', *map(str, expected)])})" if batch else str(expected)
-    hint = ""
-    if not batch and array.shape[1:] == expected:
-        hint = "; one sample has no batch dimension, predict() takes batches"
-    if batch and array.shape == expected:
-        hint = "; for one sample add a batch dimension: x[None]"
-    raise ValueError(f"input {info} expects shape {wanted}, got {array.shape}{hint}")
+    raise ValueError(
+        f"input {info} expects shape {wanted}, got {array.shape}{shape_hint(array.shape, expected, batch)}"
+    )
+
+
+def shape_hint(shape: tuple[int, ...], expected: tuple[int, ...], batch: bool) -> str:
+    """What a wrong shape probably is, and what to write; empty if it looks like nothing known."""
+    if not batch and shape[1:] == expected:
+        return "; one sample has no batch dimension, predict() takes batches"
+    if batch and shape == expected:
+        return "; for one sample add a batch dimension: x[None]"
+    given = shape[batch:]
+    if len(given) == len(expected) > 1 and (*given[1:], given[0]) == expected:
+        axes = [*range(batch), *range(1 + batch, len(shape)), int(batch)]
+        return f"; it looks channel-first: x.transpose({', '.join(map(str, axes))})"
+    return ""
 
 
 def _as_float32(info: TensorInfo, values: npt.ArrayLike) -> npt.NDArray[np.float32]:

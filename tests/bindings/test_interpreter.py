@@ -244,7 +244,7 @@ def refuses(words: str) -> object:
 
 
 def test_wrong_ports(product: Interpreter) -> None:
-    with refuses("no input is named 'x'; the model has 0: 'signs' s1 (2, 35), 1: 'values' f32 (2, 35)"):
+    with refuses("no input is named 'x'; the model has 'signs' s1 (2, 35) (index 0), 'values' f32 (2, 35) (index 1)"):
         product.set_input("x", 0)
     with refuses("no input has index 2"):
         product.set_input(2, 0)
@@ -256,7 +256,7 @@ def test_wrong_shapes(product: Interpreter) -> None:
     with refuses("input 'signs' s1 (2, 35) expects shape (2, 35), got (35, 2)"):
         product.set_input(0, np.zeros((35, 2)))
     with refuses("one sample has no batch dimension, predict() takes batches"):
-        product.set_input(0, np.zeros((1, 2, 35)))
+        product.set_input(0, np.zeros((4, 2, 35)))
     with refuses("expects shape (batch, 2, 35), got (2, 35); for one sample add a batch dimension: x[None]"):
         product.predict([np.zeros((2, 35)), np.zeros((2, 35))])
     with refuses("expects shape (batch, 2, 2), got (1, 2, 35)"):

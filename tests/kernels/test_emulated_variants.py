@@ -15,8 +15,8 @@ pytest.importorskip("capstone")
 pytest.importorskip("elftools")
 
 from dqnn import _core
-from dqnn.exporter.emit import kernel_table
 from dqnn.exporter.bench import build, call, cases, kernel, machine
+from dqnn.exporter.emit import kernel_table
 from dqnn.exporter.emit.kernel_table import Packed
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 

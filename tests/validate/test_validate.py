@@ -214,6 +214,18 @@ def test_flat_inputs_are_reshaped(larq: Path, digits: Path, samples: dict[str, A
     assert report.samples == 3
 
 
+def test_what_saturates_is_told(cli: Cli, digits: Path, samples: dict[str, Any], tmp_path: Path) -> None:
+    original, x = digits / "digits_qkeras.h5", samples["x"]  # its input is s8: -1 to 0.992
+    dqnn.export(original, tmp_path / "q.dqnn")
+    np.savez(tmp_path / "x.npz", x=255 * x)
+    text = " ".join(cli("q.dqnn", "--against", original, "--inputs", "x.npz", "--original", "evaluator").output.split())
+    assert "input input_1: values -255 to" in text and "; it represents -1 to 0.9922: " in text and "% saturate" in text
+    (found,) = dqnn.validate(tmp_path / "q.dqnn", original, x, original="evaluator").inputs
+    assert found.saturated == 0 and not found.is_alarming
+    with pytest.raises(SampleError, match=r"got uint8 values 0 to 255, but it represents -1 to 0\.9922"):
+        dqnn.validate(tmp_path / "q.dqnn", original, (127.5 * (x + 1)).astype(np.uint8))
+
+
 def test_progress(larq: Path, digits: Path, samples: dict[str, Any]) -> None:
     told: list[tuple[str, int, int]] = []
     dqnn.validate(
