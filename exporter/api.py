@@ -131,7 +131,7 @@ def _lower(graph: Graph, options: ExportOptions) -> tuple[Graph, tuple[Decision,
 def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
     """--strict: every fallback becomes a problem of its own."""
     problems = [
-        Problem(", ".join(d.layers), f"falls back to f32: {d.decision}; {d.reason}", "no fallbacks (strict)", d.remedy)
+        Problem(", ".join(d.layers), f"falls back: {d.decision}; {d.reason}", "no fallbacks (strict)", d.remedy)
         for d in decisions
         if d.fallback
     ]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dqnn.tensors import DTYPES
+from dqnn.tensors import DTYPES, Rounding
 
 from .emit.kernel_table import KernelRow, row_of
 from .errors import DqnnError, debugging
@@ -85,6 +85,9 @@ class PortView:
     name: str
     tensor: int
     sample: tuple[float, float] | None = None  # (scale, offset) of raw uint8 samples
+    rounding: Rounding = Rounding.KERAS
+    inverse: float = 0.0  # not 0: what Rounding.KERAS multiplies by
+    unsigned: bool = False  # users know the codes as uint8
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,12 @@ def _node(node: Any) -> NodeView:
 
 def _port(port: Any) -> PortView:
     scale, offset = port.SampleScale(), port.SampleOffset()
-    return PortView(_text(port.Name()), port.Tensor(), (scale, offset) if scale else None)
+    samples = (scale, offset) if scale else None
+    try:
+        rounding = Rounding(port.Rounding())
+    except ValueError:
+        rounding = Rounding.KERAS
+    return PortView(_text(port.Name()), port.Tensor(), samples, rounding, port.Inverse(), bool(port.U8()))
 
 
 def taps_of(node: NodeView, source: TensorType) -> int:
@@ -369,7 +377,11 @@ def _tensor_json(tensor: TensorView) -> dict[str, Any]:
 def _port_json(model: ModelView, port: PortView) -> dict[str, Any]:
     pair = port.sample
     sample = {} if pair is None else {"sample_scale": _finite(pair[0]), "sample_offset": _finite(pair[1])}
-    return {"name": port.name, "tensor": port.tensor, **_tensor_json(model.tensors[port.tensor]), **sample}
+    rounding = {} if port.rounding is Rounding.KERAS else {"rounding": port.rounding.name.lower()}
+    inverse = {"inverse": _finite(port.inverse)} if port.inverse else {}
+    codes = {"codes": "uint8"} if port.unsigned else {}
+    tensor = _tensor_json(model.tensors[port.tensor])
+    return {"name": port.name, "tensor": port.tensor, **tensor, **sample, **rounding, **inverse, **codes}
 
 
 def _node_json(model: ModelView, node: NodeView) -> dict[str, Any]:

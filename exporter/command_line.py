@@ -230,7 +230,7 @@ def export_options(function: Any) -> Any:
                 type=click.Choice(get_args(Requant)),
                 default=DEFAULTS.requant,
                 show_default=True,
-                help="tflite: s8 convolutions requantize exactly as TFLite does.",
+                help="tflite: s8 convolutions requantize in TFLite's fixed point; the report names those that cannot.",
             ),
         )
     ):

@@ -26,7 +26,8 @@ class OptionError(DqnnError, ValueError):
 @dataclass(frozen=True)
 class ExportOptions:
     """io_dtype: "auto" gives an input the type the model quantizes it to first; "f32" keeps floats.
-    requant: "tflite" requantizes s8 convolutions in TFLite's fixed point instead of our exact affine.
+    requant: "tflite" requantizes s8 convolutions in TFLite's fixed point instead of our exact affine; one that cannot
+        be stated in it is a fallback.
     constant_time: binary convolutions take kernels whose time does not depend on the data.
     input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
         that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dqnn.tensors import Rounding
+
 from .blob import ModelView, NodeView, PortView, to_json
 from .format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ConvParams, UnaryParams
 from .ir.types import dtype_name
@@ -135,15 +137,23 @@ def node_bars(model: ModelView, values: Iterable[tuple[float, str]]) -> tuple[Ba
     return tuple(Bar(label, value, text, color) for label, color, (value, text) in rows if text)
 
 
+_ROUNDINGS = {
+    Rounding.KERAS: "",
+    Rounding.DIVIDE_EVEN: ", reals divided by the scale, half to even",
+    Rounding.DIVIDE_AWAY: ", reals divided by the scale, half away from zero",
+}
+
+
 def port_lines(model: ModelView) -> list[str]:
     """`input  x: f32[28x28x1]` for each port."""
     ports = [("input", port) for port in model.inputs] + [("output", port) for port in model.outputs]
-    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}{_sample_text(port)}" for kind, port in ports]
+    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}{_port_text(port)}" for kind, port in ports]
 
 
-def _sample_text(port: PortView) -> str:
+def _port_text(port: PortView) -> str:
     if port.sample is None:
-        return ""
+        codes = ", uint8 codes of 128 more" if port.unsigned else ""
+        return codes + _ROUNDINGS[port.rounding]
     scale, offset = port.sample
     return f", raw uint8 samples u stored as u - 128; real = {scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}"
 
@@ -166,7 +176,7 @@ def render(report: Report, console: Console) -> None:
     console.print(Text(f"arena   {size(report.arena_bytes)} ({_against_bound(report)})"))
     console.print(node_table(model, console.width))
     for decision in report.fallbacks:
-        console.print(Text(f"falls back to f32: {_sentence(decision)}", style="yellow"))
+        console.print(Text(f"falls back: {_sentence(decision)}", style="yellow"))
 
 
 def _against_bound(report: Report) -> str:

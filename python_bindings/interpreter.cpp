@@ -75,9 +75,6 @@ nb::dict requirements(nb::handle source) {
   return result;
 }
 
-// name, dims, dtype, scale, zero point, bytes, sample scale, sample offset
-using Port = std::tuple<nb::str, nb::tuple, int, double, int, size_t, double, double>;
-
 nb::tuple dims_of(const dqnn_tensor &tensor) {
   nb::list dims;
   for (uint32_t i = 0; i < tensor.rank; ++i) {
@@ -86,15 +83,20 @@ nb::tuple dims_of(const dqnn_tensor &tensor) {
   return nb::tuple(dims);
 }
 
-Port port_of(const dqnn_tensor &tensor) {
-  return {text_of(tensor.name),
-          dims_of(tensor),
-          tensor.dtype,
-          static_cast<double>(tensor.scale),
-          tensor.zero_point,
-          tensor.bytes,
-          static_cast<double>(tensor.sample_scale),
-          static_cast<double>(tensor.sample_offset)};
+nb::dict port_of(const dqnn_tensor &tensor) {
+  nb::dict port;
+  port["name"] = text_of(tensor.name);
+  port["shape"] = dims_of(tensor);
+  port["dtype"] = static_cast<int>(tensor.dtype);
+  port["scale"] = static_cast<double>(tensor.scale);
+  port["zero_point"] = tensor.zero_point;
+  port["bytes"] = tensor.bytes;
+  port["sample_scale"] = static_cast<double>(tensor.sample_scale);
+  port["sample_offset"] = static_cast<double>(tensor.sample_offset);
+  port["rounding"] = static_cast<int>(tensor.rounding);
+  port["inverse"] = static_cast<double>(tensor.inverse);
+  port["u8"] = tensor.u8 != 0;
+  return port;
 }
 
 // One interpreter in memory of its own.
@@ -192,10 +194,10 @@ class Interpreter {
     }
   }
 
-  std::vector<Port> inputs() const {
+  std::vector<nb::dict> inputs() const {
     return ports(in_);
   }
-  std::vector<Port> outputs() const {
+  std::vector<nb::dict> outputs() const {
     return ports(out_);
   }
 
@@ -465,8 +467,8 @@ class Interpreter {
     throw nb::value_error(message.c_str());
   }
 
-  static std::vector<Port> ports(const std::vector<dqnn_tensor> &tensors) {
-    std::vector<Port> result;
+  static std::vector<nb::dict> ports(const std::vector<dqnn_tensor> &tensors) {
+    std::vector<nb::dict> result;
     for (const dqnn_tensor &tensor : tensors) {
       result.push_back(port_of(tensor));
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..emit import writer
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, Port
 from .cases import Layer, Row, make_op, types_of
 from .cost import random_input
 
@@ -34,7 +34,9 @@ def blob_of(layer: Layer, seed: int = 1) -> tuple[bytes, bytes]:
     rng = np.random.default_rng(seed)
     source, output = types_of(layer)
     node = Node(make_op(layer, rng), ("in",), "out", (str(layer),))
-    graph = Graph(str(layer), ("in",), ("out",), (node,), {"in": source, "out": output}, {"in": "in", "out": "out"})
+    graph = Graph(
+        str(layer), ("in",), ("out",), (node,), {"in": source, "out": output}, {n: Port(n) for n in ("in", "out")}
+    )
     return writer.write(graph, producer="dqnn bench").blob, random_input(source, rng, layer.density)
 
 

@@ -7,10 +7,13 @@ the form that the counters start from."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from dqnn.tensors import Rounding, factor_of
 
 from ..format import (
     BINARY_KINDS,
@@ -71,7 +74,12 @@ def pack(op: ops.Op, inputs: Types, output: TensorType) -> Packed:
     packer = _PACKERS.get(type(op))
     if packer is None:
         raise PackingError(f"{type(op).__name__} is not kernel-ready")
-    return packer(op, inputs, output)
+    try:
+        packed = packer(op, inputs, output)
+        packed.params_bytes  # noqa: B018  fails for what the struct's fields cannot hold
+    except (TypeError, OverflowError, struct.error) as error:
+        raise PackingError(f"{type(op).__name__} has a number that the file cannot hold ({error})") from error
+    return packed
 
 
 # --- epilogues --------------------------------------------------------------------------------------------------------
@@ -110,8 +118,8 @@ def _s32(array: Array) -> bytes:
     return _bytes(array.astype("<i4"))
 
 
-def _f32(array: Array) -> bytes:
-    return _bytes(array.astype("<f4"))
+def _f32(values: Array | np.float32) -> bytes:
+    return _bytes(np.asarray(values, "<f4"))
 
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
@@ -316,23 +324,23 @@ def _pack_maxpool(op: ops.MaxPool, inputs: Types, output: TensorType) -> Packed:
 
 
 def _pack_avgpool(op: ops.AvgPoolKernel, inputs: Types, output: TensorType) -> Packed:
-    constants = (_f32(np.array([1.0 / op.out.scale])),) if isinstance(op.out, S8) else ()
+    constants = (_f32(factor_of(op.out.scale, Rounding.KERAS)),) if isinstance(op.out, S8) else ()
     return Packed(f"avgpool_{dtype_name(inputs[0].fmt)}_{dtype_name(op.out)}", _pool_params(op.pool), constants)
 
 
-def _pack_unary(op: ops.Unary, inputs: Types, output: TensorType) -> Packed:
+def _pack_unary(op: ops.UnaryKernel, inputs: Types, output: TensorType) -> Packed:
     return Packed("unary_f32", UnaryParams(kind=UNARY_KINDS.index(op.kind), alpha=float(op.alpha)))
 
 
-def _pack_prelu(op: ops.PRelu, inputs: Types, output: TensorType) -> Packed:
+def _pack_prelu(op: ops.PReluKernel, inputs: Types, output: TensorType) -> Packed:
     return Packed("prelu_f32", None, (_f32(op.alpha),))
 
 
-def _pack_layer_norm(op: ops.LayerNorm, inputs: Types, output: TensorType) -> Packed:
+def _pack_layer_norm(op: ops.LayerNormKernel, inputs: Types, output: TensorType) -> Packed:
     return Packed("layernorm_f32", None, (_f32(op.gamma), _f32(op.beta), _f32(np.asarray([op.epsilon]))))
 
 
-def _pack_softmax(op: ops.Softmax, inputs: Types, output: TensorType) -> Packed:
+def _pack_softmax(op: ops.SoftmaxKernel, inputs: Types, output: TensorType) -> Packed:
     return Packed("softmax_f32")
 
 
@@ -384,10 +392,10 @@ _PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
     ops.BinaryKernel: _pack_binary,
     ops.AvgPoolKernel: _pack_avgpool,
     ops.MaxPool: _pack_maxpool,
-    ops.Unary: _pack_unary,
-    ops.PRelu: _pack_prelu,
-    ops.Softmax: _pack_softmax,
-    ops.LayerNorm: _pack_layer_norm,
+    ops.UnaryKernel: _pack_unary,
+    ops.PReluKernel: _pack_prelu,
+    ops.SoftmaxKernel: _pack_softmax,
+    ops.LayerNormKernel: _pack_layer_norm,
     ops.Concat: _pack_concat,
     ops.Pad: _pack_pad,
     ops.View: _pack_view,

@@ -15,6 +15,8 @@ from typing import Any
 
 import flatbuffers
 
+from dqnn.tensors import Rounding, factor_of, reciprocal
+
 from ..format import (
     BITMAP_WORDS,
     BLOCK,
@@ -23,13 +25,12 @@ from ..format import (
     MAGIC,
     PREFIX,
     PREFIX_BYTES,
-    RUNTIME_VERSION,
     camel,
     schema_module,
 )
 from ..ir import ops
-from ..ir.graph import Graph, Node
-from ..ir.types import S1, TensorType
+from ..ir.graph import Graph, Node, Port
+from ..ir.types import S1, S8, TensorType
 from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
@@ -168,11 +169,21 @@ def write(
     program = assemble(graph)
     memory = place(program)
     payload = _payload(graph, program, memory, producer, options)
-    prefix = _prefix(payload, memory.arena, {ids()[c.packed.kernel] for c in program.calls}, model_id, model_version)
+    kernels = {ids()[call.packed.kernel] for call in program.calls}
+    prefix = _prefix(payload, runtime_version(graph), memory.arena, kernels, model_id, model_version)
     return Written(prefix + payload, program, memory)
 
 
-def _prefix(payload: bytes, arena: int, kernels: Iterable[int], model_id: int | None, model_version: int) -> bytes:
+def runtime_version(graph: Graph) -> int:
+    """The lowest runtime that reads the file as it is meant. 2 knows ports whose reals are divided by the scale, or
+    whose codes are unsigned. A kernel needs none: a runtime without it says so."""
+    ports = [graph.ports[value] for value in (*graph.inputs, *graph.outputs)]
+    return 2 if any(port.unsigned or port.rounding is not Rounding.KERAS for port in ports) else 1
+
+
+def _prefix(
+    payload: bytes, runtime: int, arena: int, kernels: Iterable[int], model_id: int | None, model_version: int
+) -> bytes:
     crc = zlib.crc32(payload)
     bitmap = [0] * BITMAP_WORDS
     for kernel in kernels:
@@ -180,7 +191,7 @@ def _prefix(payload: bytes, arena: int, kernels: Iterable[int], model_id: int | 
     head = PREFIX.pack(
         MAGIC,
         FORMAT_VERSION,
-        RUNTIME_VERSION,
+        runtime,
         PREFIX_BYTES + len(payload),
         PREFIX_BYTES,
         crc,
@@ -265,18 +276,29 @@ def _ports(builder: Any, graph: Graph, tensors: Sequence[int], values: Sequence[
     schema = schema_module("Port")
     offsets = []
     for tensor, value in zip(tensors, values, strict=True):
-        name = builder.CreateSharedString(graph.port_names.get(value, value))
+        port = graph.ports[value]
+        name = builder.CreateSharedString(port.name)
         schema.PortStart(builder)
         schema.PortAddName(builder, name)
-        if value in graph.samples:
-            sample_scale, sample_offset = graph.samples[value]
-            schema.PortAddSampleScale(builder, sample_scale)
-            schema.PortAddSampleOffset(builder, sample_offset)
+        if port.samples is not None:
+            schema.PortAddSampleScale(builder, port.samples[0])
+            schema.PortAddSampleOffset(builder, port.samples[1])
+        schema.PortAddRounding(builder, port.rounding.value)
+        schema.PortAddInverse(builder, stored_inverse(port, graph.types[value]))
+        schema.PortAddU8(builder, int(port.unsigned))
         builder.ForceDefaults(True)  # as in _node: a tensor 0 that is written out shares the other ports' vtable
         schema.PortAddTensor(builder, tensor)
         builder.ForceDefaults(False)
         offsets.append(schema.PortEnd(builder))
     return _offsets(builder, offsets)
+
+
+def stored_inverse(port: Port, kind: TensorType) -> float:
+    """What Keras' rounding multiplies by, where a reader of the file would find another number; else 0."""
+    if not isinstance(kind.fmt, S8) or port.rounding is not Rounding.KERAS or port.samples is not None:
+        return 0.0
+    factor = factor_of(kind.fmt.scale, Rounding.KERAS)
+    return 0.0 if factor == reciprocal(kind.fmt.scale) else float(factor)
 
 
 def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int]) -> int:

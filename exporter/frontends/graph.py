@@ -6,13 +6,16 @@ own configuration, so that one run reports them all, and stop where they would n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from ..errors import ExportError, Problem
 from ..ir import ops
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, Port
 from ..ir.infer import InferError, infer_type
 from ..ir.types import TensorType
+
+PortOrName: TypeAlias = Port | str
 
 
 class Unsupported(Exception):
@@ -90,17 +93,18 @@ class GraphBuilder:
         if self.problems:
             raise ExportError(list(dict.fromkeys(self.problems)))
 
-    def finish(self, name: str, inputs: Mapping[str, str], outputs: Sequence[tuple[str, str]]) -> Graph:
-        """The graph of what the outputs need. Inputs and outputs are values with the names of their ports."""
+    def finish(self, name: str, inputs: Mapping[str, PortOrName], outputs: Sequence[tuple[str, PortOrName]]) -> Graph:
+        """The graph of what the outputs need. Inputs and outputs are values with their ports; a name alone is a port
+        that passes may change."""
         self.check()
         values = self._distinct([value for value, _ in outputs], inputs)
-        ports = {str(value): port for value, port in inputs.items()}
-        ports |= {str(value): port for value, (_, port) in zip(values, outputs, strict=True)}
+        named = [*inputs.items(), *zip(values, (port for _, port in outputs), strict=True)]
+        ports = {str(value): port if isinstance(port, Port) else Port(port) for value, port in named}
         used = self._reachable(values)
         types = {value: self.types[value] for value in (*inputs, *(node.output for node in used))}
         return Graph(name, tuple(map(str, inputs)), tuple(map(str, values)), tuple(used), types, ports)
 
-    def _distinct(self, outputs: Sequence[str], inputs: Mapping[str, str]) -> list[str]:
+    def _distinct(self, outputs: Sequence[str], inputs: Iterable[str]) -> list[str]:
         """Outputs that are inputs, or named twice, get a value of their own: ports and values correspond one to one."""
         result: list[str] = []
         for value in outputs:

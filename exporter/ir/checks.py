@@ -15,23 +15,31 @@ import numpy as np
 from ..limits import MOST_INPUTS
 from . import ops
 from .graph import Graph, Node
-from .infer import InferError, as_map, infer_type, stored_value
+from .infer import InferError, as_map, check_s8, infer_type, stored_value
 from .types import F32, S1, S8, TensorType
 
-FLOAT_ONLY = (ops.Unary, ops.PRelu, ops.LayerNorm, ops.Softmax)
+FLOAT_ONLY = (ops.UnaryKernel, ops.PReluKernel, ops.SoftmaxKernel, ops.LayerNormKernel)
 
 
 class ValidationError(ValueError):
     """The graph breaks an invariant; the text names the stage, the node and the layers."""
 
 
-def validate(graph: Graph, kernel_ready: bool = False, *, stage: str = "") -> None:
-    """Raise `ValidationError` unless the graph is sound."""
-    _check_ports(graph, stage)
+def validate(graph: Graph, kernel_ready: bool = False, *, stage: str = "", since: Graph | None = None) -> None:
+    """Raise `ValidationError` unless the graph is sound. `since`: a sound graph that this one was made from; a node
+    that is the same there, on values of the same types, is not looked at again."""
+    try:
+        _check_ports(graph, stage)
+    except InferError as error:
+        raise ValidationError(str(error)) from error
     known = set(graph.inputs)
+    sound = {} if since is None else {node.output: node for node in since.nodes}
     for node in graph.nodes:
+        same = since is not None and sound.get(node.output) is node and _same_types(graph, since, node)
         try:
-            _check_node(graph, node, known, kernel_ready)
+            _check_order(graph, node, known)
+            if not same:
+                _check_node(graph, node, kernel_ready)
         except (InferError, ValidationError) as error:
             after = f"after {stage}: " if stage else ""
             layers = ", ".join(node.layers) or "none"
@@ -53,18 +61,30 @@ def _check_ports(graph: Graph, stage: str) -> None:
     _require(len(graph.inputs) > 0 and len(graph.outputs) > 0, f"{after}a graph needs inputs and outputs")
     _require(len(set(graph.inputs)) == len(graph.inputs), f"{after}an input is listed twice")
     for name in (*graph.inputs, *graph.outputs):
-        _require(name in graph.types, f"{after}port '{name}' has no type")
+        _require(name in graph.types and name in graph.ports, f"{after}port '{name}' has no type or no name")
+    for name in graph.inputs:
+        fmt = graph.types[name].fmt
+        if isinstance(fmt, S8):
+            check_s8(fmt)
 
 
-def _check_node(graph: Graph, node: Node, known: set[str], kernel_ready: bool) -> None:
+def _same_types(graph: Graph, other: Graph, node: Node) -> bool:
+    return all(graph.types.get(name) == other.types.get(name) for name in (*node.inputs, node.output))
+
+
+def _check_order(graph: Graph, node: Node, known: set[str]) -> None:
     for name in node.inputs:
         _require(name in known, f"reads '{name}' before it is computed")
     _require(node.output not in known, "computes a value that exists already")
     _require(node.output in graph.types, "its value has no type")
+
+
+def _check_node(graph: Graph, node: Node, kernel_ready: bool) -> None:
     inputs = [graph.types[name] for name in node.inputs]
     wanted, found = infer_type(node.op, inputs), graph.types[node.output]
     same = wanted.fmt == found.fmt and (wanted.shape == found.shape or _same_map(node.op, wanted, found))
-    _require(same, f"has type {found}, inference gives {wanted}")
+    if not same:
+        raise ValidationError(f"has type {found}, inference gives {wanted}")
     for name, array in _arrays(node.op):
         _check_array(name, array)
     if isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense | ops.ConvKernel):
@@ -100,7 +120,7 @@ def _check_weights(weights: ops.Weights) -> None:
 
 
 def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None:
-    _require(isinstance(op, ops.KERNEL_OPS + ops.SHARED_OPS), "is no kernel")
+    _require(isinstance(op, ops.KernelOp), "is no kernel")
     if isinstance(op, FLOAT_ONLY):
         _require(isinstance(inputs[0].fmt, F32), f"reads f32, got {inputs[0].fmt}")
     if isinstance(op, ops.Concat):

@@ -1,9 +1,9 @@
-"""Executes a graph in numpy: the oracle for passes, packing and kernels.
+"""Executes a graph in numpy: the oracle for passes, packing and semantics.
 
 Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are
 scaled. Kernel-ready operators compute the integers and float32 steps of schema/SPEC.md section 3 (`semantics.py`), so
-what they store is what the C kernels store, bit for bit. Both may stand in one graph, as they do between passes.
-Operators that are real-valued and a kernel at once (Softmax, Unary, ...) follow `kernel_ready`."""
+what they store is what the C kernels store, bit for bit. Both may stand in one graph, as they do between passes:
+each operator has one meaning, wherever it stands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import ops, real, semantics
 from .graph import Graph, Node
 from .infer import stored_value
-from .types import F32, S1, S8, TensorType
+from .types import F32, S8, TensorType
 from .windows import Geometry, inside_counts, taps, with_map
 
 Array: TypeAlias = NDArray[Any]
@@ -26,8 +26,8 @@ Inputs: TypeAlias = Sequence[Array] | Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8
-    +1/-1)."""
+    """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8 +1/-1;
+    f32 as float32 behind a kernel, as float64 behind a real-valued operator)."""
 
     graph: Graph
     stored: dict[str, Array] = field(default_factory=dict)
@@ -41,67 +41,57 @@ class Evaluation:
         """Real numbers of the model's outputs, in order."""
         return [self.real(name) for name in self.graph.outputs]
 
-    @property
-    def stored_outputs(self) -> list[Array]:
-        """The model's outputs as stored."""
-        return [self.stored[name] for name in self.graph.outputs]
 
-
-def evaluate(graph: Graph, inputs: Inputs, *, kernel_ready: bool | None = None) -> Evaluation:
+def evaluate(graph: Graph, inputs: Inputs) -> Evaluation:
     """Run `graph` on real-valued inputs (with a batch axis), in the model's order or by value or port name.
 
-    Inputs of s1 and s8 type are quantized as their type says. `kernel_ready` defaults to whether every node is a
-    kernel call."""
-    if kernel_ready is None:
-        kernel_ready = all(isinstance(node.op, ops.KERNEL_OPS + ops.SHARED_OPS) for node in graph.nodes)
+    Inputs of s1 and s8 type are quantized as their type and port say."""
     result = Evaluation(graph)
     for name, array in zip(graph.inputs, _ordered(graph, inputs), strict=True):
-        result.stored[name] = _stored_input(np.asarray(array), graph.types[name], name, kernel_ready)
+        result.stored[name] = stored_input(graph, name, np.asarray(array))
     for node in graph.nodes:
         arguments = [result.stored[name] for name in node.inputs]
-        result.stored[node.output] = run_node(node, arguments, graph.types, kernel_ready)
+        result.stored[node.output] = run_node(node, arguments, graph.types)
     return result
 
 
-def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType], kernel_ready: bool) -> Array:
+def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType]) -> Array:
     """Stored output of one node from the stored values of its inputs, all with a batch axis."""
     in_types = [types[name] for name in node.inputs]
     out = types[node.output]
-    if isinstance(node.op, ops.KERNEL_OPS) or kernel_ready:
+    return _run(node.op, arguments, in_types, out).reshape((-1, *out.shape))
+
+
+def _run(op: ops.Op, arguments: list[Array], in_types: list[TensorType], out: TensorType) -> Array:
+    if isinstance(op, ops.Mover) and all(kind.fmt == out.fmt for kind in in_types):
+        return semantics.run(op, arguments, in_types)
+    if isinstance(op, ops.KernelOp) and not isinstance(op, ops.Mover):
         floats = [real.to_float32(a) if isinstance(t.fmt, F32) else a for a, t in zip(arguments, in_types, strict=True)]
-        result = semantics.run(node.op, floats, in_types)
-        return result.reshape((-1, *out.shape))
+        return semantics.run(op, floats, in_types)
+    if isinstance(op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
+        return _CONVOLUTIONS[type(op)](op, arguments[0], in_types[0])
     reals = [real.to_real(a, t.fmt) for a, t in zip(arguments, in_types, strict=True)]
-    if isinstance(node.op, ops.Quantize | ops.Ternary):
-        return real.to_codes(reals[0], node.op)
-    if real.is_elementwise(node.op):
-        return real.elementwise(node.op, reals[0])
-    if isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
-        result = _CONVOLUTIONS[type(node.op)](node.op, arguments[0], in_types[0])
-    else:
-        result = _REAL[type(node.op)](node.op, reals)
-    return _as_stored(result, out).reshape((-1, *out.shape))
+    if isinstance(op, ops.Quantize | ops.Ternary):
+        return real.to_codes(reals[0], op)
+    if isinstance(op, ops.Elementwise):
+        return real.elementwise(op, reals[0])
+    return _REAL[type(op)](op, reals)
 
 
 def _ordered(graph: Graph, inputs: Inputs) -> list[Array]:
     if not isinstance(inputs, Mapping):
         return list(inputs)
-    return [inputs[name] if name in inputs else inputs[graph.port_names[name]] for name in graph.inputs]
+    return [inputs[name] if name in inputs else inputs[graph.ports[name].name] for name in graph.inputs]
 
 
-def _stored_input(array: Array, kind: TensorType, name: str, kernel_ready: bool) -> Array:
+def stored_input(graph: Graph, name: str, array: Array) -> Array:
+    """Real values of an input as its tensor stores them."""
+    kind = graph.types[name]
     if array.shape[1:] != kind.shape:
         raise ValueError(f"input {name} has shape {array.shape}, expected a batch of {kind.shape}")
     if isinstance(kind.fmt, F32):
-        return real.to_float32(array) if kernel_ready else real.to_float32(array).astype(np.float64)
-    return real.to_codes(array, ops.Quantize(kind.fmt))
-
-
-def _as_stored(values: Array, kind: TensorType) -> Array:
-    """Real values that the format holds exactly (a maximum, a view) as stored ones."""
-    if isinstance(kind.fmt, S8):
-        return np.asarray(np.rint(values / kind.fmt.scale + kind.fmt.zero_point), np.int8)
-    return values.astype(np.int8) if isinstance(kind.fmt, S1) else values
+        return real.to_float32(array)
+    return real.to_codes(array, ops.Quantize(kind.fmt, rounding=graph.ports[name].rounding))
 
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
@@ -168,12 +158,6 @@ def _layer_norm(op: ops.LayerNorm, inputs: list[Array]) -> Array:
     return np.asarray(apart / np.sqrt(variance + op.epsilon) * op.gamma + op.beta)
 
 
-def _max_pool(op: ops.MaxPool, inputs: list[Array]) -> Array:
-    x = with_map(inputs[0])
-    cells = list(taps(x, Geometry(op.size, op.stride, padding=op.padding), -np.inf))
-    return np.asarray(np.maximum.reduce(cells))
-
-
 def _avg_pool(op: ops.AvgPool, inputs: list[Array]) -> Array:
     x = with_map(inputs[0])
     geometry = Geometry(op.size, op.stride, padding=op.padding)
@@ -195,29 +179,20 @@ def _binary(op: ops.Binary, inputs: list[Array]) -> Array:
 
 
 def _concat(op: ops.Concat, inputs: list[Array]) -> Array:
+    """Of different formats; of equal ones it moves codes (semantics.py)."""
     return np.concatenate(inputs, axis=op.axis + 1)
 
 
 def _pad(op: ops.Pad, inputs: list[Array]) -> Array:
+    """With a value that the input's format does not have."""
     return semantics.pad(op, inputs[0], op.value)
-
-
-def _view(op: ops.View, inputs: list[Array]) -> Array:
-    return semantics.view(op, inputs[0])
-
-
-def _reshape(op: ops.Reshape, inputs: list[Array]) -> Array:
-    return inputs[0].reshape((-1, *op.shape))
 
 
 _REAL: dict[type, Callable[[Any, list[Array]], Array]] = {
     ops.Softmax: _softmax,
     ops.LayerNorm: _layer_norm,
-    ops.MaxPool: _max_pool,
     ops.AvgPool: _avg_pool,
     ops.Binary: _binary,
     ops.Concat: _concat,
     ops.Pad: _pad,
-    ops.View: _view,
-    ops.Reshape: _reshape,
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from dqnn.tensors import Rounding
 
 from .ops import Op
 from .types import TensorType
@@ -11,8 +13,8 @@ from .types import TensorType
 
 @dataclass(frozen=True)
 class Node:
-    """`output` = op(`inputs`). `layers` are the Keras layers this node computes, as the user named them (nested:
-    `outer/inner`)."""
+    """`output` = op(`inputs`). `layers` are the user's layers or operators that this node computes, by the names they
+    have in the model's file (nested: `outer/inner`)."""
 
     op: Op
     inputs: tuple[str, ...]
@@ -21,15 +23,31 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Port:
+    """How users see an input or output; the value's type says how it is stored.
+
+    `rounding`: of an s8 input, how real values become codes.
+    `samples`: an s8 input of raw uint8 samples u, stored as u - 128, that the model takes for samples[0] * u +
+    samples[1].
+    `unsigned`: an s8 value whose codes the model's file has as uint8, 128 more than those of the value's type; users
+    hand over and get the file's.
+    `free`: passes may choose another type or form for the port; one that is not free stays as the file has it."""
+
+    name: str
+    rounding: Rounding = Rounding.KERAS
+    samples: tuple[float, float] | None = None
+    unsigned: bool = False
+    free: bool = True
+
+
+@dataclass(frozen=True)
 class Graph:
-    """`inputs` and `outputs` are value names in the model's order; `types` has every value. `port_names` gives the
-    names users see. `samples`: inputs of raw uint8 samples u, stored as u - 128, that the model takes for
-    scale * u + offset."""
+    """`inputs` and `outputs` are value names in the model's order; `types` has every value, `ports` every input and
+    output."""
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     types: Mapping[str, TensorType]
-    port_names: Mapping[str, str]
-    samples: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    ports: Mapping[str, Port]

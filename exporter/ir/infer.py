@@ -20,6 +20,7 @@ MOST_CELLS = 0xFFFF  # of a window, a stride, a padding: the file has 16 bits fo
 # What a step of a quantizer, or a weight's scale, can be: it and its inverse are normal float32 numbers, with room for
 # the products of two.
 SMALLEST_STEP, LARGEST_STEP = 2.0**-60, 2.0**60
+FLOAT32 = np.finfo(np.float32)
 
 
 class InferError(ValueError):
@@ -87,9 +88,10 @@ def _like(shape: Shape, map_shape: tuple[int, int, int], what: str) -> Shape:
 def _window(n: int, k: int, stride: int, dilation: int, pad: ops.Pair, up: int, what: str) -> int:
     covered = (k - 1) * dilation + 1
     room = (n - 1) * up + 1 + pad[0] + pad[1] - covered
-    _require(min(k, stride, dilation, up) >= 1, f"{what}: sizes, strides and dilations must be at least 1")
-    largest = max(k, stride, dilation, up, *pad)
-    _require(largest <= MOST_CELLS, f"{what}: a size, stride, dilation or padding of {largest}; at most {MOST_CELLS}")
+    numbers = {"size": k, "stride": stride, "dilation": dilation, "upsampling": up}
+    for name, number in numbers.items():
+        _require(1 <= number <= MOST_CELLS, f"{what}: {name} {number}, accepted: 1 to {MOST_CELLS}")
+    _require(min(pad) >= 0 and max(pad) <= MOST_CELLS, f"{what}: padding {pad}, accepted: 0 to {MOST_CELLS} cells")
     _require(room >= 0, f"{what}: a window of {covered} cells does not fit into {n} cells with padding {pad}")
     return room // stride + 1
 
@@ -109,6 +111,13 @@ def _spatial(
     )
 
 
+def _in_float32(values: Any, what: str) -> None:
+    """Every number is one that a float32 can hold; infinities are not."""
+    found = np.atleast_1d(np.asarray(values, np.float64))
+    bad = found[~(np.abs(found) <= FLOAT32.max)]
+    _require(bad.size == 0, f"{what} {bad[0] if bad.size else 0:g} is no float32 number")
+
+
 def _per_channel(values: Any, channels: int, what: str) -> None:
     size = np.size(values)
     _require(size in (1, channels), f"{what} has {size} values for {channels} channels")
@@ -121,11 +130,19 @@ def _check_weights(weights: ops.Weights, rank: int, channels: int, what: str) ->
     _require(largest <= LARGEST_STEP, f"{what}: {weights.source or 'weights'} with a scale of {largest:.3g}")
 
 
+def _check_sums(weights: ops.Weights, bias: ops.F64 | None, fmt: Format, channels: int, what: str) -> None:
+    """Bias and the value of one unit of a sum, as the epilogues hold them."""
+    _require(bias is None or bias.shape == (channels,), f"{what}: bias must have shape ({channels},)")
+    _in_float32(0.0 if bias is None else bias, f"{what}: bias")
+    if isinstance(fmt, S8):
+        _in_float32(weights.scale * fmt.scale, f"{what}: scale of input and weights together")
+
+
 def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(isinstance(op.fmt, S1 | S8), f"Quantize gives s1 or s8, not {op.fmt}")
     if isinstance(op.fmt, S8):
         _check_step(op.fmt.scale, op.source or "Quantize")
-        _require(-128 <= op.fmt.zero_point <= 127, f"s8 zero point must be in -128..127, got {op.fmt.zero_point}")
+        _check_zero_point(op.fmt)
         _require(-128 <= op.qmin <= op.qmax <= 127, f"s8 range must lie in -128..127, got {op.qmin}..{op.qmax}")
     return TensorType(inputs[0].shape, op.fmt)
 
@@ -133,6 +150,16 @@ def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
 def _check_step(step: float, what: str) -> None:
     accepted = f"{SMALLEST_STEP:.3g} to {LARGEST_STEP:.3g}"
     _require(SMALLEST_STEP <= step <= LARGEST_STEP, f"{what} has steps of {step:.3g}; accepted: {accepted}")
+
+
+def _check_zero_point(fmt: S8) -> None:
+    _require(-128 <= fmt.zero_point <= 127, f"s8 zero point must be in -128..127, got {fmt.zero_point}")
+
+
+def check_s8(fmt: S8) -> None:
+    """Scale and its inverse are normal float32 numbers, the zero point is a code."""
+    _check_step(fmt.scale, str(fmt))
+    _check_zero_point(fmt)
 
 
 def _round(op: ops.Round, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -149,12 +176,18 @@ def _clip(op: ops.Clip, inputs: tuple[TensorType, ...]) -> TensorType:
 def _scale(op: ops.Scale, inputs: tuple[TensorType, ...]) -> TensorType:
     numbers = (op.factor, op.offset)
     _require(all(math.isfinite(n) for n in numbers), f"a factor and an offset of {numbers}; accepted: finite numbers")
+    _in_float32(numbers, "Scale: factor or offset")
     return _real(op, inputs)
 
 
 def _ternary(op: ops.Ternary, inputs: tuple[TensorType, ...]) -> TensorType:
-    _require(op.threshold > 0, f"Ternary needs a positive threshold, got {op.threshold}")
+    _require(0 < op.threshold <= float(FLOAT32.max), f"Ternary needs a positive threshold, got {op.threshold}")
     return TensorType(inputs[0].shape, S8(1.0, 0))
+
+
+def _unary(op: ops.Unary | ops.UnaryKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    _in_float32(op.alpha, f"{op.kind}: alpha")
+    return _real(op, inputs)
 
 
 def _real(op: ops.Op, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -162,42 +195,41 @@ def _real(op: ops.Op, inputs: tuple[TensorType, ...]) -> TensorType:
 
 
 def _conv2d(op: ops.Conv2D, inputs: tuple[TensorType, ...]) -> TensorType:
-    out, kh, kw, _ = _conv_weights(op.weights, op.groups, inputs[0].shape, op.bias, "Conv2D")
+    out, kh, kw, _ = _conv_weights(op.weights, op.groups, inputs[0].shape, "Conv2D")
+    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "Conv2D")
+    _require(not np.isnan(op.pad_value), "Conv2D: the pad value is not a number")
     h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "Conv2D")
     return TensorType(_like(inputs[0].shape, (h, w, out), "Conv2D"), F32())
 
 
-def _conv_weights(
-    weights: ops.Weights, groups: int, shape: Shape, bias: ops.F64 | None, what: str
-) -> tuple[int, int, int, int]:
+def _conv_weights(weights: ops.Weights, groups: int, shape: Shape, what: str) -> tuple[int, int, int, int]:
     _require(
         weights.codes.ndim == 4,
         f"{what}: weights of rank {weights.codes.ndim}, expected 4 (output, height, width, input)",
     )
     out, kh, kw, cg = weights.codes.shape
     _check_weights(weights, 4, out, what)
-    _require(groups >= 1 and out % groups == 0, f"{what}: {out} outputs do not divide into {groups} groups")
+    _require(1 <= groups <= MOST_CELLS, f"{what}: {groups} groups, accepted: 1 to {MOST_CELLS}")
+    _require(out % groups == 0, f"{what}: {out} outputs do not divide into {groups} groups")
     _require(cg * groups == shape[-1], f"{what}: weights take {cg * groups} channels, the input has {shape[-1]}")
-    _require(bias is None or bias.shape == (out,), f"{what}: bias must have shape ({out},)")
     return out, kh, kw, cg
 
 
 def _depthwise(op: ops.DepthwiseConv2D, inputs: tuple[TensorType, ...]) -> TensorType:
-    kh, kw, out = _depthwise_weights(op.weights, inputs[0].shape, op.bias)
+    kh, kw, out = _depthwise_weights(op.weights, inputs[0].shape)
+    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "DepthwiseConv2D")
+    _require(not np.isnan(op.pad_value), "DepthwiseConv2D: the pad value is not a number")
     h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, (1, 1), "DepthwiseConv2D")
     return TensorType(_like(inputs[0].shape, (h, w, out), "DepthwiseConv2D"), F32())
 
 
-def _depthwise_weights(weights: ops.Weights, shape: Shape, bias: ops.F64 | None) -> tuple[int, int, int]:
+def _depthwise_weights(weights: ops.Weights, shape: Shape) -> tuple[int, int, int]:
     what = "DepthwiseConv2D"
     _require(weights.codes.ndim == 4, f"{what}: weights of rank {weights.codes.ndim}, expected 4")
     kh, kw, channels, multiplier = weights.codes.shape
     _check_weights(weights, 4, channels * multiplier, what)
     _require(channels == shape[-1], f"{what}: weights take {channels} channels, the input has {shape[-1]}")
-    _require(
-        bias is None or bias.shape == (channels * multiplier,),
-        f"{what}: bias must have shape ({channels * multiplier},)",
-    )
+    _require(multiplier <= MOST_CELLS, f"{what}: depth multiplier {multiplier}, accepted: 1 to {MOST_CELLS}")
     return kh, kw, channels * multiplier
 
 
@@ -207,7 +239,7 @@ def _dense(op: ops.Dense, inputs: tuple[TensorType, ...]) -> TensorType:
     _check_weights(op.weights, 2, out, "Dense")
     shape = inputs[0].shape
     _require(features == shape[-1], f"Dense: weights take {features} features, the input has {shape[-1]}")
-    _require(op.bias is None or op.bias.shape == (out,), f"Dense: bias must have shape ({out},)")
+    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "Dense")
     return TensorType((*shape[:-1], out), F32())
 
 
@@ -216,21 +248,31 @@ def _batch_norm(op: ops.BatchNorm, inputs: tuple[TensorType, ...]) -> TensorType
     for name in ("gamma", "beta", "mean", "variance"):
         values = getattr(op, name)
         _require(values.shape == (channels,), f"BatchNorm: {name} has shape {values.shape}, expected ({channels},)")
-    smallest = float(np.min(op.variance + op.epsilon, initial=np.inf))
-    _require(smallest > 0, f"BatchNorm: variance + epsilon is {smallest:.3g}; accepted: more than 0")
+    spread = op.variance + op.epsilon
+    bad = np.flatnonzero(~(spread > 0))
+    _require(bad.size == 0, _not_positive(spread, bad))
+    factor = op.gamma / np.sqrt(spread)
+    _in_float32(factor, "BatchNorm: gamma / sqrt(variance + epsilon) of")
+    _in_float32(op.beta - op.mean * factor, "BatchNorm: offset")
     return _real(op, inputs)
 
 
-def _prelu(op: ops.PRelu, inputs: tuple[TensorType, ...]) -> TensorType:
+def _not_positive(spread: ops.F64, bad: Any) -> str:
+    found = f"{spread[bad[0]]:g} in channel {bad[0]}" if bad.size else ""
+    return f"BatchNorm: variance + epsilon is {found}; accepted: more than 0"
+
+
+def _prelu(op: ops.PRelu | ops.PReluKernel, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = inputs[0].shape
     accepted = ((shape[-1],), shape)
     _require(
         op.alpha.shape in accepted, f"PRelu: alpha has shape {op.alpha.shape}, expected {accepted[0]} or {accepted[1]}"
     )
+    _in_float32(op.alpha, "PRelu: alpha")
     return _real(op, inputs)
 
 
-def _layer_norm(op: ops.LayerNorm, inputs: tuple[TensorType, ...]) -> TensorType:
+def _layer_norm(op: ops.LayerNorm | ops.LayerNormKernel, inputs: tuple[TensorType, ...]) -> TensorType:
     channels = inputs[0].shape[-1]
     for name, values in (("gamma", op.gamma), ("beta", op.beta)):
         _require(values.shape == (channels,), f"LayerNorm: {name} has shape {values.shape}, expected ({channels},)")
@@ -286,6 +328,7 @@ def _concat(op: ops.Concat, inputs: tuple[TensorType, ...]) -> TensorType:
 def _pad(op: ops.Pad, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = inputs[0].shape
     _require(len(op.before) == len(op.after) == len(shape), f"Pad: {len(op.before)} axes given for rank {len(shape)}")
+    _require(not np.isnan(op.value), "Pad: the value is not a number")
     _require(min(op.before + op.after) >= 0, "Pad: cells to add cannot be negative (use a View to crop)")
     fmt = inputs[0].fmt if stored_value(op.value, inputs[0].fmt) is not None else F32()
     return TensorType(tuple(b + n + a for b, n, a in zip(op.before, shape, op.after, strict=True)), fmt)
@@ -328,9 +371,9 @@ def _epilogue(epilogue: ops.Epilogue, out: Format, channels: int, what: str) -> 
 def _conv_kernel(op: ops.ConvKernel, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = inputs[0].shape
     if op.depthwise:
-        kh, kw, out = _depthwise_weights(op.weights, shape, None)
+        kh, kw, out = _depthwise_weights(op.weights, shape)
     else:
-        out, kh, kw, _ = _conv_weights(op.weights, op.groups, shape, None, "ConvKernel")
+        out, kh, kw, _ = _conv_weights(op.weights, op.groups, shape, "ConvKernel")
     _epilogue(op.epilogue, op.out, out, "ConvKernel")
     h, w = _spatial(shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "ConvKernel")
     pooled = (h // op.pool[0], w // op.pool[1], out)
@@ -375,7 +418,7 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Clip: _clip,
     ops.Scale: _scale,
     ops.Round: _round,
-    ops.Unary: _real,
+    ops.Unary: _unary,
     ops.Softmax: _real,
     ops.MaxPool: _max_pool,
     ops.AvgPool: _avg_pool,
@@ -389,4 +432,8 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.LutKernel: _lut_kernel,
     ops.BinaryKernel: _binary_kernel,
     ops.AvgPoolKernel: _avg_pool_kernel,
+    ops.UnaryKernel: _unary,
+    ops.PReluKernel: _prelu,
+    ops.SoftmaxKernel: _real,
+    ops.LayerNormKernel: _layer_norm,
 }

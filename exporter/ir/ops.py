@@ -3,7 +3,7 @@
 Front ends build graphs of the operators in sections 1 to 3 with real-valued meaning: an operator computes on real
 numbers and `Quantize` alone changes a format to s1 or s8. The passes turn them into the kernel-ready operators of
 section 4, which state integers, thresholds and packed order exactly as schema/SPEC.md does. `ir/evaluate.py` executes
-both.
+both; an operator means the same wherever it stands.
 
 Arrays are numpy arrays, never written to after construction. Weights are OHWI (output, kernel height, kernel width,
 input channels of the group), depthwise weights are (kernel height, kernel width, input channels, multiplier), both as
@@ -11,13 +11,17 @@ Keras means them (no flips)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Format
+from dqnn.tensors import Rounding
+
+from .types import Format, assert_never
 
 F64 = NDArray[np.float64]
 F32Array = NDArray[np.float32]
@@ -48,15 +52,14 @@ class Weights:
 
 @dataclass(frozen=True)
 class Quantize:
-    """Real to s1 (sgn(x), 0 gives +1) or to s8: stored = clip(round_half_even(float32(x / scale)) + zero_point, qmin,
-    qmax).
-
-    `x / scale` is computed as a float32 product with float32(1/scale), as Keras' quantizers do."""
+    """Real to s1 (sgn(x), 0 gives +1) or to s8: stored = clip(round(x / scale) + zero_point, qmin, qmax), with x a
+    float32 and the division and rounding of `rounding`. The only operator in which a real becomes a code."""
 
     fmt: Format
     qmin: int = -128
     qmax: int = 127
     source: str = ""  # the quantizer as the user wrote it
+    rounding: Rounding = Rounding.KERAS
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ class Softmax:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """Cells outside the map never win."""
+    """Cells outside the map never win. On stored values: codes rise with the reals they stand for."""
 
     size: Pair
     stride: Pair
@@ -259,6 +262,8 @@ class Reshape:
 
 
 # --- 4. kernel-ready: one node is one kernel call ---------------------------------------------------------------------
+# The operators of section 3 that only move or compare stored values (MaxPool, Concat, Pad, View, Reshape) are kernels
+# as they are.
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,38 +364,91 @@ class AvgPoolKernel:
     out: Format
 
 
-Op: TypeAlias = (
-    Quantize
-    | Ternary
-    | Dequantize
-    | Conv2D
-    | DepthwiseConv2D
-    | Dense
-    | BatchNorm
-    | PRelu
-    | LayerNorm
-    | Clip
-    | Scale
-    | Round
-    | Unary
-    | Softmax
-    | MaxPool
-    | AvgPool
-    | Binary
-    | Concat
-    | Pad
-    | View
-    | Reshape
-    | ConvKernel
+@dataclass(frozen=True)
+class UnaryKernel:
+    """unary_f32: the float32 steps of SPEC.md 3.6."""
+
+    kind: UnaryKind
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class PReluKernel:
+    """prelu_f32."""
+
+    alpha: F32Array
+
+
+@dataclass(frozen=True)
+class SoftmaxKernel:
+    """softmax_f32: the float32 steps of SPEC.md 3.5."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNormKernel:
+    """layernorm_f32: the float32 steps of SPEC.md 3.5."""
+
+    gamma: F32Array  # (C,)
+    beta: F32Array
+    epsilon: float
+
+
+Elementwise: TypeAlias = Quantize | Ternary | Dequantize | BatchNorm | PRelu | Clip | Scale | Round | Unary
+"""Functions of each real number alone, for some by its channel: `real.elementwise` computes them."""
+Mover: TypeAlias = MaxPool | Concat | Pad | View | Reshape
+"""Operators that move or compare stored values, real-valued and kernel-ready at once."""
+KernelOp: TypeAlias = (
+    ConvKernel
     | ChannelKernel
     | LutKernel
     | BinaryKernel
     | AvgPoolKernel
+    | UnaryKernel
+    | PReluKernel
+    | SoftmaxKernel
+    | LayerNormKernel
+    | Mover
 )
+"""One kernel call each, or (Reshape) memory that is shared."""
+Op: TypeAlias = Elementwise | Conv2D | DepthwiseConv2D | Dense | Softmax | LayerNorm | AvgPool | Binary | KernelOp
 
-KERNEL_OPS = (ConvKernel, ChannelKernel, LutKernel, BinaryKernel, AvgPoolKernel)
-"""Section 4: only ever one kernel call."""
-SHARED_OPS = (Unary, PRelu, LayerNorm, Softmax, MaxPool, Concat, Pad, View, Reshape)
-"""Operators of sections 2 and 3 that are also kernels, or share memory."""
 MAP_KERNELS = (ConvKernel, MaxPool, AvgPoolKernel)
 """Kernels that read and write maps, whatever the rank of their tensors."""
+
+
+# --- channels ---------------------------------------------------------------------------------------------------------
+
+
+def channels(op: Elementwise) -> int | None:
+    """How many channels an operator has a value for; None: it treats all elements alike, wherever they stand."""
+    match op:
+        case BatchNorm():
+            return len(op.gamma)
+        case PRelu():
+            return int(op.alpha.shape[-1])
+        case Quantize() | Ternary() | Dequantize() | Clip() | Scale() | Round() | Unary():
+            return None
+        case _:
+            assert_never(op)
+
+
+def has_places(op: Elementwise) -> bool:
+    """Whether the operator tells apart elements of one channel: such a one moves over nothing."""
+    return isinstance(op, PRelu) and op.alpha.ndim > 1
+
+
+def split_channels(op: Elementwise, sizes: Sequence[int]) -> list[Elementwise]:
+    """The operator on each run of so many channels."""
+    pieces = [slice(a, b) for a, b in pairwise([0, *np.cumsum(sizes).tolist()])]
+    match op:
+        case BatchNorm():
+            return [
+                replace(op, gamma=op.gamma[p], beta=op.beta[p], mean=op.mean[p], variance=op.variance[p])
+                for p in pieces
+            ]
+        case PRelu():
+            return [PRelu(op.alpha[..., p]) for p in pieces]
+        case Quantize() | Ternary() | Dequantize() | Clip() | Scale() | Round() | Unary():
+            return [op] * len(sizes)
+        case _:
+            assert_never(op)

@@ -14,8 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.tensors import factor_of, quantize_s8
+
 from . import ops
-from .types import S1, S8, Format
+from .types import S1, S8, Format, assert_never
 
 Array: TypeAlias = NDArray[Any]
 F64: TypeAlias = NDArray[np.float64]
@@ -43,10 +45,8 @@ def to_codes(x: Array, op: ops.Quantize | ops.Ternary) -> NDArray[np.int8]:
         return np.where(is_positive(x), np.int8(1), np.int8(-1))
     if not isinstance(op.fmt, S8):
         raise TypeError(f"Quantize to {op.fmt}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint(to_float32(x) * np.float32(1.0 / op.fmt.scale))
-        steps = np.where(np.isnan(steps), np.float32(-np.inf), steps)
-    return np.clip(steps + np.float32(op.fmt.zero_point), op.qmin, op.qmax).astype(np.int8)
+    factor = factor_of(op.fmt.scale, op.rounding)
+    return quantize_s8(to_float32(x), factor, op.fmt.zero_point, op.rounding, op.qmin, op.qmax)
 
 
 def to_real(stored: Array, fmt: Format) -> F64:
@@ -68,67 +68,35 @@ def real_weights(weights: ops.Weights) -> F64:
     return 2 * codes + 1 if weights.half else codes
 
 
-def elementwise(op: ops.Op, x: F64) -> F64:
-    """`op` on real values, channels last. Raises TypeError for operators that are not element by element."""
-    rule = _RULES.get(type(op))
-    if rule is None:
-        raise TypeError(f"{type(op).__name__} does not work element by element")
+def elementwise(op: ops.Elementwise, x: F64) -> F64:
+    """`op` on real values, channels last."""
     with np.errstate(all="ignore"):
-        return np.asarray(rule(op, x))
+        return np.asarray(_elementwise(op, x))
 
 
-def is_elementwise(op: ops.Op) -> bool:
-    """Whether `elementwise` takes the operator."""
-    return type(op) in _RULES
-
-
-def _batch_norm(op: ops.BatchNorm, x: F64) -> F64:
-    return np.asarray((x - op.mean) * op.gamma / np.sqrt(op.variance + op.epsilon) + op.beta)
-
-
-def _prelu(op: ops.PRelu, x: F64) -> F64:
-    return np.where(x < 0, x * op.alpha.astype(np.float64), x)
-
-
-def _clip(op: ops.Clip, x: F64) -> F64:
-    return np.minimum(np.maximum(x, op.low), op.high)
-
-
-def _scale(op: ops.Scale, x: F64) -> F64:
-    return x * op.factor + op.offset
-
-
-def _round(op: ops.Round, x: F64) -> F64:
-    return np.asarray(np.clip(np.rint(to_float32(x) * np.float32(1 / op.step)), op.low, op.high) * op.step, np.float64)
-
-
-def _unary(op: ops.Unary, x: F64) -> F64:
-    return UNARY[op.kind](x, op.alpha)
-
-
-def _quantized(op: ops.Quantize, x: F64) -> F64:
-    return to_real(to_codes(x, op), op.fmt)
-
-
-def _ternary(op: ops.Ternary, x: F64) -> F64:
-    return to_codes(x, op).astype(np.float64)
-
-
-def _same(op: ops.Op, x: F64) -> F64:
-    return x
-
-
-_RULES: dict[type, Callable[[Any, F64], F64]] = {
-    ops.BatchNorm: _batch_norm,
-    ops.PRelu: _prelu,
-    ops.Clip: _clip,
-    ops.Scale: _scale,
-    ops.Round: _round,
-    ops.Unary: _unary,
-    ops.Quantize: _quantized,
-    ops.Ternary: _ternary,
-    ops.Dequantize: _same,
-}
+def _elementwise(op: ops.Elementwise, x: F64) -> F64:
+    match op:
+        case ops.BatchNorm():
+            return np.asarray((x - op.mean) * op.gamma / np.sqrt(op.variance + op.epsilon) + op.beta)
+        case ops.PRelu():
+            return np.where(x < 0, x * op.alpha.astype(np.float64), x)
+        case ops.Clip():
+            return np.minimum(np.maximum(x, op.low), op.high)
+        case ops.Scale():
+            return x * op.factor + op.offset
+        case ops.Round():
+            levels = np.clip(np.rint(to_float32(x) * np.float32(1 / op.step)), op.low, op.high)
+            return np.asarray(levels * op.step, np.float64)
+        case ops.Unary():
+            return UNARY[op.kind](x, op.alpha)
+        case ops.Quantize():
+            return to_real(to_codes(x, op), op.fmt)
+        case ops.Ternary():
+            return to_codes(x, op).astype(np.float64)
+        case ops.Dequantize():
+            return x
+        case _:
+            assert_never(op)
 
 
 def _sigmoid(x: F64) -> F64:

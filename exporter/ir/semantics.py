@@ -1,6 +1,7 @@
 """The kernel-ready operators exactly as schema/SPEC.md section 3 defines them, in numpy.
 
-Arrays hold stored values with a batch axis: s1 as int8 +1/-1, s8 as int8, f32 as float32. Integer sums are exact
+Arrays hold stored values with a batch axis: s1 as int8 +1/-1, s8 as int8, f32 as float32 (operators that only move
+values take float64 as well). Integer sums are exact
 (BLAS in float64, or float32 where the bound allows); float sums run in the documented order, one float32 operation
 per step, vectorised over outputs only."""
 
@@ -12,7 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.tensors import Rounding, factor_of
+
 from . import numerics, ops
+from .fixed_point import fixed_point, shift_half_even, wrap
 from .infer import stored_value
 from .types import F32, S8, Format, TensorType
 from .windows import Geometry, inside_counts, taps, with_map
@@ -202,7 +206,7 @@ def apply_epilogue(epilogue: ops.Epilogue, acc: Array, out: Format) -> Array:
             return _round_to_s8(y, out, epilogue.act_min, epilogue.act_max)
         return _clamp(y, epilogue)
     assert isinstance(out, S8)
-    total = _wrap(acc + epilogue.bias)
+    total = wrap(acc + epilogue.bias)
     if isinstance(epilogue, ops.PowerOfTwo):
         rounded = shift_half_even(total, epilogue.shift.astype(np.int64))
     else:
@@ -220,27 +224,6 @@ def _round_to_s8(y: Floats, out: S8, act_min: float, act_max: float) -> Array:
     low, high = F(act_min - out.zero_point), F(act_max - out.zero_point)
     clamped = np.where(y > low, np.where(y < high, y, high), low)
     return np.asarray(np.rint(clamped).astype(np.int64) + out.zero_point, np.int8)
-
-
-def _wrap(x: Array) -> NDArray[np.int64]:
-    return x.astype(np.int64).astype(np.int32).astype(np.int64)
-
-
-def shift_half_even(x: NDArray[np.int64], shift: NDArray[np.int64]) -> NDArray[np.int64]:
-    """x / 2**shift, ties to even."""
-    floor = x >> shift
-    rest, one = (x - (floor << shift)) * 2, np.int64(1) << shift
-    return np.asarray(floor + ((rest > one) | ((rest == one) & ((floor & 1) == 1))))
-
-
-def fixed_point(x: NDArray[np.int64], multiplier: NDArray[np.int64], shift: NDArray[np.int64]) -> NDArray[np.int64]:
-    """TFLite's MultiplyByQuantizedMultiplier with two roundings."""
-    left, right = np.maximum(shift, 0), np.maximum(-shift, 0)
-    product = _wrap(x << left) * multiplier
-    nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
-    high = np.where(nudged >= 0, nudged >> 31, -((-nudged) >> 31))
-    mask = (np.int64(1) << right) - 1
-    return np.asarray((high >> right) + ((high & mask) > (mask >> 1) + (high < 0)))
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
@@ -304,7 +287,7 @@ def _avg_pool(op: ops.AvgPoolKernel, inputs: list[Array], types: list[TensorType
     scale = F(fmt.scale) if isinstance(fmt, S8) else F(1)
     mean = (total * scale) / counts
     if isinstance(op.out, S8):
-        return _round_to_s8(mean * F(1.0 / op.out.scale), op.out, -128, 127)
+        return _round_to_s8(mean * factor_of(op.out.scale, Rounding.KERAS), op.out, -128, 127)
     return np.asarray(mean, F)
 
 
@@ -322,15 +305,15 @@ def _max_pool(op: ops.MaxPool, inputs: list[Array], types: list[TensorType]) -> 
     return np.asarray(result)
 
 
-def _unary(op: ops.Unary, inputs: list[Array], types: list[TensorType]) -> Array:
+def _unary(op: ops.UnaryKernel, inputs: list[Array], types: list[TensorType]) -> Array:
     return numerics.unary(op.kind, op.alpha, inputs[0])
 
 
-def _prelu(op: ops.PRelu, inputs: list[Array], types: list[TensorType]) -> Array:
+def _prelu(op: ops.PReluKernel, inputs: list[Array], types: list[TensorType]) -> Array:
     return np.where(inputs[0] < 0, op.alpha.astype(F) * inputs[0], inputs[0])
 
 
-def _layer_norm(op: ops.LayerNorm, inputs: list[Array], types: list[TensorType]) -> Array:
+def _layer_norm(op: ops.LayerNormKernel, inputs: list[Array], types: list[TensorType]) -> Array:
     x, count = inputs[0], F(inputs[0].shape[-1])
     apart = x - (_ascending_sum(x) / count)[..., None]
     factor = F(1) / np.sqrt(_ascending_sum(apart * apart) / count + F(op.epsilon))
@@ -344,7 +327,7 @@ def _ascending_sum(x: Array) -> Array:
     return total
 
 
-def _softmax(op: ops.Softmax, inputs: list[Array], types: list[TensorType]) -> Array:
+def _softmax(op: ops.SoftmaxKernel, inputs: list[Array], types: list[TensorType]) -> Array:
     x = inputs[0]
     top = x[..., 0]
     for i in range(1, x.shape[-1]):
@@ -400,10 +383,10 @@ _KERNELS: dict[type, Callable[[Any, list[Array], list[TensorType]], Array]] = {
     ops.BinaryKernel: _binary,
     ops.AvgPoolKernel: _avg_pool,
     ops.MaxPool: _max_pool,
-    ops.Unary: _unary,
-    ops.PRelu: _prelu,
-    ops.Softmax: _softmax,
-    ops.LayerNorm: _layer_norm,
+    ops.UnaryKernel: _unary,
+    ops.PReluKernel: _prelu,
+    ops.SoftmaxKernel: _softmax,
+    ops.LayerNormKernel: _layer_norm,
     ops.Pad: _pad,
     ops.View: _view,
     ops.Concat: _concat,

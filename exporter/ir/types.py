@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,8 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.fmt}[{'x'.join(map(str, self.shape))}]"
+
+
+def assert_never(value: NoReturn) -> NoReturn:
+    """The end of a match that must name every case (typing.assert_never, which Python 3.10 lacks)."""
+    raise TypeError(f"{type(value).__name__} is not handled here")

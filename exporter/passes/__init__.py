@@ -69,8 +69,8 @@ def run_pipeline(graph: Graph, options: ExportOptions = DEFAULTS) -> Compiled:
     context = Context(options)
     validate(graph, stage="the front end")
     for name, function in PIPELINE:
-        graph = function(graph, context)
-        validate(graph, stage=name)
+        before, graph = graph, function(graph, context)
+        validate(graph, stage=name, since=before)
     validate(graph, kernel_ready=True, stage="the last pass")
     return Compiled(graph, tuple(context.decisions))
 

@@ -30,9 +30,9 @@ def run(graph: Graph, context: Context) -> Graph:
     return editor.finish()
 
 
-def _scaled_source(editor: Editor, value: str) -> tuple[str, ops.Scale] | None:
-    """The quantized value and what it is scaled by, if `value` is such a product."""
-    before = editor.nodes.get(value)
+def _scaled_source(editor: Editor, node: Node) -> tuple[str, ops.Scale] | None:
+    """The quantized value and what it is scaled by, if the node's input is such a product."""
+    before = editor.producer(node)
     if before is None or not isinstance(before.op, ops.Scale) or before.op.factor == 0:
         return None
     source = before.inputs[0]
@@ -42,7 +42,7 @@ def _scaled_source(editor: Editor, value: str) -> tuple[str, ops.Scale] | None:
 def _merge(editor: Editor, node: Node) -> bool:
     """scale(scale(x)) -> scale(x)"""
     node = editor.nodes.get(node.output, node)
-    found = _scaled_source(editor, node.inputs[0]) if isinstance(node.op, ops.Scale) else None
+    found = _scaled_source(editor, node) if isinstance(node.op, ops.Scale) else None
     if found is None or editor.only_consumer(node.inputs[0]) is None:
         return False
     source, inner = found
@@ -58,7 +58,7 @@ def _absorb(editor: Editor, node: Node) -> bool:
     node = editor.nodes.get(node.output, node)
     if not isinstance(node.op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
         return False
-    found = _scaled_source(editor, node.inputs[0])
+    found = _scaled_source(editor, node)
     if found is None:
         return False
     source, pair = found
@@ -103,7 +103,7 @@ def _sink(editor: Editor, node: Node) -> bool:
     node = editor.nodes.get(node.output, node)
     if not isinstance(node.op, ops.MaxPool | ops.View | ops.Reshape):
         return False
-    found = _scaled_source(editor, node.inputs[0])
+    found = _scaled_source(editor, node)
     if found is None or editor.only_consumer(node.inputs[0]) is None:
         return False
     source, pair = found

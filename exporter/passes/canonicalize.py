@@ -11,11 +11,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..ir import ops
 from ..ir.graph import Graph, Node
-from ..ir.types import F32, S1, S8, TensorType
+from ..ir.types import F32, S1, TensorType
 from .context import Context
 from .editor import Editor
 
@@ -89,7 +91,7 @@ def _copies(op: ops.View, kind: TensorType) -> bool:
 
 
 def _merge_reshape(editor: Editor, node: Node) -> bool:
-    before = editor.nodes.get(node.inputs[0])
+    before = editor.producer(node)
     if before is None or not isinstance(before.op, ops.Reshape):
         return False
     editor.put(node.op, before.inputs, node.output, [*before.layers, *node.layers])
@@ -97,7 +99,7 @@ def _merge_reshape(editor: Editor, node: Node) -> bool:
 
 
 def _merge_pool(editor: Editor, node: Node) -> bool:
-    before = editor.nodes.get(node.inputs[0])
+    before = editor.producer(node)
     if before is None or editor.only_consumer(before.output) is None or not isinstance(before.op, ops.MaxPool):
         return False
     assert isinstance(node.op, ops.MaxPool)
@@ -110,7 +112,7 @@ def _merge_pool(editor: Editor, node: Node) -> bool:
 
 
 def _merge_view(editor: Editor, node: Node) -> bool:
-    before = editor.nodes.get(node.inputs[0])
+    before = editor.producer(node)
     if before is None or not isinstance(before.op, ops.View) or not isinstance(node.op, ops.View):
         return False
     walks = [_walk(before.op, node.op, k) for k in range(len(node.op.axis))]
@@ -155,6 +157,7 @@ def _share_equal(editor: Editor) -> bool:
 
 
 def _without_source(op: ops.Op) -> ops.Op:
-    if isinstance(op, ops.Quantize):
-        return ops.Quantize(op.fmt, op.qmin, op.qmax) if isinstance(op.fmt, S8) else ops.Quantize(op.fmt)
-    return ops.Ternary(op.threshold) if isinstance(op, ops.Ternary) else op
+    """What decides whether two quantizers do the same: all but the user's words. An s1 has no range and no rounding."""
+    if isinstance(op, ops.Quantize) and isinstance(op.fmt, S1):
+        return ops.Quantize(op.fmt)
+    return replace(op, source="") if isinstance(op, ops.Quantize | ops.Ternary) else op

@@ -24,19 +24,25 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.tensors import Rounding
+
 from ..ir import ops, real
+from ..ir.fixed_point import quantize_multiplier
 from ..ir.semantics import apply_epilogue
-from ..ir.types import F32, S1, S8, Format
+from ..ir.types import F32, S1, S8, Format, assert_never
 from ..limits import MOST_SHIFT
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
 Quantizer: TypeAlias = ops.Quantize | ops.Ternary
+Steps: TypeAlias = Sequence[ops.Elementwise]
 
 INT32 = np.iinfo(np.int32)
 INT8 = (-128, 127)
 FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
+MOST_LOST = 0.5  # codes that rounding a bias to whole accumulators may cost
+MOST_STEPS = 32  # of one chain: longer ones are cut, as nobody writes them and each length is tried
 NUDGES = 6  # ulps that scale and offset may move
 ROUNDING = 2.0**-21  # of the float32 multiplication and addition of an epilogue, and of the scale and offset it holds
 RISING = frozenset(
@@ -99,7 +105,7 @@ def accumulators(start: Start, index: I64) -> F64:
     return bits.view(np.float32).astype(np.float64)
 
 
-def run(start: Start, steps: Sequence[ops.Op], acc: F64) -> F64:
+def run(start: Start, steps: Steps, acc: F64) -> F64:
     """f on accumulators (..., C)."""
     value = acc * start.scale
     if start.bias is not None:
@@ -114,7 +120,7 @@ def run(start: Start, steps: Sequence[ops.Op], acc: F64) -> F64:
 MIXED = 2
 
 
-def directions(start: Start, steps: Sequence[ops.Op]) -> NDArray[np.int8]:
+def directions(start: Start, steps: Steps) -> NDArray[np.int8]:
     """Per channel: 1 f never falls, -1 never rises, 0 constant, MIXED neither."""
     result = np.sign(start.scale).astype(np.int8)
     for step in steps:
@@ -124,24 +130,28 @@ def directions(start: Start, steps: Sequence[ops.Op]) -> NDArray[np.int8]:
     return result
 
 
-def _direction(step: ops.Op) -> NDArray[np.int8]:
-    if isinstance(step, ops.BatchNorm):
-        return np.sign(step.gamma).astype(np.int8)
-    if isinstance(step, ops.Scale):
-        return np.array(np.sign(step.factor), np.int8)
-    if isinstance(step, ops.PRelu):
-        return np.where(step.alpha >= 0, 1, MIXED).astype(np.int8)
-    if isinstance(step, ops.Unary):
-        rising = step.kind in RISING or (step.kind in ("elu", "leaky_relu") and step.alpha >= 0)
-        return np.array(1 if rising else MIXED, np.int8)
-    return np.array(1, np.int8)
+def _direction(step: ops.Elementwise) -> NDArray[np.int8]:
+    match step:
+        case ops.BatchNorm():
+            return np.sign(step.gamma).astype(np.int8)
+        case ops.Scale():
+            return np.array(np.sign(step.factor), np.int8)
+        case ops.PRelu():
+            return np.where(step.alpha >= 0, 1, MIXED).astype(np.int8)
+        case ops.Unary():
+            rising = step.kind in RISING or (step.kind in ("elu", "leaky_relu") and step.alpha >= 0)
+            return np.array(1 if rising else MIXED, np.int8)
+        case ops.Clip() | ops.Round() | ops.Quantize() | ops.Ternary() | ops.Dequantize():
+            return np.array(1, np.int8)
+        case _:
+            assert_never(step)
 
 
-def is_chainable(op: ops.Op, channels: int) -> bool:
-    """Whether an operator is a function of each channel alone."""
-    if isinstance(op, ops.PRelu):
-        return op.alpha.shape == (channels,)
-    return real.is_elementwise(op)
+def chainable(op: ops.Op, channels: int) -> ops.Elementwise | None:
+    """The operator, if it is a function of each channel alone."""
+    if not isinstance(op, ops.Elementwise) or ops.has_places(op):
+        return None
+    return op if ops.channels(op) in (None, channels) else None
 
 
 # --- thresholds -------------------------------------------------------------------------------------------------------
@@ -158,7 +168,7 @@ def first_true(predicate: Callable[[I64], NDArray[np.bool_]], low: I64, high: I6
     return left
 
 
-def fit_threshold(start: Start, steps: Sequence[ops.Op]) -> ops.Threshold | None:
+def fit_threshold(start: Start, steps: Steps) -> ops.Threshold | None:
     """The epilogue that gives sgn(f), None if it takes more than one threshold per channel."""
 
     def positive(index: I64) -> NDArray[np.bool_]:
@@ -208,9 +218,7 @@ def _try_all(start: Start, positive: Callable[[I64], NDArray[np.bool_]]) -> _Cha
     return _changes(start, np.minimum(start.low + np.arange(span)[:, None], start.high), positive)
 
 
-def _search_pieces(
-    start: Start, steps: Sequence[ops.Op], positive: Callable[[I64], NDArray[np.bool_]]
-) -> _Changes | None:
+def _search_pieces(start: Start, steps: Steps, positive: Callable[[I64], NDArray[np.bool_]]) -> _Changes | None:
     """By cutting the range where a step turns (a negative slope begins at 0) and bisecting each monotone piece."""
     edges = np.stack([start.low, start.high + 1])
     for i, step in enumerate(steps):
@@ -223,14 +231,14 @@ def _search_pieces(
     return _changes(start, np.minimum(edges, start.high), positive)
 
 
-def _not_negative(start: Start, steps: Sequence[ops.Op]) -> Callable[[I64], NDArray[np.bool_]]:
+def _not_negative(start: Start, steps: Steps) -> Callable[[I64], NDArray[np.bool_]]:
     def holds(index: I64) -> NDArray[np.bool_]:
         return np.asarray(run(start, steps, accumulators(start, index)) >= 0)
 
     return holds
 
 
-def _turns_at_zero(step: ops.Op) -> bool:
+def _turns_at_zero(step: ops.Elementwise) -> bool:
     return isinstance(step, ops.PRelu) or (isinstance(step, ops.Unary) and step.kind in ("leaky_relu", "abs", "square"))
 
 
@@ -280,7 +288,7 @@ class Clipped:
         return (float(low[0]), float(high[0])) if inside.all() else None
 
 
-def clipped_affine(start: Start, steps: Sequence[ops.Op]) -> Clipped | None:
+def clipped_affine(start: Start, steps: Steps) -> Clipped | None:
     """The chain in clipped affine form, None if a step is neither affine nor a clip."""
     bias = np.zeros(start.channels) if start.bias is None else start.bias
     infinite = np.full(start.channels, np.inf)
@@ -290,7 +298,27 @@ def clipped_affine(start: Start, steps: Sequence[ops.Op]) -> Clipped | None:
     return form
 
 
-def _compose(form: Clipped, step: ops.Op) -> Clipped | None:
+def affine_steps(steps: Sequence[ops.Op]) -> int:
+    """How many steps from the first on are in clipped affine form."""
+    affine = (ops.Dequantize, ops.Clip, ops.BatchNorm, ops.Scale)
+    for n, step in enumerate(steps):
+        if not isinstance(step, affine) and not (isinstance(step, ops.Unary) and step.kind == "relu"):
+            return n
+    return len(steps)
+
+
+def may_end(start: Start, steps: Sequence[ops.Op], affine: int) -> bool:
+    """Whether one epilogue may state all steps, of which the first `affine` are in clipped affine form: a cheap test
+    that spares long runs of functions a fit of every length."""
+    last = steps[-1] if steps else None
+    if start.bit or len(steps) <= affine:
+        return True
+    if not isinstance(last, ops.Quantize | ops.Ternary):
+        return False
+    return isinstance(quantizer_format(last), S1) or len(steps) - 1 <= affine
+
+
+def _compose(form: Clipped, step: ops.Elementwise) -> Clipped | None:
     if isinstance(step, ops.Dequantize):
         return form
     if isinstance(step, ops.Clip) or (isinstance(step, ops.Unary) and step.kind == "relu"):
@@ -320,7 +348,7 @@ def _affine(form: Clipped, factor: F64, mean: F64, beta: F64) -> Clipped:
     )
 
 
-def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
+def fit_float(start: Start, steps: Steps) -> ops.Affine | None:
     """The f32 epilogue of a chain, None unless it is affine with the same clip in every channel.
 
     A binary value takes only two values, so any function of it is affine."""
@@ -336,7 +364,7 @@ def fit_float(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
     return ops.Affine(scale, offset, float(np.float32(bounds[0])), float(np.float32(bounds[1])))
 
 
-def _through_two_points(start: Start, steps: Sequence[ops.Op]) -> ops.Affine | None:
+def _through_two_points(start: Start, steps: Steps) -> ops.Affine | None:
     ends = run(start, steps, np.array([[-1.0], [1.0]]) * np.ones(start.channels))
     if not np.isfinite(ends).all():
         return None
@@ -356,7 +384,7 @@ class Requantized:
     inexact: int
 
 
-def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requantized | None:
+def fit_s8(start: Start, steps: Steps, quantizer: Quantizer) -> Requantized | None:
     """The s8 epilogue of a chain that ends in `quantizer`, None if no clipped affine form comes close."""
     fmt = quantizer_format(quantizer)
     assert isinstance(fmt, S8)
@@ -384,7 +412,7 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
         return None
     first = ops.Affine(scale, offset, low, high)
     if not start.integer:
-        return _fit_float_source(staircase, first, quantizer)
+        return _fit_float_source(staircase, first)
     found = _nudge(staircase, first)
     if found.inexact == 0:
         return found
@@ -393,24 +421,32 @@ def fit_s8(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> Requa
     return found if rounding else None
 
 
-def fit_fixed_point(start: Start, steps: Sequence[ops.Op], quantizer: Quantizer) -> ops.FixedPoint | None:
-    """The s8 epilogue as TFLite states it: an int32 bias in accumulator units, real = multiplier * 2**(shift - 31)."""
-    form = clipped_affine(start, steps) if start.integer and isinstance(quantizer, ops.Quantize) else None
-    if form is None or not (form.scale > 0).all():
+def fit_fixed_point(start: Start, steps: Steps, quantizer: ops.Quantize) -> ops.FixedPoint | None:
+    """The s8 epilogue as TFLite states it: an int32 bias in accumulator units, real = multiplier * 2**(shift - 31),
+    bounds rounded half away from zero. No channel may fall.
+
+    None too where a bias in whole accumulators would be coarser than the codes.
+
+    A constant channel is all bias: whole steps with a shift to the right that leaves nothing of the accumulators."""
+    fmt = quantizer.fmt
+    form = clipped_affine(start, steps) if start.integer and isinstance(fmt, S8) else None
+    if form is None or not isinstance(fmt, S8) or (form.scale < 0).any():
         return None
-    fmt = quantizer_format(quantizer)
-    assert isinstance(fmt, S8)
-    bias = np.rint(form.offset / form.scale)
-    bounds = _Staircase(start, tuple(steps), quantizer, fmt).bounds(form, compared=False)
-    if bounds is None or (np.abs(bias) > INT32.max).any():
+    away = replace(quantizer, rounding=Rounding.DIVIDE_AWAY)
+    bounds = _Staircase(start, tuple(steps), away, fmt).bounds(form, compared=False)
+    constant = form.scale == 0
+    multiplier, shift = quantize_multiplier(form.scale / fmt.scale)
+    bias = np.rint(form.offset / np.where(constant, 1.0, form.scale))
+    reach = np.maximum(np.abs(start.low), np.abs(start.high))
+    room = np.frexp(reach.astype(np.float64))[1] + 2  # reach < 2**(room - 2): a quarter of a step, rounded twice
+    steps_up = real.to_codes(form.offset, away).astype(np.float64) - fmt.zero_point
+    lost = np.abs(form.offset - bias * form.scale) / fmt.scale  # codes, by rounding the bias
+    multiplier = np.where(constant, 1 << 30, multiplier)
+    shift = np.where(constant, 1 - room, shift)
+    bias = np.where(constant, steps_up * 2.0**room, bias)
+    coarse = (lost[~constant] > MOST_LOST).any()
+    if bounds is None or coarse or (np.abs(bias) > INT32.max).any() or (shift > MOST_SHIFT).any():
         return None
-    mantissa, shift = np.frexp(form.scale / fmt.scale)
-    multiplier = np.rint(mantissa * 2.0**31).astype(np.int64)
-    shift = shift + (multiplier == 1 << 31)
-    multiplier = np.where(multiplier == 1 << 31, 1 << 30, multiplier)
-    if (shift > MOST_SHIFT).any():
-        return None
-    multiplier, shift = np.where(shift < -31, 0, multiplier), np.where(shift < -31, 0, shift)
     return ops.FixedPoint(bias.astype(np.int32), multiplier.astype(np.int32), shift.astype(np.int32), *bounds)
 
 
@@ -424,7 +460,7 @@ class _Staircase:
     """The stored code as a function of the accumulator."""
 
     start: Start
-    steps: tuple[ops.Op, ...]
+    steps: tuple[ops.Elementwise, ...]
     quantizer: Quantizer
     fmt: S8
 
@@ -542,10 +578,11 @@ def _move(x: ops.F32Array, ulps: int) -> ops.F32Array:
     return np.asarray(x + np.float32(ulps) * np.spacing(np.abs(x)), np.float32)
 
 
-def _fit_float_source(staircase: _Staircase, first: ops.Affine, quantizer: Quantizer) -> Requantized | None:
-    """Float accumulators: for Ternary the two steps must be met exactly, for other quantizers the float32 form is the
-    definition."""
-    if not isinstance(quantizer, ops.Ternary):
+def _fit_float_source(staircase: _Staircase, first: ops.Affine) -> Requantized | None:
+    """Float accumulators: for Keras' quantizers the float32 form is the definition. Ternary's two steps must be met
+    exactly, and so must the steps of a quantizer that divides."""
+    quantizer = staircase.quantizer
+    if isinstance(quantizer, ops.Quantize) and quantizer.rounding is Rounding.KERAS:
         return Requantized(first, 0)
     found = _nudge(staircase, first)
     return found if found.inexact == 0 else None

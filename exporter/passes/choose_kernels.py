@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir import ops
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Node
 from ..ir.types import S1, TensorType
 from ..limits import MOST_BITSLICED_TAPS
 from .context import Context
@@ -21,14 +21,19 @@ FEWEST_OUTPUTS = 20
 
 def run(graph: Graph, context: Context) -> Graph:
     """Set `horizontal` where it applies."""
-    nodes = []
+    nodes: list[Node] = []
     for node in graph.nodes:
-        reason = _reason(node.op, graph.types[node.inputs[0]], context) if isinstance(node.op, ops.ConvKernel) else ""
-        if reason and isinstance(node.op, ops.ConvKernel):
-            node = replace(node, op=replace(node.op, horizontal=True))  # noqa: PLW2901
-            context.note(node, "horizontal weights", reason, code="horizontal-weights")
-        nodes.append(node)
+        nodes.append(_chosen(node, graph, context) if isinstance(node.op, ops.ConvKernel) else node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _chosen(node: Node, graph: Graph, context: Context) -> Node:
+    assert isinstance(node.op, ops.ConvKernel)
+    reason = _reason(node.op, graph.types[node.inputs[0]], context)
+    if not reason:
+        return node
+    context.note(node, "horizontal weights", reason, code="horizontal-weights")
+    return replace(node, op=replace(node.op, horizontal=True))
 
 
 def _reason(op: ops.ConvKernel, kind: TensorType, context: Context) -> str:

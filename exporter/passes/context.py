@@ -15,6 +15,7 @@ Code: TypeAlias = Literal[
     "input-retyped",
     # fallbacks
     "weights-as-f32", "sum-too-large", "pad-not-in-format", "padded-as-f32", "joined-as-f32", "grid-as-f32",
+    "not-in-fixed-point",
 ]  # fmt: skip
 
 

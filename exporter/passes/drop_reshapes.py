@@ -6,12 +6,13 @@ call stay the same. Runs last: afterwards types are no longer what inference giv
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from ..ir import ops
 from ..ir.graph import Graph, Node
 from ..ir.infer import as_map
-from ..ir.types import TensorType
+from ..ir.types import Shape, TensorType
 from .context import Context
 
 HIGHEST = 3
@@ -21,9 +22,10 @@ def run(graph: Graph, context: Context) -> Graph:
     """Retype producers and drop the Reshape nodes behind them."""
     nodes: dict[str, Node] = {node.output: node for node in graph.nodes}
     types = dict(graph.types)
+    reads = Counter(name for node in graph.nodes for name in node.inputs) + Counter(graph.outputs)
     for node in graph.nodes:
-        source = nodes.get(node.inputs[0])
-        if source is None or not _disappears(graph, nodes, node, source, types):
+        source = nodes.get(node.inputs[0]) if isinstance(node.op, ops.Reshape) else None
+        if source is None or reads[source.output] > 1 or not _disappears(source, types[node.output].shape, types):
             continue
         types[node.output] = TensorType(types[node.output].shape, types[source.output].fmt)
         layers = tuple(dict.fromkeys((*source.layers, *node.layers)))
@@ -33,14 +35,8 @@ def run(graph: Graph, context: Context) -> Graph:
     return replace(graph, nodes=tuple(order), types=types)
 
 
-def _disappears(graph: Graph, nodes: dict[str, Node], node: Node, source: Node, types: dict[str, TensorType]) -> bool:
-    if (
-        not isinstance(node.op, ops.Reshape)
-        or not isinstance(source.op, ops.MAP_KERNELS)
-        or source.output in graph.outputs
-    ):
-        return False
-    before, after = types[source.output].shape, types[node.output].shape
+def _disappears(source: Node, after: Shape, types: dict[str, TensorType]) -> bool:
+    """Whether the kernel that the Reshape alone reads can give its shape."""
+    before = types[source.output].shape
     low_rank = max(len(before), len(after)) <= HIGHEST
-    readers = [n for n in nodes.values() if source.output in n.inputs]
-    return low_rank and as_map(before) == as_map(after) and len(readers) == 1
+    return isinstance(source.op, ops.MAP_KERNELS) and low_rank and as_map(before) == as_map(after)

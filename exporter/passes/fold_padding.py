@@ -28,7 +28,7 @@ def run(graph: Graph, context: Context) -> Graph:
 
 
 def _fold(editor: Editor, node: Node) -> None:
-    op, before = node.op, editor.nodes.get(node.inputs[0])
+    op, before = node.op, editor.producer(node)
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
     if before is None or not isinstance(before.op, ops.Pad):
         return

@@ -31,6 +31,7 @@ from .editor import Editor
 
 INT8_MAX = 127
 Conv: TypeAlias = ops.Conv2D | ops.DepthwiseConv2D
+Step: TypeAlias = ops.Elementwise | ops.MaxPool
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +44,24 @@ class Product:
 
 
 @dataclass(frozen=True, eq=False)
+class Fitted:
+    """An epilogue that states some steps, the weights it was made for, and how exact it is. `refused`: why TFLite's
+    rounding, which was asked for, is not what it does."""
+
+    epilogue: ops.Epilogue
+    out: Format
+    weights: ops.Weights
+    remark: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Fused:
     """An epilogue for the first `taken` nodes behind a convolution."""
 
     taken: int
-    epilogue: ops.Epilogue
-    out: Format
-    weights: ops.Weights
+    fitted: Fitted
     pool: ops.Pair
-    remark: str
     late: tuple[ops.Op, ...] = ()  # what still follows the kernel: a pool that is not fused
 
 
@@ -73,16 +83,16 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
         pad_value = 0.0
     if pad_value is None and _pads(op):
         raise PassError(f"{describe(node)}: pad value {op.pad_value} cannot be stored as {fmt}")
-    trail = _trail(editor, node)
-    start = conv_start(op, fmt)
-    product = Product(start, op.weights, isinstance(op, ops.DepthwiseConv2D))
-    best = _longest(product, [n.op for n in trail], context)
+    trail, steps = _trail(editor, node)
+    product = Product(conv_start(op, fmt), op.weights, isinstance(op, ops.DepthwiseConv2D))
+    best = _longest(product, steps, context)
+    fitted = best.fitted
     taken = trail[: best.taken]
     last = taken[-1] if taken else node
     kernel = ops.ConvKernel(
-        weights=replace(best.weights, scale=np.ones(())),
-        epilogue=best.epilogue,
-        out=best.out,
+        weights=replace(fitted.weights, scale=np.ones(())),
+        epilogue=fitted.epilogue,
+        out=fitted.out,
         depthwise=isinstance(op, ops.DepthwiseConv2D),
         stride=op.stride,
         dilation=op.dilation,
@@ -98,7 +108,11 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
     fused = editor.put(kernel, node.inputs, [*values, last.output][0], layers)
     for i, late in enumerate(best.late):
         editor.put(late, (values[i],), [*values, last.output][i + 1], layers)
-    context.note(fused, f"{fmt} x {op.weights.kind} -> {best.out}", best.remark, code="fused")
+    context.note(fused, f"{fmt} x {op.weights.kind} -> {fitted.out}", fitted.remark, code="fused")
+    if fitted.refused:
+        remedy = "export without TFLite's rounding, or change the layer"
+        what = "rounded by our own rule instead of TFLite's"
+        context.fallback(fused, what, fitted.refused, remedy, code="not-in-fixed-point")
     _explain_rest(trail, best, fused, context)
 
 
@@ -106,7 +120,7 @@ def _explain_rest(trail: Sequence[Node], best: Fused, fused: Node, context: Cont
     """Say what stands between an f32 result and a quantizer that comes later."""
     rest = trail[best.taken :]
     quantizer = next((n for n in rest if isinstance(n.op, ops.Quantize | ops.Ternary)), None)
-    if isinstance(best.out, F32) and quantizer is not None:
+    if isinstance(best.fitted.out, F32) and quantizer is not None:
         layer = ", ".join(rest[0].layers)
         reason = f"no single epilogue computes {layer} and what follows up to {', '.join(quantizer.layers)}"
         context.note(fused, "stored as f32 before it is quantized", reason, code="stored-as-f32-first")
@@ -120,17 +134,20 @@ def _default_pad(fmt: Format) -> float:
     return float(fmt.zero_point) if isinstance(fmt, S8) else 0.0
 
 
-def _trail(editor: Editor, node: Node) -> list[Node]:
-    """Per-channel nodes and pools behind a convolution, each the only reader of the one before."""
+def _trail(editor: Editor, node: Node) -> tuple[list[Node], list[Step]]:
+    """Per-channel nodes and pools behind a convolution, each the only reader of the one before; and what they do."""
     channels = editor.types[node.output].shape[-1]
     trail: list[Node] = []
+    steps: list[Step] = []
     value = node.output
-    while (reader := editor.only_consumer(value)) is not None:
-        if not (isinstance(reader.op, ops.MaxPool) or chain.is_chainable(reader.op, channels)):
+    while len(steps) < chain.MOST_STEPS and (reader := editor.only_consumer(value)) is not None:
+        step = reader.op if isinstance(reader.op, ops.MaxPool) else chain.chainable(reader.op, channels)
+        if step is None:
             break
         trail.append(reader)
+        steps.append(step)
         value = reader.output
-    return trail
+    return trail, steps
 
 
 def conv_start(op: Conv, fmt: Format) -> chain.Start:
@@ -145,55 +162,56 @@ def conv_start(op: Conv, fmt: Format) -> chain.Start:
     if isinstance(fmt, F32) or op.weights.kind == "f32":
         return chain.float_start(len(rows), scale, op.bias)
     low, high = (-1, 1) if isinstance(fmt, S1) else (-128 - fmt.zero_point, 127 - fmt.zero_point)
-    ends = np.stack([rows * low, rows * high])
-    # A tap outside the map may count nothing, so 0 is in reach of every tap that is.
-    inside = 0.0 if _pads(op) else None
-    lows, highs = ends.min(axis=0), ends.max(axis=0)
-    if inside is not None:
-        lows, highs = np.minimum(lows, 0), np.maximum(highs, 0)
-    return chain.Start(scale, op.bias, lows.sum(axis=1).astype(np.int64), highs.sum(axis=1).astype(np.int64), True)
+    ends = np.stack(
+        [rows * low, rows * high]
+    )  # low <= 0 <= high: a tap outside the map that counts nothing lies between
+    lows, highs = (end.sum(axis=1).astype(np.int64) for end in (ends.min(axis=0), ends.max(axis=0)))
+    return chain.Start(scale, op.bias, lows, highs, True)
 
 
-def _longest(product: Product, trail: Sequence[ops.Op], context: Context) -> Fused:
+def _longest(product: Product, trail: Sequence[Step], context: Context) -> Fused:
+    affine = chain.affine_steps([step for step in trail if not isinstance(step, ops.MaxPool)])
     for taken in range(len(trail), -1, -1):
-        fused = _try(product, trail[:taken], context)
+        fused = _try(product, trail[:taken], affine, context)
         if fused is not None:
             return fused
     raise AssertionError("a convolution without anything behind it always has an epilogue")
 
 
-def _try(product: Product, trail: Sequence[ops.Op], context: Context) -> Fused | None:
-    pools = [i for i, op in enumerate(trail) if isinstance(op, ops.MaxPool)]
-    if len(pools) > 1:
+def _try(product: Product, trail: Sequence[Step], affine: int, context: Context) -> Fused | None:
+    """Steps with at most one pool: inside the kernel, or else behind it on quantized values."""
+    steps = [step for step in trail if not isinstance(step, ops.MaxPool)]
+    pools = [i for i, step in enumerate(trail) if isinstance(step, ops.MaxPool)]
+    if len(pools) > 1 or not chain.may_end(product.start, steps, affine):
         return None
     if pools:
-        return _try_pooled(product, trail, pools[0], context)
-    found = fit(product.start, trail, context)
-    return None if found is None else Fused(len(trail), found[0], found[1], product.weights, (1, 1), found[2])
+        return _try_pooled(product, trail, steps, pools[0], context)
+    fitted = _fit(product, steps, context)
+    return None if fitted is None else Fused(len(trail), fitted, (1, 1))
 
 
-def _try_pooled(product: Product, trail: Sequence[ops.Op], at: int, context: Context) -> Fused | None:
-    """The pool inside the kernel, or else behind it on quantized values."""
+def _try_pooled(
+    product: Product, trail: Sequence[Step], steps: list[ops.Elementwise], at: int, context: Context
+) -> Fused | None:
     window = trail[at]
     assert isinstance(window, ops.MaxPool)
-    steps = [*trail[:at], *trail[at + 1 :]]
-    turned = _rising(product, trail[:at]) if window.size == window.stride and window.padding == ops.NO_PADDING else None
+    plain = window.size == window.stride and window.padding == ops.NO_PADDING
+    turned = _rising(product, steps[:at]) if plain else None
     if turned is not None:
-        found = fit(turned.start, steps, context)
-        return None if found is None else Fused(len(trail), found[0], found[1], turned.weights, window.size, found[2])
+        fitted = _fit(turned, steps, context)
+        return None if fitted is None else Fused(len(trail), fitted, window.size)
     if not steps or not isinstance(steps[-1], ops.Quantize | ops.Ternary):
         return None
-    found = fit(product.start, steps, context)
-    late = None if found is None else _late_pool(found[0], window, trail[at + 1 :], product.start.channels)
-    if found is None or late is None:
+    fitted = _fit(product, steps, context)
+    late = None if fitted is None else _late_pool(fitted.epilogue, window, steps[at:], product.start.channels)
+    if fitted is None or late is None:
         return None
-    return Fused(
-        len(trail), late[0], found[1], product.weights, (1, 1), found[2] + ", pooled behind the kernel", late[1]
-    )
+    remark = fitted.remark + ", pooled behind the kernel"
+    return Fused(len(trail), replace(fitted, epilogue=late[0], remark=remark), (1, 1), late[1])
 
 
 def _late_pool(
-    epilogue: ops.Epilogue, window: ops.MaxPool, after: Sequence[ops.Op], channels: int
+    epilogue: ops.Epilogue, window: ops.MaxPool, after: chain.Steps, channels: int
 ) -> tuple[ops.Epilogue, tuple[ops.Op, ...]] | None:
     """Epilogue and operators behind it that give q(B(max x)) from q(B(x)): max q(B(x)) where B rises.
 
@@ -210,7 +228,52 @@ def _late_pool(
     return ops.Threshold(epilogue.t, epilogue.flip ^ falling), (window, ops.ChannelKernel(turn, S1()))
 
 
-def fit(start: chain.Start, steps: Sequence[ops.Op], context: Context) -> tuple[ops.Epilogue, Format, str] | None:
+def _fit(product: Product, steps: chain.Steps, context: Context) -> Fitted | None:
+    """One epilogue for all steps."""
+    refused = ""
+    last = steps[-1] if steps else None
+    wants_tflite = context.options.requant == "tflite" and isinstance(last, ops.Quantize) and isinstance(last.fmt, S8)
+    if wants_tflite and product.start.integer:
+        fixed = _fit_tflite(product, steps)
+        if isinstance(fixed, Fitted):
+            return fixed
+        refused = fixed
+    found = fit(product.start, steps)
+    return None if found is None else Fitted(found[0], found[1], product.weights, found[2], refused)
+
+
+def _fit_tflite(product: Product, steps: chain.Steps) -> Fitted | str:
+    """TFLite's fixed point, or why it does not apply. It knows no negative factors: falling channels are negated. A
+    channel that is constant has weights of 0 where the format has them, so that its bias is all there is."""
+    quantizer = steps[-1]
+    assert isinstance(quantizer, ops.Quantize)
+    form = chain.clipped_affine(product.start, steps[:-1])
+    if form is None:
+        return "what stands between the sums and the quantizer is no factor, offset and clip"
+    turned = _rising(product, steps[:-1])
+    if turned is None:
+        return "a channel with a negative factor has a weight of -128, which cannot be negated"
+    turned = _without_weights(turned, form.scale == 0)
+    found = chain.fit_fixed_point(turned.start, steps[:-1], quantizer)
+    if found is None:
+        return "a bias is no whole number of sums, or a factor or a clip is out of its range"
+    return Fitted(
+        found, quantizer.fmt, turned.weights, "TFLite's fixed point, whose rounding differs by one code at most"
+    )
+
+
+def _without_weights(product: Product, channels: NDArray[np.bool_]) -> Product:
+    weights = product.weights
+    if weights.kind != "s8" or weights.half or not channels.any():
+        return product
+    where = channels.reshape(weights.codes.shape[2:]) if product.depthwise else channels.reshape((-1, 1, 1, 1))
+    start = product.start
+    start = replace(start, low=np.where(channels, 0, start.low), high=np.where(channels, 0, start.high))
+    codes = np.where(where, np.int8(0), weights.codes).astype(np.int8)
+    return Product(start, replace(weights, codes=codes), product.depthwise)
+
+
+def fit(start: chain.Start, steps: chain.Steps) -> tuple[ops.Epilogue, Format, str] | None:
     """One epilogue for all steps, its output format and how exact it is."""
     if not steps or not isinstance(steps[-1], ops.Quantize | ops.Ternary):
         affine = chain.fit_float(start, steps)
@@ -220,10 +283,6 @@ def fit(start: chain.Start, steps: Sequence[ops.Op], context: Context) -> tuple[
     if isinstance(out, S1):
         threshold = chain.fit_threshold(start, steps[:-1])
         return None if threshold is None else (threshold, out, "exact thresholds")
-    if context.options.requant == "tflite":
-        fixed = chain.fit_fixed_point(start, steps[:-1], quantizer)
-        if fixed is not None:
-            return fixed, out, "TFLite's fixed point"
     requantized = chain.fit_s8(start, steps[:-1], quantizer)
     if requantized is None:
         return None
@@ -234,7 +293,7 @@ def fit(start: chain.Start, steps: Sequence[ops.Op], context: Context) -> tuple[
     return requantized.epilogue, out, remark
 
 
-def _rising(product: Product, steps: Sequence[ops.Op]) -> Product | None:
+def _rising(product: Product, steps: chain.Steps) -> Product | None:
     """The product with which the steps rise (or are constant) in every channel."""
     way = chain.directions(product.start, steps)
     if (way == chain.MIXED).any():

@@ -1,4 +1,5 @@
-"""An input that the model quantizes before anything else becomes an input of that type (option `io_dtype` auto).
+"""An input that the model quantizes before anything else becomes an input of that type (option `io_dtype` auto), if its
+port is free.
 
 Whoever fills the input then stores what the quantizer would have stored. A quantizer with a smaller range than its
 type keeps a table behind the input that clamps to it, so the same real input still gives the same code."""
@@ -29,20 +30,16 @@ def run(graph: Graph, context: Context) -> Graph:
 def _retype(editor: Editor, name: str, context: Context) -> None:
     readers = editor.consumers(name)
     quantizers = [node for node in readers if isinstance(node.op, ops.Quantize)]
-    formats = {node.op.fmt for node in quantizers if isinstance(node.op, ops.Quantize)}
-    kind = editor.types[name]
-    if (
-        not quantizers
-        or len(quantizers) < len(readers)
-        or len(formats) > 1
-        or name in editor.outputs
-        or not isinstance(kind.fmt, F32)
-    ):
+    rules = {(node.op.fmt, node.op.rounding) for node in quantizers if isinstance(node.op, ops.Quantize)}
+    kind, port = editor.types[name], editor.ports[name]
+    alike = len(quantizers) == len(readers) and len(rules) == 1
+    if not alike or not port.free or name in editor.outputs or not isinstance(kind.fmt, F32):
         return
     if any(node.output in editor.outputs for node in quantizers):
         return
-    fmt = formats.pop()
-    editor.types[name] = TensorType(kind.shape, fmt)
+    fmt, rounding = rules.pop()
+    editor.retype_input(name, TensorType(kind.shape, fmt))
+    editor.ports[name] = replace(port, rounding=rounding)
     for node in quantizers:
         _replace_quantizer(editor, name, node)
     source = next(
@@ -62,5 +59,4 @@ def _replace_quantizer(editor: Editor, name: str, node: Node) -> None:
     editor.redirect(node.output, name)
     editor.drop([node])
     for reader in editor.consumers(name):
-        layers = tuple(dict.fromkeys((*node.layers, *reader.layers)))
-        editor.nodes[reader.output] = replace(reader, layers=layers)
+        editor.put_layers(reader, [*node.layers, *reader.layers])

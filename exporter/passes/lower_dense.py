@@ -30,7 +30,7 @@ def run(graph: Graph, context: Context) -> Graph:
 
 def _lower(editor: Editor, node: Node) -> None:
     assert isinstance(node.op, ops.Dense)
-    before = editor.nodes.get(node.inputs[0])
+    before = editor.producer(node)
     if (
         before is not None
         and isinstance(before.op, ops.Reshape)

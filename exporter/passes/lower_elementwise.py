@@ -17,8 +17,6 @@ clip alone remains."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..ir import ops, real
@@ -31,81 +29,87 @@ from .fuse_conv import fit
 
 
 def run(graph: Graph, context: Context) -> Graph:
-    """Lower every element-by-element operator."""
+    """Lower every element-by-element operator, producers first."""
     editor = Editor(graph)
-    lowered: set[str] = set()
-    pending = True
-    while pending:
-        pending = False
-        for node in editor.finish().nodes:
-            if node.output in lowered or not (real.is_elementwise(node.op) or isinstance(node.op, ops.PRelu)):
-                continue
-            _lower(editor, node, lowered, context)
-            pending = True
-            break
+    for node in editor.finish().nodes:
+        now = editor.nodes.get(node.output)
+        if now is not None and isinstance(now.op, ops.Elementwise):
+            _lower(editor, now, now.op, context)
     return editor.finish()
 
 
-def _lower(editor: Editor, node: Node, lowered: set[str], context: Context) -> None:
+def _lower(editor: Editor, node: Node, op: ops.Elementwise, context: Context) -> None:
     source = node.inputs[0]
     kind = editor.types[source]
-    trail = run_of(editor, node, kind.shape[-1])
+    trail, steps = run_of(editor, node, kind.shape[-1])
+    start, affine = chain.value_start(kind.fmt, kind.shape[-1]), chain.affine_steps(steps)
     for taken in range(len(trail), 0, -1):
-        found = kernel_for(kind, [n.op for n in trail[:taken]], context)
+        found = kernel_for(kind, start, steps[:taken], affine)
         if found is not None:
             _replace(editor, trail[:taken], source, found, context)
             return
-    if isinstance(node.op, ops.Ternary):
-        _lower_ternary(editor, node, context)
+    if isinstance(op, ops.Ternary):
+        _lower_ternary(editor, node, op, context)
     elif not isinstance(kind.fmt, F32):
-        converted = editor.fresh(source)
-        editor.put(ops.Dequantize(), (source,), converted, node.layers)
-        editor.put(node.op, (converted,), node.output, node.layers)
-    elif isinstance(node.op, ops.Round):
-        _lower_round(editor, node, context)
-    elif isinstance(node.op, ops.Unary | ops.PRelu):
-        lowered.add(node.output)
-        context.note(node, "computed in f32", "a function of floats", code="computed-in-f32")
+        _lower_on_floats(editor, node, op, context)
+    elif isinstance(op, ops.Round):
+        _lower_round(editor, node, op, context)
+    elif isinstance(op, ops.Unary | ops.PRelu):
+        kernel = ops.UnaryKernel(op.kind, op.alpha) if isinstance(op, ops.Unary) else ops.PReluKernel(op.alpha)
+        kept = editor.put(kernel, node.inputs, node.output, node.layers)
+        context.note(kept, "computed in f32", "a function of floats", code="computed-in-f32")
     else:
         raise PassError(f"{describe(node)} has no kernel on {kind}")
 
 
-def run_of(editor: Editor, node: Node, channels: int) -> list[Node]:
-    """The node and the per-channel operators behind it, each the only reader of the one before."""
-    trail = [node] if chain.is_chainable(node.op, channels) else []
-    while trail:
-        reader = editor.only_consumer(trail[-1].output)
-        if reader is None or not chain.is_chainable(reader.op, channels):
+def _lower_on_floats(editor: Editor, node: Node, op: ops.Elementwise, context: Context) -> None:
+    """Behind a converter to f32, which is a kernel itself."""
+    source = node.inputs[0]
+    converted = editor.fresh(source)
+    converter = ops.Dequantize()
+    before = editor.put(converter, (source,), converted, node.layers)
+    kind = editor.types[source]
+    found = kernel_for(kind, chain.value_start(kind.fmt, kind.shape[-1]), [converter], 1)
+    assert found is not None  # f32 holds every format
+    _replace(editor, [before], source, found, context)
+    _lower(editor, editor.put(op, (converted,), node.output, node.layers), op, context)
+
+
+def run_of(editor: Editor, node: Node, channels: int) -> tuple[list[Node], list[ops.Elementwise]]:
+    """The node and the per-channel operators behind it, each the only reader of the one before; and what they do."""
+    trail: list[Node] = []
+    steps: list[ops.Elementwise] = []
+    reader: Node | None = node
+    while reader is not None and len(steps) < chain.MOST_STEPS:
+        step = chain.chainable(reader.op, channels)
+        if step is None:
             break
         trail.append(reader)
-    return trail
+        steps.append(step)
+        reader = editor.only_consumer(reader.output)
+    return trail, steps
 
 
-def kernel_for(kind: TensorType, steps: Sequence[ops.Op], context: Context) -> tuple[ops.Op, str] | None:
-    """One kernel for all steps and how exact it is."""
+def kernel_for(kind: TensorType, start: chain.Start, steps: chain.Steps, affine: int) -> tuple[ops.Op, str] | None:
+    """One kernel for all steps and how exact it is; the first `affine` steps are in clipped affine form."""
     out = _output_format(steps)
-    if (
-        isinstance(kind.fmt, S8)
-        and isinstance(out, S8)
-        and not any(isinstance(s, ops.BatchNorm | ops.PRelu) for s in steps)
-    ):
+    if isinstance(kind.fmt, S8) and isinstance(out, S8) and all(ops.channels(step) is None for step in steps):
         return ops.LutKernel(table_of(kind.fmt, steps), out), "exact table"
     if len(steps) == 1 and isinstance(steps[0], ops.Unary | ops.PRelu) and isinstance(kind.fmt, F32):
         return None
-    start = chain.value_start(kind.fmt, kind.shape[-1])
-    found = fit(start, steps, context)
+    found = fit(start, steps) if chain.may_end(start, steps, affine) else None
     if found is None:
         return None
     epilogue, fmt, remark = found
     return ops.ChannelKernel(shared(epilogue), fmt), remark
 
 
-def _output_format(steps: Sequence[ops.Op]) -> Format:
+def _output_format(steps: chain.Steps) -> Format:
     last = steps[-1]
     return chain.quantizer_format(last) if isinstance(last, ops.Quantize | ops.Ternary) else F32()
 
 
-def table_of(fmt: S8, steps: Sequence[ops.Op]) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+def table_of(fmt: S8, steps: chain.Steps) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """Codes of f for the 256 stored values; f ends in a quantizer."""
     value = real.to_real(np.arange(-128, 128), fmt)[:, None]
     for step in steps[:-1]:
@@ -135,20 +139,18 @@ WHOLE = 1.5 * 2**23  # a float32 of this size has no fraction
 FINEST = 2**22
 
 
-def _lower_round(editor: Editor, node: Node, context: Context) -> None:
-    op = node.op
-    assert isinstance(op, ops.Round)
+def _lower_round(editor: Editor, node: Node, op: ops.Round, context: Context) -> None:
     levels = f"{op.high - op.low + 1:,} levels do not fit 8 bits"
-    readers = editor.consumers(node.output)
-    if all(isinstance(reader.op, ops.Softmax) for reader in readers):
+    if all(isinstance(reader.op, ops.Softmax | ops.SoftmaxKernel) for reader in editor.consumers(node.output)):
         context.note(node, "a grid in f32", f"{levels}, and f32 is what is wanted of it", code="grid-in-f32")
     else:
         remedy = "quantize to 8 bits or fewer"
         context.fallback(node, "computed in f32", f"{op.source}: {levels}", remedy, code="grid-as-f32")
     if max(-op.low, op.high) > FINEST:
-        editor.put(ops.Clip(op.low * op.step, op.high * op.step), node.inputs, node.output, node.layers)
+        clip = ops.Clip(op.low * op.step, op.high * op.step)
         reason = f"left out where it is finer than float32: at most {op.step / 2:g} off"
         context.note(node, "rounding of a grid", reason, code="rounding-left-out")
+        _lower(editor, editor.put(clip, node.inputs, node.output, node.layers), clip, context)
         return
     whole = editor.fresh(node.output)
     steps = _affine(1 / op.step, WHOLE, WHOLE + op.low, WHOLE + op.high)
@@ -160,10 +162,9 @@ def _affine(scale: float, offset: float, low: float = -np.inf, high: float = np.
     return ops.Affine(np.array([scale], np.float32), np.array([offset], np.float32), low, high)
 
 
-def _lower_ternary(editor: Editor, node: Node, context: Context) -> None:
+def _lower_ternary(editor: Editor, node: Node, op: ops.Ternary, context: Context) -> None:
     """x >= t and x > -t as signs; (a + b) / 2 is the ternary value."""
-    assert isinstance(node.op, ops.Ternary)
-    t = np.float32(node.op.threshold)
+    t = np.float32(op.threshold)
     limits = {"upper": t, "lower": np.nextafter(-t, np.float32(np.inf))}
     parts = []
     for limit in limits.values():

@@ -1,4 +1,4 @@
-"""Binary and AvgPool -> their kernels, with the quantizer behind them.
+"""Binary, AvgPool, Softmax and LayerNorm -> their kernels, with the quantizer behind them.
 
 * Binary computes float32 real values; a rising or falling chain to a sign behind it becomes thresholds on them, a
   clip and an s8 quantizer become the kernel's clamp and its factor 1 / scale (the quantizer's own product, so the
@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dqnn.tensors import Rounding
 
 from ..ir import ops
 from ..ir.graph import Graph, Node
@@ -20,13 +20,18 @@ from .lower_elementwise import run_of, shared, table_of
 
 
 def run(graph: Graph, context: Context) -> Graph:
-    """Lower every Binary and AvgPool."""
+    """Lower every Binary, AvgPool, Softmax and LayerNorm."""
     editor = Editor(graph)
     for node in editor:
         if isinstance(node.op, ops.Binary):
             _lower_binary(editor, node, context)
         elif isinstance(node.op, ops.AvgPool):
             _lower_avg_pool(editor, node, context)
+        elif isinstance(node.op, ops.Softmax):
+            editor.put(ops.SoftmaxKernel(), node.inputs, node.output, node.layers)
+        elif isinstance(node.op, ops.LayerNorm):
+            kernel = ops.LayerNormKernel(node.op.gamma, node.op.beta, node.op.epsilon)
+            editor.put(kernel, node.inputs, node.output, node.layers)
     return editor.finish()
 
 
@@ -34,9 +39,9 @@ def _lower_binary(editor: Editor, node: Node, context: Context) -> None:
     assert isinstance(node.op, ops.Binary)
     channels = editor.types[node.output].shape[-1]
     reader = editor.only_consumer(node.output)
-    trail = run_of(editor, reader, channels) if reader is not None else []
+    trail, steps = run_of(editor, reader, channels) if reader is not None else ([], [])
     for taken in range(len(trail), -1, -1):
-        found = _binary_epilogue([n.op for n in trail[:taken]], channels)
+        found = _binary_epilogue(steps[:taken], channels)
         if found is not None:
             break
     assert found is not None
@@ -64,7 +69,7 @@ def _can_host(editor: Editor, value: str, node: Node, out: Format) -> bool:
     return wide and kind.shape == editor.types[node.output].shape and editor.only_consumer(value) == node
 
 
-def _binary_epilogue(steps: Sequence[ops.Op], channels: int) -> tuple[ops.Epilogue, Format] | None:
+def _binary_epilogue(steps: chain.Steps, channels: int) -> tuple[ops.Epilogue, Format] | None:
     start = chain.float_start(channels)
     last = steps[-1] if steps else None
     if isinstance(last, ops.Quantize) and isinstance(last.fmt, S1):
@@ -80,10 +85,9 @@ def _binary_epilogue(steps: Sequence[ops.Op], channels: int) -> tuple[ops.Epilog
     return affine, F32()
 
 
-def _binary_s8(
-    start: chain.Start, steps: Sequence[ops.Op], quantizer: ops.Quantize
-) -> tuple[ops.Epilogue, Format] | None:
-    found = chain.fit_s8(start, steps, quantizer)
+def _binary_s8(start: chain.Start, steps: chain.Steps, quantizer: ops.Quantize) -> tuple[ops.Epilogue, Format] | None:
+    """None too for a quantizer that divides: the kernel multiplies with the inverse."""
+    found = chain.fit_s8(start, steps, quantizer) if quantizer.rounding is Rounding.KERAS else None
     affine = shared_affine(found.epilogue if found is not None else None)
     if affine is None or affine.offset[0] != 0:
         return None
@@ -102,7 +106,8 @@ def _lower_avg_pool(editor: Editor, node: Node, context: Context) -> None:
     assert isinstance(node.op, ops.AvgPool)
     reader = editor.only_consumer(node.output)
     quantizer = reader.op if reader is not None else None
-    if reader is None or not isinstance(quantizer, ops.Quantize) or not isinstance(quantizer.fmt, S8):
+    fits = isinstance(quantizer, ops.Quantize) and quantizer.rounding is Rounding.KERAS
+    if reader is None or not isinstance(quantizer, ops.Quantize) or not fits or not isinstance(quantizer.fmt, S8):
         editor.put(ops.AvgPoolKernel(node.op, F32()), node.inputs, node.output, node.layers)
         return
     layers = [*node.layers, *reader.layers]

@@ -10,9 +10,8 @@ also moves before a max pool that cannot be fused (max q(x) = q(max x)): the poo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..ir.graph import Graph, Node
 from .context import Context
 from .editor import Editor
 
-Mover: TypeAlias = Callable[[Editor, Node, Node], bool]
+Mover: TypeAlias = Callable[[Editor, Node, Node, ops.Elementwise], bool]
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -34,17 +33,11 @@ def run(graph: Graph, context: Context) -> Graph:
 
 
 def _move(editor: Editor, node: Node) -> bool:
-    if not real.is_elementwise(node.op):
-        return False
-    before = editor.nodes.get(node.inputs[0])
-    if before is None or editor.only_consumer(before.output) is None:
+    before = editor.producer(node)
+    if not isinstance(node.op, ops.Elementwise) or before is None or editor.only_consumer(before.output) is None:
         return False
     mover = _MOVERS.get(type(before.op))
-    return mover is not None and mover(editor, before, node)
-
-
-def _per_channel(op: ops.Op) -> bool:
-    return isinstance(op, ops.BatchNorm | ops.PRelu)
+    return mover is not None and mover(editor, before, node, node.op)
 
 
 def _swap(editor: Editor, before: Node, node: Node, mover: ops.Op) -> bool:
@@ -56,48 +49,39 @@ def _swap(editor: Editor, before: Node, node: Node, mover: ops.Op) -> bool:
     return True
 
 
-def _over_reshape(editor: Editor, before: Node, node: Node) -> bool:
+def _over_reshape(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
     shapes = [editor.types[before.inputs[0]].shape, editor.types[before.output].shape]
-    if _per_channel(node.op) and (shapes[0][-1] != shapes[1][-1] or _whole_shape(node.op)):
+    if ops.channels(op) is not None and (shapes[0][-1] != shapes[1][-1] or ops.has_places(op)):
         return False
     return _swap(editor, before, node, before.op)
 
 
-def _whole_shape(op: ops.Op) -> bool:
-    return isinstance(op, ops.PRelu) and op.alpha.ndim > 1
-
-
-def _over_view(editor: Editor, before: Node, node: Node) -> bool:
-    assert isinstance(before.op, ops.View)
-    channels = editor.types[before.inputs[0]].shape[-1]
-    op = before.op
-    same_channels = op.axis[-1] == len(op.axis) - 1 and (op.shape[-1], op.start[-1], op.step[-1], op.repeat[-1]) == (
-        channels,
-        0,
-        1,
-        1,
-    )
-    if _per_channel(node.op) and (not same_channels or _whole_shape(node.op)):
+def _over_view(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
+    view = before.op
+    assert isinstance(view, ops.View)
+    stays = (view.axis[-1], view.start[-1], view.step[-1], view.repeat[-1]) == (len(view.axis) - 1, 0, 1, 1)
+    same_channels = stays and view.shape[-1] == editor.types[before.inputs[0]].shape[-1]
+    if ops.channels(op) is not None and (not same_channels or ops.has_places(op)):
         return False
-    return _swap(editor, before, node, op)
+    return _swap(editor, before, node, view)
 
 
-def _over_pad(editor: Editor, before: Node, node: Node) -> bool:
+def _over_pad(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
     """Only quantizers without a value per channel: elsewhere folding the Pad into a convolution is worth more."""
     assert isinstance(before.op, ops.Pad)
-    if not isinstance(node.op, ops.Quantize):
+    if not isinstance(op, ops.Quantize):
         return False
-    value = real.to_real(real.to_codes(np.array([before.op.value]), node.op), node.op.fmt)
+    value = real.to_real(real.to_codes(np.array([before.op.value]), op), op.fmt)
     return _swap(editor, before, node, replace(before.op, value=float(value[0])))
 
 
-def _over_concat(editor: Editor, before: Node, node: Node) -> bool:
+def _over_concat(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
     assert isinstance(before.op, ops.Concat)
     last = before.op.axis == len(editor.types[before.output].shape) - 1
-    if not _ends_quantized(editor, node) or (_per_channel(node.op) and _whole_shape(node.op)):
+    if not _ends_quantized(editor, node) or ops.has_places(op):
         return False
     sizes = [editor.types[name].shape[-1] for name in before.inputs]
-    parts = _split(node.op, sizes) if last else [node.op] * len(sizes)
+    parts = ops.split_channels(op, sizes) if last else [op] * len(sizes)
     values = []
     editor.drop([before])
     for name, part in zip(before.inputs, parts, strict=True):
@@ -111,22 +95,10 @@ def _ends_quantized(editor: Editor, node: Node) -> bool:
     """Whether the per-channel chain from this node runs into a quantizer to bits or bytes."""
     while not isinstance(node.op, ops.Quantize | ops.Ternary):
         reader = editor.only_consumer(node.output)
-        if reader is None or not real.is_elementwise(reader.op):
+        if reader is None or not isinstance(reader.op, ops.Elementwise):
             return False
         node = reader
     return True
-
-
-def _split(op: ops.Op, sizes: Sequence[int]) -> list[ops.Op]:
-    edges = np.cumsum([0, *sizes])
-    pieces = [slice(a, b) for a, b in pairwise(edges)]
-    if isinstance(op, ops.BatchNorm):
-        return [
-            replace(op, gamma=op.gamma[p], beta=op.beta[p], mean=op.mean[p], variance=op.variance[p]) for p in pieces
-        ]
-    if isinstance(op, ops.PRelu):
-        return [ops.PRelu(op.alpha[p]) for p in pieces]
-    return [op] * len(sizes)
 
 
 _MOVERS: dict[type, Mover] = {

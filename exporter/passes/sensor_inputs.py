@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..ir import ops, real
+from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import F32, S8, TensorType
 from . import absorb_scale
@@ -34,7 +34,7 @@ def run(graph: Graph, context: Context) -> Graph:
     for name in graph.inputs:
         if name in asked:
             graph = _with_samples(graph, name, *asked[name], context)
-        elif context.options.io_dtype == "auto":
+        elif context.options.io_dtype == "auto" and graph.ports[name].free:
             graph = _recognized(graph, name, context)
     return graph
 
@@ -46,7 +46,7 @@ def _asked(graph: Graph, context: Context) -> dict[str, tuple[float, float]]:
         return {}
     if not isinstance(option, Mapping):
         return dict.fromkeys(graph.inputs, option)
-    by_port = {graph.port_names.get(name, name): name for name in graph.inputs}
+    by_port = {graph.ports[name].name: name for name in graph.inputs}
     unknown = sorted(set(option) - set(by_port))
     if unknown:
         raise PassError(f"input_u8 names the inputs {unknown}; the model has {sorted(by_port)}")
@@ -55,7 +55,7 @@ def _asked(graph: Graph, context: Context) -> dict[str, tuple[float, float]]:
 
 def _with_samples(graph: Graph, name: str, scale: float, offset: float, context: Context) -> Graph:
     """The option: whatever reads the input, it takes samples."""
-    port = graph.port_names.get(name, name)
+    port = graph.ports[name].name
     if name in graph.outputs:
         raise PassError(f"input {port} is an output too and stays f32; leave it out of input_u8")
     if not isinstance(graph.types[name].fmt, F32):
@@ -103,12 +103,13 @@ def sample_format(scale: float, offset: float) -> S8 | None:
 
 def _retyped(graph: Graph, name: str, fmt: S8, pair: ops.Scale | None, sample: tuple[float, float]) -> Graph:
     editor = Editor(graph)
-    editor.types[name] = TensorType(graph.types[name].shape, fmt)
+    editor.retype_input(name, TensorType(graph.types[name].shape, fmt))
     if pair is not None:
         value = editor.fresh(name)
         editor.redirect(name, value)
         editor.put(pair, (name,), value, ())
-    return replace(editor.finish(), samples={**graph.samples, name: sample})
+    editor.ports[name] = replace(graph.ports[name], samples=sample)
+    return editor.finish()
 
 
 def _obstacle(editor: Editor, value: str) -> str:
@@ -118,7 +119,7 @@ def _obstacle(editor: Editor, value: str) -> str:
             reason = ""
         elif isinstance(reader.op, MOVERS):
             reason = _obstacle(editor, reader.output)
-        elif not real.is_elementwise(reader.op):
+        elif not isinstance(reader.op, ops.Elementwise):
             reason = f"{', '.join(reader.layers) or reader.output} reads it"
         else:
             reason = "" if _ends_quantized(editor, reader.output) else _reason(editor, reader.output)
@@ -129,7 +130,7 @@ def _obstacle(editor: Editor, value: str) -> str:
 
 def _ends_quantized(editor: Editor, value: str) -> bool:
     """Whether the element-by-element chain behind a value ends in a quantizer to bits or bytes."""
-    while (reader := editor.only_consumer(value)) is not None and real.is_elementwise(reader.op):
+    while (reader := editor.only_consumer(value)) is not None and isinstance(reader.op, ops.Elementwise):
         if isinstance(reader.op, ops.Quantize | ops.Ternary):
             return True
         value = reader.output

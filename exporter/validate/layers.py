@@ -59,7 +59,7 @@ def compare_layers(
         return _reports(view, traced, names, None, original), UNMATCHED
     program, tensor_names = compiled
     names = [tensor_names[node.output] for node in view.nodes]
-    exact = evaluate(program, _as_typed(blob, view, batch), kernel_ready=True)
+    exact = evaluate(program, _as_typed(blob, view, batch))
     return _reports(view, traced, list(names), exact, original), ""
 
 

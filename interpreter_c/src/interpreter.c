@@ -122,7 +122,9 @@ static dqnn_status describe(const dqnn_interpreter *it, uint32_t tensor, const c
   out->dtype = def->dtype;
   out->rank = def->rank;
   out->name = name;
-  out->sample_scale = out->sample_offset = 0.0f;
+  out->sample_scale = out->sample_offset = out->inverse = 0.0f;
+  out->rounding = DQNN_ROUNDING_MULTIPLY;
+  out->u8 = 0;
   return DQNN_OK;
 }
 
@@ -131,11 +133,19 @@ static float port_float(const void *port, uint32_t slot) {
   return field != NULL ? *field : 0.0f;
 }
 
+static uint8_t port_byte(const void *port, uint32_t slot) {
+  const uint8_t *field = dqnn_fb_inline(port, slot);
+  return field != NULL ? *field : 0;
+}
+
 static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *ports, uint32_t i, dqnn_tensor *out) {
   const void *port = dqnn_fb_table(ports, i);
   describe(it, dqnn_port_tensor(ports, i), dqnn_fb_string(port, DQNN_PORT_NAME), out);
   out->sample_scale = port_float(port, DQNN_PORT_SAMPLE_SCALE);
   out->sample_offset = port_float(port, DQNN_PORT_SAMPLE_OFFSET);
+  out->rounding = port_byte(port, DQNN_PORT_ROUNDING);
+  out->inverse = port_float(port, DQNN_PORT_INVERSE);
+  out->u8 = port_byte(port, DQNN_PORT_U8);
   return DQNN_OK;
 }
 

@@ -43,8 +43,10 @@ static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
     INLINE(dqnn_view_params, 4),
 };
 
-static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {INLINE(uint16_t, 2), STRING, INLINE(float, 4),
-                                                           INLINE(float, 4)};
+static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {
+    INLINE(uint16_t, 2), STRING,           INLINE(float, 4),   INLINE(float, 4),
+    INLINE(uint8_t, 1),  INLINE(float, 4), INLINE(uint8_t, 1),
+};
 
 /* Four bits at a time: 64 bytes of table instead of 1,024. */
 uint32_t dqnn_crc32(const void *data, uint32_t bytes) {

@@ -5,14 +5,25 @@ from typing import Any, TypeAlias, TypedDict
 
 Buffer: TypeAlias = Any  # anything with a contiguous buffer: bytes, bytearray, memoryview, numpy array
 TensorDef: TypeAlias = tuple[tuple[int, ...], int, float, int]  # dims, dtype (0 s1, 1 s8, 2 f32), scale, zero point
-# name, dims, dtype, scale, zero point, bytes, sample scale, sample offset
-Port: TypeAlias = tuple[str, tuple[int, ...], int, float, int, int, float, float]
 
 FORMAT_VERSION: int
 RUNTIME_VERSION: int
 ALIGNMENT: int
 LINK_PROTOCOL: int
 STORE_JOURNAL_BYTES: int
+
+class Port(TypedDict):
+    name: str
+    shape: tuple[int, ...]
+    dtype: int
+    scale: float
+    zero_point: int
+    bytes: int
+    sample_scale: float
+    sample_offset: float
+    rounding: int
+    inverse: float
+    u8: bool
 
 class KernelRow(TypedDict):
     id: int

@@ -27,7 +27,20 @@ import numpy.typing as npt
 from . import _core
 from ._core import BlobError
 from .ranges import check_meant, warn_saturated
-from .tensors import DTYPES, Array, TensorInfo, as_array, check_shape, check_stored, sample_of, to_real, to_stored
+from .tensors import (
+    DTYPES,
+    STORED,
+    Array,
+    Rounding,
+    TensorInfo,
+    as_array,
+    as_raw,
+    check_shape,
+    check_stored,
+    sample_of,
+    to_real,
+    to_stored,
+)
 
 Blob: TypeAlias = "bytes | bytearray | memoryview"
 Batch: TypeAlias = "npt.ArrayLike | Mapping[str, npt.ArrayLike] | Sequence[npt.ArrayLike]"
@@ -270,13 +283,24 @@ def _load(model: str | os.PathLike[str] | Blob, isas: list[str] | None) -> _core
 def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:
     """Infos with unique names, so that each can be addressed by name."""
     infos: list[TensorInfo] = []
-    for at, (name, shape, dtype, scale, zero_point, _, sample_scale, sample_offset) in enumerate(ports):
-        unique = name or f"{kind}_{at}"
+    for at, port in enumerate(ports):
+        unique = port["name"] or f"{kind}_{at}"
         if any(info.name == unique for info in infos):
             unique = f"{unique}_{at}"
-        sample = sample_of(DTYPES[dtype], sample_scale, sample_offset)
-        infos.append(TensorInfo(unique, tuple(shape), DTYPES[dtype], scale, zero_point, sample))
+        infos.append(_info(unique, port))
     return infos
+
+
+def _info(name: str, port: _core.Port) -> TensorInfo:
+    dtype = DTYPES[port["dtype"]]
+    sample = sample_of(dtype, port["sample_scale"], port["sample_offset"])
+    known = {rule.value for rule in Rounding}
+    rounding = Rounding(port["rounding"]) if dtype == "s8" and port["rounding"] in known else Rounding.KERAS
+    inverse = port["inverse"] if np.isfinite(port["inverse"]) and port["inverse"] > 0 else None
+    unsigned = dtype == "s8" and bool(port["u8"])
+    return TensorInfo(
+        name, tuple(port["shape"]), dtype, port["scale"], port["zero_point"], sample, rounding, inverse, unsigned
+    )
 
 
 def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
@@ -297,8 +321,8 @@ def _find(kind: str, infos: list[TensorInfo], which: int | str) -> int:
 
 def _fetched(info: TensorInfo, data: bytearray, raw: bool, *, batch: int | None) -> Array:
     shape = info.stored_shape if batch is None else (batch, *info.stored_shape)
-    stored: Array = np.frombuffer(data, dtype=info.stored_dtype).reshape(shape)
-    return stored if raw else to_real(info, stored)
+    stored: Array = np.frombuffer(data, dtype=STORED[info.dtype]).reshape(shape)
+    return as_raw(info, stored) if raw else to_real(info, stored)
 
 
 def _empty(info: TensorInfo, count: int, raw: bool) -> Array:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -26,12 +27,26 @@ WORD = 32
 STORED: dict[DTypeName, np.dtype[Any]] = {"s1": np.dtype("<u4"), "s8": np.dtype("i1"), "f32": np.dtype("<f4")}
 
 
+class Rounding(Enum):
+    """How a real x becomes a code of s8: the steps x / scale, rounded, plus the zero point, clipped. All in float32."""
+
+    KERAS = 0
+    """x * inverse, the inverse of the scale as a float32; half to even."""
+    DIVIDE_EVEN = 1
+    """x / scale, half to even: ONNX's QuantizeLinear."""
+    DIVIDE_AWAY = 2
+    """x / scale, half away from zero: TFLite's QUANTIZE."""
+
+
 @dataclass(frozen=True)
 class TensorInfo:
     """One tensor of a model; shapes have no batch dimension.
 
     dtype: "s1", "s8" or "f32". scale, zero_point: of s8, real = scale * (stored - zero_point); else 1 and 0.
-    sample: (scale, offset) of an input of raw uint8 samples, whose real value is scale * sample + offset; else None."""
+    sample: (scale, offset) of an input of raw uint8 samples, whose real value is scale * sample + offset; else None.
+    rounding: of s8, how real values become codes; inverse: what Rounding.KERAS multiplies by, None: `reciprocal`.
+    unsigned: users know the codes as uint8, 128 more than what is stored: raw values are uint8, and an input takes an
+    array of that type as codes. The zero point is that of the stored codes."""
 
     name: str
     shape: tuple[int, ...]
@@ -39,6 +54,16 @@ class TensorInfo:
     scale: float
     zero_point: int
     sample: tuple[float, float] | None = None
+    rounding: Rounding = Rounding.KERAS
+    inverse: float | None = None
+    unsigned: bool = False
+
+    @property
+    def factor(self) -> np.float32:
+        """What `quantize_s8` takes."""
+        if self.rounding is not Rounding.KERAS:
+            return np.float32(self.scale)
+        return reciprocal(self.scale) if self.inverse is None else np.float32(self.inverse)
 
     @property
     def stored_shape(self) -> tuple[int, ...]:
@@ -47,8 +72,8 @@ class TensorInfo:
 
     @property
     def stored_dtype(self) -> np.dtype[Any]:
-        """Element type of the stored array."""
-        return STORED[self.dtype]
+        """Element type of the raw array."""
+        return np.dtype(np.uint8) if self.unsigned else STORED[self.dtype]
 
     @property
     def bytes(self) -> int:
@@ -59,7 +84,10 @@ class TensorInfo:
         text = f"'{self.name}' {self.dtype} {self.shape}"
         if self.sample is not None:
             return f"{text} of uint8 samples, real = {self.sample[0]:g} * sample + {self.sample[1]:g}"
-        return f"{text} scale {self.scale:g} zero point {self.zero_point}" if self.dtype == "s8" else text
+        if self.dtype != "s8":
+            return text
+        text = f"{text} scale {self.scale:g} zero point {self.zero_point}"
+        return f"{text}, uint8 codes of 128 more" if self.unsigned else text
 
 
 def words(elements: int) -> int:
@@ -101,12 +129,33 @@ def reciprocal(scale: float) -> np.float32:
     return np.float32(whole if whole and np.float32(1.0 / whole) == np.float32(scale) else exact)
 
 
-def quantize_s8(real: npt.NDArray[np.float32], scale: float, zero_point: int) -> npt.NDArray[np.int8]:
-    """float32 product with the reciprocal of the scale, rounded half to even, clipped. No NaNs."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        steps = np.rint(real * reciprocal(scale))
-    clipped: npt.NDArray[np.float32] = np.clip(steps, -128 - zero_point, 127 - zero_point)
+def factor_of(scale: float, rounding: Rounding) -> np.float32:
+    """The factor of `quantize_s8` for a scale that is known to more bits than a file holds."""
+    return np.float32(1.0 / scale if rounding is Rounding.KERAS else scale)
+
+
+def quantize_s8(
+    real: npt.NDArray[np.float32],
+    factor: np.float32,
+    zero_point: int,
+    rounding: Rounding = Rounding.KERAS,
+    low: int = -128,
+    high: int = 127,
+) -> npt.NDArray[np.int8]:
+    """The codes of real values, clipped to low..high; NaN gives the lowest. `factor` multiplies or divides, as the
+    rounding says. The only place where reals become codes: interpreter, evaluator and exporter share it."""
+    with np.errstate(all="ignore"):
+        steps = real * factor if rounding is Rounding.KERAS else real / factor
+        whole = _half_away(steps) if rounding is Rounding.DIVIDE_AWAY else np.rint(steps)
+    whole = np.where(np.isnan(whole), np.float32(-np.inf), whole)
+    clipped: npt.NDArray[np.float32] = np.clip(whole, low - zero_point, high - zero_point)
     return (clipped + zero_point).astype(np.int8)
+
+
+def _half_away(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """To the nearest whole number, ties away from zero; the fraction of a float is exact, x + 0.5 is not."""
+    below = np.trunc(x)
+    return np.asarray(np.where(np.abs(x - below) >= 0.5, below + np.sign(x), below))
 
 
 def dequantize_s8(stored: npt.NDArray[np.int8], scale: float, zero_point: int) -> npt.NDArray[np.float32]:
@@ -154,9 +203,10 @@ def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
-    """Real values as the tensor stores them; ValueError for what is no number. For an input of sensor samples an array
-    of dtype uint8 holds samples, not real values."""
-    if info.sample is not None and isinstance(values, np.ndarray) and values.dtype == np.uint8:
+    """Real values as the tensor stores them; ValueError for what is no number. For an input of sensor samples or uint8
+    codes an array of dtype uint8 holds those, not real values."""
+    bytewise = info.sample is not None or info.unsigned
+    if bytewise and isinstance(values, np.ndarray) and values.dtype == np.uint8:
         return sample_codes(values)
     real = _as_float32(info, values)
     if np.isnan(real).any():
@@ -166,7 +216,7 @@ def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
     if info.sample is not None:
         return sample_codes(samples_of(info.name, real, *info.sample))
     if info.dtype == "s8":
-        return quantize_s8(real, info.scale, info.zero_point)
+        return quantize_s8(real, info.factor, info.zero_point, info.rounding)
     return np.ascontiguousarray(real)
 
 
@@ -180,7 +230,7 @@ def to_real(info: TensorInfo, stored: Array) -> npt.NDArray[np.float32]:
 
 
 def check_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
-    """A stored array from the user (raw=True), contiguous; ValueError if its type is wrong or unused bits are set."""
+    """A raw array from the user as it is stored, contiguous; ValueError if its type is wrong or unused bits are set."""
     array = np.asarray(values)
     if array.dtype != info.stored_dtype:
         raise ValueError(
@@ -189,7 +239,12 @@ def check_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
     tail = info.shape[-1] % WORD
     if info.dtype == "s1" and tail and array.size and int(array[..., -1].max()) >> tail:
         raise ValueError(f"input {info}: bits {tail} to 31 of a row's last word must be 0")
-    return np.ascontiguousarray(array)
+    return sample_codes(array) if info.unsigned else np.ascontiguousarray(array)
+
+
+def as_raw(info: TensorInfo, stored: Array) -> Array:
+    """A stored array as the user gets it with raw=True."""
+    return np.bitwise_xor(stored.view(np.uint8), np.uint8(0x80)) if info.unsigned else stored
 
 
 def as_array(info: TensorInfo, value: npt.ArrayLike) -> Array:

@@ -56,7 +56,28 @@ class Port(object):
             return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
         return 0.0
 
-def PortStart(builder): builder.StartObject(4)
+    # Port
+    def Rounding(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(12))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+    # Port
+    def Inverse(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(14))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Float32Flags, o + self._tab.Pos)
+        return 0.0
+
+    # Port
+    def U8(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(16))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint8Flags, o + self._tab.Pos)
+        return 0
+
+def PortStart(builder): builder.StartObject(7)
 def Start(builder):
     return PortStart(builder)
 def PortAddTensor(builder, tensor): builder.PrependUint16Slot(0, tensor, 0)
@@ -71,6 +92,15 @@ def AddSampleScale(builder, sampleScale):
 def PortAddSampleOffset(builder, sampleOffset): builder.PrependFloat32Slot(3, sampleOffset, 0.0)
 def AddSampleOffset(builder, sampleOffset):
     return PortAddSampleOffset(builder, sampleOffset)
+def PortAddRounding(builder, rounding): builder.PrependUint8Slot(4, rounding, 0)
+def AddRounding(builder, rounding):
+    return PortAddRounding(builder, rounding)
+def PortAddInverse(builder, inverse): builder.PrependFloat32Slot(5, inverse, 0.0)
+def AddInverse(builder, inverse):
+    return PortAddInverse(builder, inverse)
+def PortAddU8(builder, u8): builder.PrependUint8Slot(6, u8, 0)
+def AddU8(builder, u8):
+    return PortAddU8(builder, u8)
 def PortEnd(builder): return builder.EndObject()
 def End(builder):
     return PortEnd(builder)

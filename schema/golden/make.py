@@ -26,7 +26,7 @@ from dqnn.exporter.emit.writer import write
 from dqnn.exporter.frontends import load
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import run_node
-from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.options import ExportOptions
@@ -58,7 +58,9 @@ class Maker:
         inputs = tuple(key for key in FORMATS if any(key in node.inputs for node in self.nodes))
         outputs = tuple(node.output for node in self.nodes)
         types = {key: kind for key, kind in self.types.items() if key in (*inputs, *outputs)}
-        return Graph(self.name, inputs, outputs, tuple(self.nodes), types, {key: key for key in (*inputs, *outputs)})
+        return Graph(
+            self.name, inputs, outputs, tuple(self.nodes), types, {key: Port(key) for key in (*inputs, *outputs)}
+        )
 
     def weights(self, kind: str, shape: tuple[int, ...]) -> ops.Weights:
         if kind == "s1":
@@ -151,9 +153,9 @@ def elementwise() -> Graph:
     )
     for kind in UNARY_KINDS:
         alpha = 0.3 if kind in ("elu", "leaky_relu") else 0.0
-        make.add(ops.Unary(kind, alpha), ("f32",), MAP, F32())  # type: ignore[arg-type]  # one of the literals
-    make.add(ops.PRelu(make.rng.normal(size=9).astype(np.float32)), ("f32",), MAP, F32())
-    make.add(ops.Softmax(), ("f32",), MAP, F32())
+        make.add(ops.UnaryKernel(kind, alpha), ("f32",), MAP, F32())  # type: ignore[arg-type]  # one of the literals
+    make.add(ops.PReluKernel(make.rng.normal(size=9).astype(np.float32)), ("f32",), MAP, F32())
+    make.add(ops.SoftmaxKernel(), ("f32",), MAP, F32())
     one = np.ones(1, np.float32)
     forms = {
         "s1": make.epilogue(S1(), 9, False),
@@ -229,8 +231,8 @@ class Network:
         return ops.Weights("s8", self.rng.integers(-128, 128, shape).astype(np.int8), np.asarray(1 / 256))
 
     def compiled(self, outputs: tuple[str, ...], options: ExportOptions) -> Graph:
-        names = {name: name for name in (*self.inputs, *outputs)}
-        graph = Graph("network", self.inputs, outputs, tuple(self.nodes), self.types, names)
+        ports = {name: Port(name) for name in (*self.inputs, *outputs)}
+        graph = Graph("network", self.inputs, outputs, tuple(self.nodes), self.types, ports)
         return run_pipeline(graph, options).graph
 
 
@@ -310,7 +312,7 @@ def random_inputs(graph: Graph) -> list[Any]:
 def evaluated(graph: Graph, inputs: list[Any]) -> list[Any]:
     values = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
-        values[node.output] = run_node(node, [values[name] for name in node.inputs], graph.types, True)
+        values[node.output] = run_node(node, [values[name] for name in node.inputs], graph.types)
     return [values[name] for name in graph.outputs]
 
 

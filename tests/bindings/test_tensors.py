@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dqnn import TensorInfo, pack_s1, unpack_s1
-from dqnn.tensors import dequantize_s8, quantize_s8, to_stored
+from dqnn.tensors import Rounding, dequantize_s8, factor_of, quantize_s8, reciprocal, to_stored
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, max_side=70)
 
@@ -40,13 +40,13 @@ def test_only_negative_numbers_are_minus_one() -> None:
 
 def test_ties_go_to_even() -> None:
     real = np.array([0.25, 0.75, -0.25, -0.75, 1.25], np.float32)
-    np.testing.assert_array_equal(quantize_s8(real, 0.5, 0), [0, 2, 0, -2, 2])
+    np.testing.assert_array_equal(quantize_s8(real, np.float32(2), 0), [0, 2, 0, -2, 2])
 
 
 @pytest.mark.parametrize("zero_point", [0, -128, 127, 3])
 def test_saturation(zero_point: int) -> None:
     real = np.array([-np.inf, -1e38, 1e38, np.inf], np.float32)
-    np.testing.assert_array_equal(quantize_s8(real, 1e-6, zero_point), [-128, -128, 127, 127])
+    np.testing.assert_array_equal(quantize_s8(real, np.float32(1e6), zero_point), [-128, -128, 127, 127])
 
 
 SENSOR = TensorInfo("image", (2, 3), "s8", 1.0, -128, (1.0, 0.0))
@@ -78,7 +78,7 @@ def test_codes_round_trip(scale: float, zero_point: int) -> None:
     codes = np.arange(-128, 128).astype(np.int8)
     real = dequantize_s8(codes, scale, zero_point)
     assert real.dtype == np.float32
-    np.testing.assert_array_equal(quantize_s8(real, scale, zero_point), codes)
+    np.testing.assert_array_equal(quantize_s8(real, reciprocal(scale), zero_point), codes)
 
 
 def test_product_is_float32() -> None:
@@ -86,14 +86,47 @@ def test_product_is_float32() -> None:
     real = np.random.default_rng(0).normal(0, 1, 10000).astype(np.float32)
     inverse = np.float32(1) / np.float32(0.1)
     expected = np.clip(np.rint(real * inverse), -128, 127).astype(np.int8)
-    np.testing.assert_array_equal(quantize_s8(real, 0.1, 0), expected)
+    np.testing.assert_array_equal(quantize_s8(real, reciprocal(0.1), 0), expected)
 
 
 def test_a_scale_of_one_over_n_multiplies_by_n() -> None:
     """Keras' 8-bit quantizers round x * 255; ties between two codes must fall as theirs."""
     ties = ((np.arange(255) + 0.5) / 255).astype(np.float32)
-    codes = quantize_s8(ties, float(np.float32(1 / 255)), -128)
+    codes = quantize_s8(ties, reciprocal(float(np.float32(1 / 255))), -128)
     np.testing.assert_array_equal(codes, np.rint(ties * np.float32(255)) - 128)
+
+
+TIES = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.49999997, -0.49999997], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "codes"),
+    [
+        (Rounding.KERAS, [0, 2, 2, 0, -2, -2, 0, 0]),
+        (Rounding.DIVIDE_EVEN, [0, 2, 2, 0, -2, -2, 0, 0]),
+        (Rounding.DIVIDE_AWAY, [1, 2, 3, -1, -2, -3, 0, 0]),
+    ],
+)
+def test_roundings_differ_at_ties(rounding: Rounding, codes: list[int]) -> None:
+    np.testing.assert_array_equal(quantize_s8(TIES, np.float32(1), 0, rounding), codes)
+
+
+def test_a_division_is_no_multiplication_with_the_inverse() -> None:
+    """f32(1/255) as every .tflite holds it: at ties the product and the division fall on other sides."""
+    scale = float(np.float32(1 / 255))
+    ties = ((np.arange(-128, 127) + 0.5) * scale).astype(np.float32)
+    x = np.concatenate([ties, np.nextafter(ties, np.float32(-9)), np.nextafter(ties, np.float32(9))])
+    by_product = quantize_s8(x, factor_of(scale, Rounding.KERAS), 0)
+    by_division = quantize_s8(x, factor_of(scale, Rounding.DIVIDE_EVEN), 0, Rounding.DIVIDE_EVEN)
+    np.testing.assert_array_equal(by_division, np.clip(np.rint(x / np.float32(scale)), -128, 127))
+    assert 0 < np.count_nonzero(by_product != by_division) < 400
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_what_is_no_number_or_too_large_saturates(rounding: Rounding) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38], np.float32)
+    np.testing.assert_array_equal(quantize_s8(x, np.float32(1), 5, rounding), [-128, 127, -128, 127, -128])
+    np.testing.assert_array_equal(quantize_s8(x, np.float32(1), 5, rounding, -9, 9), [-9, 9, -9, 9, -9])
 
 
 @pytest.mark.parametrize(

@@ -250,15 +250,15 @@ def test_pools(fmt: str, out: str | None, seed: int) -> None:
 def test_unary(kind: Any) -> None:
     alpha = 0.25 if kind in ("elu", "leaky_relu") else 0.0
     kind_of = TensorType((5, 7, 9), F32())
-    agree(ops.Unary(kind, alpha), [kind_of], kind_of, np.random.default_rng(1))
+    agree(ops.UnaryKernel(kind, alpha), [kind_of], kind_of, np.random.default_rng(1))
 
 
 def test_others_without_geometry() -> None:
     rng = np.random.default_rng(2)
     f32, s8 = TensorType((4, 6, 5), F32()), TensorType((4, 6, 5), S8(0.1, -3))
-    agree(ops.Softmax(), [f32], f32, rng)
-    agree(ops.PRelu(rng.normal(size=5).astype(np.float32)), [f32], f32, rng)
-    agree(ops.PRelu(rng.normal(size=(4, 6, 5)).astype(np.float32)), [f32], f32, rng)
+    agree(ops.SoftmaxKernel(), [f32], f32, rng)
+    agree(ops.PReluKernel(rng.normal(size=5).astype(np.float32)), [f32], f32, rng)
+    agree(ops.PReluKernel(rng.normal(size=(4, 6, 5)).astype(np.float32)), [f32], f32, rng)
     agree(ops.LutKernel(rng.integers(-128, 128, 256).astype(np.int8), S8(0.1, -3)), [s8], s8, rng)
 
 
@@ -308,4 +308,10 @@ def test_not_kernel_ready() -> None:
         pack(ops.Reshape((2, 2)), [kind], TensorType((2, 2), F32()))
     with pytest.raises(PackingError, match="cannot hold a pad value"):
         pack(ops.Pad((1,), (0,), 0.0), [TensorType((4,), S1())], TensorType((5,), S1()))
-    assert pack(ops.Softmax(), [kind], kind) == Packed("softmax_f32")
+    assert pack(ops.SoftmaxKernel(), [kind], kind) == Packed("softmax_f32")
+
+
+def test_a_number_that_the_file_cannot_hold() -> None:
+    kind = TensorType((1, 1, 1), F32())
+    with pytest.raises(PackingError, match="70000"):
+        pack(ops.MaxPool((70000, 1), (1, 1)), [kind], kind)

@@ -22,7 +22,7 @@ from dqnn.exporter.emit.writer import WriteError, write
 from dqnn.exporter.inspect.text import lives, memory_map, render
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
-from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 
 INF = float("inf")
@@ -89,7 +89,7 @@ class Builder:
         return self.add(ops.Reshape(shape), (source,), shape, self.types[source].fmt)
 
     def graph(self, *outputs: str) -> Graph:
-        ports = {name: f"port {name}" for name in (*self.inputs, *outputs)}
+        ports = {name: Port(f"port {name}") for name in (*self.inputs, *outputs)}
         return Graph("random", tuple(self.inputs), outputs, tuple(self.nodes), self.types, ports)
 
 
@@ -152,7 +152,7 @@ def run_stored(graph: Graph, stored: dict[str, Any]) -> dict[str, Any]:
 
     values = {name: array[None] for name, array in stored.items()}
     for node in graph.nodes:
-        values[node.output] = run_node(node, [values[i] for i in node.inputs], graph.types, True)
+        values[node.output] = run_node(node, [values[i] for i in node.inputs], graph.types)
     return {name: array[0] for name, array in values.items()}
 
 

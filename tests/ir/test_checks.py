@@ -9,7 +9,7 @@ import pytest
 
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.checks import ValidationError, validate
-from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.printer import print_graph
 from dqnn.exporter.ir.types import F32, S1, S8, TensorType
 
@@ -18,7 +18,7 @@ X = TensorType((4,), F32())
 
 def graph(*nodes: Node, types: dict[str, TensorType] | None = None, outputs: tuple[str, ...] = ("y",)) -> Graph:
     kinds = {"x": X, "y": X, **(types or {})}
-    return Graph("g", ("x",), outputs, nodes, kinds, {"x": "x", "y": "y"})
+    return Graph("g", ("x",), outputs, nodes, kinds, {"x": Port("x"), "y": Port("y")})
 
 
 def clip(source: str = "x", output: str = "y") -> Node:
@@ -53,7 +53,7 @@ def test_a_failure_names_the_stage_and_the_layer() -> None:
 
 def test_arrays_must_be_finite() -> None:
     norm = ops.BatchNorm(np.full(4, np.nan), np.zeros(4), np.zeros(4), np.ones(4), 1e-3)
-    with pytest.raises(ValidationError, match="not finite"):
+    with pytest.raises(ValidationError, match="no float32 number"):
         validate(graph(Node(norm, ("x",), "y", ("bn",))))
 
 
@@ -68,7 +68,7 @@ def test_kernel_ready_refuses_real_valued_operators_and_wrong_formats() -> None:
         validate(graph(clip()), kernel_ready=True)
     s8 = {"x": TensorType((4,), S8(0.5))}
     with pytest.raises(ValidationError, match="reads f32"):
-        validate(graph(Node(ops.Softmax(), ("x",), "y", ("s",)), types=s8), kernel_ready=True)
+        validate(graph(Node(ops.SoftmaxKernel(), ("x",), "y", ("s",)), types=s8), kernel_ready=True)
     affine = ops.Affine(np.ones(1, np.float32), np.zeros(1, np.float32), -200, 127)
     node = Node(ops.ChannelKernel(affine, S8(0.5)), ("x",), "y", ("q",))
     with pytest.raises(ValidationError, match="whole numbers"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,15 @@ def test_concat_keeps_a_common_format_only() -> None:
     assert infer_type(ops.Concat(1), [same[0], typed((2, 5), S1())]).fmt == F32()
 
 
+def conv(*, scale: float = 1.0, bias: Any = None, **others: Any) -> ops.Conv2D:
+    codes = np.ones((3, 3, 3, 2), np.int8)
+    return ops.Conv2D(ops.Weights("s8", codes, np.array(scale)), bias, **others)
+
+
+def norm(*, gamma: float = 1.0, variance: float = 1.0) -> ops.BatchNorm:
+    return ops.BatchNorm(np.full(4, gamma), np.zeros(4), np.zeros(4), np.full(4, variance), 1e-3)
+
+
 @pytest.mark.parametrize(
     ("op", "shapes", "text"),
     [
@@ -70,7 +81,27 @@ def test_concat_keeps_a_common_format_only() -> None:
         (ops.Reshape((5,)), [(2, 3)], "has 6 elements"),
         (ops.View((4,), (0,), (2,), (1,), (1,)), [(4,)], "reads element 5"),
         (ops.MaxPool((2, 2), (2, 2), ((2, 0), (0, 0))), [(4, 4, 1)], "must be smaller than the window"),
-        (ops.Quantize(S8(-1.0)), [(4,)], "has steps of -1; accepted"),
+        (ops.Quantize(S8(-1.0)), [(4,)], "accepted: 8.67e-19 to"),
+        (ops.Quantize(S8(2.0**193)), [(4,)], "accepted: 8.67e-19 to"),
+        (ops.Quantize(S8(1e-39)), [(4,)], "accepted: 8.67e-19 to"),
+        (ops.Quantize(S8(float("nan"))), [(4,)], "accepted: 8.67e-19 to"),
+        (ops.Clip(0.0, float("nan")), [(4,)], "nothing lies"),
+        (ops.Clip(1.0, 0.0), [(4,)], "nothing lies"),
+        (ops.Scale(1e39), [(4,)], "no float32 number"),
+        (ops.Unary("elu", float("inf")), [(4,)], "no float32 number"),
+        (ops.Ternary(float("nan")), [(4,)], "positive threshold"),
+        (ops.Pad((1,), (0,), float("nan")), [(4,)], "not a number"),
+        (norm(variance=-0.5), [(4,)], "variance \\+ epsilon is -0.499.* in channel 0; accepted: more"),
+        (norm(variance=float("nan")), [(4,)], "accepted: more than 0"),
+        (norm(gamma=1e38, variance=-0.0009999), [(4,)], "no float32 number"),
+        (ops.MaxPool((70000, 1), (1, 1)), [(1, 1, 1)], "size 70000, accepted: 1 to 65535"),
+        (ops.AvgPool((1, 1), (70000, 1)), [(1, 1, 1)], "stride 70000"),
+        (conv(stride=(1, 70000)), [(4, 4, 2)], "stride 70000"),
+        (conv(dilation=(0, 1)), [(4, 4, 2)], "dilation 0"),
+        (conv(padding=((70000, 0), (0, 0))), [(4, 4, 2)], "padding \\(70000, 0\\)"),
+        (conv(pad_value=float("nan")), [(4, 4, 2)], "pad value is not a number"),
+        (conv(scale=1e39), [(4, 4, 2)], "with a scale of 1e\\+39"),
+        (conv(bias=np.full(3, np.inf)), [(4, 4, 2)], "no float32 number"),
         (ops.Quantize(F32()), [(4,)], "gives s1 or s8"),
         (ops.Reshape((1, 1, 1, 1, 4)), [(4,)], "rank 5"),
         (ops.Clip(0, 1), [(4,), (4,)], "takes one input"),

@@ -22,7 +22,7 @@ import dqnn  # noqa: E402
 from dqnn.exporter.emit.writer import write  # noqa: E402
 from dqnn.exporter.frontends import load  # noqa: E402
 from dqnn.exporter.ir.evaluate import evaluate  # noqa: E402
-from dqnn.exporter.ir.graph import Graph, Node  # noqa: E402
+from dqnn.exporter.ir.graph import Graph, Node, Port  # noqa: E402
 from dqnn.exporter.ir.types import F32, S1  # noqa: E402
 from dqnn.exporter.passes import run_pipeline  # noqa: E402
 
@@ -68,8 +68,8 @@ def test_the_interpreter_stores_what_the_evaluator_stores(name: str) -> None:
     data = np.load(DIGITS / "digits_test.npz")["x"][:50]
     graph = run_pipeline(load(DIGITS / f"digits_{name}.h5")).graph
     inner = tuple(node.output for node in quantized(graph)) + graph.outputs
-    names = {**graph.port_names, **{value: value for value in inner}}
-    watched = replace(graph, outputs=inner, port_names=names)
+    ports = {**graph.ports, **{value: Port(value) for value in inner}}
+    watched = replace(graph, outputs=inner, ports=ports)
     evaluation = evaluate(graph, [data])
     interpreter = dqnn.Interpreter(write(watched, producer="test").blob)
     for i, image in enumerate(data):

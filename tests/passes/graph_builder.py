@@ -8,7 +8,7 @@ import numpy as np
 
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import Evaluation, evaluate
-from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.options import DEFAULTS, ExportOptions
@@ -39,8 +39,8 @@ class Builder:
     def graph(self, *outputs: str) -> Graph:
         """The graph; its output is the last value unless others are named."""
         wanted = outputs or (list(self.types)[-1],)
-        names = {name: name for name in (*self.inputs, *wanted)}
-        return Graph("test", self.inputs, wanted, tuple(self.nodes), dict(self.types), names)
+        ports = {name: Port(name) for name in (*self.inputs, *wanted)}
+        return Graph("test", self.inputs, wanted, tuple(self.nodes), dict(self.types), ports)
 
 
 def chain_graph(shape: tuple[int, ...] | TensorType, *operators: ops.Op) -> Graph:
@@ -92,7 +92,7 @@ def compile_and_compare(
 ) -> Compiled:
     """Run the pipeline and assert that quantized outputs are equal and f32 outputs close."""
     compiled = run_pipeline(graph, options)
-    before, after = evaluate(graph, inputs, kernel_ready=False), evaluate(compiled.graph, inputs)
+    before, after = evaluate(graph, inputs), evaluate(compiled.graph, inputs)
     for old, new in zip(graph.outputs, compiled.graph.outputs, strict=True):
         assert compiled.graph.types[new].shape == graph.types[old].shape
         compare(before, old, after, new, tolerance)

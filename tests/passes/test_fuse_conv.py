@@ -21,11 +21,13 @@ from passes.graph_builder import (
     kernels_of,
     rng_of,
 )
+from passes.layerwise import run_and_compare
 
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.options import ExportOptions
+from dqnn.exporter.passes import Compiled, run_pipeline
 
 POOL = ops.MaxPool((2, 2), (2, 2))
 OVERLAPPING = ops.MaxPool((3, 3), (2, 2))
@@ -150,9 +152,9 @@ def test_what_one_kernel_takes(steps: list[ops.Op]) -> None:
 @pytest.mark.parametrize(
     ("steps", "kernels"),
     [
-        ([ops.Unary("sigmoid"), BYTE], ["ConvKernel", "Unary", "ChannelKernel"]),
-        ([ops.Unary("abs"), ops.Scale(1.0, -2.0), SIGN], ["ConvKernel", "Unary", "ChannelKernel"]),
-        ([ops.Clip(0, 6), ops.PRelu(np.full(10, -1.0, np.float32))], ["ConvKernel", "PRelu"]),
+        ([ops.Unary("sigmoid"), BYTE], ["ConvKernel", "UnaryKernel", "ChannelKernel"]),
+        ([ops.Unary("abs"), ops.Scale(1.0, -2.0), SIGN], ["ConvKernel", "UnaryKernel", "ChannelKernel"]),
+        ([ops.Clip(0, 6), ops.PRelu(np.full(10, -1.0, np.float32))], ["ConvKernel", "PReluKernel"]),
         ([POOL, OVERLAPPING_2, SIGN], ["ConvKernel", "MaxPool"]),
     ],
 )
@@ -199,12 +201,55 @@ def test_requantization_as_tflite_does_it() -> None:
     rng = rng_of(13)
     conv = ops.Conv2D(byte_weights(rng, 8, 3, 3, 5, scale=rng.uniform(0.001, 0.01, 8)), rng.normal(size=8))
     graph = chain_graph(TensorType(SHAPE, S8(0.1, 4)), conv, ops.Clip(0, np.inf), ops.Quantize(S8(0.07, -128)))
-    from dqnn.exporter.passes import run_pipeline
-
     op = only_kernel(run_pipeline(graph, ExportOptions(requant="tflite")).graph)
     assert isinstance(op.epilogue, ops.FixedPoint)
     op = only_kernel(run_pipeline(graph).graph)
     assert isinstance(op.epilogue, ops.Affine)
+
+
+def tflite(graph: Graph, seed: int = 0) -> Compiled:
+    return run_and_compare(graph, [grid_input(rng_of(seed), SHAPE)], ExportOptions(requant="tflite"))
+
+
+@pytest.mark.parametrize("kind", ["s1", "s8"])
+@pytest.mark.parametrize("gamma", [[1.0, -1.0, 0.0, -0.3, 0.7], [0.0] * 5, [-1.0] * 5])
+def test_tflites_rounding_takes_factors_of_any_sign(kind: str, gamma: list[float]) -> None:
+    """Falling channels are negated, constant ones are their bias."""
+    rng = rng_of(17)
+    weights = binary_weights(rng, 5, 3, 3, 5, scale=0.01)
+    if kind == "s8":
+        weights = byte_weights(rng, 5, 3, 3, 5, scale=rng.uniform(0.0001, 0.001, 5), low=-127)
+    norm = ops.BatchNorm(np.array(gamma), rng.normal(size=5), rng.normal(size=5), np.ones(5), 1e-3)
+    source = TensorType(SHAPE, S8(0.1, 4))
+    compiled = tflite(chain_graph(source, ops.Conv2D(weights), norm, ops.Clip(0, 6), ops.Quantize(S8(0.05, -128))))
+    assert isinstance(only_kernel(compiled.graph).epilogue, ops.FixedPoint)
+    assert not compiled.fallbacks
+
+
+def test_tflites_clamp_rounds_half_away() -> None:
+    """6 / 0.16 = 37.5 in float32: half to even gives 38, too; 6 / 0.48 = 12.5: 13 in TFLite, 12 in Keras."""
+    weights = byte_weights(rng_of(0), 2, 1, 1, 5, scale=0.01)
+    for scale, most in ((0.48, 13), (0.16, 38)):
+        graph = chain_graph(TensorType(SHAPE, S8(0.1)), ops.Conv2D(weights), ops.Clip(0, 6), ops.Quantize(S8(scale)))
+        epilogue = only_kernel(run_pipeline(graph, ExportOptions(requant="tflite")).graph).epilogue
+        assert isinstance(epilogue, ops.FixedPoint)
+        assert (epilogue.act_min, epilogue.act_max) == (0, most)
+
+
+@pytest.mark.parametrize(
+    ("conv", "steps", "reason"),
+    [
+        (ops.Conv2D(ops.Weights("s8", np.full((5, 1, 1, 5), -128, np.int8))), [ops.Scale(-0.001)], "a weight of -128"),
+        (ops.Conv2D(ops.Weights("s1", np.ones((5, 1, 1, 5), np.int8)), np.full(5, 0.4)), [], "no whole number of sums"),
+    ],
+)
+def test_where_tflites_rounding_does_not_apply_the_report_says_so(
+    conv: ops.Conv2D, steps: list[ops.Op], reason: str
+) -> None:
+    source = TensorType(SHAPE, S8(1.0))
+    compiled = tflite(chain_graph(source, conv, *steps, ops.Quantize(S8(0.3))))
+    assert reason in compiled.fallbacks[0].reason
+    assert not run_pipeline(chain_graph(source, conv, *steps, ops.Quantize(S8(0.3)))).fallbacks
 
 
 def test_a_convolution_of_one_tap_still_reaches_zero_at_its_borders() -> None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import cProfile
+import pstats
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from levels import LEVELS
-from passes.graph_builder import SIGN, Builder, batch_norm, binary_weights, chain_graph, grid_input, kernels_of, rng_of
-from passes.random_graphs import Drawn, draw
+from passes.graph_builder import (
+    SIGN,
+    Builder,
+    batch_norm,
+    binary_weights,
+    chain_graph,
+    compile_and_compare,
+    grid_input,
+    kernels_of,
+    rng_of,
+)
+from passes.layerwise import run_and_compare
+from passes.random_graphs import draw
 
 import dqnn
 from dqnn.exporter.emit import writer
@@ -19,40 +33,19 @@ from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.checks import ValidationError
 from dqnn.exporter.ir.evaluate import Evaluation, evaluate
 from dqnn.exporter.ir.graph import Graph
-from dqnn.exporter.ir.types import F32, S1, S8
-from dqnn.exporter.passes import PIPELINE, Compiled, PassError, run_pipeline
+from dqnn.exporter.ir.types import S1, S8
+from dqnn.exporter.passes import PIPELINE, PassError, run_pipeline
 
-ROUNDED = "differs by one code"
-
-
-def quantizes_stored_floats(graph: Graph) -> bool:
-    """Whether a float32 that a kernel stored is quantized by another: its rounding may decide a tie."""
-    for node in graph.nodes:
-        floats = [isinstance(graph.types[name].fmt, F32) and name not in graph.inputs for name in node.inputs]
-        if any(floats) and not isinstance(graph.types[node.output].fmt, F32):
-            return True
-    return False
+STALE_TYPES = 7008144  # a Concat of mixed formats behind which a type was not inferred anew
+FLIPPED_CODE = 7004334  # one code that rounds otherwise, announced; a float behind it is then another
 
 
-def check(drawn: Drawn) -> Compiled:
-    """Quantized values equal, floats close; where a float decides, all but a tie in a hundred."""
-    compiled = run_pipeline(drawn.graph)
-    before, after = evaluate(drawn.graph, [drawn.x], kernel_ready=False), evaluate(compiled.graph, [drawn.x])
-    rounded = quantizes_stored_floats(compiled.graph) or any(ROUNDED in d.reason for d in compiled.decisions)
-    exact = drawn.exact and not rounded
-    for old, new in zip(drawn.graph.outputs, compiled.graph.outputs, strict=True):
-        a, b = before.real(old), after.real(new)
-        assert a.shape == b.shape
-        scale = max(1.0, float(np.abs(a).max()))
-        floats = isinstance(compiled.graph.types[new].fmt, F32)
-        wrong = np.abs(a - b) > 1e-4 * scale if floats else a != b
-        assert wrong.mean() <= (0.0 if exact else 0.2)
-    return compiled
-
-
+@example(STALE_TYPES)
+@example(FLIPPED_CODE)
 @given(st.integers(0, 2**32 - 1))
-def test_random_graphs_compute_the_same(seed: int) -> None:
-    check(draw(seed))
+def test_every_pass_keeps_what_every_layer_computes(seed: int) -> None:
+    drawn = draw(seed)
+    run_and_compare(drawn.graph, [drawn.x])
 
 
 def stored(interpreter: Any, index: int, evaluation: Evaluation, name: str, sample: int) -> tuple[Any, Any]:
@@ -62,11 +55,12 @@ def stored(interpreter: Any, index: int, evaluation: Evaluation, name: str, samp
     return interpreter.get_output(index), evaluation.real(name)[sample]
 
 
+@example(STALE_TYPES)
 @given(st.integers(0, 2**32 - 1))
 def test_the_interpreter_gives_the_evaluators_bits(seed: int) -> None:
     drawn = draw(seed)
     graph = run_pipeline(drawn.graph).graph
-    evaluation = evaluate(graph, [drawn.x], kernel_ready=True)
+    evaluation = evaluate(graph, [drawn.x])
     blob = writer.write(graph, producer="test").blob
     for interpreter, sample in product((dqnn.Interpreter(blob, isas=isas) for isas in LEVELS), range(len(drawn.x))):
         for i, name in enumerate(graph.inputs):
@@ -101,8 +95,8 @@ def introduction_network() -> Builder:
 
 def test_the_introduction_network_is_five_kernels_and_a_softmax() -> None:
     graph = introduction_network().graph()
-    compiled = check(Drawn(graph, grid_input(rng_of(1), (28, 28, 1), 20), True))
-    assert kernels_of(compiled.graph) == ["ConvKernel"] * 5 + ["Softmax"]
+    compiled = compile_and_compare(graph, [grid_input(rng_of(1), (28, 28, 1), 20)])
+    assert kernels_of(compiled.graph) == ["ConvKernel"] * 5 + ["SoftmaxKernel"]
     assert [str(compiled.graph.types[n.output]) for n in compiled.graph.nodes] == [
         "s1[13x13x32]", "s1[5x5x64]", "s1[3x3x64]", "s1[64]", "f32[10]", "f32[10]",
     ]  # fmt: skip
@@ -131,5 +125,40 @@ def test_several_inputs_and_outputs_keep_order_and_names() -> None:
     graph = builder.graph(b, a)
     compiled = run_pipeline(graph).graph
     assert compiled.inputs == ("x0", "x1")
-    assert [compiled.port_names[name] for name in compiled.outputs] == [b, a]
+    assert [compiled.ports[name].name for name in compiled.outputs] == [b, a]
     assert compiled.types[compiled.outputs[1]].fmt == S1()
+
+
+def calls_of(graph: Graph) -> int:
+    """Python functions called to compile it."""
+    profile = cProfile.Profile()
+    profile.runcall(run_pipeline, graph)
+    return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+
+def functions(count: int) -> Graph:
+    return chain_graph((4,), *[ops.Unary("tanh"), ops.Scale(0.9, 0.1)] * (count // 2))
+
+
+def residual(count: int) -> Graph:
+    builder = Builder((8,))
+    value = "x0"
+    for _ in range(count // 2):
+        value = builder.add(ops.Binary("add"), builder.add(ops.Unary("tanh"), value), value)
+    return builder.graph(value)
+
+
+def convolutions(count: int) -> Graph:
+    rng = rng_of(0)
+    layer = [ops.Conv2D(binary_weights(rng, 4, 1, 1, 4)), batch_norm(rng, 4), SIGN]
+    return chain_graph((2, 2, 4), SIGN, *layer * (count // 3))
+
+
+def movers(count: int) -> Graph:
+    turn = ops.View((4, 4), (1, 0), (0, 0), (1, 1), (1, 1))
+    return chain_graph((4, 4), *[turn, ops.Reshape((16,)), ops.Reshape((4, 4))] * (count // 3), SIGN)
+
+
+@pytest.mark.parametrize("make", [functions, residual, convolutions, movers])
+def test_work_grows_with_the_number_of_layers(make: Callable[[int], Graph]) -> None:
+    assert calls_of(make(1200)) < 4.6 * calls_of(make(300))

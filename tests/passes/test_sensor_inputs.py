@@ -50,7 +50,7 @@ def test_a_rescaling_is_recognized(pair: tuple[float, float], padding: ops.Paddi
     graph = chain_graph(SHAPE, ops.Scale(*pair), conv(padding), ops.MaxPool((2, 2), (2, 2)), batch_norm(RNG, 4), SIGN)
     compiled = compile_and_compare(graph, [samples().astype(np.float32)])
     assert kernels_of(compiled.graph) == ["ConvKernel"]
-    assert compiled.graph.types["x0"].fmt == SAMPLES and compiled.graph.samples == {"x0": (1.0, 0.0)}
+    assert compiled.graph.types["x0"].fmt == SAMPLES and compiled.graph.ports["x0"].samples == (1.0, 0.0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -101,7 +101,7 @@ def test_a_quantizer_becomes_a_table_or_a_threshold(quantizer: ops.Op, kernel: s
 )
 def test_what_needs_floats_keeps_them_and_says_why(steps: tuple[ops.Op, ...], reason: str) -> None:
     compiled = compile_and_compare(chain_graph(SHAPE, *steps), [samples().astype(np.float32)])
-    assert compiled.graph.types["x0"].fmt == F32() and not compiled.graph.samples
+    assert compiled.graph.types["x0"].fmt == F32() and compiled.graph.ports["x0"].samples is None
     (said,) = [d for d in compiled.decisions if d.decision == "input stays f32"]
     assert reason in said.reason
 
@@ -128,7 +128,7 @@ def test_input_u8_takes_samples_or_reals(pair: tuple[float, float], padding: ops
     (info,) = interpreter.inputs
     assert info.dtype == "s8" and info.sample == pytest.approx(pair) and "uint8 samples" in str(info)
     got = interpreter.predict(u)
-    assert np.array_equal(got, evaluate(graph, [real], kernel_ready=False).outputs[0])
+    assert np.array_equal(got, evaluate(graph, [real]).outputs[0])
     assert np.array_equal(got, interpreter.predict(real))
     interpreter.set_input(0, u[0])
     interpreter.invoke()
@@ -143,7 +143,7 @@ def test_a_rescaling_behind_input_u8_is_folded_too() -> None:
     assert kernels_of(compiled.graph) == ["ConvKernel"]
     u = samples()
     after = evaluate(compiled.graph, [u.astype(np.float32)])
-    before = evaluate(graph, [u * 0.25 - 0.3], kernel_ready=False)
+    before = evaluate(graph, [u * 0.25 - 0.3])
     assert np.array_equal(after.outputs[0], before.outputs[0])
 
 

@@ -149,5 +149,10 @@ def test_flatc_reads_and_writes_our_files(name: str, generator: ModuleType, repo
     assert payload != ours[PREFIX_BYTES:], "flatc lays the same content out in its own way"
     prefix = view.prefix
     kernels = [ids()[node.kernel] for node in view.nodes]
-    theirs = _prefix(payload, prefix.arena_bytes, set(kernels), prefix.model_id, prefix.model_version) + payload
+    theirs = (
+        _prefix(
+            payload, prefix.runtime_version, prefix.arena_bytes, set(kernels), prefix.model_id, prefix.model_version
+        )
+        + payload
+    )
     assert content(parse(theirs)) == content(view)

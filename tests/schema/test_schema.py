@@ -79,7 +79,13 @@ def test_slots_equal_c(schema: reflection.Schema, require_tool: Require, repo: P
 
 
 def test_enums_equal_c(schema: reflection.Schema, require_tool: Require, repo: Path, tmp_path: Path) -> None:
-    prefixes = {"DType": "DQNN_", "Requant": "DQNN_REQUANT_", "UnaryKind": "DQNN_", "BinaryKind": "DQNN_"}
+    prefixes = {
+        "DType": "DQNN_",
+        "Requant": "DQNN_REQUANT_",
+        "UnaryKind": "DQNN_",
+        "BinaryKind": "DQNN_",
+        "Rounding": "DQNN_ROUNDING_",
+    }
     assert set(schema.enums) == set(prefixes)
     expected = {
         prefixes[e] + name.upper(): value for e, values in schema.enums.items() for name, value in values.items()
@@ -99,7 +105,7 @@ def test_prefix_equals_c(require_tool: Require, repo: Path, tmp_path: Path) -> N
     expressions = [f"offsetof(dqnn_prefix, {name})" for name in names]
     expressions += ["sizeof(dqnn_prefix)", "DQNN_FORMAT_VERSION", "DQNN_RUNTIME_VERSION", "DQNN_PREFIX_BYTES"]
     expected = [0, 4, 6, 8, 12, 16, 20, 24, 48, 52, 54, 56, 60]
-    expected += [64, writer.FORMAT_VERSION, writer.RUNTIME_VERSION, writer.PREFIX_BYTES]
+    expected += [64, writer.FORMAT_VERSION, params.RUNTIME_VERSION, writer.PREFIX_BYTES]
     assert c_values(require_tool, repo, tmp_path, expressions) == expected
     assert writer.PREFIX.size + 4 == writer.PREFIX_BYTES
 

@@ -22,7 +22,7 @@ extern "C" {
 #define DQNN_VERSION_MINOR 1
 #define DQNN_VERSION_PATCH 0
 #define DQNN_FORMAT_VERSION 1u  /* newest file format this runtime reads */
-#define DQNN_RUNTIME_VERSION 1u /* compared with a file's lowest runtime version */
+#define DQNN_RUNTIME_VERSION 2u /* compared with a file's lowest runtime version */
 
 #define DQNN_ALIGNMENT 16u    /* of the file and of the memory block */
 #define DQNN_NONE 0xFFFFu     /* "no such node, kernel or tensor" in reports */
@@ -62,6 +62,9 @@ typedef enum {
 } dqnn_status;
 
 typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
+
+/* How real values become codes of an s8 input: schema/SPEC.md section 2. */
+typedef enum { DQNN_ROUNDING_MULTIPLY = 0, DQNN_ROUNDING_DIVIDE_EVEN = 1, DQNN_ROUNDING_DIVIDE_AWAY = 2 } dqnn_rounding;
 
 /* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask. */
 #define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6) X(vnni, 7)
@@ -130,6 +133,9 @@ typedef struct {
   float sample_scale; /* not 0: an input of raw uint8 samples u, to be stored as (int8_t)(u ^ 0x80); the model takes
                          them for sample_scale * u + sample_offset */
   float sample_offset;
+  float inverse;    /* of an s8 input with rounding MULTIPLY, not 0: what real values are multiplied by */
+  uint8_t rounding; /* dqnn_rounding, of an s8 input: how whoever fills it makes codes of real values */
+  uint8_t u8;       /* 1: an s8 port whose users know uint8 codes u, stored as (int8_t)(u ^ 0x80) */
 } dqnn_tensor;
 
 typedef struct {

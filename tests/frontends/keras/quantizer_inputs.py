@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import evaluate
-from dqnn.exporter.ir.graph import Graph, Node
+from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, TensorType
 
@@ -67,7 +67,7 @@ def run(operators: Sequence[ops.Op], x: F32Array) -> F32Array:
         types[after] = infer_type(op, [types[before]])
         nodes.append(Node(op, (before,), after, ("layer",)))
         before = after
-    graph = Graph("g", ("x",), (before,), tuple(nodes), types, {"x": "x", before: "y"})
+    graph = Graph("g", ("x",), (before,), tuple(nodes), types, {"x": Port("x"), before: Port("y")})
     return evaluate(graph, [x[None]]).outputs[0][0]
 
 

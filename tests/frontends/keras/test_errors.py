@@ -127,7 +127,7 @@ def test_pad_values_without_a_code_are_a_named_fallback(
     assert fallback.layers == ("conv",)
     assert reason in fallback.reason
     assert fallback.remedy == remedy
-    assert "falls back to f32: conv" in str(result.report)
+    assert "falls back: conv" in str(result.report)
     with pytest.raises(ExportError) as caught:
         dqnn.export(path, strict=True)
     (problem,) = caught.value.problems
@@ -141,6 +141,20 @@ def test_pad_values_that_8_bits_hold(tmp_path: Path) -> None:
     path = padded_layer(tmp_path, DOREFA, 51 / 255)
     assert load(path).nodes[-1].op.pad_value == pytest.approx(0.2)
     assert not dqnn.export(path, strict=True).report.fallbacks
+
+
+@pytest.mark.parametrize("variance", [-0.001, -5.0, float("nan")])
+def test_a_variance_that_has_no_root(variance: float, tmp_path: Path) -> None:
+    model = sequential(input_layer(4), layer("BatchNormalization", "bn", axis=[1], epsilon=0.001))
+    weights = [1.0, 0.0, 0.0, variance]
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    arrays = [(f"bn/{name}:0", np.full(4, value, np.float32)) for name, value in zip(names, weights, strict=True)]
+    with pytest.raises(ExportError) as caught:
+        load(write_h5(tmp_path / "model.h5", model, {"bn": arrays}))
+    (problem,) = caught.value.problems
+    assert problem.layer == "bn" and (
+        "positive" in str(problem) or "not a number" in str(problem) or "finite" in str(problem)
+    )
 
 
 def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
@@ -181,9 +195,10 @@ def test_pad_values_that_are_no_number(tmp_path: Path) -> None:
         (layer("Dense", "d", units="many"), "no kernel"),
         (layer("TFOpLambda", "t", "keras.src.layers.core.tf_op_layer", function="linalg.svd"), "tf.linalg.svd"),
         (layer("ZeroPadding2D", "z", padding="everywhere"), "padding"),
-        (layer("MaxPooling2D", "p", pool_size=[1, 1], strides=[70000, 1]), "at most 65535"),
-        (layer("AveragePooling2D", "p", pool_size=[70001, 1], padding="same"), "at most 65535"),
+        (layer("MaxPooling2D", "p", pool_size=[1, 1], strides=[70000, 1]), "stride 70000, accepted: 1 to 65535"),
+        (layer("AveragePooling2D", "p", pool_size=[70001, 1], padding="same"), "70001"),
         (layer("QActivation", "q", "qkeras.qlayers", activation="quantized_bits(8,200)"), "steps of 1.26e+58"),
+        (layer("QActivation", "q", "qkeras.qlayers", activation="quantized_bits(8,200,alpha=1)"), "steps of"),
         (layer("QActivation", "q", "qkeras.qlayers", activation="quantized_relu(16,-90)"), "steps of"),
         (layer("ReLU", "r", max_value=float("nan")), "nothing lies"),
         (layer("ReLU", "r", max_value=-1.0), "nothing lies"),

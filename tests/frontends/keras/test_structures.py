@@ -228,7 +228,7 @@ def test_names_of_layers_and_ports(tmp_path: Path) -> None:
 
     graph = readings(nested_sequential(tf.keras), tmp_path)["keras"]
     assert [node.layers for node in graph.nodes] == [("a",), ("head/a",), ("head/b",), ("head/c",)]
-    assert [graph.port_names[name] for name in (*graph.inputs, *graph.outputs)] == ["x", "head"]
+    assert [graph.ports[name].name for name in (*graph.inputs, *graph.outputs)] == ["x", "head"]
     assert graph.name == "outer"
 
 
