@@ -96,6 +96,10 @@ def epilogue_constants(epilogue: ops.Epilogue, *, integer: bool) -> tuple[bytes,
         return (_f32(epilogue.scale), _f32(epilogue.offset))
     if isinstance(epilogue, ops.FixedPoint):
         return (_s32(epilogue.bias), _s32(epilogue.multiplier), _s32(epilogue.shift))
+    if isinstance(epilogue, ops.Fixed64):
+        return (_bytes(epilogue.offset.astype("<i8")), _s32(epilogue.multiplier), _s32(epilogue.shift))
+    if isinstance(epilogue, ops.Divide):
+        return (_f32(epilogue.scale),)
     return (_s32(epilogue.bias), _s32(epilogue.shift))
 
 
@@ -290,13 +294,11 @@ def _pack_channel(op: ops.ChannelKernel, inputs: Types, output: TensorType) -> P
 
 
 def _epilogue_length(epilogue: ops.Epilogue) -> int:
-    if isinstance(epilogue, ops.Threshold):
-        return len(epilogue.t)
-    return len(epilogue.scale if isinstance(epilogue, ops.Affine) else epilogue.bias)
+    return max(len(values) for values in vars(epilogue).values() if isinstance(values, np.ndarray))
 
 
-def _pack_lut(op: ops.LutKernel, inputs: Types, output: TensorType) -> Packed:
-    return Packed("lut_s8", None, (_bytes(op.table.astype(np.int8)),))
+def _pack_lut(op: ops.Table, inputs: Types, output: TensorType) -> Packed:
+    return Packed("lut_s8", None, (_bytes(op.codes.astype(np.int8)),))
 
 
 def _pack_binary(op: ops.BinaryKernel, inputs: Types, output: TensorType) -> Packed:
@@ -362,6 +364,7 @@ def _stored(value: float, fmt: Format) -> float:
         if value not in (-1, 1):
             raise PackingError(f"s1 cannot hold a pad value of {value:g}")
         return value
+    assert isinstance(fmt, S8)
     code = round(value / fmt.scale) + fmt.zero_point
     if not -128 <= code <= 127:
         raise PackingError(f"{fmt} cannot hold a pad value of {value:g}")
@@ -388,7 +391,7 @@ def _pack_reshape(op: ops.Reshape, inputs: Types, output: TensorType) -> Packed:
 _PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
     ops.ConvKernel: _pack_conv,
     ops.ChannelKernel: _pack_channel,
-    ops.LutKernel: _pack_lut,
+    ops.Table: _pack_lut,
     ops.BinaryKernel: _pack_binary,
     ops.AvgPoolKernel: _pack_avgpool,
     ops.MaxPool: _pack_maxpool,

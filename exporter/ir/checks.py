@@ -16,7 +16,7 @@ from ..limits import MOST_INPUTS
 from . import ops
 from .graph import Graph, Node
 from .infer import InferError, as_map, check_s8, infer_type, stored_value
-from .types import F32, S1, S8, TensorType
+from .types import F32, S1, S8, S32, TensorType
 
 FLOAT_ONLY = (ops.UnaryKernel, ops.PReluKernel, ops.SoftmaxKernel, ops.LayerNormKernel)
 
@@ -130,8 +130,11 @@ def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None
         _require(stored_value(op.value, inputs[0].fmt) is not None, f"{inputs[0].fmt} has no value {op.value}")
     if isinstance(op, ops.ConvKernel):
         _check_conv_kernel(op, inputs[0])
+    if isinstance(op, ops.ChannelKernel) and isinstance(op.epilogue, ops.Divide):
+        _require(isinstance(inputs[0].fmt, F32), f"divides f32, got {inputs[0].fmt}")
+    _require(all(kind.fmt != S32() for kind in (*inputs, out)), "has s32 values, which no kernel stores")
     epilogue = getattr(op, "epilogue", None)
-    if isinstance(epilogue, ops.Affine | ops.FixedPoint | ops.PowerOfTwo):
+    if epilogue is not None and not isinstance(epilogue, ops.Threshold):
         _require(epilogue.act_min <= epilogue.act_max, f"clamps to {epilogue.act_min}..{epilogue.act_max}")
         if isinstance(out.fmt, S8):
             whole = float(epilogue.act_min).is_integer() and float(epilogue.act_max).is_integer()
@@ -150,5 +153,6 @@ def _check_conv_kernel(op: ops.ConvKernel, kind: TensorType) -> None:
     integer = not isinstance(kind.fmt, F32) and op.weights.kind != "f32"
     if isinstance(op.epilogue, ops.Threshold):
         _require((op.epilogue.t.dtype.kind == "i") == integer, f"thresholds of type {op.epilogue.t.dtype}")
-    if isinstance(op.epilogue, ops.FixedPoint | ops.PowerOfTwo):
+    _require(not isinstance(op.epilogue, ops.Divide), "a convolution's epilogue does not divide")
+    if isinstance(op.epilogue, ops.FixedPoint | ops.PowerOfTwo | ops.Fixed64):
         _require(integer, "integer requantization needs an integer accumulator")

@@ -1,9 +1,10 @@
-"""Executes a graph in numpy: the oracle for passes, packing and semantics.
+"""Executes a graph in numpy: the oracle for passes, packing and kernels.
 
 Real-valued operators compute in float64 (`real.py`); sums over s1 and s8 codes are exact integers before they are
-scaled. Kernel-ready operators compute the integers and float32 steps of schema/SPEC.md section 3 (`semantics.py`), so
-what they store is what the C kernels store, bit for bit. Both may stand in one graph, as they do between passes:
-each operator has one meaning, wherever it stands."""
+scaled. The arithmetic of quantized files is integers throughout (`quantized.py`). Kernel-ready operators compute the
+integers and float32 steps of schema/SPEC.md section 3 (`semantics.py`), so what they store is what the C kernels store,
+bit for bit. All may stand in one graph, as they do between passes: each operator has one meaning, wherever it stands.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import ops, real, semantics
+from . import ops, quantized, real, semantics
+from .fixed_point import wrap
 from .graph import Graph, Node
 from .infer import stored_value
 from .types import F32, S8, TensorType
@@ -27,7 +29,7 @@ Inputs: TypeAlias = Sequence[Array] | Mapping[str, Array]
 @dataclass(frozen=True)
 class Evaluation:
     """Every value of one run, each with a batch axis: `stored` as a tensor of its format holds it (s1 as int8 +1/-1;
-    f32 as float32 behind a kernel, as float64 behind a real-valued operator)."""
+    f32 as float32 behind a kernel, as float64 behind a real-valued operator; s32 as int64)."""
 
     graph: Graph
     stored: dict[str, Array] = field(default_factory=dict)
@@ -56,9 +58,13 @@ def evaluate(graph: Graph, inputs: Inputs) -> Evaluation:
 
 
 def run_node(node: Node, arguments: list[Array], types: Mapping[str, TensorType]) -> Array:
-    """Stored output of one node from the stored values of its inputs, all with a batch axis."""
+    """Stored output of one node from the stored values of its inputs, all with a batch axis. A constant, which has no
+    input, gives a batch of one, which broadcasts."""
     in_types = [types[name] for name in node.inputs]
     out = types[node.output]
+    batch = max((len(array) for array in arguments), default=1)
+    if not isinstance(node.op, ops.Binary | ops.WeightedSum | ops.BinaryKernel | ops.FixedBinaryKernel):
+        arguments = [np.broadcast_to(array, (batch, *array.shape[1:])) for array in arguments]
     return _run(node.op, arguments, in_types, out).reshape((-1, *out.shape))
 
 
@@ -70,12 +76,23 @@ def _run(op: ops.Op, arguments: list[Array], in_types: list[TensorType], out: Te
         return semantics.run(op, floats, in_types)
     if isinstance(op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense):
         return _CONVOLUTIONS[type(op)](op, arguments[0], in_types[0])
+    if is_quantized(op):
+        return quantized.run(op, arguments, in_types)
     reals = [real.to_real(a, t.fmt) for a, t in zip(arguments, in_types, strict=True)]
     if isinstance(op, ops.Quantize | ops.Ternary):
         return real.to_codes(reals[0], op)
     if isinstance(op, ops.Elementwise):
         return real.elementwise(op, reals[0])
     return _REAL[type(op)](op, reals)
+
+
+def is_quantized(op: ops.Op) -> bool:
+    """Whether an operator is the arithmetic of a quantized file: integers by definition."""
+    if isinstance(op, ops.Conv2D | ops.DepthwiseConv2D | ops.Dense | ops.Binary):
+        return op.integer
+    if isinstance(op, ops.AvgPool):
+        return op.raw
+    return isinstance(op, ops.Rescale | ops.WeightedSum | ops.Reduce | ops.Table | ops.FixedSoftmax)
 
 
 def _ordered(graph: Graph, inputs: Inputs) -> list[Array]:
@@ -119,23 +136,26 @@ def _in_units(stored: Array, kind: TensorType, pad_value: float) -> tuple[Array,
 def _conv2d(op: ops.Conv2D, stored: Array, kind: TensorType) -> Array:
     x, pad, _ = _in_units(stored, kind, op.pad_value)
     acc = semantics.exact_conv(with_map(x), real.real_weights(op.weights), geometry_of(op), pad, op.groups)
-    return _scaled(acc, op.weights, op.bias, kind)
+    return _sums(op, acc, kind)
 
 
 def _depthwise(op: ops.DepthwiseConv2D, stored: Array, kind: TensorType) -> Array:
     x, pad, _ = _in_units(stored, kind, op.pad_value)
-    acc = semantics.exact_depthwise(with_map(x), real.real_weights(op.weights), geometry_of(op), pad)
-    return _scaled(acc, op.weights, op.bias, kind)
+    acc = semantics.exact_depthwise(with_map(x), real.real_weights(op.weights, True), geometry_of(op), pad)
+    return _sums(op, acc, kind)
 
 
 def _dense(op: ops.Dense, stored: Array, kind: TensorType) -> Array:
     x, _, _ = _in_units(stored, kind, 0.0)
-    return _scaled(x @ real.real_weights(op.weights).T, op.weights, op.bias, kind)
+    return _sums(op, x @ real.real_weights(op.weights).T, kind)
 
 
-def _scaled(acc: Array, weights: ops.Weights, bias: ops.F64 | None, kind: TensorType) -> Array:
-    result = acc * real.accumulator_scale(kind.fmt, weights)
-    return result if bias is None else result + bias
+def _sums(op: ops.Conv2D | ops.DepthwiseConv2D | ops.Dense, acc: Array, kind: TensorType) -> Array:
+    """What the accumulators stand for: real numbers, or themselves."""
+    bias = 0 if op.bias is None else op.bias
+    if op.integer:
+        return wrap(np.rint(acc).astype(np.int64) + bias)
+    return np.asarray(acc * real.accumulator_scale(kind.fmt, op.weights) + bias)
 
 
 _CONVOLUTIONS: dict[type, Callable[[Any, Array, TensorType], Array]] = {

@@ -2,8 +2,8 @@
 
 The same rules serve the front ends, which learn from an `InferError` that a layer cannot be built, and the validator.
 Operators that only move elements (pooling a maximum, views, reshapes, padding with a representable value) keep the
-format; `Quantize` and `Ternary` set it; kernel-ready operators carry it; everything else computes real numbers, that
-is f32."""
+format; `Quantize` and `Ternary` set it; the arithmetic of quantized files and kernel-ready operators carry it;
+everything else computes real numbers, that is f32."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .types import F32, MOST_ELEMENTS, S1, S8, Format, Shape, TensorType
+from .types import F32, MOST_ELEMENTS, S1, S8, S32, Format, Shape, TensorType
 
 MOST_CELLS = 0xFFFF  # of a window, a stride, a padding: the file has 16 bits for each
 # What a step of a quantizer, or a weight's scale, can be: it and its inverse are normal float32 numbers, with room for
 # the products of two.
 SMALLEST_STEP, LARGEST_STEP = 2.0**-60, 2.0**60
+MOST_SOFTMAX = 4095  # values of a fixed-point softmax: the sum of their exponentials has 12 integer bits
+SOFTMAX_OUT = S8(1 / 256, -128)
 FLOAT32 = np.finfo(np.float32)
 
 
@@ -32,8 +34,10 @@ def infer_type(op: ops.Op, inputs: Sequence[TensorType]) -> TensorType:
     rule = _RULES.get(type(op))
     if rule is None:
         raise InferError(f"{type(op).__name__} is not an operator of the IR")
-    if not isinstance(op, _SEVERAL_INPUTS):
+    if not isinstance(op, _OTHER_INPUTS):
         _require(len(inputs) == 1, f"{type(op).__name__} takes one input, got {len(inputs)}")
+    if not isinstance(op, _TAKES_S32):
+        _require(all(kind.fmt != S32() for kind in inputs), f"{type(op).__name__} cannot read s32; a Rescale can")
     result = rule(op, tuple(inputs))
     _check_shape(result.shape, type(op).__name__)
     return result
@@ -128,14 +132,32 @@ def _check_weights(weights: ops.Weights, rank: int, channels: int, what: str) ->
     _per_channel(weights.scale, channels, f"{what}: weight scale")
     largest = float(np.max(np.abs(weights.scale), initial=0))
     _require(largest <= LARGEST_STEP, f"{what}: {weights.source or 'weights'} with a scale of {largest:.3g}")
+    _per_channel(weights.zero_point, channels, f"{what}: weight zero point")
+    plain = weights.kind == "s8" and not weights.half
+    _require(plain or not weights.zero_point.any(), f"{what}: only s8 weights (not half ones) have a zero point")
 
 
-def _check_sums(weights: ops.Weights, bias: ops.F64 | None, fmt: Format, channels: int, what: str) -> None:
-    """Bias and the value of one unit of a sum, as the epilogues hold them."""
+def _sums(op: ops.Conv2D | ops.DepthwiseConv2D | ops.Dense, fmt: Format, channels: int) -> Format:
+    """Checks bias and scales as the epilogues hold them; the format of the sums."""
+    what, weights, bias = type(op).__name__, op.weights, op.bias
     _require(bias is None or bias.shape == (channels,), f"{what}: bias must have shape ({channels},)")
+    if op.integer:
+        integers = isinstance(fmt, S1 | S8) and weights.kind != "f32"
+        _require(integers, f"{what}: integer sums of {fmt} inputs and {weights.kind} weights")
+        _require(bias is None or bias.dtype == np.int32, f"{what}: the bias of integer sums is int32")
+        return S32()
     _in_float32(0.0 if bias is None else bias, f"{what}: bias")
     if isinstance(fmt, S8):
         _in_float32(weights.scale * fmt.scale, f"{what}: scale of input and weights together")
+    return F32()
+
+
+def _check_pad_value(op: ops.Conv2D | ops.DepthwiseConv2D, fmt: Format) -> None:
+    what = type(op).__name__
+    _require(not np.isnan(op.pad_value), f"{what}: the pad value is not a number")
+    nothing = isinstance(fmt, S1) and op.pad_value == 0
+    exact = not op.integer or nothing or stored_value(op.pad_value, fmt) is not None
+    _require(exact, f"{what}: {fmt} has no code for the pad value {op.pad_value:g}")
 
 
 def _quantize(op: ops.Quantize, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -196,10 +218,10 @@ def _real(op: ops.Op, inputs: tuple[TensorType, ...]) -> TensorType:
 
 def _conv2d(op: ops.Conv2D, inputs: tuple[TensorType, ...]) -> TensorType:
     out, kh, kw, _ = _conv_weights(op.weights, op.groups, inputs[0].shape, "Conv2D")
-    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "Conv2D")
-    _require(not np.isnan(op.pad_value), "Conv2D: the pad value is not a number")
+    fmt = _sums(op, inputs[0].fmt, out)
+    _check_pad_value(op, inputs[0].fmt)
     h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, op.up, "Conv2D")
-    return TensorType(_like(inputs[0].shape, (h, w, out), "Conv2D"), F32())
+    return TensorType(_like(inputs[0].shape, (h, w, out), "Conv2D"), fmt)
 
 
 def _conv_weights(weights: ops.Weights, groups: int, shape: Shape, what: str) -> tuple[int, int, int, int]:
@@ -217,10 +239,10 @@ def _conv_weights(weights: ops.Weights, groups: int, shape: Shape, what: str) ->
 
 def _depthwise(op: ops.DepthwiseConv2D, inputs: tuple[TensorType, ...]) -> TensorType:
     kh, kw, out = _depthwise_weights(op.weights, inputs[0].shape)
-    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "DepthwiseConv2D")
-    _require(not np.isnan(op.pad_value), "DepthwiseConv2D: the pad value is not a number")
+    fmt = _sums(op, inputs[0].fmt, out)
+    _check_pad_value(op, inputs[0].fmt)
     h, w = _spatial(inputs[0].shape, (kh, kw), op.stride, op.dilation, op.padding, (1, 1), "DepthwiseConv2D")
-    return TensorType(_like(inputs[0].shape, (h, w, out), "DepthwiseConv2D"), F32())
+    return TensorType(_like(inputs[0].shape, (h, w, out), "DepthwiseConv2D"), fmt)
 
 
 def _depthwise_weights(weights: ops.Weights, shape: Shape) -> tuple[int, int, int]:
@@ -239,8 +261,7 @@ def _dense(op: ops.Dense, inputs: tuple[TensorType, ...]) -> TensorType:
     _check_weights(op.weights, 2, out, "Dense")
     shape = inputs[0].shape
     _require(features == shape[-1], f"Dense: weights take {features} features, the input has {shape[-1]}")
-    _check_sums(op.weights, op.bias, inputs[0].fmt, out, "Dense")
-    return TensorType((*shape[:-1], out), F32())
+    return TensorType((*shape[:-1], out), _sums(op, inputs[0].fmt, out))
 
 
 def _batch_norm(op: ops.BatchNorm, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -285,7 +306,9 @@ def _max_pool(op: ops.MaxPool, inputs: tuple[TensorType, ...]) -> TensorType:
 
 
 def _avg_pool(op: ops.AvgPool, inputs: tuple[TensorType, ...]) -> TensorType:
-    return TensorType(_pooled(op, inputs[0].shape), F32())
+    fmt = inputs[0].fmt
+    _require(not op.raw or isinstance(fmt, S8), f"a raw AvgPool takes s8, got {fmt}")
+    return TensorType(_pooled(op, inputs[0].shape), fmt if op.raw else F32())
 
 
 def _pooled(op: ops.MaxPool | ops.AvgPool, shape: Shape) -> Shape:
@@ -309,7 +332,118 @@ def broadcast(inputs: Sequence[TensorType]) -> Shape:
 
 
 def _binary(op: ops.Binary, inputs: tuple[TensorType, ...]) -> TensorType:
-    return TensorType(broadcast(inputs), F32())
+    shape = broadcast(inputs)
+    a, b = inputs[0].fmt, inputs[1].fmt
+    if not op.integer:
+        _require(S32() not in (a, b), "Binary cannot read s32; a Rescale can")
+        return TensorType(shape, F32())
+    found = f"an integer {op.kind} of {a} and {b}"
+    if op.kind in ("add", "sub"):
+        _require(a == b == S32(), f"{found}; accepted: two s32")
+        return TensorType(shape, S32())
+    _require(isinstance(a, S8) and isinstance(b, S8), f"{found}; accepted: two s8")
+    if op.kind == "mul":
+        return TensorType(shape, S32())
+    _require(a == b, f"{found}; accepted: equal scales and zero points")
+    return TensorType(shape, a)
+
+
+# --- the arithmetic of quantized files --------------------------------------------------------------------------------
+
+
+def _rescale(op: ops.Rescale, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape, fmt = inputs[0].shape, inputs[0].fmt
+    _require(isinstance(fmt, S8 | S32), f"Rescale takes s8 or s32, got {fmt}")
+    _require(op.multiplier.ndim == op.shift.ndim == 1, "Rescale: multiplier and shift are vectors")
+    _per_channel(op.multiplier, shape[-1], "Rescale: multiplier")
+    _require(op.shift.shape == op.multiplier.shape, "Rescale: multiplier and shift have different lengths")
+    check_multipliers(op.multiplier, op.shift, "Rescale")
+    _require(0 <= op.left <= 30, f"Rescale: a left shift of {op.left}, accepted: 0 to 30")
+    if isinstance(op.out, S8):
+        _check_codes(op.out, op.qmin, op.qmax)
+    return TensorType(shape, op.out)
+
+
+def check_multipliers(multiplier: Any, shift: Any, what: str) -> None:
+    """Numbers that a fixed-point multiplication takes."""
+    least, most = int(np.min(shift)), int(np.max(shift))
+    _require(int(np.min(multiplier)) >= 0, f"{what}: a multiplier is negative")
+    _require(least >= -31 and most <= 30, f"{what}: shifts must lie in -31..30, got {least}..{most}")
+
+
+def _check_codes(fmt: S8, qmin: int, qmax: int) -> None:
+    check_s8(fmt)
+    _require(-128 <= qmin <= qmax <= 127, f"s8 range must lie in -128..127, got {qmin}..{qmax}")
+
+
+def _two_s8(what: str, inputs: tuple[TensorType, ...]) -> Shape:
+    shape = broadcast(inputs)
+    a, b = inputs[0].fmt, inputs[1].fmt
+    _require(isinstance(a, S8) and isinstance(b, S8), f"{what} takes two s8, got {a} and {b}")
+    return shape
+
+
+def _weighted_sum(op: ops.WeightedSum, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = _two_s8("WeightedSum", inputs)
+    _require(all(abs(f) < 2**31 for f in op.factors), f"WeightedSum: factors {op.factors} are no int32")
+    _require(1 <= op.shift <= 62, f"WeightedSum: a shift of {op.shift}, accepted: 1 to 62")
+    _check_codes(op.out, op.qmin, op.qmax)
+    return TensorType(shape, op.out)
+
+
+def reduced(shape: Shape, op: ops.Reduce) -> Shape:
+    """Shape behind a Reduce."""
+    ascending = len(op.axes) > 0 and list(op.axes) == sorted(set(op.axes))
+    _require(ascending, f"Reduce: axes {op.axes} are not ascending")
+    _require(all(0 <= axis < len(shape) for axis in op.axes), f"Reduce: axes {op.axes} of rank {len(shape)}")
+    if op.keepdims:
+        return tuple(1 if axis in op.axes else n for axis, n in enumerate(shape))
+    return tuple(n for axis, n in enumerate(shape) if axis not in op.axes)
+
+
+def _reduce(op: ops.Reduce, inputs: tuple[TensorType, ...]) -> TensorType:
+    kind = inputs[0]
+    _require(isinstance(kind.fmt, S8), f"Reduce takes s8, got {kind.fmt}")
+    return TensorType(reduced(kind.shape, op), S32() if op.kind == "sum" else kind.fmt)
+
+
+def _table(op: ops.Table, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape, fmt = inputs[0].shape, inputs[0].fmt
+    _require(isinstance(fmt, S8), f"Table maps s8 to s8, got {fmt}")
+    accepted = ((256,), (shape[-1], 256))
+    _require(op.codes.shape in accepted, f"Table: codes {op.codes.shape}, expected {accepted[0]} or {accepted[1]}")
+    check_s8(op.out)
+    return TensorType(shape, op.out)
+
+
+def _fixed_softmax(op: ops.FixedSoftmax, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape, fmt = inputs[0].shape, inputs[0].fmt
+    _require(isinstance(fmt, S8), f"FixedSoftmax takes s8, got {fmt}")
+    _require(0 <= op.multiplier < 2**31 and 0 <= op.left_shift <= 30, "FixedSoftmax: multiplier or shift out of range")
+    _require(-(2**31) <= op.diff_min <= 0, f"FixedSoftmax: diff_min {op.diff_min}, accepted: 0 or less")
+    _require(shape[-1] <= MOST_SOFTMAX, f"FixedSoftmax of {shape[-1]} values; at most {MOST_SOFTMAX}")
+    return TensorType(shape, SOFTMAX_OUT)
+
+
+def _constant(op: ops.Constant, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(not inputs, "Constant takes no input")
+    dtype = np.dtype(np.float32 if isinstance(op.fmt, F32) else np.int8)
+    _require(op.values.dtype == dtype and op.fmt != S32(), f"Constant: {op.fmt} is stored as {dtype}")
+    if isinstance(op.fmt, S8):
+        check_s8(op.fmt)
+    if isinstance(op.fmt, S1):
+        _require(bool((np.abs(op.values) == 1).all()), "Constant: s1 holds +1 and -1")
+    return TensorType(tuple(op.values.shape), op.fmt)
+
+
+def _gather(op: ops.Gather, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = inputs[0].shape
+    _require(len(op.indices) == len(shape), f"Gather: indices for {len(op.indices)} axes, the input has {len(shape)}")
+    for axis, (index, n) in enumerate(zip(op.indices, shape, strict=True)):
+        good = index is None or (index.ndim == 1 and index.size > 0 and index.min() >= 0 and index.max() < n)
+        _require(good, f"Gather: indices of axis {axis} must be a vector within 0..{n - 1}")
+    sizes = [n if index is None else len(index) for index, n in zip(op.indices, shape, strict=True)]
+    return TensorType(tuple(sizes), inputs[0].fmt)
 
 
 def _concat(op: ops.Concat, inputs: tuple[TensorType, ...]) -> TensorType:
@@ -359,9 +493,9 @@ def _reshape(op: ops.Reshape, inputs: tuple[TensorType, ...]) -> TensorType:
 def _epilogue(epilogue: ops.Epilogue, out: Format, channels: int, what: str) -> None:
     allowed: tuple[type, ...] = {
         S1: (ops.Threshold,),
-        S8: (ops.Affine, ops.FixedPoint, ops.PowerOfTwo),
+        S8: (ops.Affine, ops.FixedPoint, ops.PowerOfTwo, ops.Fixed64, ops.Divide),
         F32: (ops.Affine,),
-    }[type(out)]
+    }.get(type(out), ())
     _require(isinstance(epilogue, allowed), f"{what}: a {type(epilogue).__name__} epilogue cannot give {out}")
     for name in ("t", "flip", "scale", "offset", "bias", "multiplier", "shift"):
         if hasattr(epilogue, name):
@@ -386,24 +520,35 @@ def _channel_kernel(op: ops.ChannelKernel, inputs: tuple[TensorType, ...]) -> Te
     return TensorType(inputs[0].shape, op.out)
 
 
-def _lut_kernel(op: ops.LutKernel, inputs: tuple[TensorType, ...]) -> TensorType:
-    _require(isinstance(inputs[0].fmt, S8) and isinstance(op.out, S8), "LutKernel maps s8 to s8")
-    _require(op.table.shape == (256,), f"LutKernel: a table of {op.table.shape}, expected 256 values")
-    return TensorType(inputs[0].shape, op.out)
-
-
 def _binary_kernel(op: ops.BinaryKernel, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = broadcast(inputs)
     _epilogue(op.epilogue, op.out, shape[-1], "BinaryKernel")
     return TensorType(shape, op.out)
 
 
+def _fixed_binary(op: ops.FixedBinaryKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape = _two_s8("FixedBinaryKernel", inputs)
+    _check_codes(op.out, op.act_min, op.act_max)
+    return TensorType(shape, op.out)
+
+
+def _reduce_kernel(op: ops.ReduceKernel, inputs: tuple[TensorType, ...]) -> TensorType:
+    _require(isinstance(inputs[0].fmt, S8), f"ReduceKernel takes s8, got {inputs[0].fmt}")
+    _require(
+        (op.epilogue is None) == (op.reduce.kind != "sum"), "ReduceKernel: a sum has an epilogue, others have none"
+    )
+    _require(op.epilogue is not None or op.out == inputs[0].fmt, "ReduceKernel: a maximum keeps its format")
+    return TensorType(reduced(inputs[0].shape, op.reduce), op.out)
+
+
 def _avg_pool_kernel(op: ops.AvgPoolKernel, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(isinstance(op.out, S8 | F32), "AvgPoolKernel gives s8 or f32")
+    _require(not op.pool.raw or op.out == inputs[0].fmt, "AvgPoolKernel: a raw pool keeps its format")
     return TensorType(_pooled(op.pool, inputs[0].shape), op.out)
 
 
-_SEVERAL_INPUTS = (ops.Binary, ops.Concat, ops.BinaryKernel)
+_OTHER_INPUTS = (ops.Binary, ops.WeightedSum, ops.Concat, ops.BinaryKernel, ops.FixedBinaryKernel, ops.Constant)
+_TAKES_S32 = (ops.Rescale, ops.Binary, ops.Reshape, ops.View, ops.Gather, ops.MaxPool)
 
 _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Quantize: _quantize,
@@ -429,7 +574,15 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Reshape: _reshape,
     ops.ConvKernel: _conv_kernel,
     ops.ChannelKernel: _channel_kernel,
-    ops.LutKernel: _lut_kernel,
+    ops.Rescale: _rescale,
+    ops.WeightedSum: _weighted_sum,
+    ops.Reduce: _reduce,
+    ops.Table: _table,
+    ops.FixedSoftmax: _fixed_softmax,
+    ops.Constant: _constant,
+    ops.Gather: _gather,
+    ops.FixedBinaryKernel: _fixed_binary,
+    ops.ReduceKernel: _reduce_kernel,
     ops.BinaryKernel: _binary_kernel,
     ops.AvgPoolKernel: _avg_pool_kernel,
     ops.UnaryKernel: _unary,

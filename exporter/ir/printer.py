@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 
 import numpy as np
 
@@ -51,8 +52,11 @@ def _value(value: object) -> str:
     if isinstance(value, ops.Weights):
         scale = "" if value.scale.size == 1 and value.scale.reshape(-1)[0] == 1 else f", scale {_array(value.scale)}"
         half = ", half" if value.half else ""
-        return f"{value.kind}[{'x'.join(map(str, value.codes.shape))}{scale}{half}]"
-    if isinstance(value, ops.Threshold | ops.Affine | ops.FixedPoint | ops.PowerOfTwo):
+        zero_point = f", zero point {_array(value.zero_point)}" if value.zero_point.any() else ""
+        return f"{value.kind}[{'x'.join(map(str, value.codes.shape))}{scale}{half}{zero_point}]"
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, ops.Epilogue | ops.Reduce | ops.AvgPool):
         return f"{type(value).__name__}({', '.join(f'{k}={_value(v)}' for k, v in vars(value).items())})"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

@@ -62,10 +62,17 @@ def accumulator_scale(fmt: Format, weights: ops.Weights) -> F64:
     return np.asarray(weights.scale, np.float64).reshape(-1) * step
 
 
-def real_weights(weights: ops.Weights) -> F64:
-    """Weights in accumulator units, as float64: the codes, or 2 * code + 1."""
+def real_weights(weights: ops.Weights, depthwise: bool = False) -> F64:
+    """Weights in accumulator units, as float64: code - zero point, or 2 * code + 1."""
     codes = weights.codes.astype(np.float64)
-    return 2 * codes + 1 if weights.half else codes
+    return 2 * codes + 1 if weights.half else codes - per_output(weights.zero_point, weights, depthwise)
+
+
+def per_output(values: Array, weights: ops.Weights, depthwise: bool = False) -> Array:
+    """One value, or one per output channel, in a shape that broadcasts over the weights' codes."""
+    if values.size == 1:
+        return values.reshape(())
+    return values.reshape(weights.codes.shape[2:] if depthwise else (-1, *(1,) * (weights.codes.ndim - 1)))
 
 
 def elementwise(op: ops.Elementwise, x: F64) -> F64:

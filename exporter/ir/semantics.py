@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dqnn.tensors import Rounding, factor_of
+from dqnn.tensors import Rounding, factor_of, quantize_s8
 
-from . import numerics, ops
-from .fixed_point import fixed_point, shift_half_even, wrap
+from . import fixed_point, numerics, ops, quantized, real
+from .fixed_point import shift_half_even, wrap
 from .infer import stored_value
 from .types import F32, S8, Format, TensorType
 from .windows import Geometry, inside_counts, taps, with_map
@@ -48,9 +48,7 @@ def accumulate(op: ops.ConvKernel, x: Array, fmt: Format) -> Array:
     kind: Any = np.float64 if integer else np.float32
     values: Array = with_map(x).astype(kind) - kind(zero)
     pad_value = op.pad_value - zero
-    codes: Array = op.weights.codes.astype(kind)
-    if op.weights.half:
-        codes = codes * 2 + 1
+    codes: Array = real.real_weights(op.weights, op.depthwise).astype(kind)
     if integer:
         acc = (
             exact_depthwise(values, codes, geometry, pad_value)
@@ -206,12 +204,20 @@ def apply_epilogue(epilogue: ops.Epilogue, acc: Array, out: Format) -> Array:
             return _round_to_s8(y, out, epilogue.act_min, epilogue.act_max)
         return _clamp(y, epilogue)
     assert isinstance(out, S8)
-    total = wrap(acc + epilogue.bias)
+    if isinstance(epilogue, ops.Divide):
+        low, high = epilogue.act_min, epilogue.act_max
+        return quantize_s8(acc, epilogue.scale, out.zero_point, epilogue.rounding, low, high)
+    return quantized.to_codes(_rescaled(epilogue, acc), out, epilogue.act_min, epilogue.act_max)
+
+
+def _rescaled(epilogue: ops.FixedPoint | ops.PowerOfTwo | ops.Fixed64, acc: Array) -> NDArray[np.int64]:
+    shift = epilogue.shift.astype(np.int64)
     if isinstance(epilogue, ops.PowerOfTwo):
-        rounded = shift_half_even(total, epilogue.shift.astype(np.int64))
-    else:
-        rounded = fixed_point(total, epilogue.multiplier.astype(np.int64), epilogue.shift.astype(np.int64))
-    return np.clip(rounded + out.zero_point, epilogue.act_min, epilogue.act_max).astype(np.int8)
+        return shift_half_even(wrap(acc + epilogue.bias), shift)
+    multiplier = epilogue.multiplier.astype(np.int64)
+    if isinstance(epilogue, ops.Fixed64):
+        return fixed_point.fixed64(acc, epilogue.offset, multiplier, shift)
+    return fixed_point.fixed_point(wrap(acc + epilogue.bias), multiplier, shift)
 
 
 def _clamp(y: Floats, epilogue: ops.Affine) -> Floats:
@@ -241,8 +247,43 @@ def _channel(op: ops.ChannelKernel, inputs: list[Array], types: list[TensorType]
     return apply_epilogue(op.epilogue, x.astype(np.int64) - zero, op.out)
 
 
-def _lut(op: ops.LutKernel, inputs: list[Array], types: list[TensorType]) -> Array:
-    return np.asarray(op.table[inputs[0].astype(np.int64) + 128])
+def _table(op: ops.Table, inputs: list[Array], types: list[TensorType]) -> Array:
+    at = inputs[0].astype(np.int64) + 128
+    if op.codes.ndim == 1:
+        return np.asarray(op.codes[at])
+    return np.asarray(op.codes[np.arange(at.shape[-1]), at])
+
+
+def _fixed_binary(op: ops.FixedBinaryKernel, inputs: list[Array], types: list[TensorType]) -> Array:
+    if op.kind in ("maximum", "minimum"):
+        codes = np.maximum(*inputs) if op.kind == "maximum" else np.minimum(*inputs)
+        return np.clip(codes, op.act_min, op.act_max).astype(np.int8)
+    a, b = (quantized.numbers(x, kind) for x, kind in zip(inputs, types, strict=True))
+    (ma, ea), (mb, eb), (m, e) = (tuple(np.asarray(n, np.int64) for n in pair) for pair in op.pairs)
+    if op.rounding is ops.FixedRounding.SINGLE:
+        total = a * b * m if op.kind == "mul" else a * ma + b * mb
+        return quantized.to_codes(shift_half_even(total, e), op.out, op.act_min, op.act_max)
+    if op.kind == "mul":
+        total = a * b
+    else:
+        left = fixed_point.fixed_point(wrap(a << op.left), ma, ea)
+        right = fixed_point.fixed_point(wrap(b << op.left), mb, eb)
+        total = wrap(left + right if op.kind == "add" else left - right)
+    return quantized.to_codes(fixed_point.fixed_point(total, m, e), op.out, op.act_min, op.act_max)
+
+
+def _reduce(op: ops.ReduceKernel, inputs: list[Array], types: list[TensorType]) -> Array:
+    found = quantized.reduce(op.reduce, inputs[0], types[0])
+    return found if op.epilogue is None else apply_epilogue(op.epilogue, found, op.out)
+
+
+def _fixed_softmax(op: ops.FixedSoftmax, inputs: list[Array], types: list[TensorType]) -> Array:
+    codes = fixed_point.softmax(inputs[0].astype(np.int64), op.multiplier, op.left_shift, op.diff_min)
+    return codes.astype(np.int8)
+
+
+def _constant(op: ops.Constant, inputs: list[Array], types: list[TensorType]) -> Array:
+    return op.values[None]
 
 
 def _real_float(x: Array, fmt: Format) -> Floats:
@@ -273,6 +314,8 @@ def _binary(op: ops.BinaryKernel, inputs: list[Array], types: list[TensorType]) 
 
 
 def _avg_pool(op: ops.AvgPoolKernel, inputs: list[Array], types: list[TensorType]) -> Array:
+    if op.pool.raw:
+        return quantized.raw_mean(op.pool, inputs[0])
     fmt = types[0].fmt
     x = with_map(inputs[0])
     geometry = Geometry(op.pool.size, op.pool.stride, padding=op.pool.padding)
@@ -368,6 +411,13 @@ def _view(op: ops.View, inputs: list[Array], types: list[TensorType]) -> Array:
     return view(op, inputs[0])
 
 
+def _gather(op: ops.Gather, inputs: list[Array], types: list[TensorType]) -> Array:
+    x = inputs[0]
+    for axis, index in enumerate(op.indices):
+        x = x if index is None else np.take(x, index, axis=axis + 1)
+    return x
+
+
 def _concat(op: ops.Concat, inputs: list[Array], types: list[TensorType]) -> Array:
     return np.concatenate(inputs, axis=op.axis + 1)
 
@@ -379,7 +429,12 @@ def _reshape(op: ops.Reshape, inputs: list[Array], types: list[TensorType]) -> A
 _KERNELS: dict[type, Callable[[Any, list[Array], list[TensorType]], Array]] = {
     ops.ConvKernel: _conv,
     ops.ChannelKernel: _channel,
-    ops.LutKernel: _lut,
+    ops.Table: _table,
+    ops.FixedBinaryKernel: _fixed_binary,
+    ops.ReduceKernel: _reduce,
+    ops.FixedSoftmax: _fixed_softmax,
+    ops.Constant: _constant,
+    ops.Gather: _gather,
     ops.BinaryKernel: _binary,
     ops.AvgPoolKernel: _avg_pool,
     ops.MaxPool: _max_pool,

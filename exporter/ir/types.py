@@ -1,7 +1,7 @@
 """Tensor formats and types.
 
-A tensor holds real numbers; its format says how they are stored: s1 (+1/-1, one bit), s8 (affine int8) or f32. Shapes
-have no batch dimension."""
+A tensor holds real numbers; its format says how they are stored: s1 (+1/-1, one bit), s8 (affine int8) or f32. Between
+integer operators stand int32 numbers, s32, that no kernel stores. Shapes have no batch dimension."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ class S8:
 
 
 @dataclass(frozen=True)
+class S32:
+    """int32 numbers between the integer operators of a quantized file. What real number one stands for is known to
+    those operators alone; arithmetic wraps."""
+
+    def __str__(self) -> str:
+        return "s32"
+
+
+@dataclass(frozen=True)
 class F32:
     """IEEE binary32."""
 
@@ -37,7 +46,7 @@ class F32:
         return "f32"
 
 
-Format: TypeAlias = S1 | S8 | F32
+Format: TypeAlias = S1 | S8 | F32 | S32
 Shape: TypeAlias = tuple[int, ...]
 
 # Of a tensor: 256 MiB as f32, beyond every device. A configuration of a few bytes could ask for any number.
@@ -46,7 +55,7 @@ MOST_ELEMENTS = 1 << 26
 
 def dtype_name(fmt: Format) -> str:
     """`s1`, `s8` or `f32`: the dtype part of a format, as it stands in kernel names."""
-    return {S1: "s1", S8: "s8", F32: "f32"}[type(fmt)]
+    return {S1: "s1", S8: "s8", F32: "f32", S32: "s32"}[type(fmt)]
 
 
 @dataclass(frozen=True)

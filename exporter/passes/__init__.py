@@ -24,6 +24,7 @@ from . import (
     lower_dense,
     lower_elementwise,
     lower_others,
+    lower_quantized,
     move_quantizers,
     sensor_inputs,
 )
@@ -43,6 +44,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("canonicalize", canonicalize.run),
     ("legalize", legalize.run),
     ("io_types", io_types.run),
+    ("lower_quantized", lower_quantized.run),
     ("fuse_conv", fuse_conv.run),
     ("lower_others", lower_others.run),
     ("lower_elementwise", lower_elementwise.run),

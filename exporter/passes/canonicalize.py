@@ -7,6 +7,8 @@
   Reshape of a Reshape is one Reshape, a max pool of a max pool one pool where windows neither overlap nor reach out
   (floor(floor(n / a) / b) = floor(n / ab)), a View of a View one View unless both repeat; LeakyReLU and ELU keep
   their name.
+* A Rescale of s8 to s8 that is the same for all channels becomes a Table; a Table of a Table is one; one that maps each
+  code to itself is dropped; one that only clips joins the Rescale in front of it.
 * Two equal operators on the same value are computed once, so a value quantized twice in the same way stays fusable."""
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..ir import ops
+from ..ir import ops, quantized
 from ..ir.graph import Graph, Node
-from ..ir.types import F32, S1, TensorType
+from ..ir.types import F32, S1, S8, TensorType
 from .context import Context
 from .editor import Editor
 
+CODES = np.arange(-128, 128).astype(np.int8)
 WITH_ALPHA = ("elu", "leaky_relu")
 
 
@@ -57,6 +60,10 @@ def _simplify(editor: Editor, node: Node) -> bool:
         return _merge_reshape(editor, node)
     if isinstance(node.op, ops.View):
         return _merge_view(editor, node)
+    if isinstance(node.op, ops.Rescale):
+        return _tabulate(editor, node, node.op)
+    if isinstance(node.op, ops.Table):
+        return _merge_table(editor, node, node.op)
     return isinstance(node.op, ops.MaxPool) and _merge_pool(editor, node)
 
 
@@ -76,6 +83,8 @@ def _does_nothing(op: ops.Op, kind: TensorType) -> bool:
         return op.low == -np.inf and op.high == np.inf and isinstance(kind.fmt, F32)
     if isinstance(op, ops.Quantize):
         return op.fmt == kind.fmt and (isinstance(op.fmt, S1) or (op.qmin, op.qmax) == (-128, 127))
+    if isinstance(op, ops.Table):
+        return op.out == kind.fmt and op.codes.ndim == 1 and bool((op.codes == CODES).all())
     if isinstance(op, ops.Pad):
         return not any(op.before + op.after)
     if isinstance(op, ops.MaxPool | ops.AvgPool):
@@ -96,6 +105,44 @@ def _merge_reshape(editor: Editor, node: Node) -> bool:
         return False
     editor.put(node.op, before.inputs, node.output, [*before.layers, *node.layers])
     return True
+
+
+def _tabulate(editor: Editor, node: Node, op: ops.Rescale) -> bool:
+    kind = editor.types[node.inputs[0]]
+    if not isinstance(kind.fmt, S8) or not isinstance(op.out, S8) or ops.channels(op) is not None:
+        return False
+    codes = quantized.run(op, [CODES[None]], [TensorType((256,), kind.fmt)])[0]
+    editor.put(ops.Table(codes, op.out), node.inputs, node.output, node.layers)
+    return True
+
+
+def _merge_table(editor: Editor, node: Node, op: ops.Table) -> bool:
+    """Into the Table or Rescale in front of it."""
+    before = editor.producer(node)
+    if before is None or editor.only_consumer(before.output) is None:
+        return False
+    merged: ops.Op | None = None
+    if isinstance(before.op, ops.Table):
+        at = before.op.codes.astype(np.int64) + 128
+        rows = at if op.codes.ndim == 1 else np.broadcast_to(at, (len(op.codes), 256))
+        codes = op.codes[rows] if op.codes.ndim == 1 else np.take_along_axis(op.codes, rows, axis=1)
+        merged = ops.Table(codes, op.out)
+    elif isinstance(before.op, ops.Rescale) and before.op.out == op.out:
+        merged = _clipped(before.op, op)
+    if merged is None:
+        return False
+    editor.drop([before])
+    editor.put(merged, before.inputs, node.output, [*before.layers, *node.layers])
+    return True
+
+
+def _clipped(rescale: ops.Rescale, table: ops.Table) -> ops.Rescale | None:
+    """The Rescale with the bounds of a table that only clips, None if it does more."""
+    low, high = int(table.codes.min()), int(table.codes.max())
+    if table.codes.ndim > 1 or not (table.codes == np.clip(CODES, low, high)).all():
+        return None
+    qmin, qmax = np.clip([rescale.qmin, rescale.qmax], low, high)
+    return replace(rescale, qmin=int(qmin), qmax=int(qmax))
 
 
 def _merge_pool(editor: Editor, node: Node) -> bool:

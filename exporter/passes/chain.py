@@ -91,6 +91,7 @@ def value_start(fmt: Format, channels: int) -> Start:
     ones = np.ones(channels, np.int64)
     if isinstance(fmt, S1):
         return Start(np.ones(channels), None, -ones, ones, True, bit=True)
+    assert isinstance(fmt, S8)  # nothing real-valued reads s32
     return Start(
         np.full(channels, fmt.scale), None, ones * (-128 - fmt.zero_point), ones * (127 - fmt.zero_point), True
     )

@@ -10,7 +10,7 @@ layers that one epilogue can state is taken; what is left is lowered on its own.
 
 A pool is fused when its windows do not overlap and need no padding. Otherwise it follows the kernel, on bits or bytes
 where a quantizer ends the run. Weights of s8 that hold -128 cannot be negated;
-half-integer weights (2w + 1) always can, as -w - 1."""
+half-integer weights (2w + 1) always can, as -w - 1. Integer convolutions of quantized files are lower_quantized's."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 from ..ir import ops, real
 from ..ir.graph import Graph, Node
 from ..ir.infer import stored_value
+from ..ir.real import per_output
 from ..ir.types import F32, S1, S8, Format
 from . import chain
 from .context import Context, PassError, describe
 from .editor import Editor
+from .lower_quantized import without_zero_points
 
 INT8_MAX = 127
 Conv: TypeAlias = ops.Conv2D | ops.DepthwiseConv2D
@@ -84,7 +86,8 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
     if pad_value is None and _pads(op):
         raise PassError(f"{describe(node)}: pad value {op.pad_value} cannot be stored as {fmt}")
     trail, steps = _trail(editor, node)
-    product = Product(conv_start(op, fmt), op.weights, isinstance(op, ops.DepthwiseConv2D))
+    depthwise = isinstance(op, ops.DepthwiseConv2D)
+    product = Product(conv_start(op, fmt), without_zero_points(op.weights, depthwise), depthwise)
     best = _longest(product, steps, context)
     fitted = best.fitted
     taken = trail[: best.taken]
@@ -93,7 +96,7 @@ def _fuse(editor: Editor, node: Node, context: Context) -> None:
         weights=replace(fitted.weights, scale=np.ones(())),
         epilogue=fitted.epilogue,
         out=fitted.out,
-        depthwise=isinstance(op, ops.DepthwiseConv2D),
+        depthwise=depthwise,
         stride=op.stride,
         dilation=op.dilation,
         padding=op.padding,
@@ -152,21 +155,18 @@ def _trail(editor: Editor, node: Node) -> tuple[list[Node], list[Step]]:
 
 def conv_start(op: Conv, fmt: Format) -> chain.Start:
     """Accumulators of a convolution: their real value and the range they can reach."""
-    codes = real.real_weights(op.weights)
-    rows = (
-        codes.reshape((-1, codes.shape[2] * codes.shape[3])).T
-        if isinstance(op, ops.DepthwiseConv2D)
-        else codes.reshape((len(codes), -1))
-    )
+    depthwise = isinstance(op, ops.DepthwiseConv2D)
+    codes = real.real_weights(op.weights, depthwise)
+    rows = codes.reshape((-1, codes.shape[2] * codes.shape[3])).T if depthwise else codes.reshape((len(codes), -1))
     scale = np.broadcast_to(real.accumulator_scale(fmt, op.weights), (len(rows),)).astype(np.float64)
+    bias = None if op.bias is None else op.bias.astype(np.float64)
     if isinstance(fmt, F32) or op.weights.kind == "f32":
-        return chain.float_start(len(rows), scale, op.bias)
-    low, high = (-1, 1) if isinstance(fmt, S1) else (-128 - fmt.zero_point, 127 - fmt.zero_point)
-    ends = np.stack(
-        [rows * low, rows * high]
-    )  # low <= 0 <= high: a tap outside the map that counts nothing lies between
+        return chain.float_start(len(rows), scale, bias)
+    low, high = (-128 - fmt.zero_point, 127 - fmt.zero_point) if isinstance(fmt, S8) else (-1, 1)
+    # low <= 0 <= high: a tap outside the map that counts nothing lies between them.
+    ends = np.stack([rows * low, rows * high])
     lows, highs = (end.sum(axis=1).astype(np.int64) for end in (ends.min(axis=0), ends.max(axis=0)))
-    return chain.Start(scale, op.bias, lows, highs, True)
+    return chain.Start(scale, bias, lows, highs, True)
 
 
 def _longest(product: Product, trail: Sequence[Step], context: Context) -> Fused:
@@ -239,6 +239,8 @@ def _fit(product: Product, steps: chain.Steps, context: Context) -> Fitted | Non
             return fixed
         refused = fixed
     found = fit(product.start, steps)
+    if found is not None and isinstance(found[1], S1) and product.weights.zero_point.any():
+        return None  # no kernel
     return None if found is None else Fitted(found[0], found[1], product.weights, found[2], refused)
 
 
@@ -269,7 +271,7 @@ def _without_weights(product: Product, channels: NDArray[np.bool_]) -> Product:
     where = channels.reshape(weights.codes.shape[2:]) if product.depthwise else channels.reshape((-1, 1, 1, 1))
     start = product.start
     start = replace(start, low=np.where(channels, 0, start.low), high=np.where(channels, 0, start.high))
-    codes = np.where(where, np.int8(0), weights.codes).astype(np.int8)
+    codes = np.where(where, per_output(weights.zero_point, weights, product.depthwise), weights.codes).astype(np.int8)
     return Product(start, replace(weights, codes=codes), product.depthwise)
 
 
@@ -312,4 +314,8 @@ def _negated(weights: ops.Weights, channels: NDArray[np.bool_], depthwise: bool)
     if weights.kind == "f32":
         return replace(weights, codes=np.where(where, -codes, codes))
     turned = np.where(where, -codes.astype(np.int16) - int(weights.half), codes)
-    return None if turned.max() > INT8_MAX else replace(weights, codes=turned.astype(np.int8))
+    zeros = np.where(channels, -weights.zero_point.astype(np.int16), weights.zero_point)
+    if max(turned.max(), zeros.max()) > INT8_MAX:
+        return None
+    zero_point = zeros.astype(np.int8) if zeros.any() else weights.zero_point
+    return replace(weights, codes=turned.astype(np.int8), zero_point=zero_point)

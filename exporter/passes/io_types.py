@@ -54,7 +54,7 @@ def _replace_quantizer(editor: Editor, name: str, node: Node) -> None:
     assert isinstance(node.op, ops.Quantize)
     if isinstance(node.op.fmt, S8) and (node.op.qmin, node.op.qmax) != (-128, 127):
         table = np.clip(np.arange(-128, 128), node.op.qmin, node.op.qmax).astype(np.int8)
-        editor.put(ops.LutKernel(table, node.op.fmt), (name,), node.output, node.layers)
+        editor.put(ops.Table(table, node.op.fmt), (name,), node.output, node.layers)
         return
     editor.redirect(node.output, name)
     editor.drop([node])

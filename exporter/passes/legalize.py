@@ -5,7 +5,8 @@
   fallback.
 * A kernel that the front end could not store in its quantizer's codes is a named fallback.
 * A kernel that is all zeros is told: a quantizer may have done that to it.
-* A convolution whose integer sums could leave int32 works on f32: a named fallback.
+* A convolution whose integer sums could leave int32 works on f32: a named fallback; one that is integer by definition
+  is refused.
 * Concat needs one format: that of an input into which all others convert exactly, else the finest grid of theirs if
   8 bits hold the levels that all of them use, else f32 (a named fallback if all were quantized).
 * Concat of more than 16 inputs becomes a tree."""
@@ -21,7 +22,7 @@ from ..ir.graph import Graph, Node
 from ..ir.infer import stored_value
 from ..ir.types import F32, S1, S8, Format, TensorType
 from ..limits import MOST_INPUTS
-from .context import Context
+from .context import Context, PassError, describe
 from .editor import Editor
 
 INT32_MAX = 2**31 - 1
@@ -74,13 +75,17 @@ def _legalize_pad(editor: Editor, node: Node, context: Context) -> None:
 def _legalize_conv(editor: Editor, node: Node, context: Context) -> None:
     op = node.op
     assert isinstance(op, ops.Conv2D | ops.DepthwiseConv2D)
+    fmt = editor.types[node.inputs[0]].fmt
+    if op.integer:
+        if largest_sum(op, fmt) >= INT32_MAX:
+            raise PassError(f"{describe(node)}: its sums could leave 32 bits; split the layer")
+        return
     if op.weights.note:
         remedy = op.weights.remedy or "use alpha=1, or a quantizer with one scale per output channel"
         context.fallback(node, "weights stored as f32", op.weights.note, remedy, code="weights-as-f32")
     if op.weights.kind == "s8" and not op.weights.half and not op.weights.codes.any():
         source = op.weights.source or "as they are in the file"
         context.note(node, "weights that are all zeros", source, code="zero-weights")
-    fmt = editor.types[node.inputs[0]].fmt
     if largest_sum(op, fmt) >= INT32_MAX:
         _read_floats(editor, node)
         context.fallback(
@@ -122,7 +127,8 @@ def largest_sum(op: ops.Conv2D | ops.DepthwiseConv2D, fmt: Format) -> int:
     shape = op.weights.codes.shape
     taps = shape[0] * shape[1] if isinstance(op, ops.DepthwiseConv2D) else shape[1] * shape[2] * shape[3]
     largest = max(128 + fmt.zero_point, 127 - fmt.zero_point) if isinstance(fmt, S8) else 1
-    weight = 1 if op.weights.kind == "s1" else 255 if op.weights.half else 128
+    wide = op.weights.half or bool(op.weights.zero_point.any())
+    weight = 1 if op.weights.kind == "s1" else 255 if wide else 128
     return int(taps * largest * weight)
 
 
@@ -220,6 +226,8 @@ def _holds(fmt: Format, other: Format) -> bool:
         return False
     if isinstance(other, S1):
         return all(stored_value(value, fmt) is not None for value in (-1.0, 1.0))
+    if not isinstance(other, S8):
+        return False
     ends = (np.array([-128, 127]) - other.zero_point) * other.scale
     ratio = other.scale / fmt.scale
     return ratio == round(ratio) and all(stored_value(float(value), fmt) is not None for value in ends)

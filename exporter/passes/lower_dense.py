@@ -52,7 +52,7 @@ def _is_flatten(before: Shape, after: Shape) -> bool:
 def _convolution(op: ops.Dense, kernel: tuple[int, int, int]) -> ops.Conv2D:
     out = op.weights.codes.shape[0]
     codes: Any = op.weights.codes.reshape((out, *kernel))
-    return ops.Conv2D(replace(op.weights, codes=codes), op.bias)
+    return ops.Conv2D(replace(op.weights, codes=codes), op.bias, integer=op.integer)
 
 
 def _put_flat(editor: Editor, conv: ops.Conv2D, source: str, node: Node, layers: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Everything element by element that no convolution took -> ChannelKernel, LutKernel, or the f32 kernels of single
+"""Everything element by element that no convolution took -> ChannelKernel, Table, or the f32 kernels of single
 functions.
 
 From each value the longest run of per-channel operators that one kernel computes becomes that kernel:
@@ -94,7 +94,7 @@ def kernel_for(kind: TensorType, start: chain.Start, steps: chain.Steps, affine:
     """One kernel for all steps and how exact it is; the first `affine` steps are in clipped affine form."""
     out = _output_format(steps)
     if isinstance(kind.fmt, S8) and isinstance(out, S8) and all(ops.channels(step) is None for step in steps):
-        return ops.LutKernel(table_of(kind.fmt, steps), out), "exact table"
+        return ops.Table(table_of(kind.fmt, steps), out), "exact table"
     if len(steps) == 1 and isinstance(steps[0], ops.Unary | ops.PRelu) and isinstance(kind.fmt, F32):
         return None
     found = fit(start, steps) if chain.may_end(start, steps, affine) else None

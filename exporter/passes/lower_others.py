@@ -119,5 +119,5 @@ def _lower_avg_pool(editor: Editor, node: Node, context: Context) -> None:
         return
     value = editor.fresh(reader.output)
     editor.put(kernel, node.inputs, value, layers)
-    clamp = ops.LutKernel(table_of(quantizer.fmt, [quantizer]), quantizer.fmt)
+    clamp = ops.Table(table_of(quantizer.fmt, [quantizer]), quantizer.fmt)
     editor.put(clamp, (value,), reader.output, layers)

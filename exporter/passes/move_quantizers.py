@@ -3,10 +3,10 @@
     f(Reshape(x)) = Reshape(f(x)), f(View(x)) = View(f(x)), q(Pad(x, v)) = Pad(q(x), q(v)), f(Concat(x, y)) =
     Concat(f(x), f(y))
 
-f may be any function of single elements; one with a value per channel (BatchNorm, PReLU) moves where the last axis
-stays the last axis, and is cut along it for a Concat of channels. A quantizer that meets its convolution this way is
-fused with it, and what is moved is smaller. Over Concat only chains that end in a quantizer move. A rising quantizer
-also moves before a max pool that cannot be fused (max q(x) = q(max x)): the pool then works on bits or bytes."""
+f may be any real function of single elements, or the Rescale of integer sums; one with a value per channel (BatchNorm,
+PReLU) moves where the last axis stays the last axis, and is cut along it for a Concat of channels. A quantizer that
+meets its convolution this way is fused with it, and what is moved is smaller. Over Concat only chains that end in a
+quantizer move."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ import numpy as np
 
 from ..ir import ops, real
 from ..ir.graph import Graph, Node
+from ..ir.types import S32
 from .context import Context
 from .editor import Editor
 
-Mover: TypeAlias = Callable[[Editor, Node, Node, ops.Elementwise], bool]
+Mover: TypeAlias = Callable[[Editor, Node, Node, ops.PerElement], bool]
 
 
 def run(graph: Graph, context: Context) -> Graph:
@@ -34,10 +35,18 @@ def run(graph: Graph, context: Context) -> Graph:
 
 def _move(editor: Editor, node: Node) -> bool:
     before = editor.producer(node)
-    if not isinstance(node.op, ops.Elementwise) or before is None or editor.only_consumer(before.output) is None:
+    if before is None or editor.only_consumer(before.output) is None:
         return False
     mover = _MOVERS.get(type(before.op))
-    return mover is not None and mover(editor, before, node, node.op)
+    if mover is None:
+        return False
+    if isinstance(node.op, ops.Elementwise) or (isinstance(node.op, ops.Rescale) and _of_sums(editor, before)):
+        return mover(editor, before, node, node.op)
+    return False
+
+
+def _of_sums(editor: Editor, node: Node) -> bool:
+    return editor.types[node.output].fmt == S32()
 
 
 def _swap(editor: Editor, before: Node, node: Node, mover: ops.Op) -> bool:
@@ -49,14 +58,14 @@ def _swap(editor: Editor, before: Node, node: Node, mover: ops.Op) -> bool:
     return True
 
 
-def _over_reshape(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
+def _over_reshape(editor: Editor, before: Node, node: Node, op: ops.PerElement) -> bool:
     shapes = [editor.types[before.inputs[0]].shape, editor.types[before.output].shape]
     if ops.channels(op) is not None and (shapes[0][-1] != shapes[1][-1] or ops.has_places(op)):
         return False
     return _swap(editor, before, node, before.op)
 
 
-def _over_view(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
+def _over_view(editor: Editor, before: Node, node: Node, op: ops.PerElement) -> bool:
     view = before.op
     assert isinstance(view, ops.View)
     stays = (view.axis[-1], view.start[-1], view.step[-1], view.repeat[-1]) == (len(view.axis) - 1, 0, 1, 1)
@@ -66,7 +75,7 @@ def _over_view(editor: Editor, before: Node, node: Node, op: ops.Elementwise) ->
     return _swap(editor, before, node, view)
 
 
-def _over_pad(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
+def _over_pad(editor: Editor, before: Node, node: Node, op: ops.PerElement) -> bool:
     """Only quantizers without a value per channel: elsewhere folding the Pad into a convolution is worth more."""
     assert isinstance(before.op, ops.Pad)
     if not isinstance(op, ops.Quantize):
@@ -75,7 +84,7 @@ def _over_pad(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> 
     return _swap(editor, before, node, replace(before.op, value=float(value[0])))
 
 
-def _over_concat(editor: Editor, before: Node, node: Node, op: ops.Elementwise) -> bool:
+def _over_concat(editor: Editor, before: Node, node: Node, op: ops.PerElement) -> bool:
     assert isinstance(before.op, ops.Concat)
     last = before.op.axis == len(editor.types[before.output].shape) - 1
     if not _ends_quantized(editor, node) or ops.has_places(op):

@@ -136,7 +136,7 @@ def factor_of(scale: float, rounding: Rounding) -> np.float32:
 
 def quantize_s8(
     real: npt.NDArray[np.float32],
-    factor: np.float32,
+    factor: np.float32 | npt.NDArray[np.float32],
     zero_point: int,
     rounding: Rounding = Rounding.KERAS,
     low: int = -128,

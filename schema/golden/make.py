@@ -149,7 +149,7 @@ def elementwise() -> Graph:
             form = make.epilogue(out, channels, fmt != "f32")
             make.add(ops.ChannelKernel(form, out), (fmt,), MAP, out)
     make.add(
-        ops.LutKernel(make.rng.permutation(256).astype(np.uint8).view(np.int8), S8(0.05, 3)), ("s8",), MAP, S8(0.05, 3)
+        ops.Table(make.rng.permutation(256).astype(np.uint8).view(np.int8), S8(0.05, 3)), ("s8",), MAP, S8(0.05, 3)
     )
     for kind in UNARY_KINDS:
         alpha = 0.3 if kind in ("elu", "leaky_relu") else 0.0

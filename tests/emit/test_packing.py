@@ -259,7 +259,7 @@ def test_others_without_geometry() -> None:
     agree(ops.SoftmaxKernel(), [f32], f32, rng)
     agree(ops.PReluKernel(rng.normal(size=5).astype(np.float32)), [f32], f32, rng)
     agree(ops.PReluKernel(rng.normal(size=(4, 6, 5)).astype(np.float32)), [f32], f32, rng)
-    agree(ops.LutKernel(rng.integers(-128, 128, 256).astype(np.int8), S8(0.1, -3)), [s8], s8, rng)
+    agree(ops.Table(rng.integers(-128, 128, 256).astype(np.int8), S8(0.1, -3)), [s8], s8, rng)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)

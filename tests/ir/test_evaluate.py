@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqnn.exporter.ir import ops, real, semantics
+from dqnn.exporter.ir import fixed_point, ops, real, semantics
 from dqnn.exporter.ir.evaluate import evaluate
 from dqnn.exporter.ir.graph import Graph, Node, Port
 from dqnn.exporter.ir.infer import infer_type
@@ -162,7 +162,7 @@ def test_float_sums_run_in_the_documented_order(shape: tuple[int, int, int]) -> 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 30))
 def test_power_of_two_rounds_half_to_even(acc: int, shift: int) -> None:
-    got = semantics.shift_half_even(np.array([acc], np.int64), np.array([shift], np.int64))[0]
+    got = fixed_point.shift_half_even(np.array([acc], np.int64), np.array([shift], np.int64))[0]
     assert got == round(Fraction(acc, 2**shift))
 
 
@@ -177,7 +177,7 @@ def test_fixed_point_is_gemmlowps(acc: int, multiplier: int, shift: int) -> None
     high = abs(nudged) // (1 << 31) * (1 if nudged >= 0 else -1)
     mask = (1 << right) - 1
     expected = (high >> right) + int((high & mask) > (mask >> 1) + (high < 0))
-    got = semantics.fixed_point(*(np.array([value], np.int64) for value in (acc, multiplier, shift)))[0]
+    got = fixed_point.fixed_point(*(np.array([value], np.int64) for value in (acc, multiplier, shift)))[0]
     assert got == expected
 
 

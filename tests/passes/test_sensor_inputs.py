@@ -84,7 +84,7 @@ def test_the_pair_passes_a_flatten_and_a_pool() -> None:
     assert kernels_of(compiled.graph) == ["MaxPool", "ConvKernel"]
 
 
-@pytest.mark.parametrize(("quantizer", "kernel"), [(SIGN, "ChannelKernel"), (BYTE, "LutKernel")])
+@pytest.mark.parametrize(("quantizer", "kernel"), [(SIGN, "ChannelKernel"), (BYTE, "Table")])
 def test_a_quantizer_becomes_a_table_or_a_threshold(quantizer: ops.Op, kernel: str) -> None:
     graph = chain_graph(SHAPE, HALF_CODE, quantizer, conv(SAME))
     compiled = compile_and_compare(graph, [samples().astype(np.float32)])

@@ -153,7 +153,7 @@ def test_a_variance_that_has_no_root(variance: float, tmp_path: Path) -> None:
         load(write_h5(tmp_path / "model.h5", model, {"bn": arrays}))
     (problem,) = caught.value.problems
     assert problem.layer == "bn" and (
-        "positive" in str(problem) or "not a number" in str(problem) or "finite" in str(problem)
+        "more than 0" in str(problem) or "not a number" in str(problem) or "finite" in str(problem)
     )
 
 
