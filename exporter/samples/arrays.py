@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dqnn.ranges import InputRange, check_meant, input_range, is_samples
+from dqnn.ranges import InputRange, check_meant, input_range, meaning_of_bytes
 from dqnn.tensors import TensorInfo, shape_hint
 
 from ..errors import DqnnError, debugging
@@ -188,8 +188,9 @@ def _shaped(array: Array, info: TensorInfo) -> Array:
         check_meant(info, array)
     except ValueError as error:
         raise SampleError(str(error)) from error
-    if info.sample is not None and is_samples(info, array):  # what they stand for, which the original is given, too
-        scale, offset = info.sample
+    meaning = meaning_of_bytes(info, array)
+    if meaning is not None:  # what they stand for, which the original is given, too
+        scale, offset = meaning
         array = array * scale + offset
     return np.asarray(array, np.float32)
 

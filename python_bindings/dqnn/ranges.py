@@ -60,25 +60,31 @@ def accepted_range(info: TensorInfo) -> tuple[float, float] | None:
     return None
 
 
-def is_samples(info: TensorInfo, values: Array) -> bool:
-    """Whether an array holds raw sensor samples rather than real values."""
-    return info.sample is not None and values.dtype == np.uint8
+def meaning_of_bytes(info: TensorInfo, values: Array) -> tuple[float, float] | None:
+    """(scale, offset) of an array that holds sensor samples or uint8 codes u, which stand for scale * u + offset; None
+    for real values."""
+    if values.dtype != np.uint8:
+        return None
+    if info.unsigned:
+        return info.scale, -info.scale * (info.zero_point + 128)
+    return info.sample
 
 
 def input_range(info: TensorInfo, values: Array) -> InputRange:
-    """What an array of reals, or of samples, means to an input. NaNs count as nothing."""
+    """What an array of reals, samples or codes means to an input. NaNs count as nothing."""
     accepted = accepted_range(info)
     if not values.size:
         return InputRange(info.name, 0.0, 0.0, accepted, 0, 0)
     low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
-    if is_samples(info, values) and info.sample is not None:
-        scale, offset = info.sample
+    meaning = meaning_of_bytes(info, values)
+    if meaning is not None:
+        scale, offset = meaning
         low, high = sorted((scale * low + offset, scale * high + offset))
     saturated = 0
     if accepted is not None:
         step = abs(info.sample[0] if info.sample is not None else info.scale)
         bottom, top = accepted[0] - step, accepted[1] + step
-        if not is_samples(info, values) and (low < bottom or high > top):
+        if meaning is None and (low < bottom or high > top):
             saturated = int(np.count_nonzero((values < bottom) | (values > top)))
     return InputRange(info.name, low, high, accepted, saturated, values.size)
 
@@ -86,7 +92,7 @@ def input_range(info: TensorInfo, values: Array) -> InputRange:
 def check_meant(info: TensorInfo, values: Array) -> InputRange:
     """What `input_range` says of values that were given as reals; ValueError for whole numbers that cannot be meant."""
     found = input_range(info, values)
-    if values.dtype.kind in "iu" and not is_samples(info, values):
+    if values.dtype.kind in "iu" and meaning_of_bytes(info, values) is None:
         if found.saturated:
             raise ValueError(f"input {info} got {_pixels(found, values)}; {_remedy(info, values)}")
         if info.dtype == "s1" and found.low >= 0 and found.high > found.low:
