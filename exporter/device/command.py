@@ -104,9 +104,12 @@ def reset_command(target: str) -> None:
 @click.option(
     "--tcp", "place", metavar="[HOST]:PORT", required=True, help=":PORT for this machine alone; port 0: a free one."
 )
+@click.option(
+    "--target", metavar="TARGET", help="qemu:BOARD: an emulated board with its UART, instead of this process."
+)
 @click.option("--flash", type=OUTPUT, help="File that keeps the slots; made if it is not there.")
 @click.option("--memory", type=click.IntRange(1), help="Bytes for the interpreter.  [default: plenty]")
-def serve_command(model: Path | None, place: str, flash: Path | None, memory: int | None) -> None:
+def serve_command(model: Path | None, place: str, target: str | None, flash: Path | None, memory: int | None) -> None:
     """Stand in for a board that holds MODEL: the same C code for link and slots, behind a TCP port.
 
     `dqnn run`, `validate`, `bench` and `device` take tcp:HOST:PORT as their target. Whoever can reach the port can
@@ -116,6 +119,30 @@ def serve_command(model: Path | None, place: str, flash: Path | None, memory: in
 
     from .serving import Place, ServedDevice, serve
 
+    where = Place.of(place)
+    if target is not None:
+        if flash is not None or memory is not None:
+            raise click.UsageError("--flash and --memory are for this process; an emulated board has its own")
+        with suppress(KeyboardInterrupt):
+            _serve_emulated(model, where.host, where.port, target)
+        return
     served = ServedDevice(model, flash, memory)
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(served, Place.of(place), lambda line: click.echo(f"dqnn serve: {line}")))
+        asyncio.run(serve(served, where, lambda line: click.echo(f"dqnn serve: {line}")))
+
+
+def _serve_emulated(model: Path | None, host: str, port: int, target: str) -> None:
+    from ..blob import read, read_bytes
+    from ..targets.boards import TargetError
+    from .emulated import find_board, free_port, running
+
+    board = find_board(target)
+    if model is not None:
+        read(model)  # its message names the file
+    port = port or free_port(host)
+    with running(board, None if model is None else read_bytes(model), host, port) as emulator:
+        click.echo(f"dqnn serve: tcp:{host}:{port} is {target} (Ctrl-C ends it)")
+        code, said = emulator.wait(), b"" if emulator.stderr is None else emulator.stderr.read()
+        raise TargetError(
+            f"the emulator ended with {code}: {said.decode(errors='replace').strip() or 'no reason given'}"
+        )

@@ -1,0 +1,34 @@
+/* What every Cortex-M port shares. cortex_m.c starts the C environment and calls main; a fault starts the board anew.
+ * Of port.h it has port_clock, port_core, port_board, port_memory and port_factory. */
+#ifndef DQNN_PORT_CORTEX_M_H
+#define DQNN_PORT_CORTEX_M_H
+
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+/* Called for every interrupt of the chip; one of the port's. */
+void port_interrupt(void);
+
+/* Lets the chip's interrupt number n through. */
+void cortex_m_enable(uint32_t n);
+
+/* Starts to count the core's cycles: with the DWT unit, or with SysTick where there is none. */
+void cortex_m_count(void);
+
+_Noreturn void cortex_m_reset(void);
+
+/* Between these two an interrupt only wakes the core, so that none is missed between looking and sleeping. */
+static inline void cortex_m_mask(void) {
+  __asm__ volatile("cpsid i" ::: "memory");
+}
+
+static inline void cortex_m_unmask(void) {
+  __asm__ volatile("cpsie i" ::: "memory");
+}
+
+static inline void cortex_m_sleep(void) {
+  __asm__ volatile("dsb\n wfi" ::: "memory");
+}
+
+#endif
