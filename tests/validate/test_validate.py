@@ -222,7 +222,7 @@ def test_what_saturates_is_told(cli: Cli, digits: Path, samples: dict[str, Any],
     assert "input input_1: values -255 to" in text and "; it represents -1 to 0.9922: " in text and "% saturate" in text
     (found,) = dqnn.validate(tmp_path / "q.dqnn", original, x, original="evaluator").inputs
     assert found.saturated == 0 and not found.is_alarming
-    with pytest.raises(SampleError, match=r"got uint8 values 0 to 255, but it represents -1 to 0\.9922"):
+    with pytest.raises(SampleError, match=r"got uint8 values 0 to 254, but it represents -1 to 0\.9922"):
         dqnn.validate(tmp_path / "q.dqnn", original, (127.5 * (x + 1)).astype(np.uint8))
 
 
