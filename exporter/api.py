@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,16 @@ class ExportResult:
 
     def __str__(self) -> str:
         return str(self.report)
+
+    def __repr__(self) -> str:
+        report = self.report
+        where = "" if self.path is None else f" -> {self.path}"
+        fallbacks = f", {len(report.fallbacks)} fallbacks" if report.fallbacks else ""
+        sizes = f"{report.file_bytes:,} B file, {report.arena_bytes:,} B arena"
+        return f"<dqnn.ExportResult {report.model.name or 'unnamed'}: {sizes}{fallbacks}{where}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def export(

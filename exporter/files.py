@@ -18,7 +18,8 @@ def check_writable(path: Path, *read: Any) -> None:
     """Finds out before the work what would fail after it, or would cost one of the files that are read: OutputError."""
     for source in read:
         if isinstance(source, str | os.PathLike) and path.is_file() and _is_same(path, Path(source)):
-            raise OutputError(f"{path} is the model or data to be read; give the output another name")
+            already = ", or the model it was made from: it is a .dqnn file already" if path.suffix == ".dqnn" else ""
+            raise OutputError(f"{path} is the model or data to be read; give the output another name{already}")
     if path.is_dir():
         raise OutputError(f"{path} is a directory; give the name of a file")
     if not path.parent.is_dir():

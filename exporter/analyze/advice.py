@@ -67,7 +67,7 @@ def _per_product(source: str, weights: str) -> float:
 
 def _float_share(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None) -> Iterator[Advice]:
     cycles = [relative_cycles(node) for node in nodes] if bench is None else [float(value) for value in bench.values]
-    total = sum(cycles) or 1.0
+    total = (sum(cycles) if bench is None else float(bench.total)) or 1.0
     unit = "estimated cycles" if bench is None else f"{bench.unit} ({bench.target})"
     ports = {port.tensor for port in model.inputs}
     for node, view, value in zip(nodes, model.nodes, cycles, strict=True):

@@ -8,6 +8,7 @@ from ..bench.text import cycles_chart
 from ..blob import lifetimes
 from ..ir.types import dtype_name
 from ..report import node_bars
+from ..samples.metrics import FLOAT_TOLERANCE
 from ..show.plots import Area, Bar, BarChart, MemoryMap, color_of
 from .model import Analysis
 
@@ -45,13 +46,18 @@ def _cycles(analysis: Analysis) -> BarChart:
 
 
 def _errors(analysis: Analysis) -> BarChart:
-    """L2R of each tensor against the original's, where a validation compared them."""
+    """L2R of each tensor against the original's, where a validation compared them. A full bar is an error that rounding
+    does not explain, or the largest."""
     values = [(0.0, "")] * len(analysis.nodes)
     for layer in (analysis.validation or {}).get("layers", ()):
-        if layer["l2r"] is not None and 0 <= layer["node"] < len(values):
+        if not 0 <= layer["node"] < len(values):
+            continue
+        values[layer["node"]] = (0.0, "n/a")
+        if layer["l2r"] is not None:
             error = float(layer["l2r"])
             values[layer["node"]] = (error if isfinite(error) else 0.0, f"{error:.3g}")
-    return BarChart("errors", "Relative error by layer (L2R)", node_bars(analysis.model, values))
+    title = f"Relative error by layer (L2R; rounding explains {FLOAT_TOLERANCE:g} of a float tensor)"
+    return BarChart("errors", title, node_bars(analysis.model, values), FLOAT_TOLERANCE)
 
 
 def memory_map(analysis: Analysis) -> MemoryMap:

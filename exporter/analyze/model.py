@@ -72,6 +72,11 @@ class Bench:
     def share(self, node: int) -> float:
         return self.values[node] / (self.total or 1)
 
+    @property
+    def between(self) -> int:
+        """What the interpreter takes between its calls of kernels."""
+        return self.total - sum(self.values)
+
     def to_json(self) -> dict[str, Any]:
         return {"target": self.target, "unit": self.unit, "nodes": list(self.values), "total": self.total}
 

@@ -107,6 +107,9 @@ def _nodes(analysis: Analysis, width: int) -> Table:
         ]
         cells += [] if bench is None else [f"{bench.values[node.index]:,}\n{100 * bench.share(node.index):.1f}%"]
         table.add_row(*cells)
+    if bench is not None and bench.between > 0:
+        blank = [""] * (4 if wide else 3)
+        table.add_row("", "between layers", *blank, f"{bench.between:,}\n{100 * bench.between / bench.total:.1f}%")
     return table
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
+FLOAT_TOLERANCE = 1e-4  # L2R of a float tensor that rounding explains
 HALF = 0.5  # a lone output is the probability of class 1
 
 

@@ -49,10 +49,11 @@ class BarChart:
     key: str
     title: str
     bars: tuple[Bar, ...]
+    least: float = 0.0  # value of a full bar at least
 
     def share(self, bar: Bar) -> float:
         """Length of a bar, 0 to 1."""
-        return bar.value / (max(other.value for other in self.bars) or 1.0)
+        return bar.value / (max(self.least, *(other.value for other in self.bars)) or 1.0)
 
 
 @dataclass(frozen=True)

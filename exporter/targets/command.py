@@ -123,9 +123,12 @@ def run_batch(
 
 
 def _report(results: Mapping[str, Array], seconds: float, place: Target) -> None:
+    from .host import HOST
+
     count = len(next(iter(results.values())))
     each = f" ({seconds / count * 1e3:.3g} ms each)" if count else ""
-    click.echo(f"{count} samples on {place} in {seconds:.2f} s{each}")
+    whose = "" if place.name == HOST else " of this machine's time"
+    click.echo(f"{count} samples on {place} in {seconds:.2f} s{whose}{each}")
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {array.shape}")
 

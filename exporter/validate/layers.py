@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
+from math import prod
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
@@ -136,17 +137,34 @@ def _report_all(
         inexact = differing = l2r = None
         if exact is not None and name is not None:
             inexact = _unequal(exact.real(name).reshape(value.shape), value)
-        if name is not None and _same_meaning(original.graph, name, kind):
-            theirs = original.real(name).reshape(value.shape)
+        meant = name if _same_meaning(original.graph, name, kind) else _behind_reshape(original.graph, node, kind)
+        if meant is not None:
+            theirs = original.real(meant).reshape(value.shape)
             l2r = relative_error(theirs, value)
             differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
         yield LayerReport(index, node.layers, node.row, kind, value.size, inexact, differing, l2r)
 
 
-def _same_meaning(graph: Graph, name: str, kind: TensorType) -> bool:
+def _same_meaning(graph: Graph, name: str | None, kind: TensorType) -> bool:
     """A pass may have put another type behind a name, with a factor elsewhere."""
-    theirs = graph.types.get(name)
+    theirs = None if name is None else graph.types.get(name)
     return theirs is not None and theirs.shape == kind.shape and type(theirs.fmt) is type(kind.fmt)
+
+
+def _behind_reshape(graph: Graph, node: NodeView, kind: TensorType) -> str | None:
+    """The value of the original that these layers make in another shape: a quantizer behind a Flatten is moved in front
+    of it, which changes no bit."""
+    if isinstance(kind.fmt, F32):
+        return None
+    made = [n.output for n in graph.nodes if n.layers and set(n.layers) <= set(node.layers)]
+    fitting = [
+        name for name in made if graph.types[name].fmt == kind.fmt and _reshaped(graph.types[name].shape, kind.shape)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def _reshaped(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return shape != other and prod(shape) == prod(other)
 
 
 def _unequal(a: Array, b: Array) -> int:

@@ -12,9 +12,7 @@ from dqnn.ranges import InputRange
 
 from ..emit.kernel_table import KernelRow
 from ..ir.types import F32, TensorType
-from ..samples.metrics import Metrics
-
-FLOAT_TOLERANCE = 1e-4  # relative error of a float tensor that rounding explains
+from ..samples.metrics import FLOAT_TOLERANCE, Metrics
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ def render(validation: Validation, out: Console) -> None:
     title = f"{validation.model or 'model'}: {validation.samples} samples on {validation.target}"
     out.print(Text(title, style="bold"))
     out.print(Text(f"original: {validation.original}"))
+    if validation.layers_note:
+        out.print(Text(validation.layers_note, style="bold"))
     for found in validation.inputs:
         out.print(Text(str(found), style="bold red" if found.is_alarming else ""))
     for output in validation.outputs:
@@ -61,8 +63,8 @@ def _print_layers(validation: Validation, out: Console) -> None:
         table.add_row(*cells, "DIFFERS" if layer.differs else "")
     out.print(table)
     first = validation.first_differing
-    if validation.layers_note:
-        out.print(Text(validation.layers_note))
+    if any(layer.l2r is None for layer in validation.layers):
+        out.print(Text("-: only the exporter makes this value, the original has none to compare with"))
     if first is None:
         out.print(Text("every tensor agrees within rounding"))
     else:
@@ -70,9 +72,9 @@ def _print_layers(validation: Validation, out: Console) -> None:
 
 
 def layer_figures(layer: LayerReport) -> list[str]:
-    """Elements that are not exact, elements unlike the original's, relative error; empty where unknown."""
-    counts = ["" if n is None else f"{n:,} of {layer.elements:,}" if n else "0" for n in _counts(layer)]
-    return [*counts, "" if layer.l2r is None else f"{layer.l2r:.3g}"]
+    """Elements that are not exact, elements unlike the original's, relative error; "-" where it has none."""
+    counts = ["-" if n is None else f"{n:,} of {layer.elements:,}" if n else "0" for n in _counts(layer)]
+    return [*counts, "-" if layer.l2r is None else f"{layer.l2r:.3g}"]
 
 
 def _counts(layer: LayerReport) -> tuple[int | None, int | None]:

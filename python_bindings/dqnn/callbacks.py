@@ -51,7 +51,8 @@ class Callback:
 class DeployReport(Callback):
     """Exports the model at the end of epochs and reports what it would be on a device.
 
-    validation_data: (x, y) as for `fit`; y are class numbers or like the output. None: sizes alone.
+    validation_data: (x, y) or (x, y, sample weights) as for `fit`, the weights unused, or a tf.data.Dataset of batches
+        of them, which is read once; y are class numbers or like the output. None: sizes alone.
     every: report after every n-th epoch, and after the last.
     target: where the model is to run (see `dqnn targets`); a warning says when it does not fit there.
     on_error: "raise" stops the training at its beginning if the model cannot be exported; "warn" trains on.
@@ -62,7 +63,7 @@ class DeployReport(Callback):
 
     def __init__(
         self,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: Any = None,
         *,
         every: int = 1,
         target: str | None = None,
@@ -78,7 +79,7 @@ class DeployReport(Callback):
             from .exporter.targets.target import find_target
 
             find_target(target)  # a wrong name is better known before the first epoch
-        self.validation_data = validation_data
+        self.validation_data = _pair(validation_data)
         self.every, self.target, self.on_error, self.stream, self.options = every, target, on_error, stream, options
         self.reports: list[dict[str, float]] = []
         self.analysis: AnalysisReport | None = None
@@ -156,6 +157,36 @@ class DeployReport(Callback):
     def _line(self, found: dict[str, float]) -> str:
         text = f"{found['file_bytes']:,} B file, {found['ram_bytes']:,} B RAM, {found['fallbacks']} fallbacks"
         return text + (f", accuracy {found['accuracy']:.4f}" if "accuracy" in found else "")
+
+
+def _pair(data: Any) -> tuple[Any, Any] | None:
+    """(x, y) of what `fit` takes as validation_data; ValueError for anything else."""
+    if data is None:
+        return None
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
+        return data[0], data[1]
+    if hasattr(data, "as_numpy_iterator"):
+        return _collected(data)
+    found = f"{type(data).__name__} of {len(data)}" if isinstance(data, tuple | list) else type(data).__name__
+    raise ValueError(f"validation_data is a {found}; accepted: validation_data=(x, y), or a tf.data.Dataset of (x, y)")
+
+
+def _collected(dataset: Any) -> tuple[Any, Any]:
+    """The batches of a Dataset behind each other."""
+    import numpy as np
+
+    batches = list(dataset.as_numpy_iterator())
+    if not batches or not all(isinstance(batch, tuple) and len(batch) in (2, 3) for batch in batches):
+        raise ValueError("validation_data is a Dataset without batches of (x, y); accepted: one of (x, y), batched")
+
+    def joined(parts: list[Any]) -> Any:
+        if isinstance(parts[0], dict):
+            return {name: joined([part[name] for part in parts]) for name in parts[0]}
+        if isinstance(parts[0], tuple):
+            return [joined(list(column)) for column in zip(*parts, strict=True)]
+        return np.concatenate(parts)
+
+    return joined([batch[0] for batch in batches]), joined([batch[1] for batch in batches])
 
 
 __all__ = ["DeployReport"]

@@ -276,8 +276,17 @@ def _load(model: str | os.PathLike[str] | Blob, isas: list[str] | None) -> _core
     try:
         return _core.Interpreter(path.read_bytes(), isas)
     except BlobError as error:
-        error.args = (f"{path}: {error}",)
+        error.args = (f"{path}: {error}{_what_else(path)}",)
         raise
+
+
+def _what_else(path: Path) -> str:
+    """What a file of a training framework is, and how it becomes a model of ours."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    kinds = {b"\x89HDF": "an HDF5 file, of Keras perhaps", b"PK\x03\x04": "a zip archive, a .keras file perhaps"}
+    kind = "a .tflite file" if start[4:] == b"TFL3" else kinds.get(start[:4])
+    return "" if kind is None else f"; it is {kind}: dqnn-export {path} -o {path.with_suffix('.dqnn')}"
 
 
 def _ports(kind: str, ports: Sequence[_core.Port]) -> list[TensorInfo]:

@@ -151,6 +151,16 @@ def test_narrow_terminals_lose_no_figure(larq: Analysis) -> None:
         assert figure in text.getvalue(), figure
 
 
+def test_shares_add_up(larq: Analysis) -> None:
+    """What lies between the layers has a row, and every share is of the same total."""
+    values = (300_000, 100_000, 100_000, 200_000, 200_000, 50_000)
+    text = str(replace(larq, bench=Bench("cortex-m4", "estimated cycles", values, 1_000_000)))
+    row = text[text.index("between layers") :]
+    assert "50,000" in row.splitlines()[0] and "5.0%" in row.splitlines()[1]
+    whole = replace(larq, bench=Bench("cortex-m4", "estimated cycles", values, sum(values)))
+    assert "between layers" not in str(whole)
+
+
 @pytest.mark.parametrize("command", ["inspect", "analyze", "diff"])
 def test_names_are_no_markup(cli: Cli, command: str) -> None:
     dqnn.export(DIGITS / "digits_larq.h5", "m.dqnn", name="[/a][red]x")

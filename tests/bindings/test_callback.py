@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,49 @@ def test_a_board_that_is_too_small_warns(digits: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="does not fit tiny"):
         trained(digits, target=str(tmp_path / "tiny.toml"), stream=None)
     trained(digits, target="stm32f746", stream=None)
+
+
+class Batches:
+    """What a tf.data.Dataset is to the callback."""
+
+    def __init__(self, *batches: object) -> None:
+        self.batches = batches
+
+    def as_numpy_iterator(self) -> Iterator[object]:
+        return iter(self.batches)
+
+
+def test_validation_data_as_fit_takes_it(digits: Path) -> None:
+    with np.load(digits / "digits_test.npz") as file:
+        x, y = file["x"][:50], file["y"][:50]
+    _, pair = trained(digits, validation_data=(x, y), stream=None)
+    for data in (
+        [x, y],
+        (x, y, np.ones(50)),
+        Batches((x[:32], y[:32]), (x[32:], y[32:])),
+        Batches(({"quant_conv2d_input": x}, y, np.ones(50))),
+    ):
+        _, logs = trained(digits, validation_data=data, stream=None)
+        assert logs["dqnn_accuracy"] == pair["dqnn_accuracy"]
+
+
+@pytest.mark.parametrize("data", [np.zeros(400), (1,), (1, 2, 3, 4), Batches(), Batches(np.zeros(3))])
+def test_validation_data_of_another_kind(data: object) -> None:
+    with pytest.raises(ValueError, match=r"validation_data is a .*; accepted: .*\(x, y\)"):
+        dqnn.callbacks.DeployReport(data)
+
+
+@pytest.mark.tf
+def test_a_dataset() -> None:
+    import tensorflow as tf
+
+    x, y = data()
+    model = binary_model()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(7)
+    report = dqnn.callbacks.DeployReport(batches, stream=None)
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[report])
+    assert "accuracy" in report.reports[0]
 
 
 def test_wrong_arguments() -> None:

@@ -36,6 +36,10 @@ def test_public_names() -> None:
         assert getattr(dqnn, name) is not None
 
 
+def test_nothing_else_is_listed() -> None:
+    assert {name for name in dir(dqnn) if not name.startswith("__")} == set(dqnn.__all__) - {"__version__"}
+
+
 def test_sources_are_there() -> None:
     assert (SOURCES / "src" / "kernels.def").is_file()
     assert (SOURCES / "ports" / "common" / "runner.c").is_file()

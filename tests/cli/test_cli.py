@@ -233,6 +233,15 @@ def test_no_command_writes_over_what_it_reads(cli: Cli, larq: Path, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_files_that_were_swapped(cli: Cli, larq: Path) -> None:
+    shutil.copy(larq, "m.h5")
+    refused(cli("run", "m.h5", "--inputs", "x.npy"), "it is an HDF5 file, of Keras perhaps: dqnn-export m.h5 -o m.dqnn")
+    cli("export", larq, "-o", "m.dqnn")
+    refused(cli("export", "m.dqnn"), "m.dqnn is the model or data to be read", "it is a .dqnn file already")
+    refused(cli("export", "m.dqnn", "-o", "n.dqnn"), "m.dqnn is a .dqnn file already")
+    assert not Path("n.dqnn").exists()
+
+
 def test_two_outputs_of_one_name(cli: Cli, larq: Path) -> None:
     cli("export", larq, "-o", "m.dqnn")
     refused(cli("inspect", "m.dqnn", "--c-array", "m.c", "--kernel-set", "m.c"), "two outputs")

@@ -19,6 +19,7 @@ from passes.graph_builder import SIGN, Builder, binary_weights, rng_of
 import dqnn
 from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
+from dqnn.exporter.ir.types import S1
 from dqnn.exporter.samples.arrays import SampleError
 from dqnn.exporter.validate.originals import choice, keras
 from dqnn.exporter.validate.originals.original import OriginalError
@@ -120,6 +121,19 @@ def test_every_layer_agrees(larq: Path, digits: Path, samples: dict[str, Any]) -
     assert report.first_differing is None and report.layers_note == ""
     assert sum(layer.l2r is not None for layer in report.layers) >= len(report.layers) - 1
     assert "every tensor agrees" in str(report)
+
+
+def test_a_sign_in_front_of_a_flatten_is_the_one_behind_it(tmp_path: Path) -> None:
+    """The exporter moves it; the values are those of the original, so they have a row, not a blank."""
+    rng = rng_of(5)
+    graph = Builder((4, 4, 32))
+    flat = graph.add(ops.Reshape((512,)), graph.add(ops.Unary("relu"), "x0"))
+    scores = graph.add(ops.Dense(binary_weights(rng, 6, 512)), graph.add(SIGN, flat))
+    whole = graph.graph(scores)
+    blob = dqnn.export(whole).blob
+    report = dqnn.validate(blob, whole, rng.normal(size=(4, 4, 4, 32)).astype(np.float32), per_layer=True)
+    signs = [layer for layer in report.layers if isinstance(layer.type.fmt, S1)]
+    assert signs and all(layer.l2r == 0 and layer.differing == 0 for layer in signs)
 
 
 @pytest.mark.parametrize("options", [{"io_dtype": "f32"}, {"constant_time": True}, {"requant": "tflite"}])

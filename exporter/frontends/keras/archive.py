@@ -111,6 +111,8 @@ def _read_file(path: str, weights: str | None) -> SavedModel:
         return _guarded(_read_h5, path)
     if start[:4] == b"PK\x03\x04":
         return _guarded(_read_keras, path)
+    if start[:4] == b"DQNN":
+        raise UnreadableModel(f"{path} is a .dqnn file already: run it, or export the model it was made from")
     raise UnreadableModel(
         f"{path} is neither an HDF5 file nor a .keras archive (it begins with {start[:4]!r}); accepted: {ACCEPTED}"
     )

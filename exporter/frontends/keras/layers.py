@@ -494,8 +494,6 @@ refuse(
     "Dot",
     advice="Products of two activations are not supported",
 )
-refuse(
-    "Lambda", advice="Code in a file is never run: write it with layers, or as a custom layer with a registered handler"
-)
+refuse("Lambda", advice="Code in a file is never run: write it with layers")
 refuse("Conv1DTranspose", advice="Reshape to (1, time, channels) and use Conv2DTranspose")
 refuse("TimeDistributed", advice="Dense, activations and BatchNormalization work on the last axis without the wrapper")
