@@ -20,7 +20,7 @@ import click
 
 from .errors import DEBUG, DqnnError, ExportError, debugging
 from .files import OutputError, check_writable
-from .options import DEFAULTS, IoDtype, Pair, Requant
+from .options import DEFAULTS, MOST_SAMPLES, IoDtype, Pair, Requant
 
 CHECK_FAILED, REFUSED, BUG = 1, 2, 70
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -246,6 +246,15 @@ def _samples(_: click.Context, parameter: click.Parameter, values: Any) -> Pair 
     if any(scale == 0 for scale, _ in pairs.values()):
         raise click.BadParameter("SCALE is 0: every sample would mean the same", param=parameter)
     return pairs.get("", pairs) if pairs else None
+
+
+def samples_options(function: Any) -> Any:
+    """--inputs and --limit of commands that measure."""
+    limit = click.option(
+        "--limit", type=click.IntRange(1), help=f"Only the first N of them.  [default: {MOST_SAMPLES}]"
+    )
+    text = "Measure on samples of a .npz, .npy or .csv file instead of random inputs."
+    return click.option("--inputs", type=click.Path(path_type=Path), help=text)(limit(function))
 
 
 def input_options(function: Any) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from .errors import DqnnError
 
+MOST_SAMPLES = 20  # that a command measures on without --limit: emulation takes its time
+
 IoDtype: TypeAlias = Literal["auto", "f32"]
 Requant: TypeAlias = Literal["auto", "tflite"]
 Pair: TypeAlias = tuple[float, float]

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..api import export, load_graph
-from ..bench.measure import measure_by_node
+from ..bench.measure import measure_by_node, read_samples
 from ..blob import ModelView, liveness, parse, read, read_bytes
 from ..errors import DqnnError
 from ..files import write_atomically
 from ..format import ConvParams
 from ..ir.graph import Graph
+from ..options import MOST_SAMPLES
 from ..report import Report
 from ..show.plots import draw
 from ..targets.fit import fit_of
@@ -86,6 +87,8 @@ def analyze(
     *,
     target: str | None = None,
     bench: Any = None,
+    inputs: str | PathLike[str] | None = None,
+    limit: int | None = None,
     validation: Any = None,
     weights: str | PathLike[str] | None = None,
     **options: Any,
@@ -94,6 +97,8 @@ def analyze(
 
     target: where it is to run (see `dqnn targets`, or a .toml file); `fit` says whether the model fits.
     bench: a core of `dqnn bench` to measure each node on, or what it printed as JSON (a path or the content).
+    inputs, limit: with a core, a .npz, .npy or .csv file of samples to measure on, and how many of them (20); random
+        inputs without.
     validation: what `dqnn.validate` returned, or its JSON (a path or the content).
     weights: a file of model.save_weights(), where the model is the text of model.to_json().
     options: ExportOptions by name.
@@ -112,7 +117,7 @@ def analyze(
         view = report.model
     else:
         view = parse(blob) if isinstance(model, bytes | bytearray) else read(Path(model))
-    analysis = analyze_view(view, report, graph, None if bench is None else _bench(bench, blob, view))
+    analysis = analyze_view(view, report, graph, _bench(bench, blob, view, inputs, limit))
     return replace(
         analysis,
         fit=None if place is None else fit_of(place, view),
@@ -134,16 +139,27 @@ def _file_bytes(model: Any) -> bytes | None:
 BENCH, VALIDATION = ("dqnn.bench/1", "dqnn bench --json"), ("dqnn.validate/1", "dqnn validate --json")
 
 
-def _bench(source: Any, blob: bytes, view: ModelView) -> Bench:
+def _bench(
+    source: Any, blob: bytes, view: ModelView, inputs: str | PathLike[str] | None, limit: int | None
+) -> Bench | None:
     """Measured now on a core, or what was measured before."""
-    if isinstance(source, str) and not source.endswith(".json"):
-        source = measure_by_node(blob, source).to_json()
+    now = isinstance(source, str) and not source.endswith(".json")
+    if inputs is None and limit is not None:
+        raise AnalysisError("limit says how many samples of inputs are measured; give inputs too")
+    if inputs is not None and not now:
+        raise AnalysisError("inputs are what a core is measured on; accepted: with bench='cortex-m4' or another target")
+    if source is None:
+        return None
+    if now:
+        samples = None if inputs is None else read_samples(blob, Path(inputs), limit or MOST_SAMPLES)
+        source = measure_by_node(blob, source, samples).to_json()
     content = _json_of(source, *BENCH)
     rows = _rows(content, "nodes", ("kernel", "instructions", "cycles"), BENCH[1])
     _check_same([row["kernel"] for row in rows], view, "the bench")
     units = {"measured": "ticks", "cycles": "estimated cycles", "instructions": "instructions"}
     key = next((key for key in units if content.get(key) is not None), "instructions")
-    return Bench(str(content.get("target")), units[key], tuple(int(row[key]) for row in rows), int(content[key]))
+    values, data = tuple(int(row[key]) for row in rows), str(content.get("data") or "")
+    return Bench(str(content.get("target")), units[key], values, int(content[key]), data)
 
 
 def _validation(source: Any, view: ModelView) -> Mapping[str, Any]:

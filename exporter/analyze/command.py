@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..command_line import OUTPUT, TARGET_HELP, command, export_options, weights_option
+from ..command_line import OUTPUT, TARGET_HELP, command, export_options, samples_options, weights_option
 from ..options import DEFAULTS
 
 
@@ -17,6 +17,7 @@ from ..options import DEFAULTS
 @weights_option
 @click.option("--target", metavar="TARGET", help=f"Code and memory there; exit with 2 if too small: {TARGET_HELP}")
 @click.option("--bench", metavar="TARGET|JSON", help="Cycles per layer: a core to measure on, or `dqnn bench --json`.")
+@samples_options
 @click.option("--validation", type=click.Path(path_type=Path), help="Errors per layer: `dqnn validate --json`.")
 @export_options
 @click.option("--json", "as_json", is_flag=True, help="The whole analysis as JSON.")
@@ -29,6 +30,8 @@ def analyze_command(
     weights: Path | None,
     target: str | None,
     bench: str | None,
+    inputs: Path | None,
+    limit: int | None,
     validation: Path | None,
     as_json: bool,
     html: Path | None,
@@ -45,7 +48,9 @@ def analyze_command(
     if plot is not None:
         check_place(plot)
     chosen = {name: value for name, value in options.items() if value != getattr(DEFAULTS, name)}
-    analysis = analyze(model, target=target, bench=bench, validation=validation, weights=weights, **chosen)
+    analysis = analyze(
+        model, target=target, bench=bench, inputs=inputs, limit=limit, validation=validation, weights=weights, **chosen
+    )
     if as_json:
         click.echo(json.dumps(analysis.to_json(), indent=2))
     else:

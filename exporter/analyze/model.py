@@ -68,6 +68,7 @@ class Bench:
     unit: str
     values: tuple[int, ...]
     total: int
+    data: str = ""  # what they were measured on
 
     def share(self, node: int) -> float:
         return self.values[node] / (self.total or 1)

@@ -67,6 +67,8 @@ def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
         rows.append(("fallbacks to f32", str(len(analysis.report.fallbacks))))
     if analysis.bench is not None:
         rows.append((analysis.bench.unit, f"{analysis.bench.total:,} on {analysis.bench.target}{_time(analysis)}"))
+        if analysis.bench.data:
+            rows.append(("  data", analysis.bench.data))
     if analysis.fit is not None:
         fit = analysis.fit
         rows += [("target", fit.title), ("  code (ro)", fit.code_text), ("  flash", fit.flash_text)]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..command_line import OUTPUT, TARGET_HELP, command
+from ..command_line import OUTPUT, TARGET_HELP, command, samples_options
+from ..options import MOST_SAMPLES
 
 if TYPE_CHECKING:
     from ..targets.target import Target
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How the C code is compiled.",
 )
+@samples_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--markdown", is_flag=True, help="Print the kernel grid as a Markdown table.")
 @click.option("--chart", type=OUTPUT, help="Write a bar chart of the nodes (.png, .svg or .pdf).")
@@ -44,21 +46,28 @@ def bench_command(
     target: str | None,
     kernels: str | None,
     optimize: str,
+    inputs: Path | None,
+    limit: int | None,
     as_json: bool,
     markdown: bool,
     chart: Path | None,
 ) -> None:
     """Count instructions, and estimate Cortex-M4 and M0+ cycles, of MODEL (a .dqnn file) or of single kernels.
 
-    The C sources are compiled for the target (arm-none-eabi-gcc) and run under emulation on random inputs; results are
-    compared with this machine's byte for byte. A device on a link (serial:PORT, tcp:HOST:PORT) measures the model that
-    it holds by its own clock, beside the estimate for its core. With --target host every variant that this machine can
-    run is timed, on one thread."""
+    The C sources are compiled for the target (arm-none-eabi-gcc) and run under emulation; results are compared with
+    this machine's byte for byte. The time of binary kernels depends on the data: give samples of yours (--inputs),
+    else inputs are random. A device on a link (serial:PORT, tcp:HOST:PORT) measures the model that it holds by its own
+    clock, beside the estimate for its core. With --target host every variant that this machine can run is timed, on
+    one thread."""
     from ..targets.host import HOST
     from ..targets.target import find_target
 
     if (model is None) == (kernels is None):
         raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
+    if kernels is not None and inputs is not None:
+        raise click.UsageError("--inputs are those of a model; rows of the kernel grid have random ones")
+    if limit is not None and inputs is None:
+        raise click.UsageError("--limit says how many samples of --inputs are measured")
     if chart is not None and (model is None or target == HOST):
         raise click.UsageError("--chart draws the nodes of a model on an emulated core or a device")
     if chart is not None:
@@ -67,27 +76,35 @@ def bench_command(
         check_place(chart, directories=False)
     place = None if target is None else find_target(target)
     if model is not None:
-        _bench_model(model, place or find_target("cortex-m4"), optimize, as_json, chart)
+        _bench_model(model, place or find_target("cortex-m4"), optimize, (inputs, limit), as_json, chart)
     elif kernels is not None and place is not None and place.name == HOST:
         _bench_host_kernels(kernels, as_json, markdown)
     elif kernels is not None:
         _bench_kernels(kernels, place, optimize, as_json, markdown)
 
 
-def _bench_model(model: Path, target: Target, optimize: str, as_json: bool, chart: Path | None) -> None:
+def _bench_model(
+    model: Path,
+    target: Target,
+    optimize: str,
+    inputs: tuple[Path | None, int | None],
+    as_json: bool,
+    chart: Path | None,
+) -> None:
     from ..blob import read, read_bytes
     from ..show.console import console
     from ..targets.host import HOST
-    from .measure import code_by_kernel, measure_host, measure_model
+    from .measure import code_by_kernel, measure_host, measure_model, read_samples
     from .text import render_host, render_model
 
     read(model)  # its message names the file
     blob = read_bytes(model)
+    samples = None if inputs[0] is None else read_samples(blob, inputs[0], inputs[1] or MOST_SAMPLES)
     if target.name == HOST:
-        found = measure_host(blob)
+        found = measure_host(blob, samples)
         click.echo(json.dumps(found, indent=2)) if as_json else render_host(found, console())
         return
-    cost = measure_model(blob, target, optimize)
+    cost = measure_model(blob, target, optimize, samples)
     if optimize == "-O2" and target.core is not None:
         cost = replace(cost, code_bytes=code_by_kernel(target.core, (node.kernel for node in cost.nodes)))
     click.echo(json.dumps(cost.to_json(), indent=2)) if as_json else render_model(cost, console())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,11 @@ class Machine:
         self._uc.emu_start(self.symbols[function] | 1, STOP)
         return self._cost()
 
-    def call_marked(self, function: str, mark: str, *arguments: int) -> dict[int | None, Cost]:
-        """As call, with costs apart by what `mark(context, key, _, begin)` announces; key None: everything outside."""
+    def call_marked(
+        self, function: str, mark: str, *arguments: int, enter: Callable[[int], None] | None = None
+    ) -> dict[int | None, Cost]:
+        """As call, with costs apart by what `mark(context, key, _, begin)` announces; key None: everything outside.
+        `enter` is told each key before its part begins, and may write to memory."""
         hooked = self.symbols[mark] & ~1
         parts: dict[int | None, Counter[tuple[int, int, int]]] = {None: self._edges}
 
@@ -124,6 +128,8 @@ class Machine:
             if address == hooked:
                 key, begin = (int(self._uc.reg_read(ARGUMENTS[i])) for i in (1, 3))
                 self._edges = parts.setdefault(key if begin & 1 else None, Counter())
+                if begin & 1 and enter is not None:
+                    enter(key)
 
         hook = self._uc.hook_add(unicorn.UC_HOOK_BLOCK, switch)
         self.call(function, *arguments)

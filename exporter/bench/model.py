@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ..blob import parse
+from ..ir.types import S1
 from ..targets.firmware import SOURCES
 from .build import Target, compile_sources, kernel_sources
-from .cost import ModelCost, NodeCost, macs_of, random_inputs
+from .cost import ModelCost, NodeCost, Samples, macs_of, random_input, random_samples
 from .machine import Cost, Machine
 
 RUNTIME = ("flatbuffer.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
@@ -91,13 +94,30 @@ class EmulatedModel:
         self.machine.call("dqnn_bench_port", index, int(output))
         return self.machine.result
 
-    def run(self, inputs: Sequence[bytes]) -> tuple[list[bytes], dict[int | None, Cost]]:
+    def run(
+        self, inputs: Sequence[bytes], enter: Callable[[int], None] | None = None
+    ) -> tuple[list[bytes], dict[int | None, Cost]]:
         """Output bytes and costs by node; None holds the interpreter's own."""
         for i, data in enumerate(inputs):
             self.machine.write(self._port(i, False), data)
-        costs = self.machine.call_marked("dqnn_bench_invoke", "dqnn_bench_mark")
+        costs = self.machine.call_marked("dqnn_bench_invoke", "dqnn_bench_mark", enter=enter)
         tensors = [self.view.tensors[port.tensor].type for port in self.view.outputs]
         return [self.machine.read(self._port(i, True), t.nbytes) for i, t in enumerate(tensors)], costs
+
+    def balanced(self, inputs: Sequence[bytes], seed: int) -> int | None:
+        """Cycles (instructions without a timing model) with fresh random bits as every 1-bit input of every node; None
+        where no node has one."""
+        tensors, rng = self.view.tensors, np.random.default_rng(seed)
+        if not any(isinstance(tensors[i].type.fmt, S1) for node in self.view.nodes for i in node.inputs):
+            return None
+        arena = self._port(0, False) - tensors[self.view.inputs[0].tensor].offset
+
+        def enter(node: int) -> None:
+            for index in self.view.nodes[node].inputs:
+                if isinstance(tensors[index].type.fmt, S1):
+                    self.machine.write(arena + tensors[index].offset, random_input(tensors[index].type, rng))
+
+        return _whole(self.run(inputs, enter)[1])
 
     def isa(self, node: int) -> str:
         """Instruction set of the variant that runs a node."""
@@ -113,30 +133,61 @@ def build_model_firmware(target: Target, directory: Path, optimize: str) -> Path
     return compile_sources(target, sources, directory / "model.elf", optimize, keep=ENTRIES)
 
 
-def bench_model(blob: bytes, target: Target, optimize: str = "-O2", seed: int = 1) -> ModelCost:
-    """Runs a file once on random inputs. Instructions are exact, cycles an estimate; both depend on the data."""
+def bench_model(
+    blob: bytes,
+    target: Target,
+    optimize: str = "-O2",
+    samples: Samples | None = None,
+    seed: int = 1,
+) -> ModelCost:
+    """Runs a file on samples, or once on random inputs. Instructions are exact, cycles an estimate; both depend on the
+    data."""
     model = EmulatedModel(blob, target, optimize)
-    inputs = random_inputs(model.view, seed)
-    outputs, costs = model.run(inputs)
-    nodes = tuple(_node_cost(model, i, costs[i]) for i in range(len(model.view.nodes)))
-    total = list(costs.values())
-    cycles = [cost.cycles for cost in total]
+    given = samples or random_samples(model.view)
+    runs, equal = [], True
+    for inputs in given.stored:
+        outputs, costs = model.run(inputs)
+        equal = equal and outputs == _host_outputs(blob, inputs)
+        runs.append(costs)
+    totals = [_whole(costs) for costs in runs]
+    parts = {key: [costs[key] for costs in runs] for key in runs[0]}
     return ModelCost(
         target=target.name,
         timing=target.core.name if target.core else None,
-        nodes=nodes,
-        instructions=sum(cost.instructions for cost in total),
-        cycles=None if None in cycles else sum(c for c in cycles if c is not None),
+        nodes=tuple(_node_cost(model, i, parts[i]) for i in range(len(model.view.nodes))),
+        instructions=_mean([sum(cost.instructions for cost in costs.values()) for costs in runs]),
+        cycles=_mean(totals) if target.core else None,
         init_instructions=model.init_cost.instructions,
         arena_bytes=model.arena_bytes,
         state_bytes=model.state_bytes,
         file_bytes=len(blob),
-        stack_bytes=max(cost.stack_bytes for cost in total),
-        equal_to_host=outputs == _host_outputs(blob, inputs),
+        stack_bytes=max(cost.stack_bytes for costs in runs for cost in costs.values()),
+        equal_to_host=equal,
+        inputs=given.source,
+        samples=len(given.stored),
+        least=min(totals),
+        most=max(totals),
+        balanced=model.balanced(given.stored[0], seed),
     )
 
 
-def _node_cost(model: EmulatedModel, index: int, cost: Cost) -> NodeCost:
+def _mean(values: Sequence[int]) -> int:
+    return round(sum(values) / len(values))
+
+
+def _whole(costs: Mapping[int | None, Cost]) -> int:
+    """Cycles where there is a timing model, else instructions."""
+    return sum(cost.instructions if cost.cycles is None else cost.cycles for cost in costs.values())
+
+
+def _node_cost(model: EmulatedModel, index: int, costs: Sequence[Cost]) -> NodeCost:
     node = model.view.nodes[index]
-    macs = macs_of(model.view, node)
-    return NodeCost(", ".join(node.layers), node.kernel, model.isa(index), macs, cost.instructions, cost.cycles)
+    cycles = [cost.cycles for cost in costs if cost.cycles is not None]
+    return NodeCost(
+        ", ".join(node.layers),
+        node.kernel,
+        model.isa(index),
+        macs_of(model.view, node),
+        _mean([cost.instructions for cost in costs]),
+        _mean(cycles) if cycles else None,
+    )

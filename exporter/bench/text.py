@@ -10,7 +10,7 @@ from ..emit.kernel_table import rows
 from ..report import layers_text, node_bars
 from ..show.console import NARROW, plain_table
 from ..show.plots import BarChart
-from .cost import ESTIMATE, ModelCost, NodeCost, best_figures
+from .cost import ESTIMATE, ModelCost, NodeCost, best_figures, data_text
 from .measure import DEVICE_RUNS, HOST_BATCH
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def render_model(cost: ModelCost, out: Console) -> None:
         f"{cost.target}: arena {cost.arena_bytes:,} B, interpreter {cost.state_bytes:,} B, "
         f"{stack}file {cost.file_bytes:,} B; {equal}"
     )
+    out.print(f"data: {data_text(cost)}")
     if cost.code_bytes:
         own = ", ".join(f"{name} {size:,} B" for name, size in cost.code_bytes.items() if name != "total")
         out.print(f"code: {cost.code_bytes['total']:,} B with loader and interpreter; each kernel's own part: {own}")
@@ -92,6 +93,7 @@ def cost_chart(model: ModelView, cost: ModelCost) -> BarChart:
 def render_host(found: dict[str, Any], out: Console) -> None:
     single, batched, macs = found["seconds"], found["seconds_batched"], found["macs"]
     out.print(f"host, one thread: {single * 1e6:.1f} us per inference (median), {macs / single / 1e9:.2f} GMAC/s")
+    out.print(f"host, data: {found['inputs']}, {found['samples']} samples")
     out.print(f"host, batches of {HOST_BATCH} on {found['threads']} threads: {batched * 1e6:.1f} us per inference")
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the first N samples.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads on the host.")
+@click.option("--profile", "with_profile", is_flag=True, help="What each node takes, mean of 20 samples.")
 @click.option("--raw", is_flag=True, help="Stored values in and out (int8, packed bits) instead of real ones.")
 def run_command(
     model: Path,
@@ -41,6 +42,7 @@ def run_command(
     labels: str | None,
     limit: int | None,
     threads: int,
+    with_profile: bool,
     raw: bool,
 ) -> None:
     """Run a .dqnn file on a batch of samples."""
@@ -65,6 +67,8 @@ def run_command(
     _report(results, time.perf_counter() - started, place)
     if truth is not None:
         _print_accuracy(results, truth[:limit])
+    if with_profile:
+        _print_profile(model, interpreter, place, batch, raw)
     if output is not None:
         save(output, results)
         click.echo(f"written to {output}")
@@ -143,6 +147,14 @@ def _print_accuracy(results: Mapping[str, Array], labels: Array) -> None:
     except LabelError as error:
         raise SampleError(f"output {name}: {error}") from error
     click.echo(f"accuracy of {name}: {right.mean():.4f} ({right.sum()} of {right.size})")
+
+
+def _print_profile(model: Path, interpreter: Interpreter, place: Target, batch: Mapping[str, Array], raw: bool) -> None:
+    from ..show.console import console
+    from .profile import profile, profile_table
+
+    stored = interpreter.to_stored(dict(batch), raw=raw)
+    console().print(profile_table(*profile(model.read_bytes(), place, stored)))
 
 
 def save(path: Path, results: Mapping[str, Array]) -> None:

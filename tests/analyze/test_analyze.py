@@ -214,6 +214,41 @@ def test_bench_measures_a_core(cli: Cli, require_tool: Callable[[str], str]) -> 
     assert found["target"]["fits"] and found["target"]["code_measured"]
 
 
+def test_bench_on_samples_of_the_user(cli: Cli, require_tool: Callable[[str], str]) -> None:
+    """Binary kernels take longer on the digits than on random inputs: behind the first layer those are one-sided."""
+    require_tool("arm-none-eabi-gcc")
+    pytest.importorskip("unicorn", reason="unicorn is not installed")
+    dqnn.export(DIGITS / "digits_larq.h5", "m.dqnn")
+    images = ("--inputs", DIGITS / "digits_test.npz", "--limit", "3")
+    real = json.loads(cli("bench", "m.dqnn", *images, "--json").stdout)
+    assert real["samples"] == 3 and real["inputs"] == "digits_test.npz" and real["equal_to_host"]
+    assert real["least"] < real["cycles"] < real["most"]
+    assert sum(node["cycles"] for node in real["nodes"]) <= real["cycles"]
+    random = json.loads(cli("bench", "m.dqnn", "--json").stdout)
+    assert random["inputs"] == "random inputs" and random["samples"] == 1
+    assert random["cycles"] < 0.9 * real["cycles"] < random["balanced"] == real["balanced"]
+    assert real["data"].startswith("mean of 3 samples of digits_test.npz, ")
+    assert "as many +1 as -1 in all 1-bit maps (+28 %)" in random["data"]
+    analysis = cli("analyze", "m.dqnn", "--bench", "cortex-m4", *images)
+    assert "mean of 3 samples of digits_test.npz" in " ".join(analysis.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (("bench", "m.dqnn", "--limit", "3"), "--limit says how many samples of --inputs"),
+        (("bench", "--kernels", ".", "--inputs", "x.npz"), "--inputs are those of a model"),
+        (("bench", "m.dqnn", "--inputs", "x.npz"), "x.npz: no such file"),
+        (("analyze", "m.dqnn", "--inputs", "x.npz"), "inputs are what a core is measured on"),
+        (("analyze", "m.dqnn", "--bench", "cortex-m4", "--limit", "3"), "give inputs too"),
+    ],
+)
+def test_samples_that_nothing_is_measured_on(cli: Cli, command: tuple[str, ...], text: str) -> None:
+    dqnn.export(DIGITS / "digits_larq.h5", "m.dqnn")
+    result = cli(*command)
+    assert result.exit_code == 2 and text in result.stderr
+
+
 def test_options_of_the_export_need_a_model(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="io_dtype"):
         analyze(dqnn.export(DIGITS / "digits_larq.h5").blob, io_dtype="f32")

@@ -233,6 +233,24 @@ def test_no_command_writes_over_what_it_reads(cli: Cli, larq: Path, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("target", ["host", "qemu:mps2-an386"])
+def test_run_profiles_nodes(
+    cli: Cli, larq: Path, digits: Path, require_tool: Callable[[str], str], target: str
+) -> None:
+    if target != "host":
+        require_tool("qemu-system-arm")
+        require_tool("arm-none-eabi-gcc")
+    cli("export", larq, "-o", "m.dqnn")
+    result = cli(
+        "run", "m.dqnn", "--inputs", digits / "digits_test.npz", "--limit", "2", "--profile", "--target", target
+    )
+    assert result.exit_code == 0, result.output
+    rows = [line for line in result.stdout.splitlines() if line.endswith("%")]
+    assert len(rows) == 6 and "conv_f32_s1_s1" in rows[0]
+    assert sum(float(row.split()[-1].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.5)
+    assert ("of this machine's time" in result.stdout) == (target != "host")
+
+
 def test_files_that_were_swapped(cli: Cli, larq: Path) -> None:
     shutil.copy(larq, "m.h5")
     refused(cli("run", "m.h5", "--inputs", "x.npy"), "it is an HDF5 file, of Keras perhaps: dqnn-export m.h5 -o m.dqnn")
