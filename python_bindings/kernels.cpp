@@ -171,6 +171,7 @@ class Call {
 
   dqnn_plan plan(dqnn_plan_fn function) {
     dqnn_plan plan{};
+    plan.work = UINT32_MAX;
     const dqnn_status status = function(&call_, &plan);
     if (status != DQNN_OK) {
       raise_plan_error(row_->name, status, plan.check);

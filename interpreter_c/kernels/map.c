@@ -30,10 +30,24 @@ int dqnn_class_begins(const dqnn_axis *axis, int32_t output) {
 
 int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output) {
   int32_t class_number = 0;
-  for (int32_t o = 1; o <= output; ++o) {
+  for (int32_t o = dqnn_next_class(axis, 0); o <= output; o = dqnn_next_class(axis, o)) {
     class_number += dqnn_class_begins(axis, o);
   }
   return class_number;
+}
+
+/* The last of the positions edge, edge - dilation, ... (one for each tap) that lies behind `at`; edge if none does. */
+static int32_t next_edge(const dqnn_axis *axis, int32_t edge, int32_t at) {
+  int32_t tap = edge > at ? (edge - at - 1) / axis->dilation : 0;
+  return edge - (tap < axis->kernel ? tap : axis->kernel - 1) * axis->dilation;
+}
+
+/* With tap 0 at `at`, tap k enters the map at -k * dilation and leaves it at size - k * dilation. */
+int32_t dqnn_next_class(const dqnn_axis *axis, int32_t output) {
+  int32_t at = output * axis->stride - axis->pad;
+  int32_t enters = next_edge(axis, 0, at), leaves = next_edge(axis, axis->size, at);
+  int32_t next = enters > at && enters < leaves ? enters : leaves;
+  return next > at ? (next + axis->pad + axis->stride - 1) / axis->stride : INT32_MAX;
 }
 
 dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise) {

@@ -63,6 +63,10 @@ int dqnn_class_begins(const dqnn_axis *axis, int32_t output);
 /* Number of the class of output o: how many classes begin at 1..o. */
 int32_t dqnn_class_of(const dqnn_axis *axis, int32_t output);
 
+/* The next output at which another class may begin; INT32_MAX if none does. There are at most 2 * kernel of them,
+ * however many outputs: a class begins only where a tap enters or leaves the map. */
+int32_t dqnn_next_class(const dqnn_axis *axis, int32_t output);
+
 /* Cells of a pooling window. plan() has made sure that they fit int32. */
 static inline uint32_t dqnn_pool_cells(const dqnn_conv_params *p) {
   return (uint32_t)p->pool_h * p->pool_w;

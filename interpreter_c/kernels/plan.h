@@ -8,6 +8,13 @@
 
 #include "kernel.h"
 
+/* Not inlined: for size, or so that its locals do not stay on the stack under what follows. */
+#if defined(__GNUC__)
+#define DQNN_APART __attribute__((noinline))
+#else
+#define DQNN_APART
+#endif
+
 #define DQNN_REQUIRE(condition, name) \
   do {                                \
     if (!(condition)) {               \
@@ -29,6 +36,11 @@ typedef dqnn_check (*dqnn_check_fn)(const dqnn_call *call, dqnn_plan *plan);
 
 /* Runs a family's checks and turns their result into plan and status. */
 dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan);
+
+/* Checking is bounded: a plan pays for what it looks at, in steps of about the time to test a word of a constant, from
+ * plan->work. dqnn_plan_with pays once for every word of the constants; whoever looks at words more than once pays for
+ * that before. */
+dqnn_check dqnn_spend(dqnn_plan *plan, uint64_t steps);
 
 /* Element types of a kernel by its kernels.def line. */
 enum { DQNN_TYPE_ANY = 3 }; /* also: none */

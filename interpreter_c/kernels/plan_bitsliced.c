@@ -6,51 +6,41 @@
 #include "plan_conv.h"
 #include "scratch.h"
 
+/* What checking costs (plan.h), beside one step for each weight that is counted in or out. */
+enum { STEPS_OF_CLASS = 16, STEPS_OF_PRESET = 8 /* per word */ };
+
+enum { Y, X };
+
 typedef struct {
   const dqnn_call *call;
   dqnn_conv v;
-  int thresholds; /* s1 output: presets are T - S; else -S */
-  uint32_t np, blocks, rows, classes_y,
-      classes_x; /* blocks: of 32 outputs, in each group; rows: weight words of a column */
+  uint8_t thresholds;        /* s1 output: presets are T - S; else -S */
+  uint8_t cut;               /* pad value 0: taps outside the map do not count */
+  uint8_t walked;            /* Y or X, see below */
+  uint32_t np, blocks, rows; /* blocks: of 32 outputs, in each group; rows: weight words of a column */
+  const dqnn_axis *axis[2];
+  int32_t outputs[2];  /* along an axis, before the pool */
+  uint32_t classes[2]; /* likewise */
 } layer;
 
-/* A border class: the taps that count. */
-typedef struct {
-  dqnn_inside y, x;
-  const uint32_t *presets; /* of the next block */
-} border;
+/* --- numbers in planes, modulo 2^np, plane after plane --- */
 
-/* --- numbers in planes, modulo 2^np --- */
-
-/* sum = a + b + carry; sum may be a or b. */
-static void add(const layer *l, uint32_t *sum, const uint32_t *a, const uint32_t *b, uint32_t carry) {
-  for (uint32_t p = 0; p < l->np; ++p) {
-    uint32_t x = a[p], y = b[p];
-    sum[p] = x ^ y ^ carry;
-    carry = (x & y) | (carry & (x ^ y));
-  }
+static uint32_t add_bits(uint32_t a, uint32_t b, uint32_t *carry) {
+  uint32_t half = a ^ b, sum = half ^ *carry;
+  *carry = (a & b) | (*carry & half);
+  return sum;
 }
 
-/* The same number in all lanes. */
-static void fill(const layer *l, uint32_t *planes, uint32_t number) {
-  for (uint32_t p = 0; p < l->np; ++p) {
-    planes[p] = 0u - (number >> p & 1u);
-  }
+/* Plane p of the same number in all lanes. */
+static uint32_t plane_of(uint32_t number, uint32_t p) {
+  return 0u - (number >> p & 1u);
 }
 
-static void complement(const layer *l, uint32_t *planes) {
-  for (uint32_t p = 0; p < l->np; ++p) {
-    planes[p] = ~planes[p];
-  }
-}
-
-static uint32_t negative_lanes(const layer *l, const uint32_t *planes) {
-  return planes[l->np - 1];
-}
-
-static void count_bits(uint32_t *planes, uint32_t bits) {
-  for (uint32_t p = 0; bits != 0; ++p) { /* ends before np: 2^(np - 1) exceeds the number of taps */
-    uint32_t carry = planes[p] & bits;
+/* Adds 1 to the lanes in `bits`, or takes it from them. Ends before np: counts stay between 0 and the number of taps,
+ * and 2^(np - 1) exceeds that. */
+static void count_bits(uint32_t *planes, uint32_t bits, int take) {
+  for (uint32_t p = 0; bits != 0; ++p) {
+    uint32_t carry = (take ? ~planes[p] : planes[p]) & bits;
     planes[p] ^= bits;
     bits = carry;
   }
@@ -58,15 +48,21 @@ static void count_bits(uint32_t *planes, uint32_t bits) {
 
 /* --- one block of one class --- */
 
-/* S: how many weights of the counted taps are -1. */
-static void count_minus(const layer *l, const border *b, uint32_t block, uint32_t *minus) {
+static void clear(uint32_t minus[DQNN_MOST_PLANES]) {
+  for (uint32_t p = 0; p < DQNN_MOST_PLANES; ++p) {
+    minus[p] = 0;
+  }
+}
+
+/* Counts the weights that are -1 among some taps of a block into `minus`, or out of it. */
+DQNN_APART static void count_taps(const layer *l, uint32_t block, const dqnn_inside taps[2], int take,
+                                  uint32_t *minus) {
   uint32_t width = l->v.group_in, kernel_w = (uint32_t)l->v.x.kernel;
   const uint32_t *words = (const uint32_t *)l->call->constants[0] + (size_t)block * kernel_w * (l->rows + 1);
-  fill(l, minus, 0);
-  for (uint32_t kx = (uint32_t)b->x.first; kx < (uint32_t)b->x.end; ++kx) {
+  for (uint32_t kx = (uint32_t)taps[X].first; kx < (uint32_t)taps[X].end; ++kx) {
     const uint32_t *column = words + kx * (l->rows + 1);
-    for (uint32_t row = (uint32_t)b->y.first * width; row < (uint32_t)b->y.end * width; ++row) {
-      count_bits(minus, column[row]);
+    for (uint32_t row = (uint32_t)taps[Y].first * width; row < (uint32_t)taps[Y].end * width; ++row) {
+      count_bits(minus, column[row], take);
     }
   }
 }
@@ -75,77 +71,97 @@ static uint32_t missing_of(const layer *l, uint32_t block) {
   return (block + 1) % l->blocks == 0 ? dqnn_missing_lanes(l->v.group_out) : 0;
 }
 
-static int is_full(const layer *l, const border *b) {
-  return b->y.end - b->y.first == l->v.y.kernel && b->x.end - b->x.first == l->v.x.kernel;
+static uint32_t length(dqnn_inside taps) {
+  return (uint32_t)(taps.end - taps.first);
 }
 
 /* T of ones = T - S lies in [-1, n_in] (missing outputs: n_in), and zeros = -(T + S) - 1 in the class that they are
  * for. */
-static dqnn_check check_ones(const layer *l, const border *b, uint32_t block, const uint32_t *minus) {
-  uint32_t t[DQNN_MOST_PLANES], number[DQNN_MOST_PLANES];
-  uint32_t inputs = (uint32_t)(b->y.end - b->y.first) * (uint32_t)(b->x.end - b->x.first) * l->v.group_in;
-  add(l, t, b->presets, minus, 0);
-  fill(l, number, 1);
-  add(l, number, number, t, 0);
-  DQNN_REQUIRE(negative_lanes(l, number) == 0, preset_value);
-  DQNN_REQUIRE(dqnn_lanes_hold(t, l->np, missing_of(l, block), inputs), preset_padding);
-  add(l, number, t, minus, 0);
+static dqnn_check check_ones(const layer *l, const dqnn_inside taps[2], uint32_t block, const uint32_t *ones,
+                             const uint32_t *minus) {
+  uint32_t inputs = length(taps[Y]) * length(taps[X]) * l->v.group_in;
+  int full = inputs == l->rows * (uint32_t)l->v.x.kernel;
   const uint32_t *zeros = (const uint32_t *)l->call->constants[2] + (size_t)block * l->np;
-  for (uint32_t p = 0; is_full(l, b) && p < l->np; ++p) {
-    DQNN_REQUIRE(zeros[p] == ~number[p], preset_value);
+  uint32_t t_carry = 0, above_carry = ~UINT32_C(0), below_carry = 0, sum_carry = 0;
+  uint32_t above = 0, below = 0, missing = 0, other = 0;
+  for (uint32_t p = 0; p < l->np; ++p) {
+    uint32_t t = add_bits(ones[p], minus[p], &t_carry);
+    above = add_bits(t, 0, &above_carry);                        /* T + 1 */
+    below = add_bits(~t, plane_of(inputs + 1, p), &below_carry); /* n_in - T */
+    missing |= (t ^ plane_of(inputs, p)) & missing_of(l, block);
+    other |= full ? ~zeros[p] ^ add_bits(t, minus[p], &sum_carry) : 0;
   }
-  complement(l, t); /* -T - 1 */
-  fill(l, number, inputs + 1);
-  add(l, number, number, t, 0);
-  DQNN_REQUIRE(negative_lanes(l, number) == 0, preset_value);
+  DQNN_REQUIRE(above == 0, preset_value); /* what is left are the signs: none negative */
+  DQNN_REQUIRE(missing == 0, preset_padding);
+  DQNN_REQUIRE(other == 0 && below == 0, preset_value);
   return DQNN_CHECK_none;
 }
 
-static dqnn_check check_block(const layer *l, border *b, uint32_t block) {
-  uint32_t minus[DQNN_MOST_PLANES];
-  count_minus(l, b, block, minus);
-  if (l->thresholds) {
-    DQNN_TRY(check_ones(l, b, block, minus));
-  } else {
-    add(l, minus, minus, b->presets, 0);
-    DQNN_REQUIRE(dqnn_lanes_hold(minus, l->np, ~UINT32_C(0), 0), preset_value);
+/* presets = -S */
+static dqnn_check check_sums(const layer *l, const uint32_t *presets, const uint32_t *minus) {
+  uint32_t sum = 0, carry = 0;
+  for (uint32_t p = 0; p < l->np; ++p) {
+    sum |= add_bits(presets[p], minus[p], &carry);
   }
-  b->presets += l->np;
+  DQNN_REQUIRE(sum == 0, preset_value);
   return DQNN_CHECK_none;
 }
 
-/* --- all classes --- */
+/* --- all classes ---
+ *
+ * One axis has fewer classes. For each of them the other axis is walked, and the count follows: a tap is counted in
+ * where it enters the window and out where it leaves. So a weight is looked at twice per class of the shorter axis,
+ * however many classes there are in all. */
 
-static dqnn_inside counted(const layer *l, const dqnn_axis *axis, int32_t output) {
-  return l->v.params->pad_value == 0.0f ? dqnn_inside_of(axis, output) : (dqnn_inside){0, axis->kernel};
+/* The first output of the next class; the first class begins at 0. */
+static int32_t next_class(const layer *l, uint32_t along, int32_t output) {
+  do {
+    output = l->cut ? dqnn_next_class(l->axis[along], output) : l->outputs[along];
+  } while (output < l->outputs[along] && !dqnn_class_begins(l->axis[along], output));
+  return output;
 }
 
-static int begins(const dqnn_axis *axis, int32_t output) {
-  return output == 0 || dqnn_class_begins(axis, output);
+static dqnn_inside counted(const layer *l, uint32_t along, int32_t output) {
+  return l->cut ? dqnn_inside_of(l->axis[along], output) : (dqnn_inside){0, l->axis[along]->kernel};
 }
 
-/* The column classes of one row class. */
-static dqnn_check check_row(const layer *l, border *b) {
-  int32_t outputs = l->classes_x == 1 ? 1 : l->v.pooled_w * l->v.params->pool_w;
-  for (int32_t ox = 0; ox < outputs; ++ox) {
-    if (!begins(&l->v.x, ox)) {
-      continue;
-    }
-    b->x = counted(l, &l->v.x, ox);
-    for (uint32_t block = 0; block < l->v.groups * l->blocks; ++block) {
-      DQNN_TRY(check_block(l, b, block));
-    }
+/* The count of a window whose taps along the walked axis were `before`: both ends went downwards to what they are. */
+static void follow(const layer *l, uint32_t block, const dqnn_inside taps[2], dqnn_inside before, uint32_t *minus) {
+  dqnn_inside part[2] = {taps[Y], taps[X]}, now = taps[l->walked];
+  if (before.first >= now.end || now.first >= before.end) {
+    clear(minus);
+    before.first = before.end = now.end;
+  }
+  part[l->walked] = (dqnn_inside){now.first, before.first};
+  count_taps(l, block, part, 0, minus);
+  part[l->walked] = (dqnn_inside){now.end, before.end};
+  count_taps(l, block, part, 1, minus);
+}
+
+/* One block in class `fixed` of the one axis: all classes of the walked one. taps: those of the other are set. */
+static dqnn_check check_line(const layer *l, uint32_t block, dqnn_inside taps[2], uint32_t fixed) {
+  uint32_t minus[DQNN_MOST_PLANES], number = 0, walked = l->walked;
+  dqnn_inside before = {0, 0};
+  for (int32_t o = 0; o < l->outputs[walked]; o = next_class(l, walked, o), ++number) {
+    taps[walked] = counted(l, walked, o);
+    follow(l, block, taps, before, minus);
+    before = taps[walked];
+    uint32_t class_number = walked == X ? fixed * l->classes[X] + number : number * l->classes[X] + fixed;
+    size_t place = (size_t)class_number * l->v.groups * l->blocks + block;
+    const uint32_t *presets = (const uint32_t *)l->call->constants[1] + place * l->np;
+    DQNN_TRY(l->thresholds ? check_ones(l, taps, block, presets, minus) : check_sums(l, presets, minus));
   }
   return DQNN_CHECK_none;
 }
 
 static dqnn_check check_presets(const layer *l) {
-  border b = {{0, 0}, {0, 0}, (const uint32_t *)l->call->constants[1]};
-  int32_t outputs = l->classes_y == 1 ? 1 : l->v.pooled_h * l->v.params->pool_h;
-  for (int32_t oy = 0; oy < outputs; ++oy) {
-    if (begins(&l->v.y, oy)) {
-      b.y = counted(l, &l->v.y, oy);
-      DQNN_TRY(check_row(l, &b));
+  uint32_t fixed = X - l->walked;
+  for (uint32_t block = 0; block < l->v.groups * l->blocks; ++block) {
+    uint32_t number = 0;
+    for (int32_t o = 0; o < l->outputs[fixed]; o = next_class(l, fixed, o), ++number) {
+      dqnn_inside taps[2] = {{0, 0}, {0, 0}};
+      taps[fixed] = counted(l, fixed, o);
+      DQNN_TRY(check_line(l, block, taps, number));
     }
   }
   return DQNN_CHECK_none;
@@ -169,7 +185,7 @@ static dqnn_check check_padding(const layer *l) {
 static dqnn_check check_sizes(const layer *l) {
   uint32_t blocks = dqnn_size_mul(l->v.groups, l->blocks);
   uint32_t one_class = dqnn_size_mul(dqnn_size_mul(blocks, l->np), 4);
-  uint32_t all = dqnn_size_mul(dqnn_size_mul(l->classes_y, l->classes_x), one_class);
+  uint32_t all = dqnn_size_mul(dqnn_size_mul(l->classes[Y], l->classes[X]), one_class);
   DQNN_TRY(
       dqnn_check_weights(l->call, dqnn_size_mul(dqnn_size_mul(blocks, (uint32_t)l->v.x.kernel * (l->rows + 1)), 4)));
   DQNN_REQUIRE(l->call->constant_count >= 3, constant_count);
@@ -178,31 +194,44 @@ static dqnn_check check_sizes(const layer *l) {
   return DQNN_CHECK_none;
 }
 
-static layer layer_of(const dqnn_call *call) {
-  layer l = {.call = call, .v = dqnn_conv_of(call, 0), .np = 7, .classes_y = 1, .classes_x = 1};
-  uint32_t taps = dqnn_taps_of(&l.v);
-  l.thresholds = call->out_def->dtype == DQNN_S1;
-  l.blocks = dqnn_words(l.v.group_out);
-  l.rows = (uint32_t)l.v.y.kernel * l.v.group_in;
-  while (l.np < DQNN_MOST_PLANES && (UINT32_C(1) << (l.np - 1)) < taps + 2) {
-    ++l.np;
+/* Of check_padding and check_presets; sizes are right. */
+static uint64_t steps_of(const layer *l) {
+  uint64_t weights = l->call->constant_bytes[0] / 4, presets = l->call->constant_bytes[1] / 4;
+  return weights + 2 * weights * l->classes[X - l->walked] + STEPS_OF_PRESET * presets;
+}
+
+/* The window must not be too large before its classes are counted: each row and each column may begin two. */
+static dqnn_check read_layer(const dqnn_call *call, dqnn_plan *plan, layer *l) {
+  const dqnn_conv *v = &l->v;
+  l->call = call;
+  l->v = dqnn_conv_of(call, 0);
+  uint32_t taps = dqnn_taps_of(v);
+  DQNN_REQUIRE(taps <= DQNN_MOST_TAPS, accumulator);
+  DQNN_TRY(dqnn_spend(plan, STEPS_OF_CLASS * 2 * ((uint64_t)v->params->kernel_h + v->params->kernel_w)));
+  l->thresholds = call->out_def->dtype == DQNN_S1;
+  l->cut = v->params->pad_value == 0.0f;
+  l->blocks = dqnn_words(v->group_out);
+  l->rows = (uint32_t)v->y.kernel * v->group_in;
+  for (l->np = 7; (UINT32_C(1) << (l->np - 1)) < taps + 2;) {
+    ++l->np;
   }
-  if (l.v.params->pad_value == 0.0f) {
-    l.classes_y = (uint32_t)dqnn_class_of(&l.v.y, l.v.pooled_h * l.v.params->pool_h - 1) + 1;
-    l.classes_x = (uint32_t)dqnn_class_of(&l.v.x, l.v.pooled_w * l.v.params->pool_w - 1) + 1;
+  l->axis[Y] = &v->y;
+  l->axis[X] = &v->x;
+  l->outputs[Y] = v->pooled_h * v->params->pool_h;
+  l->outputs[X] = v->pooled_w * v->params->pool_w;
+  for (uint32_t k = Y; k <= X; ++k) {
+    l->classes[k] = l->cut ? (uint32_t)dqnn_class_of(l->axis[k], l->outputs[k] - 1) + 1 : 1;
   }
-  return l;
+  l->walked = l->classes[X] >= l->classes[Y] ? X : Y;
+  return DQNN_CHECK_none;
 }
 
 /* Inlined, its planes would stay on the stack under the calls that follow. */
-#if defined(__GNUC__)
-__attribute__((noinline))
-#endif
-static dqnn_check
-check_constants(const dqnn_call *call) {
-  layer l = layer_of(call);
-  DQNN_REQUIRE(dqnn_taps_of(&l.v) <= DQNN_MOST_TAPS, accumulator);
+DQNN_APART static dqnn_check check_constants(const dqnn_call *call, dqnn_plan *plan) {
+  layer l;
+  DQNN_TRY(read_layer(call, plan, &l));
   DQNN_TRY(check_sizes(&l));
+  DQNN_TRY(dqnn_spend(plan, steps_of(&l)));
   DQNN_TRY(check_padding(&l));
   DQNN_TRY(check_presets(&l));
   if (!l.thresholds) {
@@ -217,7 +246,7 @@ static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_groups(call));
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   DQNN_REQUIRE(p->up_h == 1 && p->up_w == 1, up);
-  DQNN_TRY(check_constants(call));
+  DQNN_TRY(check_constants(call, plan));
   dqnn_scratch_conv_bitsliced(call, plan->scratch);
   return DQNN_CHECK_none;
 }

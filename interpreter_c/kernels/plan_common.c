@@ -17,6 +17,20 @@ uint32_t dqnn_size_div(uint32_t a, uint32_t b) {
   return a == UINT32_MAX ? a : a / b + (a % b != 0 ? 1u : 0u);
 }
 
+dqnn_check dqnn_spend(dqnn_plan *plan, uint64_t steps) {
+  DQNN_REQUIRE(steps <= plan->work, work);
+  plan->work -= (uint32_t)steps;
+  return DQNN_CHECK_none;
+}
+
+static uint64_t words_of_constants(const dqnn_call *call) {
+  uint64_t words = 0;
+  for (uint32_t i = 0; i < call->constant_count; ++i) {
+    words += call->constant_bytes[i] / 4;
+  }
+  return words;
+}
+
 dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
 #define DQNN_CHECK(number, name, status, text) [number] = DQNN_ERROR_KERNEL_##status,
 #define DQNN_LOAD_CHECK(number, name, status, text) [number] = DQNN_ERROR_##status,
@@ -24,8 +38,11 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
       [DQNN_CHECK_none] = DQNN_OK,
 #include "checks.def"
   };
-  *plan = (dqnn_plan){0};
-  dqnn_check check = checks(call, plan);
+  *plan = (dqnn_plan){.work = plan->work};
+  dqnn_check check = dqnn_spend(plan, words_of_constants(call));
+  if (check == DQNN_CHECK_none) {
+    check = checks(call, plan);
+  }
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
     plan->scratch_bytes = plan->scratch[isa] > plan->scratch_bytes ? plan->scratch[isa] : plan->scratch_bytes;
   }

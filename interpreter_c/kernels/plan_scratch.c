@@ -1,5 +1,4 @@
-/* Scratch of the fast convolutions, compiled into every runtime: each target plans the same. What runs for a call is
- * asked of the kernels' own functions (opt/paths.c). */
+/* Scratch of the fast convolutions. What runs for a call is asked of the kernels' own functions (opt/paths.c). */
 #include "map.h"
 #include "mve/conv_bytes_mve.h"
 #include "opt/conv_bitsliced.h"
@@ -14,6 +13,9 @@
 #include "plan.h"
 #include "scratch.h"
 #include "wide/scratch.h"
+
+/* Is the instruction set planned for? The formulas of others are left out of a firmware. */
+#define PLANNED(isa) (DQNN_PLAN_ALL || DQNN_HAVE_##isa)
 
 static uint32_t capped(uint64_t bytes) {
   return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
@@ -40,7 +42,7 @@ static void set_plain(uint32_t scratch[DQNN_ISA_NUMBER], uint64_t bytes) {
 void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_conv v = dqnn_conv_of(call, 0);
   set_plain(scratch, dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
-  if (dqnn_is_single(height_of(&v), width_of(&v))) {
+  if ((PLANNED(AVX2) || PLANNED(AVX512)) && dqnn_is_single(height_of(&v), width_of(&v))) {
     scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_avx512] = scratch[DQNN_ISA_portable];
   }
 }
@@ -51,17 +53,26 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
   uint32_t lanes = lanes_of(v);
   int in_place = dqnn_rows_in_place(call);
   set_plain(scratch, dqnn_conv_float_scratch(kernel_h, row_taps, v->group_out, lanes, in_place, s8_weights));
-  scratch[DQNN_ISA_avx2] = capped(dqnn_conv_float_avx2_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
+  if (PLANNED(AVX2)) {
+    scratch[DQNN_ISA_avx2] = capped(dqnn_conv_float_avx2_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
+  }
 }
 
 /* conv_{s8,s1}_s8_* */
 static void scratch_pairs(const dqnn_conv *v, uint32_t *scratch) {
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
-  uint32_t outputs = v->group_out, lanes = lanes_of(v), pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
+  uint32_t outputs = v->group_out, lanes = lanes_of(v);
   scratch[DQNN_ISA_portable] = capped(dqnn_conv_pairs_scratch(taps, row_taps, outputs, lanes));
-  scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
-  scratch[DQNN_ISA_avx2] = capped(dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes));
-  scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
+  if (PLANNED(MVE)) {
+    uint32_t pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
+    scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
+  }
+  if (PLANNED(AVX2)) {
+    scratch[DQNN_ISA_avx2] = capped(dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes));
+  }
+  if (PLANNED(VNNI)) {
+    scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
+  }
 }
 
 /* conv_{f32,s8}_s1_*: tables of hosts stand on the stack. */
@@ -90,6 +101,39 @@ void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER])
   } else {
     scratch_blocks(call, &v, scratch);
   }
+}
+
+/* The least of max(0, 2 * i - pad) * in - i * out for first <= i <= last: where the windows of pooled position i begin,
+ * less where it is written. Convex, so that it lies at an end or beside the corner where the padding ends. */
+DQNN_NOINLINE int64_t first_lead(int32_t first, int32_t last, int32_t pad, int64_t in, int64_t out) {
+  const int32_t places[4] = {first, pad / 2, pad / 2 + 1, last};
+  int64_t least = INT64_MAX;
+  for (uint32_t k = 0; k < 4; ++k) {
+    int32_t i = places[k] < first ? first : places[k] > last ? last : places[k];
+    int64_t begin = 2 * (int64_t)i - pad, lead = (begin > 0 ? begin * in : 0) - i * out;
+    least = lead < least ? lead : least;
+  }
+  return least;
+}
+
+/* Every variant computes pixels in row-major order and
+ * reads all inputs of a pixel before its output word is written (at most 32 channels); so nothing is lost if the output
+ * before a pixel ends where that pixel and later ones begin to read: row 2 * y - pad_top of the map, column
+ * 2 * x - pad_left of that for the later ones of its row, column 0 for those of the next rows. */
+uint32_t dqnn_first_overlap(const dqnn_conv *v, uint32_t cell) {
+  int32_t height = v->pooled_h, width = v->pooled_w;
+  int64_t in_row = (int64_t)v->x.size * cell, out_row = 4 * (int64_t)width;
+  if (v->out_c > 32) {
+    return 0;
+  }
+  if (height > 1 && first_lead(1, height - 1, v->y.pad, in_row, out_row) < 0) {
+    return 0;
+  }
+  if (width > 1 &&
+      first_lead(0, height - 1, v->y.pad, in_row, out_row) + first_lead(1, width - 1, v->x.pad, cell, 4) < 0) {
+    return 0;
+  }
+  return (uint32_t)(out_row * height);
 }
 
 uint32_t dqnn_overlap_conv(const dqnn_call *call) {

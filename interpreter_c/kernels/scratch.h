@@ -1,5 +1,6 @@
 /* Scratch of the fast variants, in bytes, for their plan functions: what each needs for a call whose shapes and
- * constants are checked. Every target reports the same, so that one file runs anywhere. scratch[] is all 0 before. */
+ * constants are checked. scratch[] is all 0 before; instruction sets that this build neither has nor plans for
+ * (DQNN_PLAN_ALL) stay so. */
 #ifndef DQNN_SCRATCH_H
 #define DQNN_SCRATCH_H
 

@@ -66,15 +66,14 @@ dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void
     return mem == NULL ? DQNN_ERROR_ARGUMENT : DQNN_ERROR_ALIGNMENT;
   }
   uint32_t arena_bytes = model.prefix->arena_bytes;
-  bool fits = bytes >= arena_bytes + state_bytes(&model);
+  if (bytes < arena_bytes + state_bytes(&model)) {
+    return DQNN_ERROR_MEMORY; /* before anything that may take long */
+  }
   uint8_t *arena = mem;
   dqnn_interpreter *self = (void *)(arena + arena_bytes);
-  status = dqnn_model_verify(&model, options, fits ? self->variants : NULL, fault);
+  status = dqnn_model_verify(&model, options, self->variants, fault);
   if (status != DQNN_OK) {
     return status;
-  }
-  if (!fits) {
-    return DQNN_ERROR_MEMORY;
   }
   memset(arena, 0, arena_bytes);
   self->model = model;

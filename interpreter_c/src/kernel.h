@@ -50,13 +50,15 @@ typedef struct {
 } dqnn_call;
 
 typedef struct {
-  uint32_t scratch_bytes;            /* the largest of scratch[]: what a file should give, whatever it will run on */
-  uint32_t scratch[DQNN_ISA_NUMBER]; /* what the variant of each instruction set needs, also of those that this build
-                                        has not; UINT32_MAX: more than 32 bits can say. ref needs none */
+  uint32_t scratch_bytes;            /* the largest of scratch[]: with DQNN_PLAN_ALL, what a file should give */
+  uint32_t scratch[DQNN_ISA_NUMBER]; /* what the variant of each instruction set needs; UINT32_MAX: more than 32 bits
+                                        can say. ref needs none */
   uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in
                              place) */
-  uint16_t check;         /* on failure: which check (dqnn_check), for the fault report */
-  uint8_t parts; /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
+  uint32_t work;  /* steps that the checks may take (plan.h): given to plan(), which writes all else and leaves what is
+                     left of them */
+  uint16_t check; /* on failure: which check (dqnn_check), for the fault report */
+  uint8_t parts;  /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
 } dqnn_plan;
 
 typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);

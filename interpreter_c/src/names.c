@@ -23,6 +23,7 @@ static const entry status_entries[] = {
     {DQNN_ERROR_KERNEL_PARAM, "kernel_param", "a kernel refused the parameters"},
     {DQNN_ERROR_KERNEL_CONSTANT, "kernel_constant", "a kernel refused the constants"},
     {DQNN_ERROR_SIGNATURE, "signature", "signature was refused"},
+    {DQNN_ERROR_WORK, "work", "file takes too long to check"},
     {DQNN_ERROR_FORMAT_VERSION, "format_version", "file format is newer than this runtime"},
     {DQNN_ERROR_RUNTIME_VERSION, "runtime_version", "file needs a newer runtime"},
     {DQNN_ERROR_KERNEL_MISSING, "kernel_missing", "a kernel the file needs is not in the kernel set"},

@@ -124,7 +124,7 @@ static bool check_structure(const dqnn_prefix *prefix, dqnn_model *model) {
          dqnn_fb_check_tables(&fb, model->root, DQNN_MODEL_OUTPUTS, port_fields, DQNN_PORT_SLOTS);
 }
 
-/* False if there are more parts than DQNN_MAX_NODES allows. */
+/* False if there are more parts than dqnn_config.h allows. */
 static bool locate(dqnn_model *model) {
   uint32_t blocks;
   model->tensors = dqnn_fb_vector(model->root, DQNN_MODEL_TENSORS, &model->tensor_count);
@@ -134,8 +134,8 @@ static bool locate(dqnn_model *model) {
   model->outputs = dqnn_fb_vector(model->root, DQNN_MODEL_OUTPUTS, &model->output_count);
   model->data = dqnn_fb_vector(model->root, DQNN_MODEL_DATA, &blocks);
   model->data_bytes = 16 * blocks;
-  return model->node_count <= DQNN_MAX_NODES && model->input_count <= DQNN_MAX_NODES &&
-         model->output_count <= DQNN_MAX_NODES;
+  return model->node_count <= DQNN_MAX_NODES && model->input_count <= DQNN_MAX_PORTS &&
+         model->output_count <= DQNN_MAX_PORTS;
 }
 
 dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, const dqnn_options *options) {

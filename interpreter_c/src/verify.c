@@ -1,7 +1,9 @@
 /* Checks what a structurally sound file means, so that no later invoke can leave its buffers: tensors, memory plan,
  * order of nodes, then each node's kernel with its plan(). This is the only place for these checks; run functions and
  * the interpreter rely on them. Needs no memory: the question "is this tensor still intact here?" is answered by
- * walking back through the nodes. */
+ * walking back through the nodes.
+ *
+ * Time is bounded, whatever the file says: walks and plans pay for their steps (dqnn_config.h) from one account. */
 #include <string.h>
 
 #include "model.h"
@@ -40,22 +42,23 @@ static check form_check(const dqnn_tensor_def *def) {
   return quantization_check(def);
 }
 
+/* 0 from 2^31 on. */
+static uint32_t size_mul(uint32_t a, uint32_t b) {
+  uint64_t product = (uint64_t)a * b;
+  return product > INT32_MAX ? 0 : (uint32_t)product;
+}
+
 /* Bytes of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
 static uint32_t bytes_of(const dqnn_tensor_def *def) {
-  uint64_t rows = 1;
+  uint32_t rows = 1, last = def->dims[def->rank - 1];
   for (uint32_t k = 0; k + 1 < def->rank; ++k) {
-    rows *= def->dims[k];
-    if (rows > INT32_MAX) {
-      return 0;
-    }
+    rows = size_mul(rows, def->dims[k]);
   }
-  uint32_t last = def->dims[def->rank - 1];
-  if (rows * last > INT32_MAX) {
-    return 0;
+  uint32_t elements = size_mul(rows, last);
+  if (def->dtype == DQNN_S1) {
+    return elements != 0 ? size_mul(rows, (last + 31) / 32 * 4) : 0;
   }
-  uint64_t bytes =
-      def->dtype == DQNN_S1 ? rows * ((last + 31) / 32 * 4) : rows * last * (def->dtype == DQNN_F32 ? 4 : 1);
-  return bytes > INT32_MAX ? 0 : (uint32_t)bytes;
+  return def->dtype == DQNN_F32 ? size_mul(elements, 4) : elements;
 }
 
 uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
@@ -151,14 +154,23 @@ static check node_memory_check(const dqnn_model *model, const void *node, const 
   return shared ? DQNN_CHECK_scratch_overlap : 0;
 }
 
+enum { STEPS_OF_VISIT = 8 }; /* what looking at a node or port and at the memory it writes costs (dqnn_config.h) */
+
+/* False once there is no work left. */
+static bool pay(uint32_t *work, uint32_t steps) {
+  *work -= steps < *work ? steps : *work;
+  return *work != 0;
+}
+
 /* Two names of the same bytes: how a reshape of s8 or f32 appears in a file. */
 static bool same_storage(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
   return a->dtype == b->dtype && a->offset == b->offset && bytes_of(a) == bytes_of(b);
 }
 
 /* Whether a node before `before` or a model input names exactly this tensor, so that it is no mere alias of another. */
-static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before) {
+static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *work) {
   bool found = false;
+  (void)pay(work, STEPS_OF_VISIT * (before + model->input_count));
   for (uint32_t i = 0; i < before; ++i) {
     found |= output_of(model, i) == tensor;
   }
@@ -168,20 +180,23 @@ static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, u
   return found;
 }
 
-/* Is the tensor intact before node number `before` runs? Walks back to the node or model input that wrote it. */
-static check intact_check(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before) {
-  while (before-- > 0) {
+/* Is the tensor intact before node number `before` runs? Walks back to the node or model input that wrote it. What it
+ * answers counts only if there is work left. */
+static check intact_check(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *work) {
+  uint32_t bytes = bytes_of(tensor);
+  while (before-- > 0 && pay(work, STEPS_OF_VISIT)) {
     const dqnn_tensor_def *output = output_of(model, before);
     if (output == tensor) {
       return 0;
     }
-    if (same_storage(output, tensor) && !has_writer(model, tensor, before)) {
+    if (same_storage(output, tensor) && !has_writer(model, tensor, before, work)) {
       return 0;
     }
-    if (overlap(tensor, output) || overlaps_scratch(tensor, dqnn_model_node(model, before))) {
+    if (overlaps(output, tensor->offset, bytes) || overlaps_scratch(tensor, dqnn_model_node(model, before))) {
       return DQNN_CHECK_overwritten_before_use;
     }
   }
+  (void)pay(work, STEPS_OF_VISIT * model->input_count);
   for (uint32_t i = 0; i < model->input_count; ++i) {
     if (same_storage(input_of(model, i), tensor)) {
       return 0;
@@ -190,7 +205,7 @@ static check intact_check(const dqnn_model *model, const dqnn_tensor_def *tensor
   return DQNN_CHECK_defined_before_use;
 }
 
-static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) {
+static check node_check(const dqnn_model *model, uint32_t i, uint32_t *work, dqnn_fault *fault) {
   const void *node = dqnn_model_node(model, i);
   check failed = indices_check(model, node);
   if (failed != 0) {
@@ -200,7 +215,7 @@ static check node_check(const dqnn_model *model, uint32_t i, dqnn_fault *fault) 
   dqnn_model_bind(model, i, NULL, &call);
   failed = node_memory_check(model, node, &call);
   for (uint32_t k = 0; failed == 0 && k < call.inputs; ++k) {
-    failed = intact_check(model, call.in_def[k], i);
+    failed = intact_check(model, call.in_def[k], i, work);
     if (failed != 0) {
       fault->tensor = (uint16_t)(call.in_def[k] - model->tensors);
     }
@@ -230,22 +245,22 @@ static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
   return 0;
 }
 
-static check nodes_check(const dqnn_model *model, dqnn_fault *fault) {
+static check nodes_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->node_count; ++i) {
     fault->node = (uint16_t)i;
     fault->kernel = (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
-    check failed = node_check(model, i, fault);
-    if (failed != 0) {
-      return failed;
+    check failed = node_check(model, i, work, fault);
+    if (failed != 0 || *work == 0) {
+      return *work == 0 ? DQNN_CHECK_work : failed;
     }
   }
   fault->node = fault->kernel = DQNN_NONE;
   for (uint32_t i = 0; i < model->output_count; ++i) {
     uint32_t tensor = dqnn_port_tensor(model->outputs, i);
-    check failed = intact_check(model, &model->tensors[tensor], model->node_count);
-    if (failed != 0) {
+    check failed = intact_check(model, &model->tensors[tensor], model->node_count, work);
+    if (failed != 0 || *work == 0) {
       fault->tensor = (uint16_t)tensor;
-      return failed;
+      return *work == 0 ? DQNN_CHECK_work : failed;
     }
   }
   return 0;
@@ -263,7 +278,7 @@ static check bitmap_check(const dqnn_model *model) {
   return memcmp(used, model->prefix->kernels, sizeof used) == 0 ? 0 : DQNN_CHECK_kernel_bitmap;
 }
 
-static check graph_check(const dqnn_model *model, dqnn_fault *fault) {
+static check graph_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
   check failed = tensors_check(model, fault);
   if (failed == 0) {
     failed = ports_check(model, model->inputs, model->input_count, fault);
@@ -275,7 +290,7 @@ static check graph_check(const dqnn_model *model, dqnn_fault *fault) {
     failed = inputs_check(model, fault);
   }
   if (failed == 0) {
-    failed = nodes_check(model, fault);
+    failed = nodes_check(model, work, fault);
   }
   if (failed == 0) {
     failed = bitmap_check(model);
@@ -285,22 +300,16 @@ static check graph_check(const dqnn_model *model, dqnn_fault *fault) {
 
 /* ---- kernels ---- */
 
-static const dqnn_kernel *kernel_of(const dqnn_options *options, uint32_t id) {
-  for (uint32_t i = 0; i < options->kernel_count; ++i) {
-    if (options->kernels[i]->kernel->id == id) {
-      return options->kernels[i]->kernel;
-    }
-  }
-  return NULL;
-}
-
-/* The first variant of a kernel that may run: allowed by the mask, which ref always is, with the scratch it needs. */
-static const dqnn_variant *choose(const dqnn_options *options, const dqnn_call *call, const dqnn_plan *plan) {
+/* The first variant of a kernel. With a plan: the first that may run, allowed by the mask, as ref always is, and with
+ * no more scratch than the file gives. */
+static const dqnn_variant *choose(const dqnn_options *options, uint32_t kernel, const dqnn_plan *plan,
+                                  uint32_t scratch_bytes) {
+  uint32_t mask = options->isa_mask != 0 ? options->isa_mask | 1u << DQNN_ISA_ref : UINT32_MAX;
   for (uint32_t i = 0; i < options->kernel_count; ++i) {
     const dqnn_variant *variant = options->kernels[i];
-    bool allowed =
-        variant->isa == DQNN_ISA_ref || options->isa_mask == 0 || (options->isa_mask >> variant->isa & 1) != 0;
-    if (variant->kernel->id == call->kernel && allowed && plan->scratch[variant->isa] <= call->scratch_bytes) {
+    uint32_t isa = variant->isa;
+    if (variant->kernel->id == kernel &&
+        (plan == NULL || ((mask >> isa & 1) != 0 && plan->scratch[isa] <= scratch_bytes))) {
       return variant;
     }
   }
@@ -335,21 +344,24 @@ static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
 }
 
 static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *options, uint32_t i,
-                                const dqnn_variant **chosen, dqnn_fault *fault) {
-  const dqnn_kernel *kernel = kernel_of(options, fault->kernel);
-  if (kernel == NULL) {
+                                const dqnn_variant **chosen, uint32_t *work, dqnn_fault *fault) {
+  const dqnn_variant *any = choose(options, fault->kernel, NULL, 0);
+  if (any == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
+  const dqnn_kernel *kernel = any->kernel;
   const void *node = dqnn_model_node(model, i);
   fault->check = params_check(node, kernel->family);
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
   dqnn_call call;
-  dqnn_plan plan = {0};
+  dqnn_plan plan;
+  plan.work = *work;
   dqnn_model_bind(model, i, NULL, &call);
   call.params = dqnn_params(node, kernel->family);
   dqnn_status status = kernel->plan(&call, &plan);
+  *work = plan.work;
   fault->check = plan.check;
   if (status != DQNN_OK) {
     return status;
@@ -358,7 +370,7 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
-  *chosen = choose(options, &call, &plan);
+  *chosen = choose(options, fault->kernel, &plan, call.scratch_bytes);
   fault->check = *chosen != NULL ? 0 : DQNN_CHECK_no_variant;
   return *chosen != NULL ? DQNN_OK : DQNN_ERROR_KERNEL_MISSING;
 }
@@ -374,15 +386,23 @@ static dqnn_status load_status(check failed) {
   }
 }
 
+/* Steps that checking may take. */
+static uint32_t work_limit(const dqnn_model *model, const dqnn_options *options) {
+  uint32_t bytes = model->prefix->total_bytes;
+  uint32_t most = bytes > UINT32_MAX / DQNN_WORK_PER_BYTE ? UINT32_MAX : bytes * DQNN_WORK_PER_BYTE;
+  return options->work_limit != 0 ? options->work_limit : most;
+}
+
 dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
                               dqnn_fault *fault) {
-  fault->check = graph_check(model, fault);
+  uint32_t work = work_limit(model, options);
+  fault->check = graph_check(model, &work, fault);
   dqnn_status status = load_status(fault->check);
   for (uint32_t i = 0; status == DQNN_OK && i < model->node_count; ++i) {
     const dqnn_variant *chosen;
     *fault =
         (dqnn_fault){(uint16_t)i, (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL), DQNN_NONE, 0};
-    status = kernel_check(model, options, i, &chosen, fault);
+    status = kernel_check(model, options, i, &chosen, &work, fault);
     if (status == DQNN_OK && variants != NULL) {
       variants[i] = chosen;
     }

@@ -12,15 +12,18 @@ from random import Random
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "schema" / "generated"))
+import ConcatParams  # type: ignore[import-not-found]
 import ConvParams  # type: ignore[import-not-found]
 import make_blobs
-from make_blobs import F32, S1, S8, File, N, T
+import UnaryParams  # type: ignore[import-not-found]
+from make_blobs import F32, S1, S8, UNARY_F32, File, N, T
 
 Files = Iterator[tuple[str, File]]
 
 CONV_S1_S1_S1, CONV_S1_S1_S8, CONVH_S1_S1_S8, CONV_S8_S1_S8 = 0, 1, 4, 13
 CONV_S8_S8_S8, CONV_F32_S1_F32, CONV_F32_F32_F32 = 16, 23, 29
 DEPTHWISE_S1_S1_S1, DEPTHWISE_S8_S8_S8, DEPTHWISE_F32_F32_F32 = 30, 43, 56
+CONCAT_F32 = 84
 
 CONV = {
     "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "pad_top": 0,
@@ -134,8 +137,44 @@ def scratch_short() -> Files:
     yield "scratch_short", layer(CONV_S1_S1_S1, image, result, constants, 1168, **window)
 
 
+def border_walk() -> Files:
+    """A row of 2^28 outputs: they have three border classes, but every one of them was looked at."""
+    pool, np = 65535, 7
+    pooled = (1 << 28) // pool
+    image, result = T(S1, (1, pooled * pool, 1), 0), T(S1, (1, pooled, 1), 0)
+    ones_of_classes = b"".join(planes(inside, np) for inside in (2, 3, 2))
+    constants = [bytes(3 * 2 * 4), ones_of_classes, planes(-4, np)]
+    yield "border_walk", layer(CONV_S1_S1_S1, image, result, constants, 64, kernel_w=3, pad_left=1, pool_w=pool)
+
+
+def many_nodes() -> Files:
+    """As many nodes as a file may have: in a row; each reading sixteen tensors of long ago, which took minutes to look
+    up; and a few hundred with the same weights, checked again for each."""
+    count = 4096
+    chain = [T(F32, (1,), 0) for _ in range(count + 1)]
+    relu = ("Unary", UnaryParams.CreateUnaryParams, (0, 0, 0, 0.0))
+    nodes = [N(UNARY_F32, (i,), i + 1, params=relu) for i in range(count)]
+    yield "nodes_in_a_row", File(chain, nodes, [(0, "in")], [(count, "out")], 16)
+    concat = ("Concat", ConcatParams.CreateConcatParams, (0,))
+    tensors = [T(F32, (1,), 16 * i) for i in range(16)] + [T(F32, (16,), 512) for _ in range(count)]
+    nodes = [N(CONCAT_F32, tuple(range(16)), 16 + i, params=concat) for i in range(count)]
+    inputs = [(i, f"in{i}") for i in range(16)]
+    yield "nodes_looking_back", File(tensors, nodes, inputs, [(15 + count, "out")], 1024)
+    weights = [bytes(16 * 1024 * 4), ones(1024), ones(1024)]
+    image, result = T(F32, (1, 1, 16), 0), T(F32, (1, 1, 1024), 0)
+    yield "nodes_sharing", layer(CONV_F32_F32_F32, image, result, weights, 64, nodes=512)
+
+
+def many_ports() -> Files:
+    """As many outputs as a model may have, and one more: each pair of inputs, each port of a tensor is looked at."""
+    for count in (256, 257):
+        file = make_blobs.floats()
+        file.outputs = [(5, f"y{i}") for i in range(count)]
+        yield f"ports_{count}", file
+
+
 def main(directory: str) -> None:
-    for make in (pool_wraps, row_step_wraps, many_columns, scratch_short):
+    for make in (pool_wraps, row_step_wraps, many_columns, scratch_short, border_walk, many_nodes, many_ports):
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

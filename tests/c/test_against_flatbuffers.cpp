@@ -1,6 +1,6 @@
 /* Our FlatBuffer reader against the verifier of the C++ library, on files with random damage: what ours accepts, the
  * library accepts too, and what the library accepts ours refuses only for reasons of its own (16-byte alignment of the
- * data, DQNN_MAX_NODES). Built if the library is there. */
+ * data, limits of dqnn_config.h). Built if the library is there. */
 #include <cstdio>
 #include <cstring>
 #include <random>
@@ -84,8 +84,8 @@ bool stricter(const blob &b) {
   const dqnn::schema::Model *model = dqnn::schema::GetModel(payload);
   const bool aligned = model->data() == nullptr || (model->data()->Data() - payload) % 16 == 0;
   const bool many = (model->nodes() != nullptr && model->nodes()->size() > DQNN_MAX_NODES) ||
-                    (model->inputs() != nullptr && model->inputs()->size() > DQNN_MAX_NODES) ||
-                    (model->outputs() != nullptr && model->outputs()->size() > DQNN_MAX_NODES);
+                    (model->inputs() != nullptr && model->inputs()->size() > DQNN_MAX_PORTS) ||
+                    (model->outputs() != nullptr && model->outputs()->size() > DQNN_MAX_PORTS);
   return !aligned || many || is_loose(b.bytes + b.size, model);
 }
 

@@ -49,7 +49,7 @@ static void test_init_arguments(blob b) {
   free(memory);
 }
 
-/* Too little memory is reported last and nothing is written to it. */
+/* Too little memory is reported before the graph is looked at, and nothing is written to it. */
 static void test_short_memory_is_untouched(blob b) {
   dqnn_options options = stub_options();
   dqnn_interpreter *it;
@@ -63,7 +63,11 @@ static void test_short_memory_is_untouched(blob b) {
     CHECK_EQUAL(memory[i], 0xA5);
   }
   stubs.status = DQNN_ERROR_KERNEL_SHAPE;
-  CHECK_EQUAL(dqnn_init(&it, memory, 16, b.bytes, b.size, &options, NULL), DQNN_ERROR_KERNEL_SHAPE);
+  CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_ERROR_KERNEL_SHAPE);
+  stubs_reset();
+  stubs.status = DQNN_ERROR_KERNEL_SHAPE;
+  CHECK_EQUAL(dqnn_init(&it, memory, 16, b.bytes, b.size, &options, NULL), DQNN_ERROR_MEMORY);
+  CHECK_EQUAL(stubs.plans, 0);
   stubs_reset();
   free(memory);
 }

@@ -2,6 +2,7 @@
  * check named here, or run by every variant of this build with the bytes of `ref`. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "blob.h"
 #include "dqnn/dqnn_kernels.h"
@@ -39,6 +40,8 @@ static const regression regressions[] = {
     ACCEPTED("columns_4096"),
     ACCEPTED("columns_8191"),
     ACCEPTED("scratch_short"),
+    ACCEPTED("ports_256"),
+    REFUSED("ports_257", STRUCTURE, none),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {
@@ -139,11 +142,45 @@ static void test_scratch_short(const char *directory) {
   blob_free(b);
 }
 
+static dqnn_status status_within(blob b, uint32_t work_limit) {
+  dqnn_options options = options_for(0);
+  dqnn_fault fault;
+  options.work_limit = work_limit;
+  clock_t start = clock();
+  dqnn_status status = dqnn_verify(b.bytes, b.size, &options, &fault);
+  CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 5); /* under sanitizers; it was minutes */
+  CHECK_EQUAL(fault.check, status == DQNN_OK ? DQNN_CHECK_none : DQNN_CHECK_work);
+  return status;
+}
+
+/* The time that checking takes is bounded: by the size of the file, or by the caller. */
+static void test_work(const char *directory) {
+  static const struct {
+    const char *name;
+    uint32_t enough;   /* steps; one takes about 1 ns */
+    dqnn_status usual; /* with the default limit */
+  } files[] = {
+      {"border_walk.dqnn", 1000, DQNN_OK},
+      {"nodes_in_a_row.dqnn", 100 * 1000, DQNN_OK},
+      {"nodes_looking_back.dqnn", 0, DQNN_ERROR_WORK}, /* a thousand million, not tried */
+      {"nodes_sharing.dqnn", 12 * 1000 * 1000, DQNN_ERROR_WORK},
+  };
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; ++i) {
+    blob b = blob_load(directory, files[i].name);
+    test_label = files[i].name;
+    CHECK_EQUAL(status_within(b, 0), files[i].usual);
+    CHECK(files[i].enough == 0 || status_within(b, files[i].enough) == DQNN_OK);
+    CHECK_EQUAL(status_within(b, 100), DQNN_ERROR_WORK);
+    blob_free(b);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *directory = argc > 1 ? argv[1] : ".";
   for (size_t i = 0; i < sizeof regressions / sizeof regressions[0]; ++i) {
     test(directory, &regressions[i]);
   }
   test_scratch_short(directory);
+  test_work(directory);
   return test_failures != 0;
 }

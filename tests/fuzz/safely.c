@@ -127,7 +127,7 @@ safely_result safely_run(const uint8_t *blob, size_t size, bool invoke) {
   void *memory = allocate(bytes);
   memset(memory, 0xA5, bytes);
   dqnn_status status = dqnn_init(&it, memory, bytes, blob, size, &options, &fault);
-  require(status == verified || (status == DQNN_ERROR_MEMORY && result.accepted), "verify and init disagree");
+  require(status == verified || (status == DQNN_ERROR_MEMORY && !affordable), "verify and init disagree");
   require((it != NULL) == (status == DQNN_OK), "a handle after a failure");
   require(!affordable || status != DQNN_ERROR_MEMORY, "requirements too small");
   if (it != NULL && invoke && total_work(blob, size) <= SAFELY_WORK) {

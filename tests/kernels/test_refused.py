@@ -94,9 +94,13 @@ def first_value(index: int, kind: str, value: Any) -> Change:
     return constant(index, lambda b: np.array(value, kind).tobytes() + b[np.dtype(kind).itemsize :])
 
 
+def toggle(word: bytes, mask: int) -> bytes:
+    return (int.from_bytes(word, "little") ^ mask).to_bytes(4, "little")
+
+
 def toggled(index: int, mask: int) -> Change:
     """Other bits in the first word of a constant."""
-    return constant(index, lambda b: (int.from_bytes(b[:4], "little") ^ mask).to_bytes(4, "little") + b[4:])
+    return constant(index, lambda b: toggle(b[:4], mask) + b[4:])
 
 
 def last_value(index: int, kind: str, value: Any) -> Change:
@@ -429,6 +433,24 @@ def test_refused(check: str, case: Case, change: Change) -> None:
 @pytest.mark.parametrize("case", BASES.values(), ids=list(BASES))
 def test_accepted_before_the_change(case: Case) -> None:
     assert run(case, "ref") == case.expected
+
+
+@pytest.mark.parametrize("name", ["conv_s1_s1_s8", "conv_s1_s1_f32"])
+def test_every_preset_is_compared(name: str) -> None:
+    """Sums of border classes repeat what the weights say: no other bit is accepted in any class, block or plane."""
+    tried = 0
+    for number in range(60):
+        case = cases.make(BY_NAME[name], Seeded(7, number))
+        assert isinstance(case.params, ConvParams)
+        if case.params.pad_value != 0 or len(case.constants[1]) > 2000:
+            continue
+        for word in range(len(case.constants[1]) // 4):
+            mask = 1 << (word * 7 + number) % 32
+            with pytest.raises(_core.PlanError) as caught:
+                plan(constant(1, lambda b, at=4 * word, m=mask: b[:at] + toggle(b[at : at + 4], m) + b[at + 4 :])(case))
+            assert caught.value.check == "preset_value"
+            tried += 1
+    assert tried > 300
 
 
 def test_every_check_is_tested(repo: Path) -> None:

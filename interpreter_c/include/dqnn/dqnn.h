@@ -45,6 +45,7 @@ typedef enum {
   DQNN_ERROR_KERNEL_PARAM = 0x27,    /* ... parameters */
   DQNN_ERROR_KERNEL_CONSTANT = 0x28, /* ... size or content of constants */
   DQNN_ERROR_SIGNATURE = 0x29,       /* the signature hook refused the file */
+  DQNN_ERROR_WORK = 0x2A,            /* checking it would take more steps than dqnn_options.work_limit */
   DQNN_ERROR_FORMAT_VERSION = 0x30,  /* file format newer than this firmware */
   DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
   DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set */
@@ -103,6 +104,8 @@ typedef struct {
   void *profile_context;       /* passed to profile */
   dqnn_signature_fn signature; /* NULL: signatures are ignored */
   void *signature_context;     /* passed to signature */
+  uint32_t work_limit;         /* most steps that checking the file may take; 0: DQNN_WORK_PER_BYTE (dqnn_config.h) for
+                                  each of its bytes */
 } dqnn_options;
 
 /* What was wrong, filled on every failure of dqnn_verify and dqnn_init. DQNN_NONE where it does not apply. */

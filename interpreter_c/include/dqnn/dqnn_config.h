@@ -7,15 +7,33 @@
 #include DQNN_CONFIG_FILE
 #endif
 
-/* Most nodes a file may have, at most 65534. Bounds the time that checking a hostile file can take (which can grow with
- * the square of this); costs no memory. */
+/* Most nodes a file may have, at most 65534, and most inputs and outputs of a model. They cost no memory but for a
+ * pointer per node of the file at hand. */
 #ifndef DQNN_MAX_NODES
 #define DQNN_MAX_NODES 4096
+#endif
+#ifndef DQNN_MAX_PORTS
+#define DQNN_MAX_PORTS 256
+#endif
+
+/* Bounds the time that checking a file can take, whatever it holds: so many steps for each of its bytes, unless
+ * dqnn_options.work_limit says how many in all. A step reads and tests a word of a constant, or an eighth of a node on
+ * the way back to who wrote a tensor: 1 to 2 ns on a PC, 20 to 30 cycles on a Cortex-M4. Beside the steps, a checksum
+ * of every byte and a pass over the structure grow with the file alone. Real files take up to 3 steps per byte; large
+ * kernels with borders of pad value 0 a few dozen, and a constant that many nodes share counts for each of them (256
+ * may, however large it is). */
+#ifndef DQNN_WORK_PER_BYTE
+#define DQNN_WORK_PER_BYTE 64
 #endif
 
 /* 1: dqnn_options.profile is honoured. 0: the calls are compiled out. */
 #ifndef DQNN_PROFILE
 #define DQNN_PROFILE 1
+#endif
+
+/* 1: plans say what scratch the variants of every instruction set need, for an exporter. 0: of those in this build. */
+#ifndef DQNN_PLAN_ALL
+#define DQNN_PLAN_ALL 0
 #endif
 
 /* Which variants besides `ref` the library was compiled with: 1 or 0, one per instruction set of DQNN_ISAS (dqnn.h).
