@@ -81,25 +81,6 @@ nb::str text_of(const char *name) {
   return nb::steal<nb::str>(object);
 }
 
-// Instruction sets of the processor.
-static uint32_t processor_isas() {
-  uint32_t mask = (1u << DQNN_ISA_ref) | (1u << DQNN_ISA_portable);
-#if defined(__x86_64__) && defined(__GNUC__)
-  // As many features as the options in interpreter_c/kernels/sources.cmake let the compiler use.
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt")) {
-    mask |= 1u << DQNN_ISA_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-      mask |= 1u << DQNN_ISA_avx512;
-      if (__builtin_cpu_supports("avx512vnni")) {
-        mask |= 1u << DQNN_ISA_vnni;
-      }
-    }
-  }
-#endif
-  return mask;
-}
-
 std::vector<std::string> isa_names(uint32_t mask) {
   std::vector<std::string> names;
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
@@ -147,7 +128,7 @@ static uint32_t masked_isas(const char *list, uint32_t usable) {
 uint32_t host_isa_mask() {
   const char *list = std::getenv("DQNN_ISAS");
   static const uint32_t mask =
-      list == nullptr || *list == '\0' ? processor_isas() : masked_isas(list, processor_isas());
+      list == nullptr || *list == '\0' ? dqnn_host_isas() : masked_isas(list, dqnn_host_isas());
   return mask;
 }
 

@@ -20,7 +20,7 @@ from .build import Target, compile_sources, kernel_sources
 from .cost import ModelCost, NodeCost, Samples, macs_of, random_input, random_samples
 from .machine import Cost, Machine
 
-RUNTIME = ("flatbuffer.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
+RUNTIME = ("flatbuffer.c", "host.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
 DRIVER = """
 #include "dqnn/dqnn.h"
 #include "dqnn/dqnn_kernels.h"

@@ -304,7 +304,7 @@ static check graph_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fa
  * no more scratch than the file gives. */
 static const dqnn_variant *choose(const dqnn_options *options, uint32_t kernel, const dqnn_plan *plan,
                                   uint32_t scratch_bytes) {
-  uint32_t mask = options->isa_mask != 0 ? options->isa_mask | 1u << DQNN_ISA_ref : UINT32_MAX;
+  uint32_t mask = (options->isa_mask != 0 ? options->isa_mask : dqnn_host_isas()) | 1u << DQNN_ISA_ref;
   for (uint32_t i = 0; i < options->kernel_count; ++i) {
     const dqnn_variant *variant = options->kernels[i];
     uint32_t isa = variant->isa;

@@ -201,6 +201,12 @@ static void test_choice(blob b) {
   CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 0, 33, all, STUB_VARIANTS), DQNN_ISA_portable);
   CHECK_EQUAL(isa_chosen(b, PORTABLE | MVE, 33, 33, all, STUB_VARIANTS), DQNN_ISA_ref);
   CHECK_EQUAL(isa_chosen(b, MVE, 0, 33, all, STUB_VARIANTS), DQNN_ISA_ref);
+  /* by default nothing that the processor lacks, whatever the set has; asked for, it is */
+  uint8_t best = (dqnn_host_isas() & PORTABLE) != 0 ? DQNN_ISA_portable : DQNN_ISA_ref;
+  CHECK_EQUAL(isa_chosen(b, 0, 32, 32, all, STUB_VARIANTS), best);
+  CHECK((dqnn_host_isas() & 1u << DQNN_ISA_ref) != 0 && (dqnn_host_isas() & MVE) == 0);
+  CHECK_EQUAL(isa_chosen(b, 0, 33, 0, all, STUB_VARIANTS), DQNN_ISA_ref);
+  CHECK_EQUAL(isa_chosen(b, MVE, 33, 0, all, STUB_VARIANTS), DQNN_ISA_mve);
   const dqnn_variant *const no_ref[] = {stub_kernels[0], stub_kernels[1], stub_kernels[2], stub_kernels[5]};
   CHECK_EQUAL(isa_chosen(b, PORTABLE, 32, 32, no_ref, 4), DQNN_ISA_portable);
   CHECK_EQUAL(isa_chosen(b, PORTABLE, 33, 32, no_ref, 4), 0xFF);
@@ -208,6 +214,7 @@ static void test_choice(blob b) {
 }
 
 static void test_names(void) {
+  CHECK_EQUAL(dqnn_version(), DQNN_VERSION);
   CHECK(strcmp(dqnn_status_name(DQNN_ERROR_KERNEL_SHAPE), "kernel_shape") == 0);
   CHECK(strcmp(dqnn_status_str(DQNN_OK), "success") == 0);
   CHECK(strcmp(dqnn_status_name((dqnn_status)0x7F), "unknown") == 0);

@@ -21,6 +21,7 @@ extern "C" {
 #define DQNN_VERSION_MAJOR 0
 #define DQNN_VERSION_MINOR 1
 #define DQNN_VERSION_PATCH 0
+#define DQNN_VERSION (DQNN_VERSION_MAJOR << 16 | DQNN_VERSION_MINOR << 8 | DQNN_VERSION_PATCH)
 #define DQNN_FORMAT_VERSION 1u  /* newest file format this runtime reads */
 #define DQNN_RUNTIME_VERSION 2u /* compared with a file's lowest runtime version */
 
@@ -67,7 +68,7 @@ typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
 /* How real values become codes of an s8 input: schema/SPEC.md section 2. */
 typedef enum { DQNN_ROUNDING_MULTIPLY = 0, DQNN_ROUNDING_DIVIDE_EVEN = 1, DQNN_ROUNDING_DIVIDE_AWAY = 2 } dqnn_rounding;
 
-/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask. */
+/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas. */
 #define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6) X(vnni, 7)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
@@ -98,7 +99,8 @@ enum {
 typedef struct {
   const dqnn_variant *const *kernels; /* required: the kernel set, e.g. dqnn_all_kernels */
   uint32_t kernel_count;              /* number of pointers in it */
-  uint32_t isa_mask;           /* instruction sets that may be used; 0: all of the set. `ref` is always allowed */
+  uint32_t isa_mask;           /* instruction sets that may be used; 0: dqnn_host_isas(). `ref` is always allowed. Other
+                                  bits are taken at their word: without the instructions, dqnn_invoke traps */
   uint32_t flags;              /* DQNN_FLAG_* */
   dqnn_profile_fn profile;     /* NULL: none */
   void *profile_context;       /* passed to profile */
@@ -206,6 +208,13 @@ dqnn_status dqnn_self_test(dqnn_interpreter *it, uint32_t *tests);
 dqnn_status dqnn_model_of(const dqnn_interpreter *it, dqnn_model_info *out);
 dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out);
 dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
+
+/* DQNN_VERSION of the header that the library was compiled with: another one than yours means that structs may differ.
+ */
+uint32_t dqnn_version(void);
+
+/* The instruction sets that this library was compiled with and this processor can execute. */
+uint32_t dqnn_host_isas(void);
 
 /* Names, for messages: the strings are linked only if one of these is called. Never NULL; "unknown" for other values.
  * dqnn_status_str gives a sentence, dqnn_status_name and the others an identifier as in the enums, e.g. "kernel_shape",
