@@ -2,7 +2,6 @@
  * check named here, or run by every variant of this build with the bytes of `ref`. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "blob.h"
 #include "dqnn/dqnn_kernels.h"
@@ -95,12 +94,9 @@ static uint32_t run(blob b, uint32_t isa_mask, uint8_t fill) {
 static void compare_variants(blob b) {
   uint32_t expected = run(b, 1u << DQNN_ISA_ref, 0x5A);
   CHECK_EQUAL(run(b, 1u << DQNN_ISA_ref, 0xA5), expected);
-  uint32_t built = 0;
-  for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
-    built |= 1u << dqnn_all_kernels[i]->isa;
-  }
+  uint32_t usable = dqnn_host_isas();
   for (uint32_t isa = 1; isa < DQNN_ISA_NUMBER; ++isa) {
-    if ((built >> isa & 1) != 0) {
+    if ((usable >> isa & 1) != 0) {
       CHECK_EQUAL(run(b, 1u << isa, 0x5A), expected);
       CHECK_EQUAL(run(b, 1u << isa, 0xA5), expected);
     }
@@ -134,11 +130,10 @@ static uint8_t isa_chosen(blob b, uint32_t isa_mask) {
 
 /* What one variant lacks is no loss for the others. */
 static void test_scratch_short(const char *directory) {
+  enum { PORTABLE = 1 << DQNN_ISA_portable, AVX2 = 1 << DQNN_ISA_avx2 };
   blob b = blob_load(directory, "scratch_short.dqnn");
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_portable), DQNN_ISA_ref);
-#if DQNN_HAVE_AVX2
-  CHECK_EQUAL(isa_chosen(b, 1u << DQNN_ISA_portable | 1u << DQNN_ISA_avx2), DQNN_ISA_avx2);
-#endif
+  CHECK_EQUAL(isa_chosen(b, PORTABLE), DQNN_ISA_ref);
+  CHECK((dqnn_host_isas() & AVX2) == 0 || isa_chosen(b, PORTABLE | AVX2) == DQNN_ISA_avx2);
   blob_free(b);
 }
 
@@ -146,9 +141,7 @@ static dqnn_status status_within(blob b, uint32_t work_limit) {
   dqnn_options options = options_for(0);
   dqnn_fault fault;
   options.work_limit = work_limit;
-  clock_t start = clock();
   dqnn_status status = dqnn_verify(b.bytes, b.size, &options, &fault);
-  CHECK((double)(clock() - start) / CLOCKS_PER_SEC < 5); /* under sanitizers; it was minutes */
   CHECK_EQUAL(fault.check, status == DQNN_OK ? DQNN_CHECK_none : DQNN_CHECK_work);
   return status;
 }
