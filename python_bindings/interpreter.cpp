@@ -114,18 +114,29 @@ struct Recorder {
   std::vector<double> seconds;
   std::vector<std::vector<uint8_t>> outputs;
 
-  void end(uint32_t node) {
-    seconds[node] += std::chrono::duration<double>(Clock::now() - start).count();
-    if (!keep_outputs) {
-      return;
-    }
+  dqnn_tensor output_of(uint32_t node) const {
     dqnn_node_info info{};
     dqnn_tensor tensor{};
-    if (dqnn_node(it, node, &info) != DQNN_OK || dqnn_tensor_at(it, info.output, &tensor) != DQNN_OK) {
-      return;
+    (void)dqnn_node(it, node, &info);
+    (void)dqnn_tensor_at(it, info.output, &tensor);
+    return tensor;
+  }
+
+  // Takes all memory before the run: nothing may be thrown through C.
+  void prepare(const dqnn_interpreter *interpreter, uint32_t nodes) {
+    it = interpreter;
+    seconds.resize(nodes);
+    outputs.resize(nodes);
+    for (uint32_t node = 0; keep_outputs && node < nodes; ++node) {
+      outputs[node].resize(output_of(node).bytes);
     }
-    const auto *bytes = static_cast<const uint8_t *>(tensor.data);
-    outputs[node].assign(bytes, bytes + tensor.bytes);
+  }
+
+  void end(uint32_t node) noexcept {
+    seconds[node] += std::chrono::duration<double>(Clock::now() - start).count();
+    if (keep_outputs) {
+      std::memcpy(outputs[node].data(), output_of(node).data, outputs[node].size());
+    }
   }
 };
 
@@ -137,6 +148,20 @@ void on_node(void *context, uint32_t node, uint16_t, bool begin) {
     recorder->end(node);
   }
 }
+
+// The right to use an interpreter. Waits without the GIL: whoever has it may compute for long.
+class Turn {
+ public:
+  explicit Turn(std::mutex &mutex) : lock_(mutex) {
+  }
+
+ private:
+  nb::gil_scoped_release release_;
+  std::lock_guard<std::mutex> lock_;
+};
+
+// The bytes of all inputs.
+using Inputs = std::vector<std::vector<uint8_t>>;
 
 // A batch on its way through several threads: thread t runs samples first[t] .. first[t + 1].
 struct Batch {
@@ -181,12 +206,13 @@ class Interpreter {
     const View view(source);
     blob_ = Memory(view.data(), view.size());
     need_ = requirements_of(blob_);
+    verify_blob();  // a file that is refused gets no memory, however much it asks for
     main_ = make(nullptr);
     (void)dqnn_model_of(main_.it, &model_);
     for (uint32_t i = 0; i < need_.inputs; ++i) {
       in_.emplace_back();
       (void)dqnn_input(main_.it, i, &in_.back());
-      staged_.emplace_back(in_.back().bytes);
+      staged_.emplace_back(in_.back().bytes, uint8_t{0});
     }
     for (uint32_t i = 0; i < need_.outputs; ++i) {
       out_.emplace_back();
@@ -208,14 +234,13 @@ class Interpreter {
     }
     const View view(source);
     expect_bytes("input", i, view.size(), in_[i].bytes);
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const Turn turn(mutex_);
     std::memcpy(staged_[i].data(), view.data(), view.size());
   }
 
   void invoke() {
-    const nb::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    copy_inputs(main_);
+    const Turn turn(mutex_);
+    copy_inputs(staged_, main_);
     (void)dqnn_invoke(main_.it);
     invoked_ = true;
   }
@@ -228,8 +253,9 @@ class Interpreter {
       throw std::runtime_error("invoke() has not run yet");
     }
     nb::bytearray result = make_bytearray(out_[i].bytes);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    std::memcpy(writable(result), out_[i].data, out_[i].bytes);
+    uint8_t *bytes = writable(result);
+    const Turn turn(mutex_);
+    std::memcpy(bytes, out_[i].data, out_[i].bytes);
     return result;
   }
 
@@ -241,23 +267,26 @@ class Interpreter {
     std::vector<View> views;
     for (size_t i = 0; i < sources.size(); ++i) {
       views.emplace_back(sources[i]);
-      expect_bytes("batch of input", i, views[i].size(), count * in_[i].bytes);
+      expect_bytes("batch of input", i, views[i].size(), batch_bytes(count, in_[i]));
       batch.in.push_back(views[i].data());
     }
     std::vector<nb::bytearray> results;
     for (const dqnn_tensor &tensor : out_) {
-      results.push_back(make_bytearray(count * tensor.bytes));
+      results.push_back(make_bytearray(batch_bytes(count, tensor)));
       batch.out.push_back(writable(results.back()));
     }
     threads = std::max<size_t>(1, std::min(threads, count));
     for (size_t t = 0; t <= threads; ++t) {
-      batch.first.push_back(count * t / threads);
+      batch.first.push_back(count / threads * t + std::min(t, count % threads));
     }
     run_batch(batch, threads);
     return results;
   }
 
   std::vector<double> profile(size_t repeats) {
+    if (repeats == 0) {
+      throw nb::value_error("a profile needs at least one run");
+    }
     Recorder recorder;
     record(recorder, repeats);
     for (double &seconds : recorder.seconds) {
@@ -280,11 +309,13 @@ class Interpreter {
   // Bytes of the arena, from its start, that invoke touches: seen by painting it, twice, with different colours.
   size_t high_water() {
     size_t touched = 0;
+    const Inputs inputs = snapshot();
     for (const uint8_t colour : {0xA5, 0x5A}) {
       Instance instance = make(nullptr);
       uint8_t *arena = instance.memory.data();
       std::memset(arena, colour, need_.arena_bytes);
-      copy_inputs(instance);
+      const nb::gil_scoped_release release;
+      copy_inputs(inputs, instance);
       (void)dqnn_invoke(instance.it);
       size_t end = need_.arena_bytes;
       while (end > touched && arena[end - 1] == colour) {
@@ -353,8 +384,23 @@ class Interpreter {
   }
 
  private:
+  void verify_blob() const {
+    const dqnn_options options = options_for(isa_mask_);
+    dqnn_fault fault = kNoFault;
+    dqnn_status status = DQNN_OK;
+    {
+      const nb::gil_scoped_release release;
+      status = dqnn_verify(blob_.data(), blob_.size(), &options, &fault);
+    }
+    if (status != DQNN_OK) {
+      raise_blob_error(status, fault);
+    }
+  }
+
+  // The file has been checked, and nobody else can write to this copy of it.
   Instance make(Recorder *recorder) const {
     dqnn_options options = options_for(isa_mask_);
+    options.flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM;
     options.profile = recorder == nullptr ? nullptr : on_node;
     options.profile_context = recorder;
     dqnn_fault fault = kNoFault;
@@ -439,23 +485,35 @@ class Interpreter {
   }
 
   void record(Recorder &recorder, size_t repeats) {
-    recorder.seconds.resize(need_.nodes);
-    recorder.outputs.resize(need_.nodes);
     const Instance instance = make(&recorder);
-    recorder.it = instance.it;
+    recorder.prepare(instance.it, need_.nodes);
+    const Inputs inputs = snapshot();
     const nb::gil_scoped_release release;
     for (size_t i = 0; i < repeats; ++i) {
-      copy_inputs(instance);
+      copy_inputs(inputs, instance);
       (void)dqnn_invoke(instance.it);
     }
   }
 
-  void copy_inputs(const Instance &instance) const {
-    for (uint32_t i = 0; i < staged_.size(); ++i) {
+  // The inputs of one moment, for a run beside the others.
+  Inputs snapshot() {
+    const Turn turn(mutex_);
+    return staged_;
+  }
+
+  static void copy_inputs(const Inputs &inputs, const Instance &instance) {
+    for (uint32_t i = 0; i < inputs.size(); ++i) {
       dqnn_tensor tensor{};
       (void)dqnn_input(instance.it, i, &tensor);
-      std::memcpy(tensor.data, staged_[i].data(), staged_[i].size());
+      std::memcpy(tensor.data, inputs[i].data(), inputs[i].size());
     }
+  }
+
+  static size_t batch_bytes(size_t count, const dqnn_tensor &tensor) {
+    if (count > static_cast<size_t>(PY_SSIZE_T_MAX) / tensor.bytes) {
+      throw nb::value_error("the batch is too large");
+    }
+    return count * tensor.bytes;
   }
 
   static void expect_bytes(const char *what, size_t i, size_t got, size_t expected) {
@@ -481,7 +539,7 @@ class Interpreter {
   dqnn_model_info model_{};
   Instance main_;
   std::vector<dqnn_tensor> in_, out_;
-  std::vector<Memory> staged_;
+  Inputs staged_;
   std::atomic<bool> invoked_{false};
   std::mutex mutex_, pool_mutex_;
   std::vector<Instance> pool_;
