@@ -34,12 +34,12 @@ DQNN_INLINE void add_step(const dot_plan *plan, uint32_t at, __m256i mask, int w
                           __m256i acc[PRODUCTS][2]) {
   __m256i x = mask, low = mask, high = mask;
   for (unsigned i = 0; i < PRODUCTS; i++) {
-    const int *from = (const int *)(const void *)(plan->inputs[i] + 4 * at);
     if (i == 0 || shared_weights) {
+      const int *from = (const int *)(const void *)(plan->inputs[i] + 4 * at);
       x = whole ? _mm256_loadu_si256((const __m256i *)(const void *)from) : _mm256_maskload_epi32(from, mask);
     }
-    from = (const int *)(const void *)(plan->weights[i] + 4 * at);
     if (i == 0 || !shared_weights) {
+      const int *from = (const int *)(const void *)(plan->weights[i] + 4 * at);
       high = whole ? _mm256_loadu_si256((const __m256i *)(const void *)from) : _mm256_maskload_epi32(from, mask);
       low = _mm256_srai_epi16(_mm256_slli_epi16(high, 8), 8);
       high = _mm256_srai_epi16(high, 8);
