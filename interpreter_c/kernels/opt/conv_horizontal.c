@@ -189,7 +189,7 @@ static void gather(const layer *l, const window *w, uint32_t excluded) {
  * at the right one and between them return again and again: the last of each is kept. */
 DQNN_NOINLINE void exclude(layer *l, const window *w, const uint32_t *weights, int32_t *acc) {
   uint32_t outputs = l->shape.out_group;
-  uint32_t keep = l->keeps == 1 ? 0 : w->columns.first > 0 ? 1 : w->columns.end < l->shape.kernel_w ? 2 : 0;
+  uint32_t keep = l->keeps == 1 || w->whole ? 0 : w->columns.first > 0 ? 1 : w->columns.end < l->shape.kernel_w ? 2 : 0;
   window *kept = l->kept + keep;
   int32_t *wrong = l->wrong + keep * outputs;
   if (l->up_sampled || kept->group != w->group || !dqnn_same_taps(kept->rows, w->rows) ||
