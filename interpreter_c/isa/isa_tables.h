@@ -39,17 +39,21 @@ DQNN_NOINLINE void dqnn_row_tables_f32(const float *x, uint32_t pitch, float *ta
   }
 }
 
-/* The sum of a window is that of its three rows, in order; bit: all four sums of a pooled pixel are below the
- * threshold. */
+/* The sum of a window: that of its three rows, in order. */
+DQNN_INLINE float dqnn_window_f32(const float *a, const float *b, const float *c) {
+  float sum = *a + *b;
+  return sum + *c;
+}
+
+/* Bit: the largest of the four sums of a pooled pixel is below the threshold, so all of them are. A sum that is NaN is
+ * the largest if it is the first, and never else. */
 DQNN_INLINE uint32_t dqnn_pooled_sign_f32(const float *a, const float *b, const float *c, float threshold) {
-  uint32_t all = 1;
-  for (uint32_t row = 0; row < 2; row++, a += DQNN_STRIP, b += DQNN_STRIP, c += DQNN_STRIP) {
-    float left = a[0] + b[0], right = a[1] + b[1];
-    left += c[0];
-    right += c[1];
-    all &= (uint32_t)(left < threshold) & (uint32_t)(right < threshold);
-  }
-  return all;
+  enum { DOWN = DQNN_STRIP };
+  uint32_t below = dqnn_window_f32(a, b, c) < threshold;
+  uint32_t above = dqnn_window_f32(a + 1, b + 1, c + 1) >= threshold;
+  above |= dqnn_window_f32(a + DOWN, b + DOWN, c + DOWN) >= threshold;
+  above |= dqnn_window_f32(a + DOWN + 1, b + DOWN + 1, c + DOWN + 1) >= threshold;
+  return below & ~above;
 }
 
 /* One pooled pixel of up to 32 channels; bits are pushed from the top. */
