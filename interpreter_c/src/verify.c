@@ -162,9 +162,16 @@ static bool pay(uint32_t *work, uint32_t steps) {
   return *work != 0;
 }
 
-/* Two names of the same bytes: how a reshape of s8 or f32 appears in a file. */
+/* Do bits lie alike in rows of both lengths? Bits behind a row are 0, so that rows must be whole words or equally long.
+ */
+static bool same_rows(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
+  uint32_t length_a = a->dims[a->rank - 1], length_b = b->dims[b->rank - 1];
+  return a->dtype != DQNN_S1 || length_a == length_b || (length_a % 32 == 0 && length_b % 32 == 0);
+}
+
+/* Two names of the same bytes: how a reshape without a node appears in a file. */
 static bool same_storage(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
-  return a->dtype == b->dtype && a->offset == b->offset && bytes_of(a) == bytes_of(b);
+  return a->dtype == b->dtype && a->offset == b->offset && bytes_of(a) == bytes_of(b) && same_rows(a, b);
 }
 
 /* Whether a node before `before` or a model input names exactly this tensor, so that it is no mere alias of another. */

@@ -23,7 +23,7 @@ Files = Iterator[tuple[str, File]]
 CONV_S1_S1_S1, CONV_S1_S1_S8, CONVH_S1_S1_S8, CONV_S8_S1_S8 = 0, 1, 4, 13
 CONV_S8_S8_S8, CONV_F32_S1_F32, CONV_F32_F32_F32 = 16, 23, 29
 DEPTHWISE_S1_S1_S1, DEPTHWISE_S8_S8_S8, DEPTHWISE_F32_F32_F32 = 30, 43, 56
-CONCAT_F32 = 84
+CONCAT_S1, CONCAT_F32 = 82, 84
 
 CONV = {
     "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "pad_top": 0,
@@ -173,8 +173,20 @@ def many_ports() -> Files:
         yield f"ports_{count}", file
 
 
+def bits_renamed() -> Files:
+    """The bytes of six rows of 32 bits, under the name of six rows of 5: what is behind the five was taken for 0, and
+    each variant joined rows of its own. Rows of 64 are whole words too, so that two of them may be named so."""
+    for name, shape in (("bits_renamed", (6, 5)), ("words_renamed", (3, 64))):
+        source, renamed = T(S1, (6, 32), 0), T(S1, shape, 0)
+        joined = T(S1, (shape[0], 2 * shape[1]), 32)
+        concat = ("Concat", ConcatParams.CreateConcatParams, (1,))
+        node = N(CONCAT_S1, (1, 1), 2, (), (0, 0), "joined", concat)
+        yield name, File([source, renamed, joined], [node], [(0, "in")], [(2, "out")], 96, [])
+
+
 def main(directory: str) -> None:
-    for make in (pool_wraps, row_step_wraps, many_columns, scratch_short, border_walk, many_nodes, many_ports):
+    made = (pool_wraps, row_step_wraps, many_columns, scratch_short, border_walk, many_nodes, many_ports, bits_renamed)
+    for make in made:
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

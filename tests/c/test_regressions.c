@@ -41,6 +41,8 @@ static const regression regressions[] = {
     ACCEPTED("scratch_short"),
     ACCEPTED("ports_256"),
     REFUSED("ports_257", STRUCTURE, none),
+    REFUSED("bits_renamed", GRAPH, defined_before_use),
+    ACCEPTED("words_renamed"),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {
