@@ -69,7 +69,9 @@ def bench_layer(
     function = f"dqnn_run_{call.packed.kernel}_{isa}"
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
         sources = [*kernel_sources(), Path("src/numerics.c"), Path("src/registry.c")]
-        runtime = [Path("src") / f"{part}.c" for part in ("host", "verify", "reader", "flatbuffer", "interpreter", "names")]
+        runtime = [
+            Path("src") / f"{part}.c" for part in ("host", "verify", "reader", "flatbuffer", "interpreter", "names")
+        ]
         elf = compile_sources(target, [*sources, *runtime], Path(directory) / "kernel.elf", optimize, keep=(function,))
         machine = Machine(elf, target.core)
     output, cost = run_on_machine(machine, function, call)

@@ -101,7 +101,9 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if shutil.which(target.compiler) is None:
         pytest.skip(f"{target.compiler} is not installed")
     elf = tmp_path_factory.mktemp(target.name) / "kernels.elf"
-    runtime = [Path("src") / name for name in ("host.c", "numerics.c", "registry.c", "verify.c", "reader.c", "flatbuffer.c")]
+    runtime = [
+        Path("src") / name for name in ("host.c", "numerics.c", "registry.c", "verify.c", "reader.c", "flatbuffer.c")
+    ]
     sources = [*build.kernel_sources(), *runtime, Path("src/interpreter.c"), Path("src/names.c")]
     return machine.Machine(build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",)), None)
 
