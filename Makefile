@@ -18,10 +18,10 @@ TEST_PYTHON := .venv-test/bin/python
 NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
 PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
 
-.PHONY: help demo test venv lint format fuzz ctest bench fresh clean distclean
+.PHONY: help demo test venv lint format fuzz fuzz-coverage ctest bench fresh clean distclean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: .venv/.installed ## export two models, run them on the host and on an emulated Cortex-M4
 	@.venv/bin/python tools/demo.py
@@ -38,11 +38,14 @@ lint: .venv-test/.installed ## ruff, mypy, import-linter, clang-format, clang-ti
 format: .venv-test/.installed ## rewrite Python and C sources in the project's format
 	@tools/check.sh format
 
-ctest: .venv-test/.installed ## C tests under AddressSanitizer and UndefinedBehaviorSanitizer, with gcc and clang
+ctest: .venv-test/.installed ## C tests under the sanitizers of gcc and clang
 	@tools/check.sh ctest
 
-fuzz: .venv-test/.installed ## libFuzzer on the loader; FUZZ_SECONDS=600 make fuzz for longer
+fuzz: .venv-test/.installed ## libFuzzer on the loader and on every kernel; FUZZ_SECONDS=600 make fuzz for longer
 	@tools/check.sh fuzz
+
+fuzz-coverage: .venv-test/.installed ## which code of the fast kernels the fuzzers' seeds (and the corpora of make fuzz) run
+	@tools/check.sh fuzz-coverage
 
 bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4: the example models, then every kernel of the grid
 	@tools/check.sh bench

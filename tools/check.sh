@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` and its parts run: tools/check.sh all|lint|mypy|imports|ctest|fuzz|pytest|bench|format.
+# What `make test` and its parts run: tools/check.sh all|lint|mypy|imports|ctest|fuzz|fuzz-coverage|pytest|bench|format.
 # Every step runs even if an earlier one failed; the failed ones are named at the end and the exit code is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -62,11 +62,19 @@ configure() { # configure DIR COMPILER OPTIONS...
   }
 }
 
+# Instruction sets that the compilers of this machine know. Which of them the processor has, the programs ask themselves.
+isas() {
+  case "$(uname -m)" in
+    x86_64 | amd64) echo "portable;avx2;avx512;vnni" ;;
+    *) echo portable ;;
+  esac
+}
+
 # run_tidy FILES-AT-ONCE OPTIONS...
 run_tidy() {
   local at_once=$1
   shift
-  configure build/tidy clang "-DDQNN_ISAS=portable;avx2;avx512;vnni" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
+  configure build/tidy clang "-DDQNN_ISAS=$(isas)" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
   # kernels/mve needs arm_mve.h
   git ls-files 'interpreter_c/src/*.c' 'interpreter_c/link/*.c' 'interpreter_c/store/*.c' 'interpreter_c/kernels/**.c' ':!interpreter_c/kernels/mve' |
     xargs -P "$at_once" -n 4 clang-tidy --quiet -p build/tidy "$@" 2>&1 | grep -v 'warnings generated'
@@ -90,20 +98,44 @@ format() {
   c_files | xargs clang-format -i
 }
 
+# configure_tests DIR COMPILER OPTIONS...: configures the C tests with every instruction set; all such builds share the seeds.
+configure_tests() {
+  local dir=$1 compiler=$2
+  shift 2
+  configure "$dir" "$compiler" "-DDQNN_ISAS=$(isas)" "-DDQNN_SEEDS=$PWD/build/seeds" "$@"
+}
+
 ctest_with() { # ctest_with COMPILER
   local dir=build/ctest-$1
-  configure "$dir" "$1" -DDQNN_TESTS=ON -DDQNN_SANITIZE=ON && cmake --build "$dir" -j "$JOBS" && ctest --test-dir "$dir" --output-on-failure -j "$JOBS"
+  configure_tests "$dir" "$1" -DDQNN_TESTS=ON -DDQNN_SANITIZE=ON && cmake --build "$dir" -j "$JOBS" && ctest --test-dir "$dir" --output-on-failure -j "$JOBS"
+}
+
+# What MemorySanitizer can follow: it takes the products of VNNI with words that are masked out for values.
+ctest_memory() {
+  local dir=build/ctest-memory flags="-fsanitize=memory -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1"
+  configure_tests "$dir" clang -DDQNN_TESTS=ON "-DCMAKE_C_FLAGS=$flags" "-DDQNN_ISAS=$(isas | sed 's/;vnni//')" &&
+    cmake --build "$dir" -j "$JOBS" --target replay walk dqnn_test_seeds && ctest --test-dir "$dir" --output-on-failure -j "$JOBS" -R 'seeds|walk|golden'
 }
 
 c_tests() {
   step "C tests, gcc, sanitizers" ctest_with gcc
   step "C tests, clang, sanitizers" ctest_with clang
+  step "seeds, clang, MemorySanitizer" ctest_memory
 }
 
 fuzz() {
   local dir=build/fuzz
-  configure "$dir" clang -DDQNN_FUZZ=ON && cmake --build "$dir" -j "$JOBS" || return 1
+  configure_tests "$dir" clang -DDQNN_FUZZ=ON && cmake --build "$dir" -j "$JOBS" || return 1
   tests/fuzz/run.sh "$dir" "$FUZZ_SECONDS" schema/golden/*/*.dqnn
+}
+
+# Which code of the fast kernels the seeds run, and with the corpora of `make fuzz`, as a table.
+fuzz_coverage() {
+  local dir=build/coverage corpora
+  configure_tests "$dir" gcc -DDQNN_TESTS=ON "-DCMAKE_C_FLAGS=--coverage -O1" && cmake --build "$dir" -j "$JOBS" --target replay dqnn_test_seeds || return 1
+  corpora=$(find build/fuzz/corpus-raw build/fuzz/corpus-mutate build/fuzz/corpus-structured -maxdepth 0 2>/dev/null)
+  # shellcheck disable=SC2086
+  python tools/fuzz_coverage.py "$dir" build/seeds $corpora
 }
 
 bench() {
@@ -124,16 +156,18 @@ case "${1:-all}" in
   format) format ;;
   ctest) c_tests ;;
   fuzz) step "fuzzing" fuzz ;;
+  fuzz-coverage) fuzz_coverage || FAILED+=("coverage by the seeds") ;;
   bench) bench || FAILED+=("bench") ;;
   pytest) step "pytest" pytest -n "$JOBS" ;;
   all)
     lint
     c_tests
     step "fuzzing" fuzz
+    step "coverage by the seeds" fuzz_coverage
     step "pytest" env DQNN_REQUIRE_TOOLS=1 pytest -n "$JOBS" --dist loadscope
     ;;
   *)
-    echo "usage: tools/check.sh all|lint|mypy|imports|ctest|fuzz|pytest|bench|format" >&2
+    echo "usage: tools/check.sh all|lint|mypy|imports|ctest|fuzz|fuzz-coverage|pytest|bench|format" >&2
     exit 2
     ;;
 esac

@@ -56,6 +56,13 @@ uint32_t blob_crc(const uint8_t *bytes, uint32_t count) {
   return ~crc;
 }
 
+uint32_t blob_params_bytes(uint32_t slot) {
+  static const uint8_t bytes[] = {sizeof(dqnn_conv_params),  sizeof(dqnn_channel_params), sizeof(dqnn_pool_params),
+                                  sizeof(dqnn_unary_params), sizeof(dqnn_binary_params),  sizeof(dqnn_concat_params),
+                                  sizeof(dqnn_pad_params),   sizeof(dqnn_view_params)};
+  return slot == DQNN_NODE_none ? 0 : bytes[slot - DQNN_NODE_FIRST_PARAMS];
+}
+
 void blob_seal(blob b) {
   if (b.size < sizeof(dqnn_prefix)) {
     return;

@@ -19,6 +19,9 @@ void blob_free(blob b);
 void blob_seal(blob b);
 uint32_t blob_crc(const uint8_t *bytes, uint32_t count);
 
+/* Bytes of the parameter struct in a slot of the Node table; 0 for DQNN_NODE_none. */
+uint32_t blob_params_bytes(uint32_t slot);
+
 /* Editing: pointers into the file, which must be structurally sound. */
 dqnn_prefix *blob_prefix(blob b);
 dqnn_model blob_model(blob b);

@@ -214,6 +214,14 @@ def tree(repo: Path) -> list[Path]:
     return found
 
 
+def test_the_fuzzing_page_has_every_fast_kernel(repo: Path) -> None:
+    """Of those that a host can run; the figures are those of `make fuzz-coverage`."""
+    page = (repo / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+    files = {path.relative_to(repo / "interpreter_c").as_posix() for path in repo.glob("interpreter_c/kernels/*/*.c")}
+    rows = re.findall(r"^\| `(kernels/\w+/\w+\.c)` \|", page, re.MULTILINE)
+    assert set(rows) == {name for name in files if name.split("/")[1] in ("opt", "wide")}
+
+
 def test_the_annotated_tree_is_the_tree(repo: Path) -> None:
     """Nothing is named that is not there, and no directory or module of the exporter is left out."""
     named = tree(repo)
@@ -246,7 +254,7 @@ def command_lines(page: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_on_the_pages_exist(repo: Path, page: Path) -> None:
     """Subcommands, options and make targets."""
-    targets = re.findall(r"^(\w+):", (repo / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (repo / "Makefile").read_text(), re.MULTILINE)
     for line in command_lines(page):
         program, *words = line.split()
         if program == "make":

@@ -1,217 +1,262 @@
-"""Writes one small .dqnn file per kernel of kernels.def: `make_seeds.py DIRECTORY`. Seeds of the fuzzers, and what the
-byte sweep changes.
+"""Writes small .dqnn files for every kernel of kernels.def: `make_seeds.py DIRECTORY`. What the fuzzers start from, and
+what the byte sweep changes.
 
-Sizes of constants are computed from schema/SPEC.md section 3, apart from the exporter and from the plan functions,
-which refuse every size but their own. Each kernel gets two files: one with channel counts that fill no word, group or
-pair, and one with counts that do."""
+The calls are those of the kernel tests (tests/kernels/cases.py, whose bytes follow schema/SPEC.md apart from exporter
+and C sources). Of each kernel's first DRAWS small ones as many are kept as show a feature that none before it showed:
+FEATURES says which. Scratch is what the plan function asks, so that every variant runs; files with several nodes, with
+outputs in the place of inputs, with names, signatures and the layers that have code of their own complete them."""
 
 from __future__ import annotations
 
-import math
-import re
-import struct
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
-from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "c"))
-sys.path.insert(0, str(ROOT / "schema" / "generated"))
-import BinaryParams  # type: ignore[import-not-found]
-import ChannelParams  # type: ignore[import-not-found]
-import ConcatParams  # type: ignore[import-not-found]
-import ConvParams  # type: ignore[import-not-found]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "c")]
 import make_blobs
-import PadParams  # type: ignore[import-not-found]
-import PoolParams  # type: ignore[import-not-found]
-import UnaryParams  # type: ignore[import-not-found]
-import ViewParams  # type: ignore[import-not-found]
+import numpy as np
+from kernels import cases
+from kernels.cases import Case, Kernel, make
+from kernels.harness import BY_NAME, KERNELS, Seeded, plan
 from make_blobs import File, N, T
 
-DTYPES = {"s1": 0, "s8": 1, "f32": 2, "any": 2}
-SIZE = 4  # height and width of every image
-TAPS = 9  # 3x3 kernels, same padding
-Params = tuple[str, Any, tuple[Any, ...]]
+from dqnn.exporter.format import ConvParams, Params, PoolParams, UnaryParams, ViewParams, camel
+
+X = TypeVar("X")
+DRAWS = {"conv_bitsliced": 40, "conv": 60, "depthwise": 120, "view": 40}  # others: 12
+MOST_BYTES = 2500  # of a file's constants and tensors
+MOST_STEPS = 50_000  # as safely.c counts them, which runs no file of more than SAFELY_WORK
+CHANNELS = (1, 2, 3, 4, 5, 7, 8, 8, 8, 9, 16, 16, 24, 33)
+BEHIND = 64  # bytes of the arena that nothing uses: guards stand there
+TYPES = {"s1": make_blobs.S1, "s8": make_blobs.S8, "f32": make_blobs.F32}
 
 
-def kernels() -> list[tuple[int, str, str, str, str, str]]:
-    """Lines of kernels.def."""
-    text = (ROOT / "interpreter_c" / "src" / "kernels.def").read_text()
-    lines = re.findall(r"^DQNN_KERNEL\((\d+), (\w+), (\w+), (\w+), (\w+), (\w+)\)", text, re.MULTILINE)
-    return [(int(number), *rest) for number, *rest in lines]
+class Small(Seeded):
+    """Draws small cases: the tests' channel counts reach further than a seed should, and maps may often be tiny."""
+
+    def integer(self, low: int, high: int) -> int:
+        return super().integer(low, low if high < 100 and super().integer(0, 2) == 0 else high)
+
+    def choice(self, options: Sequence[X]) -> X:
+        return super().choice(CHANNELS if options is cases.CHANNELS else options)  # type: ignore[arg-type]
 
 
-def up(a: int, b: int) -> int:
-    return -(-a // b)
+class Plain(Small):
+    """Often takes the first option, which is the usual one: 3x3 windows, strides of 1, no padding, no pool."""
+
+    EQUAL = (cases.CHANNELS, (0, 1, 2))  # the latter: rules of requantization
+
+    def choice(self, options: Sequence[X]) -> X:
+        usual = options[0] in (0, 1) and options not in self.EQUAL and self.integer(0, 3) > 0
+        return options[0] if usual else super().choice(options)
 
 
-def floats(random: Random, count: int) -> bytes:
-    return struct.pack(f"<{count}f", *(random.choice((0.5, -1.5, 3.0, 0.01)) for _ in range(count)))
+# --- what a case shows ------------------------------------------------------------------------------------------------
+
+Map = tuple[int, int, int]  # height, width, channels
 
 
-def planes(value: int, bits: int) -> bytes:
-    """A bit-sliced number, the same for all 32 outputs."""
-    return struct.pack(f"<{bits}I", *(0xFFFFFFFF if value >> p & 1 else 0 for p in range(bits)))
+def is_first_layer(p: ConvParams, source: Map) -> bool:
+    plain = (p.stride_h, p.stride_w, p.dilation_h, p.dilation_w, p.up_h, p.up_w) == (1,) * 6
+    return plain and source[2] == 1 and (p.kernel_h, p.kernel_w, p.pool_h, p.pool_w) == (3, 3, 2, 2)
 
 
-def epilogue(random: Random, output: str, channels: int, integer: bool) -> list[bytes]:
-    if output != "s1":
-        return [floats(random, channels), floats(random, channels)]
-    if integer:
-        return [struct.pack(f"<{channels}i", *(random.randrange(-9, 9) for _ in range(channels)))]
-    return [floats(random, channels)]
+def is_dense_square(p: ConvParams, source: Map) -> bool:
+    """What depthwise convolutions have code of their own for."""
+    dense = (p.dilation_h, p.dilation_w, p.pool_h, p.pool_w, p.multiplier) == (1,) * 5 and p.stride_h == p.stride_w < 3
+    return dense and p.kernel_h == p.kernel_w == 3 and source[2] >= 4
 
 
-def conv_weights(family: str, name: str, cin: int, cout: int, random: Random) -> bytes:
-    """Neutral padding in every layout, so zero where a layout has any."""
-    _, source, weights, _ = name.split("_")
-    taps = TAPS * cin
-    full = cin % 8 == 0 and cout % 4 == 0
-    if family == "conv_bitsliced":
-        return bytes(up(cout, 32) * 3 * (3 * cin + 1) * 4)
-    if family == "depthwise":
-        return {
-            "s1": bytes(up(cout, 32) * TAPS * 4),
-            "s8": random.randbytes(TAPS * cout),
-            "f32": floats(random, TAPS * cout),
-        }[weights]
-    if name.startswith("convh"):
-        return bytes(cout * TAPS * up(cin, 32) * 4)
-    if weights == "s1":
-        size = sum(cout * up(TAPS * min(8, cin - first), 8) for first in range(0, cin, 8))
-    elif weights == "f32":
-        return floats(random, up(cout, 4) * taps * 4) if full else bytes(up(cout, 4) * taps * 16)
-    else:
-        size = up(cout, 4) * taps * 4 if source == "f32" else up(cout, 2) * up(taps, 2) * 4
-    return random.randbytes(size) if full else bytes(size)
+CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
+    "pool": lambda p, i, o: p.pool_h * p.pool_w > 1,
+    "stride": lambda p, i, o: p.stride_h > 1 or p.stride_w > 1,
+    "dilation": lambda p, i, o: (p.dilation_h > 1 and p.kernel_h > 1) or (p.dilation_w > 1 and p.kernel_w > 1),
+    "groups": lambda p, i, o: p.groups > 1,
+    "multiplier": lambda p, i, o: p.multiplier > 1,
+    "dilated input": lambda p, i, o: p.up_h > 1 or p.up_w > 1,
+    "border": lambda p, i, o: p.pad_value == 0 and p.pad_top + p.pad_left > 0,
+    "padded": lambda p, i, o: p.pad_value > 0 and p.pad_top + p.pad_left > 0,
+    "padded below": lambda p, i, o: p.pad_value < 0 and p.pad_top + p.pad_left > 0,
+    "inside": lambda p, i, o: p.pad_top + p.pad_left == 0 and p.up_h * p.up_w == 1,
+    "fixed point": lambda p, i, o: p.requant == 1,
+    "power of two": lambda p, i, o: p.requant == 2,
+    "half weights": lambda p, i, o: p.half_weights == 1,
+    "clamped": lambda p, i, o: p.act_min > -128,
+    "one channel": lambda p, i, o: i[2] == p.groups,
+    "whole blocks": lambda p, i, o: i[2] // p.groups % 8 == 0,
+    "more than a word": lambda p, i, o: i[2] // p.groups > 32 or o[2] // p.groups > 32,
+    "one pixel": lambda p, i, o: o[0] * o[1] * p.pool_h * p.pool_w == 1,
+    "a row": lambda p, i, o: o[1] > 4,
+    "one pixel of many channels": lambda p, i, o: o[0] * o[1] * p.pool_h * p.pool_w == 1 and o[2] > 8 * p.groups,
+    "square, affine": lambda p, i, o: is_dense_square(p, i) and p.requant == 0,
+    "square, stride 2": lambda p, i, o: is_dense_square(p, i) and p.stride_h == 2,
+    "plain": lambda p, i, o: p.stride_w * p.dilation_w * p.up_h * p.up_w * p.pool_h * p.pool_w == 1 and i[2] % 8 == 0,
+    "first layer": lambda p, i, o: is_first_layer(p, i),
+}
 
 
-def conv_constants(family: str, name: str, cin: int, cout: int, random: Random) -> list[bytes]:
-    _, source, weights, output = name.split("_")
-    constants = [conv_weights(family, name, cin, cout, random)]
-    integer = "f32" not in (source, weights)
-    if family == "conv_bitsliced":
-        window = TAPS * cin  # pad value -1: one class; no -1 among the weights, so S = 0
-        bits = max(7, math.ceil(math.log2(window + 2)) + 1)
-        if output == "s1":
-            return [*constants, planes(window, bits) * up(cout, 32), planes(-window - 1, bits) * up(cout, 32)]
-        constants.append(planes(0, bits) * up(cout, 32))
-    elif name == "depthwise_s1_s1_s1":
-        return [*constants, planes(-2 * TAPS - 1, math.ceil(math.log2(2 * TAPS + 1)) + 1) * up(cout, 32)]
-    return constants + epilogue(random, output, cout, integer)
+def features(case: Case) -> set[str]:
+    source, target = case.inputs[0], case.output
+    found = {f"rank {len(source.dims)}", f"{len(case.constants)} constants"}  # a flip mask is one
+    found |= {"whole words"} if target.dims[-1] % 32 == 0 else set()
+    if isinstance(case.params, ConvParams):
+        found |= {name for name, shown in CONV_FEATURES.items() if shown(case.params, source.map, target.map)}
+    elif isinstance(case.params, PoolParams):
+        p = case.params
+        found |= {"padded"} if p.pad_top + p.pad_left else {"inside"}
+        found |= {"overlapping"} if p.kernel_h > p.stride_h or p.kernel_w > p.stride_w else set()
+    elif isinstance(case.params, ViewParams):
+        last = len(source.dims) - 1
+        p = case.params
+        found |= {"neighbours"} if (p.axis[last], p.step[last], p.repeat[last]) == (last, 1, 1) else {"apart"}
+    elif case.params is not None:
+        numbers = [x for x in astuple(case.params) if isinstance(x, int)]
+        found |= {f"kind {numbers[0]}"} if numbers else set()
+    return found | quick_rules(case) | ({"in place"} if shares(case) else set())
 
 
-def limits(output: str) -> tuple[float, float]:
-    return (-128.0, 127.0) if output == "s8" else (-math.inf, math.inf)
-
-
-def conv_params(source: str, output: str) -> Params:
-    pad = -1.0 if source == "s1" else 0.0
-    return (
-        "Conv",
-        ConvParams.CreateConvParams,
-        (3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, pad, *limits(output)),
-    )
-
-
-def other(family: str, output: str, channels: int, random: Random) -> tuple[Params | None, list[bytes]]:
-    """Parameters and constants of everything but conv and depthwise."""
-    low, high = limits(output)
-    pool = ("Pool", PoolParams.CreatePoolParams, (2, 2, 2, 2, 0, 0))
-    inverse = [struct.pack("<f", 2.0)] if output == "s8" else []
-    four = ([0, 1, 2, 0], [0] * 4, [1] * 4, [1] * 4)
-    table: dict[str, tuple[Params | None, list[bytes]]] = {
-        "affine": (
-            ("Channel", ChannelParams.CreateChannelParams, (0, 1, 0, low, high)),
-            epilogue(random, output, channels, True),
-        ),
-        "lut": (None, [random.randbytes(256)]),
-        "unary": (("Unary", UnaryParams.CreateUnaryParams, (3, 0, 0, 0.0)), []),
-        "prelu": (None, [floats(random, channels)]),
-        "softmax": (None, []),
-        "layernorm": (None, [floats(random, channels), floats(random, channels), struct.pack("<f", 1e-3)]),
-        "binary": (
-            ("Binary", BinaryParams.CreateBinaryParams, (2, 0, 0, low, high)),
-            [floats(random, 1)] if output == "s1" else inverse,
-        ),
-        "maxpool": (pool, []),
-        "avgpool": (pool, inverse),
-        "concat": (("Concat", ConcatParams.CreateConcatParams, (2,)), []),
-        "pad": (("Pad", PadParams.CreatePadParams, ([1, 0, 0, 0], 1.0)), []),
-        "view": (("View", ViewParams.CreateViewParams, four), []),
-        "reshape": (None, []),
+def quick_rules(case: Case) -> set[str]:
+    """Whether all channels shift right by little, as networks do: there is code for that."""
+    p = case.params
+    if not isinstance(p, ConvParams) or p.requant == 0:
+        return set()
+    bias, *_, shift = (np.frombuffer(c, "<i4") for c in case.constants[-4 + p.requant :])
+    right = -shift if p.requant == 1 else shift
+    if right.min() < 1 or right.max() > 22 or abs(bias).max() > 2**28:
+        return set()
+    square = is_dense_square(p, case.inputs[0].map)
+    return {
+        f"quick {p.requant}",
+        f"quick {p.requant}, clamped {p.act_min > -128}",
+        f"quick {p.requant}, square {square}",
     }
-    return table[family]
 
 
-def output_dims(family: str, channels: int) -> tuple[int, ...]:
-    dims = {
-        "maxpool": (SIZE // 2, SIZE // 2, channels),
-        "avgpool": (SIZE // 2, SIZE // 2, channels),
-        "concat": (SIZE, SIZE, 2 * channels),
-        "pad": (SIZE + 2, SIZE, channels),
-        "reshape": (SIZE * SIZE * channels,),
-    }
-    return dims.get(family, (SIZE, SIZE, channels))
+def shares(case: Case) -> bool:
+    """The output may lie on the first input, or be made of its inputs."""
+    _, overlap, parts = plan(case)
+    return parts or min(len(case.data[0]), len(case.expected)) <= overlap
 
 
-def tensor(dtype: str, dims: tuple[int, ...], offset: int) -> T:
-    return T(DTYPES[dtype], dims, offset, 0.5 if dtype == "s8" else 1.0, -3 if dtype == "s8" else 0)
+def steps(case: Case) -> int:
+    if not isinstance(case.params, ConvParams):
+        return 0  # seeds are small
+    p, (h, w, c) = case.params, case.output.map
+    channels = 1 if case.kernel.family == "depthwise" else case.inputs[0].map[2] // p.groups
+    return h * w * c * p.pool_h * p.pool_w * p.kernel_h * p.kernel_w * (channels + 7)
 
 
-def nbytes(t: T) -> int:
-    rows, last = math.prod(t.dims[:-1]), t.dims[-1]
-    return rows * {0: up(last, 32) * 4, 1: last, 2: last * 4}[t.dtype]
+def is_small(case: Case) -> bool:
+    sizes = [len(case.expected), *map(len, case.data), *map(len, case.constants)]
+    return sum(sizes) <= MOST_BYTES and steps(case) <= MOST_STEPS
 
 
-def seed(kernel: tuple[int, str, str, str, str, str], channels: int, outputs: int) -> File:
-    """One node between its inputs and its output."""
-    number, name, family, source, _, result = kernel
-    random = Random(name)
-    if family in ("conv", "conv_bitsliced", "depthwise"):
-        outputs = channels if family == "depthwise" else outputs
-        params: Params | None = conv_params(source, result)
-        constants = conv_constants(family, name, channels, outputs, random)
-    else:
-        outputs = channels
-        params, constants = other(family, result, channels, random)
-        if family == "affine" and source == "f32" and result == "s1":
-            constants = [floats(random, channels)]
-    tensors, offset = [], 0
-    for _ in range(2 if family in ("binary", "concat") else 1):
-        tensors.append(tensor(source, (SIZE, SIZE, channels), offset))
-        offset += up(nbytes(tensors[-1]), 16) * 16
-    tensors.append(tensor(result, output_dims(family, outputs), offset))
-    offset += up(nbytes(tensors[-1]), 16) * 16
-    count = len(tensors) - 1
-    node = N(number, tuple(range(count)), count, tuple(range(len(constants))), (offset, 1024), name, params)
-    return File(tensors, [node], [(i, f"in{i}") for i in range(count)], [(count, "out")], offset + 1024, constants)
+def chosen(kernel: Kernel) -> list[Case]:
+    seen: set[str] = set()
+    result = []
+    for number in range(DRAWS.get(kernel.family, 12)):
+        case = make(kernel, (Plain if number % 2 else Small)(kernel.id, number))
+        if is_small(case) and not features(case) <= seen:
+            seen |= features(case)
+            result.append(case)
+    return result
 
 
-def joined(kernel: tuple[int, str, str, str, str, str], channels: int) -> File:
-    """A concat along the rows whose inputs lie in its output."""
-    number, name, _, source, _, result = kernel
-    params = ("Concat", ConcatParams.CreateConcatParams, (0,))
-    first = tensor(source, (SIZE, SIZE, channels), 0)
-    second = tensor(source, first.dims, nbytes(first))
-    assert second.offset % 16 == 0
-    whole = tensor(result, (2 * SIZE, SIZE, channels), 0)
-    node = N(number, (0, 1), 2, (), (2 * nbytes(first), 16), name, params)
-    return File([first, second, whole], [node], [(0, "in0"), (1, "in1")], [(2, "out")], 2 * nbytes(first) + 16, [])
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+class Draft:
+    """A file of cases, one behind the other; each may read what another one made."""
+
+    def __init__(self) -> None:
+        self._file = File([], [], [], [], 0)
+
+    def _take(self, size: int) -> int:
+        at = self._file.arena
+        self._file.arena += -(-size // 16) * 16
+        return at
+
+    def _tensor(self, form: Any, at: int) -> int:
+        self._file.tensors.append(T(TYPES[form.dtype], form.dims, at, form.scale, form.zero_point))
+        return len(self._file.tensors) - 1
+
+    def add(self, case: Case, layer: str, *, reads: int | None = None, in_place: bool = False) -> int:
+        """The number of the output. `reads`: a tensor that is there already, instead of the first input."""
+        file, (scratch, _, parts) = self._file, plan(case)
+        in_place = in_place and shares(case)
+        room = max(len(case.expected), len(case.data[0])) if in_place else 0
+        whole = self._take(room) if reads is None else file.tensors[reads].offset
+        inputs, offset = [] if reads is None else [reads], whole
+        for data, form in list(zip(case.data, case.inputs, strict=True))[len(inputs) :]:
+            joined = in_place and (parts or not inputs) and offset % 16 == 0
+            inputs.append(self._tensor(form, offset if joined else self._take(len(data))))
+            file.inputs.append((inputs[-1], f"in{len(file.inputs)}"))
+            offset += len(data)
+        output = self._tensor(case.output, whole if in_place else self._take(len(case.expected)))
+        numbers = tuple(len(file.constants) + i for i in range(len(case.constants)))
+        file.constants += case.constants
+        params = (camel(case.params.SLOT), case.params.create, ()) if case.params is not None else None
+        place = (self._take(scratch), scratch)
+        file.nodes.append(N(case.kernel.id, tuple(inputs), output, numbers, place, layer, params))
+        return output
+
+    def file(self, *outputs: int) -> File:
+        self._file.outputs = [(tensor, f"out{i}") for i, tensor in enumerate(outputs)]
+        self._file.arena += BEHIND
+        return self._file
+
+
+def single(case: Case, *, in_place: bool = False) -> File:
+    draft = Draft()
+    return draft.file(draft.add(case, case.kernel.name, in_place=in_place))
+
+
+def same(name: str, form: Any, params: Params | None, *constants: bytes) -> Case:
+    """A call that leaves shape and format as they are."""
+    size = len(form.store(np.zeros(form.dims)))
+    return Case(BY_NAME[name], (form,), form, constants, params, (bytes(size),), bytes(size))
+
+
+def followers(form: Any) -> list[Case]:
+    """What can come behind a tensor and be computed in its place."""
+    if form.dtype == "s8":
+        return [same("lut_s8", form, None, bytes(range(256))), same("maxpool_s8", form, PoolParams(1, 1, 1, 1))]
+    if form.dtype == "f32":
+        return [same("unary_f32", form, UnaryParams(0)), same("softmax_f32", form, None)]
+    return [same("maxpool_s1", form, PoolParams(1, 1, 1, 1)), same("reshape_s1", form, None)]
+
+
+def chain(case: Case) -> File:
+    """Three nodes, the later ones in place where they may, and an output from the middle."""
+    draft = Draft()
+    first = last = draft.add(case, f"{case.kernel.name}, the first of three: a name of more than a few letters")
+    for number, following in enumerate(followers(case.output)):
+        last = draft.add(following, "" if number else "second", reads=last, in_place=True)
+    file = draft.file(last)
+    file.signature = b"a signature" if first % 2 else b""
+    return file
+
+
+def files(kernel: Kernel) -> Iterator[File]:
+    cases_of = chosen(kernel)
+    yield from map(single, cases_of)
+    yield from [single(case, in_place=True) for case in cases_of if shares(case)][:2]
+    if kernel.family in ("conv_bitsliced", "conv", "depthwise"):
+        yield chain(min(cases_of, key=steps))
 
 
 def main(directory: str) -> None:
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
     names = []
-    for kernel in kernels():
-        for label, channels, outputs in (("odd", 5, 3), ("full", 8, 4)):
-            names.append(f"{kernel[1]}_{label}.dqnn")
-            Path(directory, names[-1]).write_bytes(make_blobs.blob(seed(kernel, channels, outputs)))
-        if kernel[2] == "concat":
-            names.append(f"{kernel[1]}_joined.dqnn")
-            Path(directory, names[-1]).write_bytes(make_blobs.blob(joined(kernel, 16)))
-    Path(directory, "list.txt").write_text("\n".join(names))
+    for kernel in KERNELS:
+        for number, file in enumerate(files(kernel)):
+            names.append(f"{kernel.name}_{number}.dqnn")
+            (folder / names[-1]).write_bytes(make_blobs.blob(file))
+    (folder / "list.txt").write_text("\n".join(names))
 
 
 if __name__ == "__main__":
