@@ -16,7 +16,7 @@ blob blob_copy(const void *bytes, uint32_t size) {
   if (posix_memalign(&copy, DQNN_ALIGNMENT, size != 0 ? size : 1) != 0) {
     abort();
   }
-  if (size != 0) {
+  if (bytes != NULL && size != 0) {
     memcpy(copy, bytes, size);
   }
   return (blob){copy, size};
@@ -26,14 +26,14 @@ blob blob_load(const char *directory, const char *name) {
   char path[4096];
   (void)snprintf(path, sizeof path, "%s%s%s", directory, directory[0] != 0 ? "/" : "", name);
   FILE *file = fopen(path, "rb");
-  static uint8_t bytes[1 << 24];
-  size_t size = file != NULL ? fread(bytes, 1, sizeof bytes, file) : 0;
-  if (size == 0) {
+  long size = file != NULL && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : 0;
+  blob b = blob_copy(NULL, size > 0 ? (uint32_t)size : 0);
+  if (size <= 0 || fseek(file, 0, SEEK_SET) != 0 || fread(b.bytes, 1, b.size, file) != b.size) {
     (void)fprintf(stderr, "cannot read %s\n", path);
     exit(2);
   }
   (void)fclose(file);
-  return blob_copy(bytes, (uint32_t)size);
+  return b;
 }
 
 void blob_free(blob b) {

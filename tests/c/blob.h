@@ -12,7 +12,7 @@ typedef struct {
 
 /* Aborts the test program if the file cannot be read. */
 blob blob_load(const char *directory, const char *name);
-blob blob_copy(const void *bytes, uint32_t size);
+blob blob_copy(const void *bytes, uint32_t size); /* NULL: of anything */
 void blob_free(blob b);
 
 /* Makes length and both checksums right again. */

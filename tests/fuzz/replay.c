@@ -1,6 +1,7 @@
 /* Runs files, in every variant: `replay [--every-variant] FILE...`. A file that is refused or not run is an error; with
  * the option also a variant that this machine could run and none of the files made run: seeds that test `ref` against
  * itself are of no use. Names the instruction sets that were compiled and that this processor lacks. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,11 @@
 #include "kernel.h"
 #include "safely.h"
 #include "test.h"
+
+static void on_abort(int number) {
+  (void)number;
+  (void)printf("%s brought this program down\n", test_label);
+}
 
 static void run_file(const char *name) {
   blob b = blob_load("", name);
@@ -39,6 +45,7 @@ static void check_variants(void) {
 
 int main(int argc, char **argv) {
   int first = argc > 1 && strcmp(argv[1], "--every-variant") == 0 ? 2 : 1;
+  (void)signal(SIGABRT, on_abort);
   for (int i = first; i < argc; ++i) {
     run_file(argv[i]);
   }

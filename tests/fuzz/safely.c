@@ -29,7 +29,7 @@
 #define __msan_poison(at, bytes) ((void)(at), (void)(bytes))
 #endif
 
-enum { MARGIN = 1 << 20, MOST_VARIANTS = 1024, MOST_KERNELS = 192 };
+enum { MARGIN = GUARDED ? 1 << 20 : 64, MOST_VARIANTS = 1024, MOST_KERNELS = 192 };
 
 /* Memory for an interpreter, in the middle of what nobody may touch. Reused: allocating would take most of the time. */
 static _Alignas(64) uint8_t room[MARGIN + SAFELY_MEMORY + MARGIN];
@@ -51,6 +51,7 @@ typedef struct {
   dqnn_model model;
   dqnn_requirements need;
   dqnn_interpreter *it;
+  bool open; /* what a variant gives need not be what ref gives */
 } trial;
 
 static void require(bool condition, const char *what) {
@@ -64,21 +65,6 @@ uint32_t safely_runs(uint32_t variant) {
   return runs[variant];
 }
 
-static uint32_t supported(void) {
-  uint32_t mask = 1u << DQNN_ISA_ref | 1u << DQNN_ISA_portable;
-#if defined(__x86_64__) && defined(__GNUC__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt")) {
-    mask |= 1u << DQNN_ISA_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-      mask |= 1u << DQNN_ISA_avx512;
-      mask |= __builtin_cpu_supports("avx512vnni") ? 1u << DQNN_ISA_vnni : 0;
-    }
-  }
-#endif
-  return mask;
-}
-
 static void prepare(void) {
   if (isas != 0) {
     return;
@@ -89,7 +75,7 @@ static void prepare(void) {
     variant_of[variant->kernel->id][variant->isa] = (uint16_t)i;
     isas |= 1u << variant->isa;
   }
-  isas &= supported();
+  isas &= dqnn_host_isas();
   ASAN_POISON_MEMORY_REGION(room, sizeof room);
 }
 
@@ -179,10 +165,29 @@ static void guard(trial *t, uint32_t node) {
   allow(params, blob_params_bytes(slot));
 }
 
+#if defined(__ARM_FP)
+/* First layers of floats take signs of differences: with numbers that are none, either bit may come. */
+static bool is_open(const trial *t, uint32_t node, uint16_t kernel) {
+  dqnn_call call;
+  dqnn_model_bind(&t->model, node, memory, &call);
+  bool open = false;
+  for (uint32_t i = 0; kernel == DQNN_KERNEL_conv_f32_s1_s1 && i < bytes_of(call.in_def[0]) / 4; ++i) {
+    float value = ((const float *)call.in[0])[i];
+    open |= !(value - value == 0.0f);
+  }
+  return open;
+}
+#else
+static bool is_open(const trial *t, uint32_t node, uint16_t kernel) {
+  (void)t, (void)node, (void)kernel;
+  return false;
+}
+#endif
+
 static void on_node(void *context, uint32_t node, uint16_t kernel, bool begin) {
   trial *t = context;
-  (void)kernel;
   if (begin) {
+    t->open |= is_open(t, node, kernel);
     guard(t, node);
   } else {
     allow(memory, t->need.arena_bytes);
@@ -243,7 +248,8 @@ static uint32_t word_at(const uint8_t *bytes, uint32_t at, uint32_t end, uint8_t
 static void compare(const dqnn_tensor *tensor, uint32_t port, const uint8_t *wanted, const char *who) {
   for (uint32_t k = 0; k < tensor->bytes; k += 4) {
     if (word_at(tensor->data, k, tensor->bytes, tensor->dtype) != word_at(wanted, k, tensor->bytes, tensor->dtype)) {
-      (void)fprintf(stderr, "%s and ref differ: output %u, byte %u of %u\n", who, port, k, tensor->bytes);
+      (void)fprintf(stderr, "%s and ref differ: output %u, byte %u of %u\n", who, (unsigned)port, (unsigned)k,
+                    (unsigned)tensor->bytes);
       abort();
     }
   }
@@ -254,7 +260,7 @@ static void judge(const trial *t, bool keep, const char *who) {
   dqnn_tensor tensor;
   uint32_t at = 0;
   for (uint32_t i = 0; dqnn_output(t->it, i, &tensor) == DQNN_OK && tensor.bytes <= sizeof expected - at; ++i) {
-    if (keep) {
+    if (keep || t->open) {
       memcpy(expected + at, tensor.data, tensor.bytes);
     } else {
       compare(&tensor, i, expected + at, who);
@@ -364,7 +370,8 @@ static void ask_ports(const dqnn_interpreter *it, const dqnn_model_info *info) {
   for (uint32_t i = 0; i < info->tensors; ++i) {
     require(dqnn_tensor_at(it, i, &tensor) == DQNN_OK, "tensor");
     uint8_t *data = tensor.data;
-    require(data >= info->arena && tensor.bytes <= info->arena + info->arena_bytes - data, "a tensor's place");
+    require(data >= info->arena && tensor.bytes <= (size_t)(info->arena + info->arena_bytes - data),
+            "a tensor's place");
   }
   require(dqnn_input(it, info->inputs, &tensor) == DQNN_ERROR_ARGUMENT, "an input too many");
   require(dqnn_output(it, info->outputs, &tensor) == DQNN_ERROR_ARGUMENT, "an output too many");
@@ -447,10 +454,10 @@ static void try_subset(trial *t) {
 
 /* A hostile file may hold any number of tests, each of which is a run. */
 static void try_self_tests(trial *t) {
-  enum { MOST_TESTS = 4 };
+  const uint32_t most = 4;
   uint32_t there, told;
   (void)dqnn_fb_vector(t->model.root, DQNN_MODEL_SELF_TESTS, &there);
-  if (there <= MOST_TESTS) {
+  if (there <= most) {
     dqnn_status status = dqnn_self_test(t->it, &told);
     require(status == DQNN_OK || status == DQNN_ERROR_SELF_TEST || status == DQNN_ERROR_STRUCTURE, "self-tests");
     require(told == there && (told != 0 || status == DQNN_OK), "the number of self-tests");

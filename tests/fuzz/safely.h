@@ -19,7 +19,10 @@ typedef struct {
 /* Files that want more than SAFELY_MEMORY bytes, or more than about SAFELY_WORK inner steps, are checked but not run;
  * of one file in SAFELY_PATIENCE more steps are taken, so that large parameters meet the kernels too. Which ones the
  * file's bytes decide: the same file is always treated alike. */
-enum { SAFELY_MEMORY = 1 << 22, SAFELY_PATIENCE = 256 };
+#ifndef SAFELY_MEMORY
+#define SAFELY_MEMORY (UINT32_C(1) << 22)
+#endif
+enum { SAFELY_PATIENCE = 256 };
 #define SAFELY_WORK 6.0e4
 #define SAFELY_MUCH_WORK 4.0e6
 #define SAFELY_ANY_WORK 1.0e8
