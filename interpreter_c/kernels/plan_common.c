@@ -23,8 +23,9 @@ dqnn_check dqnn_spend(dqnn_plan *plan, uint64_t steps) {
   return DQNN_CHECK_none;
 }
 
-static uint64_t words_of_constants(const dqnn_call *call) {
-  uint64_t words = 0;
+/* Below 2^32: each constant is smaller than the file, which is below 2^31 bytes. */
+static uint32_t words_of_constants(const dqnn_call *call) {
+  uint32_t words = 0;
   for (uint32_t i = 0; i < call->constant_count; ++i) {
     words += call->constant_bytes[i] / 4;
   }

@@ -32,13 +32,11 @@ static bool check_vector(const dqnn_fb *fb, uint32_t at, const dqnn_fb_field *fi
     return false;
   }
   uint32_t count = u32_at(fb->base + vector);
-  bool string = field->kind == DQNN_FB_STRING;
-  uint64_t bytes = (uint64_t)count * field->size + string;
-  uint32_t first = vector + 4;
-  if (bytes > fb->size - first || (first & (field->align - 1u)) != 0) {
+  uint32_t first = vector + 4, room = fb->size - first;
+  if ((uint64_t)count * field->size > room || (first & (field->align - 1u)) != 0) {
     return false;
   }
-  return !string || fb->base[first + count] == 0;
+  return field->kind != DQNN_FB_STRING || (count < room && fb->base[first + count] == 0);
 }
 
 static bool check_field(const dqnn_fb *fb, uint32_t at, uint32_t room, const dqnn_fb_field *field) {

@@ -34,7 +34,8 @@ dqnn_status dqnn_requirements_of(const void *blob, size_t size, dqnn_requirement
 /* What dqnn_verify and dqnn_init have in common before the graph is looked at. */
 static dqnn_status open_file(dqnn_model *model, const void *blob, size_t size, const dqnn_options *options,
                              dqnn_fault *fault) {
-  *fault = (dqnn_fault){DQNN_NONE, DQNN_NONE, DQNN_NONE, 0};
+  fault->node = fault->kernel = fault->tensor = DQNN_NONE;
+  fault->check = 0;
   if (options == NULL || options->kernels == NULL) {
     return DQNN_ERROR_ARGUMENT;
   }
@@ -84,13 +85,13 @@ dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void
   return DQNN_OK;
 }
 
-static void notify(const dqnn_interpreter *it, uint32_t node, bool begin) {
+static void notify(const dqnn_interpreter *it, uint32_t node, uint16_t kernel, bool begin) {
 #if DQNN_PROFILE
   if (it->profile != NULL) {
-    it->profile(it->profile_context, node, it->variants[node]->kernel->id, begin);
+    it->profile(it->profile_context, node, kernel, begin);
   }
 #else
-  (void)it, (void)node, (void)begin;
+  (void)it, (void)node, (void)kernel, (void)begin;
 #endif
 }
 
@@ -103,33 +104,17 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it) {
     dqnn_call call;
     dqnn_model_bind(&it->model, i, it->arena, &call);
     call.params = dqnn_params(dqnn_model_node(&it->model, i), variant->kernel->family);
-    notify(it, i, true);
+    notify(it, i, call.kernel, true);
     variant->run(&call);
-    notify(it, i, false);
+    notify(it, i, call.kernel, false);
   }
   return DQNN_OK;
 }
 
-static dqnn_status describe(const dqnn_interpreter *it, uint32_t tensor, const char *name, dqnn_tensor *out) {
-  const dqnn_tensor_def *def = &it->model.tensors[tensor];
-  uint16_t check;
-  out->data = it->arena + def->offset;
-  out->bytes = dqnn_tensor_bytes(def, &check);
-  memcpy(out->dims, def->dims, sizeof out->dims);
-  out->scale = def->scale;
-  out->zero_point = def->zero_point;
-  out->dtype = def->dtype;
-  out->rank = def->rank;
-  out->name = name;
-  out->sample_scale = out->sample_offset = out->inverse = 0.0f;
-  out->rounding = DQNN_ROUNDING_MULTIPLY;
-  out->u8 = 0;
-  return DQNN_OK;
-}
-
-static float port_float(const void *port, uint32_t slot) {
-  const float *field = dqnn_fb_inline(port, slot);
-  return field != NULL ? *field : 0.0f;
+/* As bits: a field that is absent reads as 0. */
+static void port_float(const void *port, uint32_t slot, float *out) {
+  uint32_t bits = dqnn_fb_u32(port, slot);
+  memcpy(out, &bits, sizeof bits);
 }
 
 static uint8_t port_byte(const void *port, uint32_t slot) {
@@ -137,13 +122,25 @@ static uint8_t port_byte(const void *port, uint32_t slot) {
   return field != NULL ? *field : 0;
 }
 
+static void describe(const dqnn_interpreter *it, uint32_t tensor, dqnn_tensor *out) {
+  const dqnn_tensor_def *def = &it->model.tensors[tensor];
+  out->data = it->arena + def->offset;
+  out->bytes = dqnn_bytes_of(def);
+  memcpy(out->dims, def->dims, sizeof out->dims);
+  out->scale = def->scale;
+  out->zero_point = def->zero_point;
+  out->dtype = def->dtype;
+  out->rank = def->rank;
+}
+
 static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *ports, uint32_t i, dqnn_tensor *out) {
   const void *port = dqnn_fb_table(ports, i);
-  describe(it, dqnn_port_tensor(ports, i), dqnn_fb_string(port, DQNN_PORT_NAME), out);
-  out->sample_scale = port_float(port, DQNN_PORT_SAMPLE_SCALE);
-  out->sample_offset = port_float(port, DQNN_PORT_SAMPLE_OFFSET);
+  describe(it, dqnn_fb_u16(port, DQNN_PORT_TENSOR), out);
+  out->name = dqnn_fb_string(port, DQNN_PORT_NAME);
+  port_float(port, DQNN_PORT_SAMPLE_SCALE, &out->sample_scale);
+  port_float(port, DQNN_PORT_SAMPLE_OFFSET, &out->sample_offset);
+  port_float(port, DQNN_PORT_INVERSE, &out->inverse);
   out->rounding = port_byte(port, DQNN_PORT_ROUNDING);
-  out->inverse = port_float(port, DQNN_PORT_INVERSE);
   out->u8 = port_byte(port, DQNN_PORT_U8);
   return DQNN_OK;
 }
@@ -166,7 +163,10 @@ dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *
   if (it == NULL || out == NULL || i >= it->model.tensor_count) {
     return DQNN_ERROR_ARGUMENT;
   }
-  return describe(it, i, "", out);
+  memset(out, 0, sizeof *out); /* what only ports have */
+  out->name = "";
+  describe(it, i, out);
+  return DQNN_OK;
 }
 
 dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out) {

@@ -88,6 +88,9 @@ dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, co
 dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
                               dqnn_fault *fault);
 
+/* Bytes of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
+uint32_t dqnn_bytes_of(const dqnn_tensor_def *def);
+
 /* The call of node i but for its params. arena NULL leaves the activation pointers NULL, for planning. */
 void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint8_t *arena, dqnn_call *call);
 

@@ -42,28 +42,24 @@ static check form_check(const dqnn_tensor_def *def) {
   return quantization_check(def);
 }
 
-/* 0 from 2^31 on. */
-static uint32_t size_mul(uint32_t a, uint32_t b) {
-  uint64_t product = (uint64_t)a * b;
-  return product > INT32_MAX ? 0 : (uint32_t)product;
-}
-
-/* Bytes of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
-static uint32_t bytes_of(const dqnn_tensor_def *def) {
-  uint32_t rows = 1, last = def->dims[def->rank - 1];
-  for (uint32_t k = 0; k + 1 < def->rank; ++k) {
-    rows = size_mul(rows, def->dims[k]);
+uint32_t dqnn_bytes_of(const dqnn_tensor_def *def) {
+  uint32_t elements = 1, bytes = def->dtype == DQNN_F32 ? 4 : 1;
+  for (uint32_t k = 0; k < def->rank; ++k) {
+    uint32_t dim = def->dims[k];
+    uint32_t room = def->dtype == DQNN_S1 && k + 1u == def->rank ? (dim / 32 + (dim % 32 != 0)) * 4 : dim;
+    uint64_t most = (uint64_t)elements * dim | (uint64_t)bytes * room;
+    if (most > INT32_MAX) {
+      return 0;
+    }
+    elements *= dim;
+    bytes *= room;
   }
-  uint32_t elements = size_mul(rows, last);
-  if (def->dtype == DQNN_S1) {
-    return elements != 0 ? size_mul(rows, (last + 31) / 32 * 4) : 0;
-  }
-  return def->dtype == DQNN_F32 ? size_mul(elements, 4) : elements;
+  return bytes;
 }
 
 uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
   *failed = form_check(def);
-  uint32_t bytes = *failed == 0 ? bytes_of(def) : 0;
+  uint32_t bytes = *failed == 0 ? dqnn_bytes_of(def) : 0;
   if (*failed == 0 && bytes == 0) {
     *failed = DQNN_CHECK_tensor_size;
   }
@@ -96,11 +92,11 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
 
 /* Does the tensor share memory with `bytes` bytes at `offset`? No sum can wrap: both lie in the arena. */
 static bool overlaps(const dqnn_tensor_def *tensor, uint32_t offset, uint32_t bytes) {
-  return bytes != 0 && tensor->offset < offset + bytes && offset < tensor->offset + bytes_of(tensor);
+  return bytes != 0 && tensor->offset < offset + bytes && offset < tensor->offset + dqnn_bytes_of(tensor);
 }
 
 static bool overlap(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
-  return overlaps(a, b->offset, bytes_of(b));
+  return overlaps(a, b->offset, dqnn_bytes_of(b));
 }
 
 static bool overlaps_scratch(const dqnn_tensor_def *tensor, const void *node) {
@@ -147,11 +143,12 @@ static check node_memory_check(const dqnn_model *model, const void *node, const 
               DQNN_ALIGNMENT)) {
     return DQNN_CHECK_scratch_place;
   }
-  bool shared = overlaps_scratch(call->out_def, node);
   for (uint32_t k = 0; k < call->inputs; ++k) {
-    shared |= overlaps_scratch(call->in_def[k], node);
+    if (overlaps_scratch(call->in_def[k], node)) {
+      return DQNN_CHECK_scratch_overlap;
+    }
   }
-  return shared ? DQNN_CHECK_scratch_overlap : 0;
+  return overlaps_scratch(call->out_def, node) ? DQNN_CHECK_scratch_overlap : 0;
 }
 
 enum { STEPS_OF_VISIT = 8 }; /* what looking at a node or port and at the memory it writes costs (dqnn_config.h) */
@@ -166,50 +163,60 @@ static bool pay(uint32_t *work, uint32_t steps) {
  */
 static bool same_rows(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
   uint32_t length_a = a->dims[a->rank - 1], length_b = b->dims[b->rank - 1];
-  return a->dtype != DQNN_S1 || length_a == length_b || (length_a % 32 == 0 && length_b % 32 == 0);
+  return a->dtype != DQNN_S1 || length_a == length_b || (length_a | length_b) % 32 == 0;
 }
 
 /* Two names of the same bytes: how a reshape without a node appears in a file. */
 static bool same_storage(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
-  return a->dtype == b->dtype && a->offset == b->offset && bytes_of(a) == bytes_of(b) && same_rows(a, b);
+  return a->dtype == b->dtype && a->offset == b->offset && dqnn_bytes_of(a) == dqnn_bytes_of(b) && same_rows(a, b);
 }
 
 /* Whether a node before `before` or a model input names exactly this tensor, so that it is no mere alias of another. */
-static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *work) {
-  bool found = false;
-  (void)pay(work, STEPS_OF_VISIT * (before + model->input_count));
-  for (uint32_t i = 0; i < before; ++i) {
-    found |= output_of(model, i) == tensor;
+static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *visits) {
+  *visits += before + model->input_count;
+  for (uint32_t i = 0; i < before + model->input_count; ++i) {
+    if ((i < before ? output_of(model, i) : input_of(model, i - before)) == tensor) {
+      return true;
+    }
   }
-  for (uint32_t i = 0; i < model->input_count; ++i) {
-    found |= input_of(model, i) == tensor;
-  }
-  return found;
+  return false;
 }
 
-/* Is the tensor intact before node number `before` runs? Walks back to the node or model input that wrote it. What it
- * answers counts only if there is work left. */
-static check intact_check(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *work) {
-  uint32_t bytes = bytes_of(tensor);
-  while (before-- > 0 && pay(work, STEPS_OF_VISIT)) {
+/* Walks back to the node or model input that wrote the tensor, and counts the nodes and inputs looked at. */
+static check walk_back(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *visits) {
+  uint32_t bytes = dqnn_bytes_of(tensor);
+  while (before-- > 0) {
+    ++*visits;
     const dqnn_tensor_def *output = output_of(model, before);
     if (output == tensor) {
       return 0;
     }
-    if (same_storage(output, tensor) && !has_writer(model, tensor, before, work)) {
+    if (same_storage(output, tensor) && !has_writer(model, tensor, before, visits)) {
       return 0;
     }
     if (overlaps(output, tensor->offset, bytes) || overlaps_scratch(tensor, dqnn_model_node(model, before))) {
       return DQNN_CHECK_overwritten_before_use;
     }
   }
-  (void)pay(work, STEPS_OF_VISIT * model->input_count);
+  *visits += model->input_count;
   for (uint32_t i = 0; i < model->input_count; ++i) {
     if (same_storage(input_of(model, i), tensor)) {
       return 0;
     }
   }
   return DQNN_CHECK_defined_before_use;
+}
+
+/* Is the tensor intact before node number `before` runs? */
+static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before, uint32_t *work,
+                          dqnn_fault *fault) {
+  uint32_t visits = 0;
+  check failed = walk_back(model, &model->tensors[tensor], before, &visits);
+  failed = pay(work, STEPS_OF_VISIT * visits) ? failed : DQNN_CHECK_work;
+  if (failed != 0) {
+    fault->tensor = (uint16_t)tensor;
+  }
+  return failed;
 }
 
 static check node_check(const dqnn_model *model, uint32_t i, uint32_t *work, dqnn_fault *fault) {
@@ -222,52 +229,54 @@ static check node_check(const dqnn_model *model, uint32_t i, uint32_t *work, dqn
   dqnn_model_bind(model, i, NULL, &call);
   failed = node_memory_check(model, node, &call);
   for (uint32_t k = 0; failed == 0 && k < call.inputs; ++k) {
-    failed = intact_check(model, call.in_def[k], i, work);
-    if (failed != 0) {
-      fault->tensor = (uint16_t)(call.in_def[k] - model->tensors);
-    }
+    failed = intact_check(model, (uint32_t)(call.in_def[k] - model->tensors), i, work, fault);
   }
   return failed;
 }
 
-static check ports_check(const dqnn_model *model, const uint32_t *ports, uint32_t count, dqnn_fault *fault) {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (dqnn_port_tensor(ports, i) >= model->tensor_count) {
+static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
+  for (uint32_t i = 0; i < model->input_count; ++i) {
+    uint32_t tensor = dqnn_port_tensor(model->inputs, i);
+    check failed = tensor < model->tensor_count ? 0 : DQNN_CHECK_port_tensor;
+    for (uint32_t k = 0; failed == 0 && k < i; ++k) {
+      failed = overlap(&model->tensors[tensor], input_of(model, k)) ? DQNN_CHECK_port_overlap : 0;
+    }
+    if (failed != 0) {
       fault->tensor = (uint16_t)i;
-      return DQNN_CHECK_port_tensor;
+      return failed;
     }
   }
   return 0;
 }
 
-static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
-  for (uint32_t i = 0; i < model->input_count; ++i) {
-    for (uint32_t k = 0; k < i; ++k) {
-      if (overlap(input_of(model, i), input_of(model, k))) {
-        fault->tensor = (uint16_t)i;
-        return DQNN_CHECK_port_overlap;
-      }
-    }
-  }
-  return 0;
+/* What fails from here on is due to a node. */
+static void blame(dqnn_fault *fault, const dqnn_model *model, uint32_t i) {
+  fault->node = (uint16_t)i;
+  fault->kernel = (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
 }
 
 static check nodes_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->node_count; ++i) {
-    fault->node = (uint16_t)i;
-    fault->kernel = (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
+    blame(fault, model, i);
     check failed = node_check(model, i, work, fault);
-    if (failed != 0 || *work == 0) {
-      return *work == 0 ? DQNN_CHECK_work : failed;
+    if (failed != 0) {
+      return failed;
     }
   }
   fault->node = fault->kernel = DQNN_NONE;
+  return 0;
+}
+
+static check outputs_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->output_count; ++i) {
     uint32_t tensor = dqnn_port_tensor(model->outputs, i);
-    check failed = intact_check(model, &model->tensors[tensor], model->node_count, work);
-    if (failed != 0 || *work == 0) {
-      fault->tensor = (uint16_t)tensor;
-      return *work == 0 ? DQNN_CHECK_work : failed;
+    if (tensor >= model->tensor_count) {
+      fault->tensor = (uint16_t)i;
+      return DQNN_CHECK_port_tensor;
+    }
+    check failed = intact_check(model, tensor, model->node_count, work, fault);
+    if (failed != 0) {
+      return failed;
     }
   }
   return 0;
@@ -288,16 +297,13 @@ static check bitmap_check(const dqnn_model *model) {
 static check graph_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
   check failed = tensors_check(model, fault);
   if (failed == 0) {
-    failed = ports_check(model, model->inputs, model->input_count, fault);
-  }
-  if (failed == 0) {
-    failed = ports_check(model, model->outputs, model->output_count, fault);
-  }
-  if (failed == 0) {
     failed = inputs_check(model, fault);
   }
   if (failed == 0) {
     failed = nodes_check(model, work, fault);
+  }
+  if (failed == 0) {
+    failed = outputs_check(model, work, fault);
   }
   if (failed == 0) {
     failed = bitmap_check(model);
@@ -307,20 +313,22 @@ static check graph_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fa
 
 /* ---- kernels ---- */
 
-/* The first variant of a kernel. With a plan: the first that may run, allowed by the mask, as ref always is, and with
- * no more scratch than the file gives. */
-static const dqnn_variant *choose(const dqnn_options *options, uint32_t kernel, const dqnn_plan *plan,
-                                  uint32_t scratch_bytes) {
-  uint32_t mask = (options->isa_mask != 0 ? options->isa_mask : dqnn_host_isas()) | 1u << DQNN_ISA_ref;
+/* The first variant of a kernel that the mask allows and that wants no more scratch than the file gives. */
+static const dqnn_variant *choose(const dqnn_options *options, const dqnn_call *call, const dqnn_plan *plan,
+                                  uint32_t mask) {
   for (uint32_t i = 0; i < options->kernel_count; ++i) {
     const dqnn_variant *variant = options->kernels[i];
-    uint32_t isa = variant->isa;
-    if (variant->kernel->id == kernel &&
-        (plan == NULL || ((mask >> isa & 1) != 0 && plan->scratch[isa] <= scratch_bytes))) {
+    if (variant->kernel->id == call->kernel && (mask >> variant->isa & 1) != 0 &&
+        plan->scratch[variant->isa] <= call->scratch_bytes) {
       return variant;
     }
   }
   return NULL;
+}
+
+/* Instruction sets that may be used: ref always. */
+static uint32_t allowed_isas(const dqnn_options *options) {
+  return (options->isa_mask != 0 ? options->isa_mask : dqnn_host_isas()) | 1u << DQNN_ISA_ref;
 }
 
 static check params_check(const void *node, uint32_t family) {
@@ -338,21 +346,26 @@ static check params_check(const void *node, uint32_t family) {
 static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
   const dqnn_tensor_def *output = call->out_def;
   uint32_t at = output->offset; /* of part k; cannot wrap where it counts: the parts are as long as the output */
-  bool good = true;
+  uint32_t out_bytes = dqnn_bytes_of(output);
   for (uint32_t k = 0; k < call->inputs; ++k) {
     const dqnn_tensor_def *input = call->in_def[k];
-    uint32_t bytes = bytes_of(input), allowed = k == 0 ? plan->overlap_bytes : 0;
-    bool shared = input->offset == output->offset && (bytes <= allowed || bytes_of(output) <= allowed);
+    uint32_t bytes = dqnn_bytes_of(input), allowed = k == 0 ? plan->overlap_bytes : 0;
+    bool shared = input->offset == output->offset && (bytes <= allowed || out_bytes <= allowed);
     bool part = plan->parts != 0 && input->offset == at;
-    good &= shared || part || !overlap(input, output);
+    if (!shared && !part && overlaps(input, output->offset, out_bytes)) {
+      return DQNN_CHECK_output_overlap;
+    }
     at += bytes;
   }
-  return good ? 0 : DQNN_CHECK_output_overlap;
+  return 0;
 }
 
 static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *options, uint32_t i,
                                 const dqnn_variant **chosen, uint32_t *work, dqnn_fault *fault) {
-  const dqnn_variant *any = choose(options, fault->kernel, NULL, 0);
+  dqnn_call call;
+  dqnn_plan plan = {.work = *work};
+  dqnn_model_bind(model, i, NULL, &call);
+  const dqnn_variant *any = choose(options, &call, &plan, UINT32_MAX);
   if (any == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
@@ -362,10 +375,6 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
-  dqnn_call call;
-  dqnn_plan plan;
-  plan.work = *work;
-  dqnn_model_bind(model, i, NULL, &call);
   call.params = dqnn_params(node, kernel->family);
   dqnn_status status = kernel->plan(&call, &plan);
   *work = plan.work;
@@ -377,7 +386,7 @@ static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *opt
   if (fault->check != 0) {
     return DQNN_ERROR_GRAPH;
   }
-  *chosen = choose(options, fault->kernel, &plan, call.scratch_bytes);
+  *chosen = choose(options, &call, &plan, allowed_isas(options));
   fault->check = *chosen != NULL ? 0 : DQNN_CHECK_no_variant;
   return *chosen != NULL ? DQNN_OK : DQNN_ERROR_KERNEL_MISSING;
 }
@@ -407,8 +416,7 @@ dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *optio
   dqnn_status status = load_status(fault->check);
   for (uint32_t i = 0; status == DQNN_OK && i < model->node_count; ++i) {
     const dqnn_variant *chosen;
-    *fault =
-        (dqnn_fault){(uint16_t)i, (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL), DQNN_NONE, 0};
+    blame(fault, model, i);
     status = kernel_check(model, options, i, &chosen, &work, fault);
     if (status == DQNN_OK && variants != NULL) {
       variants[i] = chosen;
