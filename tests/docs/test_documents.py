@@ -262,7 +262,7 @@ def test_commands_on_the_pages_exist(repo: Path, page: Path) -> None:
             continue
         name = "export" if program == "dqnn-export" else words[0]
         command = LazyGroup().get_command(click.Context(main), name)
-        if isinstance(command, click.Group):
+        if isinstance(command, click.Group) and words[1:]:
             command = command.commands.get(words[1])
         assert command is not None, line
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
