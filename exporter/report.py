@@ -102,14 +102,19 @@ def layers_text(name: str, layers: Sequence[str], width: int) -> str:
 
 def node_table(model: ModelView, width: int) -> Table:
     """One row per kernel call, for a terminal of this width."""
-    table = plain_table(">#", "layers", "kernel", "input", "output", ">weights", ">scratch")
+    table = plain_table(">#", "layers", "kernel", "=input", "=output", ">weights", ">scratch")
+
+    def kind(tensor: int) -> str:
+        text = str(model.tensors[tensor].type)
+        return text if width >= NARROW else text.replace("[", "\n[")
+
     for number, (node, name) in enumerate(zip(model.nodes, model.names, strict=True)):
         table.add_row(
             str(number),
             layers_text(name, node.layers, width),
             kernel_text(node),
-            " ".join(str(model.tensors[i].type) for i in node.inputs),
-            str(model.tensors[node.output].type),
+            " ".join(kind(index) for index in node.inputs),
+            kind(node.output),
             size(model.constant_bytes(node)) if node.constants else "",
             size(node.scratch_bytes) if node.scratch_bytes else "",
         )

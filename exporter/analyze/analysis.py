@@ -50,6 +50,10 @@ class AnalysisReport(Analysis):
     def __str__(self) -> str:
         return as_text(self)
 
+    def __repr__(self) -> str:
+        sizes = f"{self.macc:,} macc, {self.file_bytes:,} B file, {self.ram_bytes:,} B RAM"
+        return f"<dqnn.AnalysisReport {self.name}: {sizes}>"
+
     def _repr_html_(self) -> str:
         return notebook_html(self)
 

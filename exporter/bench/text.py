@@ -27,7 +27,7 @@ MEASURED_ESTIMATE = "Estimates are from the manuals' timing tables for zero wait
 
 def render_model(cost: ModelCost, out: Console) -> None:
     estimated, measured, wide = cost.cycles is not None, cost.measured is not None, out.width >= NARROW
-    columns = ["layers", "kernel", *(["isa"] if wide else []), ">MACs"]
+    columns = ["layers", "=kernel", *(["=isa"] if wide else []), ">MACs"]
     columns += [] if measured else [">instructions"]
     columns += [">cycles (est.)"] if estimated else []
     columns += [">ticks", ">ms"] if measured else []

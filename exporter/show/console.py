@@ -41,7 +41,8 @@ def as_text(show: Callable[[Console], None]) -> str:
     from rich.console import Console
 
     text = StringIO()
-    show(Console(file=text, width=PIPE_WIDTH, markup=False, highlight=False))
+    # In a notebook rich would show it at once and return nothing.
+    show(Console(file=text, width=PIPE_WIDTH, markup=False, highlight=False, force_jupyter=False))
     return text.getvalue()
 
 
@@ -50,14 +51,16 @@ def size(number: int) -> str:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without frames; columns whose name begins with `>` are right-aligned and never folded."""
+    """A table without frames; columns whose name begins with `>` are right-aligned and never folded, those with `=` are
+    never folded."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for column in columns:
         right = column.startswith(">")
-        table.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right, overflow="fold")
+        whole = right or column.startswith("=")
+        table.add_column(column.lstrip(">="), justify="right" if right else "left", no_wrap=whole, overflow="fold")
     return table
 
 

@@ -46,10 +46,10 @@ def profile(blob: bytes, place: Target, stored: Sequence[Array]) -> tuple[str, l
 def profile_table(unit: str, nodes: Sequence[NodeProfile]) -> Table:
     """A row per node with its share of their sum."""
     whole = sum(node.value for node in nodes) or 1.0
-    table = plain_table("layers", "kernel", "variant", f">{unit}", ">share")
+    table = plain_table("layers", "=kernel", "=variant", f">{unit}", ">share")
     for node in nodes:
         value = f"{node.value:,.1f}" if unit == "us" else f"{node.value:,.0f}"
-        table.add_row(node.layer, node.kernel, node.isa, value, f"{100 * node.value / whole:.1f}%")
+        table.add_row(node.layer.replace(",", ", "), node.kernel, node.isa, value, f"{100 * node.value / whole:.1f}%")
     return table
 
 

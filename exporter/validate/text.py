@@ -56,7 +56,7 @@ def _confusion_table(output: OutputReport) -> Table:
 def _print_layers(validation: Validation, out: Console) -> None:
     from rich.text import Text
 
-    table = plain_table(">#", "layers", "type", ">inexact", ">unlike original", ">L2R", "")
+    table = plain_table(">#", "layers", "=type", ">inexact", ">unlike original", ">L2R", "")
     names = node_names((layer.row, layer.layers) for layer in validation.layers)
     for layer, name in zip(validation.layers, names, strict=True):
         cells = (str(layer.index), layers_text(name, layer.layers, out.width), str(layer.type), *layer_figures(layer))

@@ -48,6 +48,10 @@ class ValidationReport(Validation):
     def __str__(self) -> str:
         return as_text(self)
 
+    def __repr__(self) -> str:
+        errors = ", ".join(f"{output.name}: L2R {output.cross.l2r:.3g}" for output in self.outputs)
+        return f"<dqnn.ValidationReport {self.model or 'model'}: {self.samples} samples on {self.target}; {errors}>"
+
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
 
