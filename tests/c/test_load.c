@@ -35,7 +35,7 @@ static void format_zero(dqnn_prefix *p) {
   p->format_version = 0;
 }
 static void runtime(dqnn_prefix *p) {
-  p->runtime_version = 2;
+  p->runtime_version = DQNN_RUNTIME_VERSION + 1;
 }
 static void longer(dqnn_prefix *p) {
   p->total_bytes += 1;
