@@ -53,7 +53,7 @@ def row_test(row: Row, test: str) -> str:
 def published_rows() -> Iterator[str]:
     """Published row -> kernel -> test."""
     yield "## Published combinations\n"
-    yield "The rows of the vendor's documentation (dense D1-D19, convolution C1-C8). Dense is a 1x1 convolution."
+    yield "The rows of ST Edge AI's documentation (dense D1-D19, convolution C1-C8). Dense is a 1x1 convolution."
     yield "The bias is optional everywhere, and batch normalization always folds in. Binary pairs with few outputs take"
     yield "`convh_...`, the horizontal layout.\n"
     for rows, test in ((DENSE, "test_dense_row"), (CONV, "test_conv_row")):
