@@ -11,6 +11,7 @@
 
 #include "isa/affine.h"
 #include "isa/isa_pairs.h"
+#include "isa/plans.h"
 
 /* clang-format off */
 
@@ -35,7 +36,7 @@ static inline int32_t dqnn_add_low_high(int32_t sum, uint32_t x, uint32_t w) {
 
 enum { DQNN_LANES = 4 };
 
-/* Assembly reads the fields in this order. */
+/* Assembly reads the fields by their places, here and below. */
 typedef struct {
   const uint32_t *near, *far; /* [lane][words] */
   const uint32_t *weights;    /* [lane][6] */
@@ -46,6 +47,13 @@ typedef struct {
 /* dqnn_depthwise_lines: stride 1, two neighbours of two lines each for four sums; words = 2 * blocks + 2.
  * dqnn_depthwise_strided: stride 2, four neighbours of one line; words = 8 * blocks + 1. */
 #if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+
+DQNN_WORD_IS(0, dqnn_lines_plan, near);
+DQNN_WORD_IS(1, dqnn_lines_plan, far);
+DQNN_WORD_IS(2, dqnn_lines_plan, weights);
+DQNN_WORD_IS(3, dqnn_lines_plan, sums);
+DQNN_WORD_IS(4, dqnn_lines_plan, words);
+DQNN_WORD_IS(5, dqnn_lines_plan, blocks);
 
 /* Registers: r0 near, r1 far, r2 and r3 their words, r4 to r7 sums, r8 to r12 and lr weights; s0 sums, s1 end, s2 weights,
  * s3 bytes that a walk goes, s4 end of the first sums. Two groups of four sums at a time, an odd one enters in the
@@ -142,6 +150,25 @@ typedef struct {
 } dqnn_lines_affine_plan;
 
 #if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && (__ARM_FP & 4)
+
+DQNN_WORD_IS(0, dqnn_spread_plan, low);
+DQNN_WORD_IS(1, dqnn_spread_plan, high);
+DQNN_WORD_IS(2, dqnn_spread_plan, low_step);
+DQNN_WORD_IS(3, dqnn_spread_plan, high_step);
+DQNN_WORD_IS(4, dqnn_spread_plan, add);
+DQNN_WORD_IS(5, dqnn_spread_plan, to);
+DQNN_WORD_IS(6, dqnn_spread_plan, pitch);
+DQNN_WORD_IS(7, dqnn_spread_plan, words);
+DQNN_WORD_IS(0, dqnn_lines_affine_plan, sums);
+DQNN_WORD_IS(1, dqnn_lines_affine_plan, out);
+DQNN_WORD_IS(2, dqnn_lines_affine_plan, offset);
+DQNN_WORD_IS(5, dqnn_lines_affine_plan, step);
+DQNN_WORD_IS(6, dqnn_lines_affine_plan, zero_point);
+DQNN_WORD_IS(7, dqnn_lines_affine_plan, least);
+DQNN_WORD_IS(8, dqnn_lines_affine_plan, most);
+DQNN_WORD_IS(9, dqnn_lines_affine_plan, blocks);
+DQNN_WORD_IS(10, dqnn_lines_affine_plan, scale);
+DQNN_WORD_IS(11, dqnn_lines_affine_plan, shift);
 
 #define DQNN_SPREAD_CELL                                                                                                          \
   "ldr.w r9,[r0]\n ldr.w r11,[r1]\n adds r0,r2\n adds r1,r3\n sxtab16 r10,r4,r9,ror #8\n sxtab16 r9,r4,r9\n sxtab16 r12,r4,r11,ror #8\n" \

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "isa/isa_pairs.h"
+#include "isa/plans.h"
 
-/* Assembly reads the fields in this order and changes them. Distances are in bytes. */
+/* Assembly reads the fields by their places and changes them. Distances are in bytes. */
 typedef struct {
   const uint8_t *x, *w;        /* first tap, first channel */
   uint32_t right, outputs;     /* to the next tap of a row: inputs, weights */
@@ -19,10 +20,22 @@ typedef struct {
 
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 
+DQNN_WORD_IS(0, dqnn_depthwise_plan, x);
+DQNN_WORD_IS(1, dqnn_depthwise_plan, w);
+DQNN_WORD_IS(2, dqnn_depthwise_plan, right);
+DQNN_WORD_IS(3, dqnn_depthwise_plan, outputs);
+DQNN_WORD_IS(4, dqnn_depthwise_plan, down);
+DQNN_WORD_IS(5, dqnn_depthwise_plan, weights_down);
+DQNN_WORD_IS(6, dqnn_depthwise_plan, rows);
+DQNN_WORD_IS(7, dqnn_depthwise_plan, columns);
+DQNN_WORD_IS(8, dqnn_depthwise_plan, blocks);
+DQNN_WORD_IS(9, dqnn_depthwise_plan, add);
+DQNN_WORD_IS(10, dqnn_depthwise_plan, acc);
+
 /* Registers: r0 x, r1 w, r2 right, r3 outputs, r4 to r7 sums, lr add; s0 rows to go, s1 columns, s2 and s3 down. */
 #define DQNN_DEPTHWISE_TAP(x, w)                                                                \
   "ldr.w r8,[" x "]\n ldr.w r9,[" w                                                             \
-  "]\n sxtab16 r10,lr,r8\n sxtab16 r8,lr,r8,ror #8\n sxtb16.w r11,r9\n sxtb16.w r9,r9,ror #8\n" \
+  "]\n sxtab16 r10,lr,r8\n sxtab16 r8,lr,r8,ror #8\n sxtb16 r11,r9\n sxtb16 r9,r9,ror #8\n" \
   "smlabb r4,r10,r11,r4\n smlabb r5,r8,r9,r5\n smlatt r6,r10,r11,r6\n smlatt r7,r8,r9,r7\n"
 
 __attribute__((naked, noinline, unused)) static void dqnn_depthwise_rows(__attribute__((unused))

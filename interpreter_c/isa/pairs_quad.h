@@ -8,10 +8,11 @@
 
 #include "isa/affine.h"
 #include "isa/isa_pairs.h"
+#include "isa/plans.h"
 
 typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
 
-/* Assembly reads the fields in this order. */
+/* Assembly reads the fields by their places. */
 typedef struct {
   const uint32_t *weights, *columns; /* columns: interleaved, [pair][pixel] */
   union {
@@ -33,12 +34,25 @@ typedef struct {
 
 #if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 
+DQNN_WORD_IS(0, dqnn_pairs_plan, weights);
+DQNN_WORD_IS(1, dqnn_pairs_plan, columns);
+DQNN_WORD_IS(2, dqnn_pairs_plan, first);
+DQNN_WORD_IS(3, dqnn_pairs_plan, second);
+DQNN_WORD_IS(4, dqnn_pairs_plan, out);
+DQNN_WORD_IS(8, dqnn_pairs_plan, pairs);
+DQNN_WORD_IS(9, dqnn_pairs_plan, channels);
+DQNN_WORD_IS(10, dqnn_pairs_plan, zero_point);
+DQNN_WORD_IS(11, dqnn_pairs_plan, shift);
+DQNN_WORD_IS(12, dqnn_pairs_plan, sums);
+DQNN_WORD_IS(13, dqnn_pairs_plan, rule);
+_Static_assert(DQNN_PAIRS_AFFINE == 0 && DQNN_PAIRS_FIXED == 1 && DQNN_PAIRS_SUMS == 2, "assembly compares with 1");
+
 /* Registers: r1 weights, r2 column, r4 to r7 first channel, r8 to r11 second; r0, r3, r12, lr free. s12 to s15 end,
  * start, start of the first block and distance back of the weights; s16, s17 scale and offset (bias and
  * multiplier); s18 to s21 outputs; s22 zero point; s23 end of the scales; s24 entry; s25 rule; s26 shifts; s27 sums. The first pair of a column begins the sums, the others run in blocks of
  * 16, the first of which is entered in the middle: an instruction group of a pair takes 60 bytes. */
 #define DQNN_PAIR_PRODUCTS(mul, c0, c1, c2, c3, d0, d1, d2, d3, x0, x4, x8, x12)                                    \
-  "ldr.w r0,[r2,#" x0 "]\n ldr.w r3,[r2,#" x4 "]\n sxtb16.w r12,lr\n sxtb16.w lr,lr,ror #8\n" mul " r4,r12,r0" c0   \
+  "ldr.w r0,[r2,#" x0 "]\n ldr.w r3,[r2,#" x4 "]\n sxtb16 r12,lr\n sxtb16 lr,lr,ror #8\n" mul " r4,r12,r0" c0   \
   "\n " mul " r5,r12,r3" c1 "\n " mul " r8,lr,r0" d0 "\n " mul " r9,lr,r3" d1 "\n ldr.w r0,[r2,#" x8                \
   "]\n ldr.w r3,[r2,#" x12 "]\n " mul " r6,r12,r0" c2 "\n " mul " r7,r12,r3" c3 "\n " mul " r10,lr,r0" d2 "\n " mul \
   " r11,lr,r3" d3 "\n"

@@ -1,8 +1,13 @@
-/* What some primitives are told besides their pointers. Assembly reads the fields in this order. */
+/* What some primitives are told besides their pointers. Assembly reads the fields by their places. */
 #ifndef DQNN_ISA_PLANS_H
 #define DQNN_ISA_PLANS_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* The assembly that reads a field says where it takes it to be: in words, as pointers of those cores have 32 bits. */
+#define DQNN_WORD_IS(word, type, field) _Static_assert(offsetof(type, field) == 4 * (word), "assembly reads " #field)
+#define DQNN_WORDS_ARE(words, type) _Static_assert(sizeof(type) == 4 * (words), "assembly reads " #type)
 
 /* dqnn_count_nines */
 typedef struct {

@@ -100,6 +100,11 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
 #if defined(__ARM_FEATURE_DSP)
 #define DQNN_HAVE_COUNT_NINES
 
+DQNN_WORD_IS(0, dqnn_count_plan, base);
+DQNN_WORD_IS(1, dqnn_count_plan, outputs);
+DQNN_WORD_IS(2, dqnn_count_plan, steps);
+DQNN_WORD_IS(3, dqnn_count_plan, skip);
+
 /* Registers of dqnn_count_nines: r0 x, r1 w, r12 steps to go, lr count; r2 to r11 are free. In the macros registers are numbers. */
 
 /* Differences of three words: sum in s2, carry in s0. */
@@ -144,6 +149,13 @@ __attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribut
 
 /* ---- 3x3 windows of one-bit numbers ---- */
 #define DQNN_HAVE_NINE_SIGNS
+
+DQNN_WORD_IS(0, dqnn_nine_plan, weights);
+DQNN_WORD_IS(1, dqnn_nine_plan, presets);
+DQNN_WORD_IS(2, dqnn_nine_plan, column);
+DQNN_WORD_IS(3, dqnn_nine_plan, row);
+DQNN_WORD_IS(4, dqnn_nine_plan, pixel);
+DQNN_WORD_IS(5, dqnn_nine_plan, step);
 
 /* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 last plane of the preset, lr output; r4 to r11 are free. */
 

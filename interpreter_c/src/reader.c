@@ -3,7 +3,23 @@
  */
 #include "model.h"
 
+#include <stddef.h>
 #include <string.h>
+
+/* What stands in a file has the size that SPEC.md says, whatever the compiler does with structs. */
+#define BYTES_ARE(bytes, type) _Static_assert(sizeof(type) == (bytes), "as in SPEC.md")
+BYTES_ARE(64, dqnn_prefix);
+BYTES_ARE(32, dqnn_tensor_def);
+BYTES_ARE(8, dqnn_constant_def);
+BYTES_ARE(44, dqnn_conv_params);
+BYTES_ARE(12, dqnn_channel_params);
+BYTES_ARE(12, dqnn_pool_params);
+BYTES_ARE(8, dqnn_unary_params);
+BYTES_ARE(12, dqnn_binary_params);
+BYTES_ARE(4, dqnn_concat_params);
+BYTES_ARE(20, dqnn_pad_params);
+BYTES_ARE(64, dqnn_view_params);
+_Static_assert(offsetof(dqnn_prefix, arena_bytes) == 20 && offsetof(dqnn_prefix, prefix_crc) == 60, "as in SPEC.md");
 
 #define INLINE(type, align) \
   { DQNN_FB_INLINE, sizeof(type), (align) }
