@@ -14,6 +14,7 @@
 #define DQNN_KERNEL_H
 
 #include "dqnn/dqnn.h"
+#include "float_rules.h"
 #include "schema.h"
 
 enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };

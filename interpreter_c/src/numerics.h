@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "float_rules.h"
+
 /* 16: the same for float, on cores that also compute with half precision. */
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error "dqnn needs float arithmetic that rounds every operation to binary32"
