@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#if defined(__BIG_ENDIAN__) || (defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) || \
+    (defined(__ICCARM__) && !__LITTLE_ENDIAN__)
 #error "dqnn needs a little-endian target"
 #endif
 

@@ -4,7 +4,11 @@
  * for activations and state. dqnn_init checks everything once; after it succeeds dqnn_invoke cannot fail and touches
  * nothing but that block. There are no globals: any number of interpreters may run at once, on any threads, also on the
  * same file. One interpreter must not be used by two threads at the same time. All sizes are in bytes unless said
- * otherwise. */
+ * otherwise.
+ *
+ * Same bits everywhere asks for the usual floating-point environment in dqnn_init and dqnn_invoke: round to nearest,
+ * denormals kept (FZ of FPSCR, FTZ and DAZ of MXCSR are 0), no traps. Another one gives other numbers, no other memory.
+ * Stack: below 1 KB on a Cortex-M; kernels for AVX2 and later take up to 40 KB. */
 #ifndef DQNN_H
 #define DQNN_H
 
@@ -49,7 +53,8 @@ typedef enum {
   DQNN_ERROR_WORK = 0x2A,            /* checking it would take more steps than dqnn_options.work_limit */
   DQNN_ERROR_FORMAT_VERSION = 0x30,  /* file format newer than this firmware */
   DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
-  DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set */
+  DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set; where fault.check is not 0, it
+                                        is, but in no variant that the mask and the file's scratch allow */
   DQNN_ERROR_UNSUPPORTED = 0x40,     /* a request that this device does not know or cannot do */
   DQNN_ERROR_RANGE = 0x41,           /* an index, offset or length of a request */
   DQNN_ERROR_NO_MODEL = 0x42,        /* no model is loaded */
@@ -85,7 +90,9 @@ typedef struct dqnn_interpreter dqnn_interpreter;
 typedef void (*dqnn_profile_fn)(void *context, uint32_t node, uint16_t kernel, bool begin);
 
 /* Called once per load after both checksums held and before anything of the payload is interpreted. `file` is the whole
- * signed part, `signature` (NULL and 0 for an unsigned file) what follows it. Returns true to accept. */
+ * signed part, `signature` (NULL and 0 for an unsigned file) what follows it. Returns true to accept.
+ * Accepted are these bytes at this moment: invoke reads them again, so that who can change the flash they lie in after
+ * the call is trusted as well. What comes with the call (options, kernels, memory) no signature covers. */
 typedef bool (*dqnn_signature_fn)(void *context, const void *file, size_t file_bytes, const void *signature,
                                   size_t signature_bytes);
 
@@ -166,7 +173,8 @@ typedef struct {
   uint32_t nodes, tensors, inputs, outputs;
 } dqnn_model_info;
 
-/* Size of memory that `blob` needs.
+/* Size of memory that `blob` needs. It reads the whole file for its checksum, as dqnn_init does again; a guess that
+ * trusts the file is 4 bytes at offset 20 of the prefix, the arena's (schema/SPEC.md section 1).
  * blob: the file, 16-byte aligned; size: bytes available there, at least the file's length (more is ignored).
  * Checks length, versions, both checksums and the FlatBuffer structure, so that the answer can be trusted, but not the
  * graph: dqnn_init may still refuse the file. Needs no memory.
@@ -180,9 +188,13 @@ dqnn_status dqnn_verify(const void *blob, size_t size, const dqnn_options *optio
 /* Checks the file completely and makes an interpreter for it.
  * it: receives the handle, NULL on failure. It is valid as long as mem and blob are left alone.
  * mem, bytes: 16-byte aligned, at least dqnn_requirements.memory_bytes; contents need not be initialised and are
- *   unspecified after a failure. The arena is zeroed on success.
- * blob, size: as for dqnn_requirements_of; must stay readable and unchanged while the interpreter is in use.
+ *   unspecified after a failure. The arena is zeroed on success. A static array of bytes will do: compilers let bytes
+ *   stand for anything. By the letter of the standard memory without a declared type (a heap, a linker's section) is
+ *   better, as floats and words are stored there.
+ * blob, size: as for dqnn_requirements_of; must stay readable and unchanged while the interpreter is in use: offsets
+ *   are checked here and only here, so that memory is safe only as long as nobody writes to the file.
  * options: required, for its kernel set. fault: NULL, or receives what was wrong.
+ * Time: a checksum of every byte, then checks that read constants up to a few times and count against work_limit.
  * Returns DQNN_OK or any error status. */
 dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
                       const dqnn_options *options, dqnn_fault *fault);

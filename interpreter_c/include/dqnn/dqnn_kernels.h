@@ -23,7 +23,7 @@ extern const uint32_t dqnn_all_kernel_count;
 #define DQNN_KERNEL(id, name, family, input, weights, output) DQNN_KERNEL_##name = (id),
 enum {
 #include "../../src/kernels.def"
-  DQNN_KERNEL_ANY = 0xFFFF
+  DQNN_KERNEL_NONE = 0xFFFF /* no kernel's id: DQNN_NONE of reports */
 };
 
 #ifdef __cplusplus
