@@ -1,6 +1,7 @@
 /* Float vectors of Armv8.1-M. They take denormals for zero, in operands and results, and every NaN they make is the
  * default one. FPSCR says when a denormal was met: then, and where a result is NaN, the caller computes again with
- * scalars. */
+ * scalars. "memory" keeps stores on their side of these instructions, and nothing else: sums must be in memory before
+ * the flags are asked for, not in registers, or the compiler may compute them afterwards. */
 #ifndef DQNN_ISA_MVE_FLOAT_H
 #define DQNN_ISA_MVE_FLOAT_H
 

@@ -1,6 +1,6 @@
 /* The public API: lays out the caller's memory (arena, then state), loads a file into it and runs it. State is one
- * pointer per node; everything else is read from the file on each call, which costs a few dozen instructions per node
- * and saves RAM. */
+ * pointer per node; everything else is read from the file on each call, which costs some 300 to 500 instructions per
+ * node on a Cortex-M4 and saves RAM. */
 #include <string.h>
 
 #include "model.h"

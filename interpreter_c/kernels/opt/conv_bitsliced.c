@@ -1,10 +1,15 @@
 /* conv_s1_s1_{s1,s8,f32}: binary convolution with 32 output channels in the bits of a word.
  *
  * One weight word ("row" k) holds bit k of 32 outputs. With P1 the sum of the rows whose input bit is 1, P0 of those
- * whose bit is 0, S of all rows (a number per output) and n1, n0 the numbers of ones and zeros of the input: popcount(w
- * ^ x) = S + n1 - 2*P1 = n1 - S + 2*P0,    acc = K - 2*popcount(w ^ x) So a window costs one addition of a row per one,
- * or per zero, whichever is rarer. Rows are added by carry-save adders to bit-sliced counters that start at a preset of
- * the file (SPEC.md 3.4), chosen so that the sign plane is the packed result.
+ * whose bit is 0, S of all rows (a number per output) and n1, n0 the numbers of ones and zeros of the input:
+ *
+ *   popcount(w ^ x) = S + n1 - 2*P1
+ *                   = n1 - S + 2*P0
+ *   acc             = K - 2*popcount(w ^ x)
+ *
+ * So a window costs one addition of a row per one, or per zero, whichever is rarer. Rows are added by carry-save adders
+ * to bit-sliced counters that start at a preset of the file (SPEC.md 3.4), chosen so that the sign plane is the packed
+ * result.
  *
  * The numbers of the rows to add are kept as one list per input column of the window (kernel_h cells of it), in a ring:
  * a step to the right makes only the lists of the columns that come in, and all blocks of 32 outputs use them.
