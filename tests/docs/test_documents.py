@@ -7,8 +7,10 @@ import inspect
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -174,6 +176,15 @@ def test_the_python_page_names_everything(repo: Path) -> None:
     for function in (dqnn.export, dqnn.analyze, dqnn.validate, dqnn.callbacks.DeployReport):
         names |= set(inspect.signature(function).parameters) - {"model_or_path"}
     assert not [name for name in sorted(names) if not re.search(rf"\b{name}\b", page)]
+
+
+def test_the_fuzzing_page_names_every_regression(repo: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, repo / "tests" / "c" / "make_regressions.py", tmp_path], check=True)
+    page = (repo / "docs" / "fuzzing.md").read_text()
+    names = re.findall(r"`([\w*]+)`", page[page.index("## Files that once broke it") : page.index("## More of it")])
+    made = {path.stem for path in tmp_path.glob("*.dqnn")}
+    assert len(made) > 20
+    assert not {name for name in made if not any(fnmatch(name, pattern) for pattern in names)}
 
 
 def test_the_c_page_names_every_function_and_option(repo: Path) -> None:
