@@ -26,6 +26,8 @@ COMMANDS = {
     "bench": (".bench.command", "bench_command", "Instructions and estimated cycles of a file or of kernels."),
     "device": (".device.command", "device_group", "Look at a device on a link, replace its model."),
     "serve": (".device.command", "serve_command", "Stand in for a board, behind a TCP port."),
+    "sign": (".signing.command", "sign_command", "Sign a .dqnn file, or check its signature."),
+    "keygen": (".signing.command", "keygen_command", "Make a key to sign with."),
     "diff": (".inspect.command", "diff_command", "What changed between two .dqnn files."),
     "version": (".cli", "version_command", VERSION_HELP),
 }

@@ -14,6 +14,8 @@ import importlib.util
 import os
 import platform
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -107,6 +109,17 @@ def require_tool() -> Callable[..., str]:
         return paths[0]
 
     return require
+
+
+@pytest.fixture(scope="session")
+def monocypher(repo: Path) -> Path:
+    """Directory of Monocypher's sources, from the package index the first time."""
+    script = [repo / "tools" / "monocypher.sh"]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(script, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode != 0:
+        skip_or_fail([f"Monocypher from the package index ({done.stderr.strip()[-200:]})"])
+    return Path(done.stdout.strip())
 
 
 @pytest.fixture(scope="session")

@@ -74,9 +74,11 @@ isas() {
 run_tidy() {
   local at_once=$1
   shift
-  configure build/tidy clang "-DDQNN_ISAS=$(isas)" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
+  local monocypher
+  monocypher=$(PYTHON=python tools/monocypher.sh) || return 1
+  configure build/tidy clang "-DDQNN_MONOCYPHER=$monocypher" "-DDQNN_ISAS=$(isas)" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return 1
   # kernels/mve needs arm_mve.h
-  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/link/*.c' 'interpreter_c/store/*.c' 'interpreter_c/kernels/**.c' ':!interpreter_c/kernels/mve' |
+  git ls-files 'interpreter_c/src/*.c' 'interpreter_c/link/*.c' 'interpreter_c/store/*.c' 'interpreter_c/ed25519/*.c' 'interpreter_c/kernels/**.c' ':!interpreter_c/kernels/mve' |
     xargs -P "$at_once" -n 4 clang-tidy --quiet -p build/tidy "$@" 2>&1 | grep -v 'warnings generated'
   return "${PIPESTATUS[1]}"
 }

@@ -58,9 +58,10 @@ def firmware(tmp_path_factory: pytest.TempPathFactory, require_tool: Callable[..
     return build
 
 
-def build_core(core: str, folder: Path) -> Path:
-    source = emulated.SOURCES / emulated.PORT
-    subprocess.run(["cmake", "-S", source, "-B", folder, f"-DDQNN_BOARDS={core}"], check=True, capture_output=True)
+def build_core(core: str, folder: Path, *options: str) -> Path:
+    """`core`, or a board."""
+    command = ["cmake", "-S", emulated.SOURCES / emulated.PORT, "-B", folder, f"-DDQNN_BOARDS={core}", *options]
+    subprocess.run(command, check=True, capture_output=True)
     done = subprocess.run(["cmake", "--build", folder, "-j", "2"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder
@@ -250,6 +251,37 @@ def test_power_cuts_through_the_usart(
             assert device.run([host.to_stored(image)[0].tobytes()], 1) == [host.predict(image).tobytes()]
     assert broken > len(CHANGES) * CUTS / 2, "most cuts were felt"
     assert len(names) == 2
+
+
+def test_a_device_that_knows_a_key(
+    on: Callable[..., str], files: dict[str, Path], monocypher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs what the key's owner signed, takes no upload of anybody else, and keeps running."""
+    key, keys = tmp_path / "key.pem", tmp_path / "keys.h"
+    command("keygen", key, "--header", keys)
+    command("keygen", tmp_path / "stranger.pem")
+    for name in ("larq", "qkeras"):
+        monkeypatch.setitem(files, f"signed {name}", tmp_path / f"{name}.dqnn")
+        command("sign", files[name], "--key", key, "-o", tmp_path / f"{name}.dqnn")
+    folder = build_core(NETDUINO, tmp_path / "build", f"-DDQNN_KEYS={keys}", f"-DDQNN_MONOCYPHER={monocypher}")
+    monkeypatch.setattr(emulated, "firmware_of", lambda _: folder / f"{NETDUINO}.elf")
+    address = on(NETDUINO, "signed larq")
+    command("sign", files["qkeras"], "--key", tmp_path / "stranger.pem", "-o", tmp_path / "foreign.dqnn")
+    torn = bytearray(files["signed qkeras"].read_bytes())
+    torn[-40] ^= 1  # no checksum covers the signature
+    with link.connect(address) as device:
+        assert device.model().name == "digits_larq"
+        for refused in (files["qkeras"].read_bytes(), (tmp_path / "foreign.dqnn").read_bytes(), bytes(torn)):
+            with pytest.raises(link.DeviceRefused, match="signature"):
+                device.load(refused)
+            assert device.model().name == "digits_larq"
+        assert device.load(files["signed qkeras"].read_bytes()).name == "digits_qkeras"
+        device.confirm()
+        device.reset()
+        assert device.model().name == "digits_qkeras"
+    monkeypatch.setitem(files, "unsigned", files["larq"])
+    with link.connect(on(NETDUINO, "unsigned")) as device:
+        assert device.model().status == 0x29 and device.model().name == ""  # as if it had none
 
 
 def test_ticks_beside_the_estimate(on: Callable[..., str], files: dict[str, Path]) -> None:

@@ -8,6 +8,10 @@
 #include "dqnn/dqnn_kernels.h"
 #include "port.h"
 
+#ifdef DQNN_KEYS
+#include DQNN_KEYS
+#endif
+
 #ifndef DQNN_FRAME_BYTES
 #define DQNN_FRAME_BYTES 1024
 #endif
@@ -59,6 +63,10 @@ int main(void) {
   port_start();
   options.kernels = dqnn_all_kernels;
   options.kernel_count = dqnn_all_kernel_count;
+#ifdef DQNN_KEYS
+  options.signature = dqnn_ed25519_signature;
+  options.signature_context = &dqnn_keys;
+#endif
   const void *file = factory(&bytes);
   config.clock_hz = port_clock_hz();
   config.core = port_core();

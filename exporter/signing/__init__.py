@@ -1,0 +1,1 @@
+"""Signed files: a device that knows a public key takes no others (docs/security.md)."""
