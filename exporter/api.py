@@ -21,12 +21,13 @@ from .options import ExportOptions, IoDtype, OptionError, Pair, Requant
 from .report import Report
 
 if TYPE_CHECKING:
-    from .emit.writer import Written
+    from .emit.writer import SelfTest, Written
     from .ir.graph import Graph
     from .passes import Decision
 
 MOST_MODEL_ID = 2**32 - 1
 MOST_MODEL_VERSION = 2**16 - 1
+MOST_SELF_TESTS = 64
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def export(
     input_u8: Pair | Mapping[str, Pair] | None = None,
     target: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    selftest: Any = None,
 ) -> ExportResult:
     """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
 
@@ -78,6 +80,8 @@ def export(
     io_dtype, requant, constant_time, input_u8: see ExportOptions.
     target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
     weights: a file of model.save_weights(), where the model is the text that model.to_json() gave (`model.json`).
+    selftest: a few samples (as `validate` takes them, or a file of them) that the file keeps with their outputs: a
+        device runs them and compares, byte for byte, before a new model may stay (interpreter_c/store).
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
@@ -87,7 +91,7 @@ def export(
     options = ExportOptions(io_dtype, requant, constant_time, input_u8)
     _check_stored(name, model_id, model_version)
     if output is not None:
-        check_writable(Path(output), model_or_path, weights)
+        check_writable(Path(output), model_or_path, weights, selftest)
     place = None if target is None else find_target(target)
     graph = load_graph(model_or_path, weights)
     if name is not None:
@@ -95,7 +99,7 @@ def export(
     lowered, decisions = _lower(graph, options)
     if strict:
         _refuse_fallbacks(decisions)
-    written = _write(lowered, options, model_id, model_version)
+    written = _write(lowered, options, model_id, model_version, selftest)
     result = _result(written, decisions, None if output is None else Path(output))
     if place is not None:
         result = replace(result, fits=check_fits(place, result.report.model))
@@ -150,22 +154,58 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
         raise ExportError(problems)
 
 
-def _write(graph: Graph, options: ExportOptions, model_id: int | None, model_version: int) -> Written:
-    """Writes the file and has the C verifier accept it."""
+def _write(graph: Graph, options: ExportOptions, model_id: int | None, model_version: int, selftest: Any) -> Written:
+    """Writes the file and has the C verifier accept it; then once more with tests, whose outputs the file gave."""
     from dqnn import _core
     from dqnn._version import __version__
 
     from .emit.writer import WriteError, write
 
-    asked = options.in_short()
-    try:
+    def made(self_tests: tuple[SelfTest, ...]) -> Written:
         written = write(
-            graph, producer=f"dqnn {__version__}", model_id=model_id, model_version=model_version, options=asked
+            graph,
+            producer=f"dqnn {__version__}",
+            model_id=model_id,
+            model_version=model_version,
+            options=options.in_short(),
+            self_tests=self_tests,
         )
+        _core.verify(written.blob)
+        return written
+
+    try:
+        written = made(())
+        return written if selftest is None else made(_self_tests(written.blob, selftest))
     except WriteError as error:
         raise ExportError([Problem("", str(error))]) from error
-    _core.verify(written.blob)
-    return written
+
+
+def _self_tests(blob: bytes, selftest: Any) -> tuple[SelfTest, ...]:
+    """What the file makes of the samples."""
+    import numpy as np
+
+    from dqnn.interpreter import Interpreter
+
+    from .emit.writer import SelfTest
+    from .samples.arrays import SampleError, fit_inputs, make_inputs
+    from .targets.host import HostRunner
+
+    interpreter = Interpreter(blob)
+    if isinstance(selftest, str | os.PathLike):
+        selftest, _ = make_inputs(interpreter, Path(selftest), None, 0, 0, 0)
+    inputs = interpreter.to_stored(fit_inputs(selftest, interpreter))
+    if len(inputs[0]) > MOST_SELF_TESTS:
+        raise SampleError(
+            f"{len(inputs[0])} samples for self-tests, which a device stores: give {MOST_SELF_TESTS} at most"
+        )
+    outputs = HostRunner().run(blob, inputs).outputs
+    for info, array in zip(interpreter.outputs, outputs, strict=True):
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise SampleError(f"output {info.name} is NaN for a sample of the self-tests, which equals nothing")
+    stored = [
+        [tuple(array[i].tobytes() for array in side) for side in (inputs, outputs)] for i in range(len(inputs[0]))
+    ]
+    return tuple(SelfTest(given, expected) for given, expected in stored)
 
 
 def _result(written: Written, decisions: tuple[Decision, ...], path: Path | None) -> ExportResult:

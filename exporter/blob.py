@@ -102,6 +102,7 @@ class ModelView:
     outputs: tuple[PortView, ...]
     data_bytes: int
     options: str = ""  # of the export, in short
+    self_tests: int = 0
 
     @property
     def file_bytes(self) -> int:
@@ -224,6 +225,7 @@ def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:
         outputs=tuple(_port(model.Outputs(i)) for i in range(model.OutputsLength())),
         data_bytes=model.DataLength() * 16,
         options=_text(model.Options()),
+        self_tests=model.SelfTestsLength(),
     )
 
 
@@ -350,6 +352,7 @@ def to_json(model: ModelView) -> dict[str, Any]:
         "name": model.name,
         "producer": model.producer,
         "options": model.options,
+        "self_tests": model.self_tests,
         "file_bytes": model.file_bytes,
         "data_bytes": model.data_bytes,
         "arena_bytes": model.prefix.arena_bytes,

@@ -81,6 +81,11 @@ def main() -> None:
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
+@click.option(
+    "--selftest",
+    type=click.Path(path_type=Path),
+    help="A few samples (.npz, .npy, .csv) that the file keeps with their outputs: a device tests itself with them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def export_command(
     model: Path,
@@ -92,6 +97,7 @@ def export_command(
     name: str | None,
     model_id: int | None,
     model_version: int,
+    selftest: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -107,6 +113,7 @@ def export_command(
         model_version=model_version,
         target=target,
         weights=weights,
+        selftest=selftest,
         **options,
     )
     if as_json:

@@ -74,6 +74,14 @@ class Written:
     memory: MemoryPlan
 
 
+@dataclass(frozen=True)
+class SelfTest:
+    """Stored bytes of every input, and of what every output is then."""
+
+    inputs: tuple[bytes, ...]
+    outputs: tuple[bytes, ...]
+
+
 # --- graph -> program -------------------------------------------------------------------------------------------------
 
 
@@ -163,12 +171,18 @@ class _Constants:
 
 
 def write(
-    graph: Graph, *, producer: str, model_id: int | None = None, model_version: int = 0, options: str = ""
+    graph: Graph,
+    *,
+    producer: str,
+    model_id: int | None = None,
+    model_version: int = 0,
+    options: str = "",
+    self_tests: Sequence[SelfTest] = (),
 ) -> Written:
     """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short."""
     program = assemble(graph)
     memory = place(program)
-    payload = _payload(graph, program, memory, producer, options)
+    payload = _payload(graph, program, memory, producer, options, self_tests)
     kernels = {ids()[call.packed.kernel] for call in program.calls}
     prefix = _prefix(payload, runtime_version(graph), memory.arena, kernels, model_id, model_version)
     return Written(prefix + payload, program, memory)
@@ -205,10 +219,18 @@ def _prefix(
     return head + struct.pack("<I", zlib.crc32(head))
 
 
-def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str, options: str) -> bytes:
+def _payload(
+    graph: Graph,
+    program: Program,
+    memory: MemoryPlan,
+    producer: str,
+    options: str,
+    self_tests: Sequence[SelfTest],
+) -> bytes:
     schema = schema_module("Model")
     constants = _Constants()
     numbers = {n: [constants.add(c) for c in program.calls[n].packed.constants] for n in memory.order}
+    tested = [([constants.add(c) for c in t.inputs], [constants.add(c) for c in t.outputs]) for t in self_tests]
     builder = flatbuffers.Builder(len(constants.data) + 1024)
     # Written from the end of the file to its beginning: the large data first, so that everything else lies close
     # together.
@@ -218,6 +240,7 @@ def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str, 
     outputs = _ports(builder, graph, program.outputs, graph.outputs)
     tensors = _tensors(builder, program, memory)
     entries = _structs(builder, schema.ModelStartConstantsVector, "Constant", constants.entries)
+    tests = _offsets(builder, [_self_test(builder, *numbers) for numbers in tested]) if tested else None
     name = builder.CreateSharedString(graph.name)
     made_by = builder.CreateSharedString(producer)
     asked = builder.CreateSharedString(options) if options else None
@@ -229,6 +252,8 @@ def _payload(graph: Graph, program: Program, memory: MemoryPlan, producer: str, 
         getattr(schema, f"ModelAdd{field}")(builder, offset)
     if asked is not None:
         schema.ModelAddOptions(builder, asked)
+    if tests is not None:
+        schema.ModelAddSelfTests(builder, tests)
     builder.Finish(schema.ModelEnd(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
@@ -299,6 +324,15 @@ def stored_inverse(port: Port, kind: TensorType) -> float:
         return 0.0
     factor = factor_of(kind.fmt.scale, Rounding.KERAS)
     return 0.0 if factor == reciprocal(kind.fmt.scale) else float(factor)
+
+
+def _self_test(builder: Any, inputs: Sequence[int], outputs: Sequence[int]) -> int:
+    schema = schema_module("SelfTest")
+    given, expected = _shorts(builder, inputs), _shorts(builder, outputs)
+    schema.SelfTestStart(builder)
+    schema.SelfTestAddInputs(builder, given)
+    schema.SelfTestAddOutputs(builder, expected)
+    return int(schema.SelfTestEnd(builder))
 
 
 def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int]) -> int:

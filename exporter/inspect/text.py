@@ -26,6 +26,8 @@ def render(model: ModelView, console: Console) -> None:
     console.print(Text(f"{model.name or 'unnamed'}", style="bold"))
     console.print(Text(f"made by {model.producer or 'unknown'}, file format {prefix.format_version}"))
     console.print(Text(f"model id {prefix.model_id:#010x}, version {prefix.model_version}"))
+    if model.self_tests:
+        console.print(Text(f"self-tests: {model.self_tests}"))
     if prefix.signature_offset:
         console.print(Text(f"signed: {prefix.file_bytes - prefix.signature_offset} bytes (`dqnn sign --check KEY`)"))
     for line in port_lines(model):

@@ -38,8 +38,9 @@ CUTS = 3  # during each request that changes a slot
 def files(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("files")
     made = {name: folder / f"{name}.dqnn" for name in ("larq", "qkeras")}
+    tests = np.load(digits / "digits_test.npz")["x"][-2:]
     for name, path in made.items():
-        dqnn.export(digits / f"digits_{name}.h5", path, name=f"digits_{name}")
+        dqnn.export(digits / f"digits_{name}.h5", path, name=f"digits_{name}", selftest=tests)
     return made
 
 
