@@ -8,6 +8,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 JOBS ?= 2
 FUZZ_SECONDS ?= 20
+MODEL ?= larq
+TARGET ?= host
 export PYTHON JOBS FUZZ_SECONDS
 # TensorFlow is chatty; Larq and QKeras need Keras 2.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -18,13 +20,18 @@ TEST_PYTHON := .venv-test/bin/python
 NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
 PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
 
-.PHONY: help demo test venv lint format fuzz fuzz-coverage ctest bench fresh clean distclean
+.PHONY: help demo pad test venv lint format fuzz fuzz-coverage ctest bench fresh clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: .venv/.installed ## export two models, run them on the host and on an emulated Cortex-M4
 	@.venv/bin/python tools/demo.py
+
+pad: .venv/.installed ## draw digits for a model in a browser; TARGET=serial:/dev/ttyACM0, MODEL=qkeras
+	@mkdir -p build/pad
+	@.venv/bin/dqnn-export examples/digits/digits_$(MODEL).h5 -o build/pad/digits_$(MODEL).dqnn --name digits_$(MODEL) >build/pad/export.log
+	@.venv/bin/python examples/digits/pad build/pad/digits_$(MODEL).dqnn --target $(TARGET) --load
 
 test: .venv-test/.installed ## everything: lint, types, C tests under sanitizers, fuzzing, pytest with QEMU
 	@tools/check.sh all

@@ -189,7 +189,7 @@ make_venv() {
   local extras=keras,dev
   if [ "$1" = demo ]; then
     empty_venv .venv
-    uv_install .venv .
+    uv_install .venv '.[pad]'
     return
   fi
   empty_venv .venv-test
