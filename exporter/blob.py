@@ -320,7 +320,10 @@ def liveness(model: ModelView) -> tuple[Live, ...]:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 # What names of layers have in them, by kernel family.
-FAMILY_WORDS = {"maxpool": ("pool",), "avgpool": ("pool",), "conv": ("conv", "dense")}
+FAMILY_WORDS = {
+    "maxpool": ("pool",), "avgpool": ("pool",), "avgpool_raw": ("pool",), "conv": ("conv", "dense"),
+    "depthwisez": ("depthwise",), "softmax_fixed": ("softmax",), "lut_channels": ("lut",), "binary_fixed": ("binary",),
+}  # fmt: skip
 PASSIVE_WORDS = ("flatten", "reshape", "permute", "dropout", "padding")
 
 

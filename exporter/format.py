@@ -29,6 +29,7 @@ BITMAP_WORDS = 6
 BLOCK = 16
 
 # By their numbers in the schema, as dqnn.tensors.DTYPES is.
+REQUANTS = ("affine", "fixed_point", "power_of_two", "fixed64", "divide_even", "divide_away")
 UNARY_KINDS: tuple[str, ...] = get_args(ops.UnaryKind)
 BINARY_KINDS: tuple[str, ...] = get_args(ops.BinaryKind)
 
@@ -142,12 +143,63 @@ class ViewParams(_Struct):
     repeat: Quad
 
 
+@dataclass(frozen=True)
+class FixedBinaryParams(_Struct):
+    SLOT = "fixed_binary"
+    kind: int
+    single: int = 0
+    left: int = 0
+    reserved: int = 0
+    multiplier_a: int = 0
+    shift_a: int = 0
+    multiplier_b: int = 0
+    shift_b: int = 0
+    multiplier: int = 0
+    shift: int = 0
+    act_min: int = -128
+    act_max: int = 127
+
+
+@dataclass(frozen=True)
+class ReduceParams(_Struct):
+    SLOT = "reduce"
+    axes: int
+    kind: int
+    requant: int = 0
+    reserved: int = 0
+    act_min: float = -128.0
+    act_max: float = 127.0
+
+
+@dataclass(frozen=True)
+class SoftmaxParams(_Struct):
+    SLOT = "softmax"
+    multiplier: int
+    left_shift: int
+    diff_min: int
+
+
+@dataclass(frozen=True)
+class GatherParams(_Struct):
+    SLOT = "gather"
+    axes: int
+
+
 Params: TypeAlias = (
-    ConvParams | ChannelParams | PoolParams | UnaryParams | BinaryParams | ConcatParams | PadParams | ViewParams
+    ConvParams
+    | ChannelParams
+    | PoolParams
+    | UnaryParams
+    | BinaryParams
+    | ConcatParams
+    | PadParams
+    | ViewParams
+    | FixedBinaryParams
+    | ReduceParams
+    | SoftmaxParams
+    | GatherParams
 )
-ALL: tuple[type[Params], ...] = (
-    ConvParams, ChannelParams, PoolParams, UnaryParams, BinaryParams, ConcatParams, PadParams, ViewParams,
-)  # fmt: skip
+ALL: tuple[type[Params], ...] = get_args(Params)
 
 
 def camel(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dqnn.tensors import Rounding
 
 from .blob import ModelView, NodeView, PortView, to_json
-from .format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ConvParams, UnaryParams
+from .format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ConvParams, FixedBinaryParams, UnaryParams
 from .ir.types import dtype_name
 from .show.console import NARROW, as_text, plain_table, size
 from .show.plots import Bar, color_of
@@ -129,7 +129,7 @@ def kernel_text(node: NodeView) -> str:
         return f"{node.kernel} {params.kernel_h}x{params.kernel_w}{pool}"
     if isinstance(params, UnaryParams):
         return f"{node.kernel} {UNARY_KINDS[params.kind]}"
-    if isinstance(params, BinaryParams):
+    if isinstance(params, BinaryParams | FixedBinaryParams):
         return f"{node.kernel} {BINARY_KINDS[params.kind]}"
     return node.kernel
 
@@ -137,7 +137,7 @@ def kernel_text(node: NodeView) -> str:
 def node_bars(model: ModelView, values: Iterable[tuple[float, str]]) -> tuple[Bar, ...]:
     """A bar per kernel call from its value and text, colored by its input's format; none where the text is empty."""
     labels = [f"{number} {name}" for number, name in enumerate(model.names)]
-    colors = [color_of(dtype_name(model.tensors[node.inputs[0]].type.fmt)) for node in model.nodes]
+    colors = [color_of(dtype_name(model.tensors[(*node.inputs, node.output)[0]].type.fmt)) for node in model.nodes]
     rows = zip(labels, colors, values, strict=True)
     return tuple(Bar(label, value, text, color) for label, color, (value, text) in rows if text)
 

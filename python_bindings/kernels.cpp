@@ -152,8 +152,8 @@ class Call {
   Call(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
        const std::vector<nb::bytes> &constants, const nb::bytes &params)
       : params_(params), out_def_(tensor_def(output)) {
-    if (inputs.empty() || inputs.size() > DQNN_MAX_INPUTS) {
-      throw nb::value_error("a kernel has 1 to 16 inputs");
+    if (inputs.size() > DQNN_MAX_INPUTS) {
+      throw nb::value_error("a kernel has at most 16 inputs");
     }
     if (constants.size() > DQNN_MAX_CONSTANTS) {
       throw nb::value_error("a kernel has at most 6 constants");
@@ -291,14 +291,16 @@ nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb
   std::vector<Guarded> in;
   in.emplace_back(static_cast<size_t>(place.span()), fill);
   uint8_t *first = in[0].data() + place.before();
-  std::memcpy(first, inputs[0].c_str(), inputs[0].size());
+  if (!inputs.empty()) {
+    std::memcpy(first, inputs[0].c_str(), inputs[0].size());
+  }
   for (size_t i = 1; i < inputs.size(); ++i) {
     in.emplace_back(inputs[i]);
   }
   Guarded separate(place.offset ? 0 : static_cast<size_t>(place.out_bytes), fill);
   Guarded scratch(scratch_bytes, fill);
   dqnn_call &raw = call.raw();
-  raw.in[0] = first;
+  raw.in[0] = inputs.empty() ? nullptr : first;
   for (size_t i = 1; i < inputs.size(); ++i) {
     raw.in[i] = in[i].data();
   }
@@ -338,7 +340,8 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
                                 .c_str());
     }
   }
-  const Placement place{output_at, static_cast<int64_t>(call.in_bytes(0)), static_cast<int64_t>(call.out_bytes())};
+  const Placement place{output_at, inputs.empty() ? 0 : static_cast<int64_t>(call.in_bytes(0)),
+                        static_cast<int64_t>(call.out_bytes())};
   place.check(plan.overlap_bytes);
   if (!parts.empty() && plan.parts == 0) {
     throw nb::value_error("plan allows no input to be a part of the output");

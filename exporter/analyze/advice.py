@@ -92,7 +92,7 @@ def _full_maps(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advi
     """Max pools that did not become a part of the convolution in front of them."""
     maker = {node.output: index for index, node in enumerate(model.nodes)}
     for index, node in enumerate(model.nodes):
-        source = maker.get(node.inputs[0])
+        source = maker.get(node.inputs[0]) if node.inputs else None
         if node.row.family != "maxpool" or source is None or not model.nodes[source].row.multiplies:
             continue
         whole = model.tensors[node.inputs[0]].type

@@ -160,7 +160,7 @@ def _network_rows(analysis: Analysis) -> list[_Row]:
     model = analysis.model
     rows = [_port(model, port.name, port.tensor) for port in model.inputs]
     for node, view in zip(analysis.nodes, model.nodes, strict=True):
-        color = dtype_name(node.inputs[0].fmt)
+        color = dtype_name((*node.inputs, node.output)[0].fmt)
         rows.append(_Row(f"{node.index} {node.name}", f"{kernel_text(view)} \u2192 {node.output}", color))
     return rows + [_port(model, port.name, port.tensor) for port in model.outputs]
 

@@ -90,20 +90,23 @@ def operations_of(
 ) -> tuple[Operations, ...]:
     """What one kernel call computes, in the vendor's units."""
     family = node.row.family
-    source, sink = dtype_name(inputs[0].fmt), dtype_name(output.fmt)
+    sink = dtype_name(output.fmt)
+    source = dtype_name(inputs[0].fmt) if inputs else sink
     if node.row.multiplies:
         return tuple(_conv_operations(node, inputs[0], output, graph))
     if family == "layernorm":
         return (Operations("op_f32_f32", NORM_OPERATIONS * output.elements, "layernorm"),)
-    if family == "softmax":
-        return (Operations("op_f32_f32", SOFTMAX_OPERATIONS * output.elements, "softmax"),)
+    if family in ("softmax", "softmax_fixed"):
+        return (Operations(f"op_{source}_{sink}", SOFTMAX_OPERATIONS * output.elements, "softmax"),)
     if family == "affine":
         return (Operations(f"conv_{source}_{sink}", CONVERSION_OPERATIONS * output.elements, "conversion"),)
-    if family in ("maxpool", "avgpool"):
+    if family in ("maxpool", "avgpool", "avgpool_raw"):
         assert isinstance(node.params, PoolParams)
         window = node.params.kernel_h * node.params.kernel_w
         return (Operations(f"op_{source}_{sink}", output.elements * window, "pool"),)
-    if family in ("concat", "pad", "view", "reshape"):
+    if family == "reduce":
+        return (Operations(f"op_{source}_{sink}", inputs[0].elements, "reduction"),)
+    if family in ("concat", "pad", "view", "reshape", "gather", "constant"):
         return (Operations(f"op_{source}_{sink}", 0, "moves data"),)
     return (Operations(f"op_{source}_{sink}", output.elements, family),)
 

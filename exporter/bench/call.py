@@ -25,13 +25,15 @@ GUARD = b"\xc3" * 64
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a convolution kernel: packed constants, tensor types, input bytes and the scratch it may use."""
+    """One kernel call: packed constants, tensor types, input bytes and the scratch it may use; `others` are the inputs
+    behind the first."""
 
     packed: Packed
     input: TensorType
     output: TensorType
     data: bytes
     scratch_bytes: int = 0
+    others: tuple[tuple[TensorType, bytes], ...] = ()
 
 
 def make_call(op: ops.ConvKernel, source: TensorType, output: TensorType, data: bytes, scratch_bytes: int = 0) -> Call:
@@ -51,9 +53,11 @@ def fill_call(
     out = place(GUARD + bytes(call.output.nbytes) + GUARD) + len(GUARD)
     scratch = place(GUARD + b"\x5a" * call.scratch_bytes + GUARD) + len(GUARD)
     put("params", place(call.packed.params_bytes))
-    put("in_def", place(_core.tensor_def_bytes(tensor_def(call.input))))
+    inputs = ((call.input, call.data), *call.others)
+    for i, (source, data) in enumerate(inputs):
+        put("in_def", place(_core.tensor_def_bytes(tensor_def(source))), i)
+        put("in", place(data), i)
     put("out_def", place(_core.tensor_def_bytes(tensor_def(call.output))))
-    put("in", place(call.data))
     put("out", out)
     put("scratch", scratch)
     for i, constant in enumerate(call.packed.constants):
@@ -61,7 +65,7 @@ def fill_call(
         struct.pack_into("<I", raw, layout["constant_bytes"] + 4 * i, len(constant))
     struct.pack_into("<I", raw, layout["scratch_bytes"], call.scratch_bytes)
     struct.pack_into("<H", raw, layout["kernel"], ids()[call.packed.kernel])
-    raw[layout["inputs"]] = 1
+    raw[layout["inputs"]] = len(inputs)
     raw[layout["constant_count"]] = len(call.packed.constants)
     return bytes(raw), out, scratch
 

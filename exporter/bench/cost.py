@@ -89,9 +89,11 @@ def data_text(cost: ModelCost) -> str:
 
 def macs_of(view: ModelView, node: NodeView) -> int:
     """Multiply-accumulates of a convolution, outputs before a fused pool counted; 0 for other kernels."""
-    source, output = (view.tensors[i].type for i in (node.inputs[0], node.output))
     p = node.params
-    return output.elements * p.pool_h * p.pool_w * taps_of(node, source) if isinstance(p, ConvParams) else 0
+    if not isinstance(p, ConvParams):
+        return 0
+    source, output = (view.tensors[i].type for i in (node.inputs[0], node.output))
+    return output.elements * p.pool_h * p.pool_w * taps_of(node, source)
 
 
 def random_input(tensor: TensorType, rng: np.random.Generator, density: float = 0.5) -> bytes:

@@ -33,12 +33,22 @@ class KernelRow:
     @property
     def convolves(self) -> bool:
         """Convolutions, dense layers among them; not depthwise ones."""
-        return self.family in ("conv", "conv_bitsliced")
+        return self.family in ("conv", "conv_bitsliced", "convz")
+
+    @property
+    def depthwise(self) -> bool:
+        """Depthwise convolutions."""
+        return self.family in ("depthwise", "depthwisez")
+
+    @property
+    def zero_points(self) -> bool:
+        """The weights have zero points, constant 1."""
+        return self.family in ("convz", "depthwisez")
 
     @property
     def multiplies(self) -> bool:
         """Has weights, whatever the connection."""
-        return self.convolves or self.family == "depthwise"
+        return self.convolves or self.depthwise
 
     @property
     def integer(self) -> bool:

@@ -18,14 +18,19 @@ from dqnn.tensors import Rounding, factor_of
 from ..format import (
     BINARY_KINDS,
     INF,
+    REQUANTS,
     UNARY_KINDS,
     BinaryParams,
     ChannelParams,
     ConcatParams,
     ConvParams,
+    FixedBinaryParams,
+    GatherParams,
     PadParams,
     PoolParams,
     Quad,
+    ReduceParams,
+    SoftmaxParams,
     UnaryParams,
     ViewParams,
 )
@@ -45,6 +50,7 @@ from .layouts import (
     pack_pairs,
     pack_planes,
     pack_quads,
+    pack_signs,
     pack_words,
     plane_count,
     unpack_bitsliced,
@@ -57,7 +63,6 @@ from .layouts import (
     window_classes,
 )
 
-REQUANT = {ops.Affine: 0, ops.FixedPoint: 1, ops.PowerOfTwo: 2, ops.Threshold: 0}
 DTYPE_CODES = {"s8": "i1", "f32": "<f4"}
 INT32 = np.iinfo(np.int32)
 
@@ -103,6 +108,16 @@ def epilogue_constants(epilogue: ops.Epilogue, *, integer: bool) -> tuple[bytes,
     return (_s32(epilogue.bias), _s32(epilogue.shift))
 
 
+def _requant(epilogue: ops.Epilogue) -> int:
+    """The rule of an epilogue by its number in the schema; thresholds have none."""
+    names = {
+        ops.Affine: "affine", ops.FixedPoint: "fixed_point", ops.PowerOfTwo: "power_of_two", ops.Fixed64: "fixed64",
+        ops.Threshold: "affine",
+    }  # fmt: skip
+    name = epilogue.rounding.name.lower() if isinstance(epilogue, ops.Divide) else names[type(epilogue)]
+    return REQUANTS.index(name)
+
+
 def flip_constant(epilogue: ops.Threshold) -> tuple[bytes, ...]:
     """One bit per channel; left out when no channel flips."""
     return (_bytes(pack_words(epilogue.flip)),) if epilogue.flip.any() else ()
@@ -138,15 +153,24 @@ def _pack_conv(op: ops.ConvKernel, inputs: Types, output: TensorType) -> Packed:
     kinds = f"{dtype_name(x.fmt)}_{op.weights.kind}_{dtype_name(op.out)}"
     params = _conv_params(op)
     integer = _is_integer(x.fmt, op.weights)
+    zeros = _zero_points(op, output.shape[-1])
+    z = "z" if zeros else ""
     if op.depthwise:
-        weights = _bytes(_depthwise_weights(op.weights))
+        weights = (_bytes(_depthwise_weights(op.weights)), *zeros)
         if kinds == "s1_s1_s1":
-            return Packed(f"depthwise_{kinds}", params, (weights, *_depthwise_presets(op)))
-        return Packed(f"depthwise_{kinds}", params, (weights, *epilogue_constants(op.epilogue, integer=integer)))
+            return Packed(f"depthwise_{kinds}", params, (*weights, *_depthwise_presets(op)))
+        return Packed(f"depthwise{z}_{kinds}", params, (*weights, *epilogue_constants(op.epilogue, integer=integer)))
     if kinds.startswith("s1_s1") and not op.horizontal:
         return Packed(f"conv_{kinds}", params, _bitsliced_constants(op, x, output))
-    name = f"convh_{kinds}" if op.horizontal else f"conv_{kinds}"
-    return Packed(name, params, (_bytes(_conv_weights(op, x.fmt)), *epilogue_constants(op.epilogue, integer=integer)))
+    name = f"convh_{kinds}" if op.horizontal else f"conv{z}_{kinds}"
+    weights = (_bytes(_conv_weights(op, x.fmt)), *zeros)
+    return Packed(name, params, (*weights, *epilogue_constants(op.epilogue, integer=integer)))
+
+
+def _zero_points(op: ops.ConvKernel, outputs: int) -> tuple[bytes, ...]:
+    """A value per output, nothing if all are 0."""
+    zeros = op.weights.zero_point
+    return (_bytes(np.broadcast_to(zeros, (outputs,)).astype(np.int8)),) if zeros.any() else ()
 
 
 def _conv_params(op: ops.ConvKernel) -> ConvParams:
@@ -168,7 +192,7 @@ def _conv_params(op: ops.ConvKernel) -> ConvParams:
         multiplier=shape[3] if op.depthwise else 1,
         pool_h=op.pool[0],
         pool_w=op.pool[1],
-        requant=REQUANT[type(op.epilogue)],
+        requant=_requant(op.epilogue),
         half_weights=int(op.weights.half),
         pad_value=float(op.pad_value),
         act_min=act_min,
@@ -264,7 +288,7 @@ def unpack_weights(row: KernelRow, params: ConvParams, data: bytes, inputs: Type
     kind = row.weights
     channels, outputs = inputs[0].shape[-1], output.shape[-1]
     size, groups = (params.kernel_h, params.kernel_w), params.groups
-    if row.family == "depthwise":
+    if row.depthwise:
         shape = (*size, channels, params.multiplier)
         if kind == "s1":
             return unpack_depthwise_bits(data, shape)
@@ -288,7 +312,7 @@ def _pack_channel(op: ops.ChannelKernel, inputs: Types, output: TensorType) -> P
     fmt = inputs[0].fmt
     channels = _epilogue_length(op.epilogue)
     act_min, act_max = _clamp(op.epilogue)
-    params = ChannelParams(REQUANT[type(op.epilogue)], int(channels > 1), act_min=act_min, act_max=act_max)
+    params = ChannelParams(_requant(op.epilogue), int(channels > 1), act_min=act_min, act_max=act_max)
     constants = epilogue_constants(op.epilogue, integer=not isinstance(fmt, F32))
     return Packed(f"affine_{dtype_name(fmt)}_{dtype_name(op.out)}", params, constants)
 
@@ -297,8 +321,41 @@ def _epilogue_length(epilogue: ops.Epilogue) -> int:
     return max(len(values) for values in vars(epilogue).values() if isinstance(values, np.ndarray))
 
 
-def _pack_lut(op: ops.Table, inputs: Types, output: TensorType) -> Packed:
-    return Packed("lut_s8", None, (_bytes(op.codes.astype(np.int8)),))
+def _pack_table(op: ops.Table, inputs: Types, output: TensorType) -> Packed:
+    return Packed("lut_s8" if op.codes.ndim == 1 else "lut_s8_channels", None, (_bytes(op.codes.astype(np.int8)),))
+
+
+def _pack_fixed_binary(op: ops.FixedBinaryKernel, inputs: Types, output: TensorType) -> Packed:
+    (ma, ea), (mb, eb), (m, e) = op.pairs
+    single = op.rounding is ops.FixedRounding.SINGLE
+    kind = BINARY_KINDS.index(op.kind)
+    params = FixedBinaryParams(kind, int(single), op.left, 0, ma, ea, mb, eb, m, e, op.act_min, op.act_max)
+    return Packed("binary_s8_fixed", params)
+
+
+def _pack_reduce(op: ops.ReduceKernel, inputs: Types, output: TensorType) -> Packed:
+    axes = sum(1 << axis for axis in op.reduce.axes)
+    kind = BINARY_KINDS.index("add" if op.reduce.kind == "sum" else op.reduce.kind)
+    if op.epilogue is None:
+        return Packed("reduce_s8", ReduceParams(axes, kind))
+    act_min, act_max = _clamp(op.epilogue)
+    params = ReduceParams(axes, kind, _requant(op.epilogue), act_min=act_min, act_max=act_max)
+    return Packed("reduce_s8", params, epilogue_constants(op.epilogue, integer=True))
+
+
+def _pack_fixed_softmax(op: ops.FixedSoftmax, inputs: Types, output: TensorType) -> Packed:
+    return Packed("softmax_s8", SoftmaxParams(op.multiplier, op.left_shift, op.diff_min))
+
+
+def _pack_gather(op: ops.Gather, inputs: Types, output: TensorType) -> Packed:
+    chosen = [(axis, index) for axis, index in enumerate(op.indices) if index is not None]
+    constants = tuple(_bytes(index.astype("<u4")) for _, index in chosen)
+    return Packed(f"gather_{dtype_name(output.fmt)}", GatherParams(sum(1 << axis for axis, _ in chosen)), constants)
+
+
+def _pack_constant(op: ops.Constant, inputs: Types, output: TensorType) -> Packed:
+    stored = pack_signs(op.values) if isinstance(op.fmt, S1) else op.values
+    return Packed(f"constant_{dtype_name(op.fmt)}", None, (_bytes(stored),))
 
 
 def _pack_binary(op: ops.BinaryKernel, inputs: Types, output: TensorType) -> Packed:
@@ -326,6 +383,8 @@ def _pack_maxpool(op: ops.MaxPool, inputs: Types, output: TensorType) -> Packed:
 
 
 def _pack_avgpool(op: ops.AvgPoolKernel, inputs: Types, output: TensorType) -> Packed:
+    if op.pool.raw:
+        return Packed("avgpool_s8_raw", _pool_params(op.pool))
     constants = (_f32(factor_of(op.out.scale, Rounding.KERAS)),) if isinstance(op.out, S8) else ()
     return Packed(f"avgpool_{dtype_name(inputs[0].fmt)}_{dtype_name(op.out)}", _pool_params(op.pool), constants)
 
@@ -391,7 +450,12 @@ def _pack_reshape(op: ops.Reshape, inputs: Types, output: TensorType) -> Packed:
 _PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
     ops.ConvKernel: _pack_conv,
     ops.ChannelKernel: _pack_channel,
-    ops.Table: _pack_lut,
+    ops.Table: _pack_table,
+    ops.FixedBinaryKernel: _pack_fixed_binary,
+    ops.ReduceKernel: _pack_reduce,
+    ops.FixedSoftmax: _pack_fixed_softmax,
+    ops.Gather: _pack_gather,
+    ops.Constant: _pack_constant,
     ops.BinaryKernel: _pack_binary,
     ops.AvgPoolKernel: _pack_avgpool,
     ops.MaxPool: _pack_maxpool,

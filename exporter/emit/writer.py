@@ -190,9 +190,12 @@ def write(
 
 def runtime_version(graph: Graph) -> int:
     """The lowest runtime that reads the file as it is meant. 2 knows ports whose reals are divided by the scale, or
-    whose codes are unsigned. A kernel needs none: a runtime without it says so."""
+    whose codes are unsigned, and the requantization modes fixed64, divide_even and divide_away. A kernel needs none: a
+    runtime without it says so."""
     ports = [graph.ports[value] for value in (*graph.inputs, *graph.outputs)]
-    return 2 if any(port.unsigned or port.rounding is not Rounding.KERAS for port in ports) else 1
+    modes = [getattr(node.op, "epilogue", None) for node in graph.nodes]
+    ported = any(port.unsigned or port.rounding is not Rounding.KERAS for port in ports)
+    return 2 if ported or any(isinstance(mode, ops.Fixed64 | ops.Divide) for mode in modes) else 1
 
 
 def _prefix(

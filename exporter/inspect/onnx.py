@@ -15,10 +15,19 @@ from numpy.typing import NDArray
 
 from ..blob import ModelView, NodeView
 from ..emit.kernel_table import KernelRow
-from ..emit.layouts import minus_counts, unpack_planes, unpack_words
+from ..emit.layouts import minus_counts, signs, unpack_planes, unpack_words
 from ..emit.packing import DTYPE_CODES, unpack_weights
 from ..errors import DqnnError
-from ..format import BINARY_KINDS, UNARY_KINDS, BinaryParams, ChannelParams, ConvParams, UnaryParams
+from ..format import (
+    BINARY_KINDS,
+    UNARY_KINDS,
+    BinaryParams,
+    ChannelParams,
+    ConvParams,
+    FixedBinaryParams,
+    ReduceParams,
+    UnaryParams,
+)
 from ..ir.types import F32, S8, TensorType, dtype_name
 
 Array: TypeAlias = NDArray[Any]
@@ -29,7 +38,15 @@ DOMAIN_VERSION = 1
 OPSET = 13
 IR_VERSION = 8
 BATCH = "N"
-REQUANT_NAMES = (("scale", "offset"), ("bias", "multiplier", "shift"), ("bias", "shift"))  # by ConvParams.requant
+# Constants of an epilogue by ConvParams.requant, with their types.
+REQUANT_NAMES: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("scale", "<f4"), ("offset", "<f4")),
+    (("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")),
+    (("bias", "<i4"), ("shift", "<i4")),
+    (("offset", "<i8"), ("multiplier", "<i4"), ("shift", "<i4")),
+    (("scale", "<f4"),),
+    (("scale", "<f4"),),
+)
 
 
 class OnnxMissingError(DqnnError):
@@ -60,12 +77,14 @@ def _conv(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: Te
         yield "thresholds", (_planes(raw[1], 1, outputs) + taps + 1).astype(np.int32)
         yield from _flip(raw[2:], outputs)
     else:
+        if node.row.zero_points:
+            yield "weight_zero_points", np.frombuffer(raw.pop(1), np.int8)
         yield from _epilogue(raw[1:], output, params.requant, node.row.integer)
 
 
 def _has_presets(row: KernelRow) -> bool:
     """Binary depthwise convolutions to s1 hold presets of counters in place of thresholds (SPEC.md 3.4)."""
-    return row.family == "depthwise" and (row.input, row.weights, row.output) == ("s1", "s1", "s1")
+    return row.depthwise and (row.input, row.weights, row.output) == ("s1", "s1", "s1")
 
 
 def _planes(data: bytes, groups: int, outputs: int) -> NDArray[np.int64]:
@@ -102,8 +121,8 @@ def _epilogue(raw: list[bytes], output: TensorType, requant: int, integer: bool)
         yield "thresholds", thresholds
         yield from _flip(raw[1:], len(thresholds))
         return
-    for name, data in zip(REQUANT_NAMES[requant], raw, strict=True):
-        yield name, np.frombuffer(data, "<f4" if requant == 0 else "<i4")
+    for (name, dtype), data in zip(REQUANT_NAMES[requant], raw, strict=True):
+        yield name, np.frombuffer(data, dtype)
 
 
 def _affine(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
@@ -127,15 +146,40 @@ def _binary(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: 
 
 
 def _lut(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
-    yield "table", np.frombuffer(raw[0], DTYPE_CODES["s8"])
+    table = np.frombuffer(raw[0], DTYPE_CODES["s8"])
+    yield "table", table if len(table) == 256 else table.reshape((-1, 256))
+
+
+def _reduce(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
+    assert isinstance(node.params, ReduceParams)
+    return _epilogue(raw, output, node.params.requant, True) if raw else iter(())
+
+
+def _gather(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
+    yield from ((f"indices_{number}", np.frombuffer(data, "<u4")) for number, data in enumerate(raw))
+
+
+def _constant(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
+    kind = dtype_name(output.fmt)
+    if kind == "s1":
+        words = np.frombuffer(raw[0], "<u4").reshape((*output.shape[:-1], -1))
+        yield "value", signs(unpack_words(words, output.shape[-1]))
+        return
+    yield "value", np.frombuffer(raw[0], DTYPE_CODES[kind]).reshape(output.shape)
 
 
 _READERS: dict[str, Callable[[NodeView, list[bytes], list[TensorType], TensorType], Iterator[Named]]] = {
     "conv": _conv,
     "conv_bitsliced": _conv,
     "depthwise": _conv,
+    "convz": _conv,
+    "depthwisez": _conv,
     "affine": _affine,
     "lut": _lut,
+    "lut_channels": _lut,
+    "reduce": _reduce,
+    "gather": _gather,
+    "constant": _constant,
     "prelu": _floats("alpha"),
     "layernorm": _floats("gamma", "beta", "epsilon"),
     "binary": _binary,
@@ -235,6 +279,8 @@ def _attributes(node: NodeView) -> dict[str, Any]:
         if name.startswith("reserved"):
             continue
         found[name] = list(value) if isinstance(value, tuple) else value
-    if isinstance(node.params, UnaryParams | BinaryParams):
-        found["kind"] = (UNARY_KINDS if isinstance(node.params, UnaryParams) else BINARY_KINDS)[node.params.kind]
+    if isinstance(node.params, UnaryParams):
+        found["kind"] = UNARY_KINDS[node.params.kind]
+    elif isinstance(node.params, BinaryParams | FixedBinaryParams | ReduceParams):
+        found["kind"] = BINARY_KINDS[node.params.kind]
     return found

@@ -24,6 +24,17 @@ static inline uint32_t dqnn_last(const dqnn_tensor_def *def) {
 
 uint32_t dqnn_rows(const dqnn_tensor_def *def);
 
+/* From the indices that a row has on the dimensions before the last to those of the next row. */
+static inline void dqnn_next_row(const dqnn_tensor_def *def, uint32_t at[3]) {
+  for (uint32_t k = def->rank - 1u; k > 0; --k) {
+    at[k - 1] += 1;
+    if (at[k - 1] < def->dims[k - 1]) {
+      return;
+    }
+    at[k - 1] = 0;
+  }
+}
+
 /* One axis of a window: where tap k of output o reads. plan() has made sure that nothing here leaves int32. */
 typedef struct {
   int32_t size, kernel, stride, dilation, pad, up; /* size: of the input; up: its dilation */

@@ -59,7 +59,7 @@ dqnn_check dqnn_check_same_quantization(const dqnn_tensor_def *a, const dqnn_ten
 /* Constants of an epilogue, from index `first` to the last one. `channels` values each; `integer`: kind of accumulator.
  */
 dqnn_check dqnn_check_epilogue(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant, int integer);
-dqnn_check dqnn_check_requant(uint8_t requant, uint8_t output, int integer);
+dqnn_check dqnn_check_requant(uint8_t requant, uint8_t output, int integer); /* not those that divide */
 dqnn_check dqnn_check_activation(float act_min, float act_max, uint8_t output);
 dqnn_check dqnn_check_thresholds(const dqnn_call *call, uint32_t index, uint32_t count, int integer);
 dqnn_check dqnn_check_flip(const dqnn_call *call, uint32_t index, uint32_t channels);

@@ -99,7 +99,7 @@ dqnn_check dqnn_check_same_quantization(const dqnn_tensor_def *a, const dqnn_ten
 }
 
 dqnn_check dqnn_check_requant(uint8_t requant, uint8_t output, int integer) {
-  DQNN_REQUIRE(requant <= DQNN_REQUANT_POWER_OF_TWO, requant);
+  DQNN_REQUIRE(requant <= DQNN_REQUANT_FIXED64, requant);
   DQNN_REQUIRE(requant == DQNN_REQUANT_AFFINE || (output == DQNN_S8 && integer), requant);
   return DQNN_CHECK_none;
 }
@@ -181,6 +181,18 @@ static dqnn_check check_fixed_point(const int32_t *multiplier, const int32_t *sh
   return DQNN_CHECK_none;
 }
 
+/* With these the sum of dqnn_fixed64 stays within 63 bits. */
+static dqnn_check check_fixed64(const dqnn_call *call, uint32_t first, uint32_t channels) {
+  const int64_t most = INT64_C(1) << 62, *offset = (const int64_t *)call->constants[first];
+  const int32_t *multiplier = (const int32_t *)call->constants[first + 1],
+                *shift = (const int32_t *)call->constants[first + 2];
+  for (uint32_t c = 0; c < channels; ++c) {
+    DQNN_REQUIRE(offset[c] > -most && offset[c] < most, fixed_point);
+    DQNN_REQUIRE(multiplier[c] >= 0 && shift[c] >= 1 && shift[c] <= 62, fixed_point);
+  }
+  return DQNN_CHECK_none;
+}
+
 /* Finite scales and offsets of an integer accumulator never make a NaN, which boards round to another integer than the
  * host. */
 static dqnn_check check_finite(const float *values, uint32_t count) {
@@ -190,11 +202,27 @@ static dqnn_check check_finite(const float *values, uint32_t count) {
   return DQNN_CHECK_none;
 }
 
+static dqnn_check check_divisors(const dqnn_call *call, uint32_t first, uint32_t channels) {
+  const float *scale = (const float *)call->constants[first];
+  for (uint32_t c = 0; c < channels; ++c) {
+    DQNN_REQUIRE(scale[c] > 0.0f && dqnn_is_finite(scale[c]), divisor);
+  }
+  return DQNN_CHECK_none;
+}
+
 static dqnn_check check_rescale(const dqnn_call *call, uint32_t first, uint32_t channels, uint8_t requant) {
-  uint32_t count = requant == DQNN_REQUANT_FIXED_POINT ? 3 : 2;
+  static const uint8_t counts[] = {2, 3, 2, 3, 1, 1}; /* of constants, by requant */
+  uint32_t count = counts[requant];
   DQNN_REQUIRE(call->constant_count == first + count, constant_count);
   for (uint32_t i = first; i < first + count; ++i) {
-    DQNN_REQUIRE(call->constant_bytes[i] == dqnn_size_mul(channels, 4), epilogue_bytes);
+    uint32_t wide = requant == DQNN_REQUANT_FIXED64 && i == first;
+    DQNN_REQUIRE(call->constant_bytes[i] == dqnn_size_mul(channels, wide ? 8 : 4), epilogue_bytes);
+  }
+  if (requant == DQNN_REQUANT_FIXED64) {
+    return check_fixed64(call, first, channels);
+  }
+  if (requant >= DQNN_REQUANT_DIVIDE_EVEN) {
+    return check_divisors(call, first, channels);
   }
   const int32_t *second = (const int32_t *)call->constants[first + 1];
   if (requant == DQNN_REQUANT_FIXED_POINT) {

@@ -53,9 +53,9 @@ uint32_t dqnn_taps_of(const dqnn_conv *v) {
   return dqnn_size_mul(dqnn_size_mul(v->params->kernel_h, v->params->kernel_w), v->group_in);
 }
 
-/* |sum| <= taps * largest input * largest weight */
-static dqnn_check check_accumulator(const dqnn_call *call, const dqnn_conv *v, dqnn_kernel_types types) {
-  uint32_t weight = types.weights == DQNN_S1 ? 1 : v->params->half_weights ? 255 : 128;
+/* |sum| <= taps * largest input * largest weight; a half weight, or one less its zero point, has 9 bits */
+static dqnn_check check_accumulator(const dqnn_call *call, const dqnn_conv *v, dqnn_kernel_types types, int wide) {
+  uint32_t weight = types.weights == DQNN_S1 ? 1 : wide || v->params->half_weights ? 255 : 128;
   uint64_t most = (uint64_t)dqnn_taps_of(v) * (dqnn_largest_integer(call->in_def[0]) * weight);
   DQNN_REQUIRE(!is_integer(types) || most < INT32_MAX, accumulator);
   return DQNN_CHECK_none;
@@ -130,24 +130,47 @@ static dqnn_check check_horizontal_tails(const dqnn_call *call, const dqnn_conv 
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
+/* Constant 1: the zero point of each output's weights. */
+static dqnn_check check_zero_points(const dqnn_call *call, const dqnn_conv *v) {
+  DQNN_REQUIRE(call->constant_count >= 2, constant_count);
+  DQNN_REQUIRE(call->constant_bytes[1] == v->out_c, constant_bytes);
+  DQNN_REQUIRE(v->params->half_weights == 0, half_weights);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_any(const dqnn_call *call, dqnn_plan *plan, int zero_points) {
   DQNN_TRY(dqnn_check_conv(call));
   DQNN_TRY(dqnn_check_groups(call));
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
-  DQNN_TRY(check_accumulator(call, &v, types));
+  DQNN_TRY(check_accumulator(call, &v, types, zero_points));
   DQNN_TRY(dqnn_check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
+  if (zero_points) {
+    DQNN_TRY(check_zero_points(call, &v));
+  }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
-  DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, v.params->requant, is_integer(types)));
+  DQNN_TRY(dqnn_check_epilogue(call, zero_points ? 2 : 1, v.out_c, v.params->requant, is_integer(types)));
   dqnn_scratch_conv(call, plan->scratch);
   plan->overlap_bytes = dqnn_overlap_conv(call);
   return DQNN_CHECK_none;
 }
 
+static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
+  return plan_any(call, plan, 0);
+}
+
 dqnn_status dqnn_plan_conv(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_conv, call, plan);
+}
+
+static dqnn_check plan_convz(const dqnn_call *call, dqnn_plan *plan) {
+  return plan_any(call, plan, 1);
+}
+
+dqnn_status dqnn_plan_convz(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_convz, call, plan);
 }
 
 /* --- depthwise --- */
@@ -189,7 +212,7 @@ static dqnn_check check_depthwise_presets(const dqnn_call *call, const dqnn_conv
   return call->constant_count == 3 ? dqnn_check_flip(call, 2, v->out_c) : DQNN_CHECK_none;
 }
 
-static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
+static dqnn_check plan_any_depthwise(const dqnn_call *call, dqnn_plan *plan, int zero_points) {
   DQNN_TRY(dqnn_check_conv(call));
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
@@ -197,17 +220,32 @@ static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_REQUIRE(p->up_h == 1 && p->up_w == 1, up); /* no layer asks for it */
   DQNN_REQUIRE(dqnn_last(call->out_def) == dqnn_size_mul(dqnn_last(call->in_def[0]), p->multiplier), channels);
   dqnn_conv v = dqnn_conv_of(call, 1);
-  DQNN_TRY(check_accumulator(call, &v, types));
+  DQNN_TRY(check_accumulator(call, &v, types, zero_points));
   DQNN_TRY(dqnn_check_weights(call, depthwise_weight_bytes(&v, types)));
+  if (zero_points) {
+    DQNN_TRY(check_zero_points(call, &v));
+  }
   if (types.input == DQNN_S1 && types.weights == DQNN_S1 && types.output == DQNN_S1) {
     DQNN_TRY(check_depthwise_presets(call, &v));
   } else {
-    DQNN_TRY(dqnn_check_epilogue(call, 1, v.out_c, p->requant, is_integer(types)));
+    DQNN_TRY(dqnn_check_epilogue(call, zero_points ? 2 : 1, v.out_c, p->requant, is_integer(types)));
   }
   dqnn_scratch_depthwise(call, plan->scratch);
   return DQNN_CHECK_none;
 }
 
+static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
+  return plan_any_depthwise(call, plan, 0);
+}
+
 dqnn_status dqnn_plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_depthwise, call, plan);
+}
+
+static dqnn_check plan_depthwisez(const dqnn_call *call, dqnn_plan *plan) {
+  return plan_any_depthwise(call, plan, 1);
+}
+
+dqnn_status dqnn_plan_depthwisez(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_depthwisez, call, plan);
 }

@@ -26,7 +26,12 @@ static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
   int integer = call->in_def[0]->dtype != DQNN_F32;
   DQNN_REQUIRE(p->reserved == 0, reserved);
   DQNN_REQUIRE(p->per_channel <= 1, per_channel);
-  DQNN_TRY(dqnn_check_requant(p->requant, call->out_def->dtype, integer));
+  int divides = p->requant == DQNN_REQUANT_DIVIDE_EVEN || p->requant == DQNN_REQUANT_DIVIDE_AWAY;
+  if (divides) {
+    DQNN_REQUIRE(!integer && call->out_def->dtype == DQNN_S8, requant);
+  } else {
+    DQNN_TRY(dqnn_check_requant(p->requant, call->out_def->dtype, integer));
+  }
   DQNN_TRY(dqnn_check_activation(p->act_min, p->act_max, call->out_def->dtype));
   DQNN_TRY(dqnn_check_same_shape(call->in_def[0], call->out_def));
   uint32_t channels = p->per_channel ? dqnn_last(call->out_def) : 1;
@@ -56,6 +61,17 @@ static dqnn_check plan_lut(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_lut(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_lut, call, plan);
+}
+
+static dqnn_check plan_lut_channels(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 0));
+  DQNN_TRY(check_constants(call, 1));
+  DQNN_REQUIRE(call->constant_bytes[0] == dqnn_size_mul(dqnn_last(call->in_def[0]), 256), constant_bytes);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_lut_channels(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_lut_channels, call, plan);
 }
 
 static dqnn_check plan_unary(const dqnn_call *call, dqnn_plan *plan) {
@@ -111,6 +127,24 @@ dqnn_status dqnn_plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_layernorm, call, plan);
 }
 
+/* The sum of exponentials has 12 integer bits. */
+enum { MOST_SOFTMAX = 4095 };
+
+static dqnn_check plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(check_same(call, plan, 1));
+  DQNN_TRY(check_constants(call, 0));
+  const dqnn_softmax_params *p = (const dqnn_softmax_params *)call->params;
+  const dqnn_tensor_def *out = call->out_def;
+  DQNN_REQUIRE(dqnn_last(out) <= MOST_SOFTMAX, output_shape);
+  DQNN_REQUIRE(out->scale == 0.00390625f && out->zero_point == -128, quantization);
+  DQNN_REQUIRE(p->multiplier >= 0 && p->left_shift >= 0 && p->left_shift <= 30 && p->diff_min <= 0, fixed_params);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_softmax_fixed, call, plan);
+}
+
 /* --- binary --- */
 
 static dqnn_check check_broadcast(const dqnn_tensor_def *in, const dqnn_tensor_def *out) {
@@ -150,4 +184,57 @@ static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_binary(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_binary, call, plan);
+}
+
+/* TFLite's multipliers of both inputs and the result. Unused ones are 0. */
+static dqnn_check check_multipliers(const dqnn_fixed_binary_params *p) {
+  DQNN_REQUIRE(p->multiplier_a >= 0 && p->multiplier_b >= 0 && p->multiplier >= 0, fixed_params);
+  DQNN_REQUIRE(p->shift_a >= -31 && p->shift_a <= 30 && p->shift_b >= -31 && p->shift_b <= 30, fixed_params);
+  DQNN_REQUIRE(p->shift >= -31 && p->shift <= 30 && p->left <= 30, fixed_params);
+  return DQNN_CHECK_none;
+}
+
+static int uses_operands(const dqnn_fixed_binary_params *p) {
+  return p->multiplier_a != 0 || p->multiplier_b != 0 || p->shift_a != 0 || p->shift_b != 0 || p->left != 0;
+}
+
+/* One rounding: a sum of two products of 9 and 32 bits, or a product of 18 and 31. Signs of add are in the multipliers.
+ */
+static dqnn_check check_single(const dqnn_fixed_binary_params *p) {
+  DQNN_REQUIRE(p->kind == DQNN_ADD || p->kind == DQNN_MUL, kind);
+  DQNN_REQUIRE(p->shift >= 1 && p->shift <= 62 && p->left == 0 && p->shift_a == 0 && p->shift_b == 0, fixed_params);
+  DQNN_REQUIRE(p->kind == DQNN_ADD ? p->multiplier == 0 : !uses_operands(p) && p->multiplier >= 0, fixed_params);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check check_fixed_rule(const dqnn_call *call, const dqnn_fixed_binary_params *p) {
+  if (p->kind == DQNN_MAXIMUM || p->kind == DQNN_MINIMUM) {
+    DQNN_REQUIRE(p->single == 0 && !uses_operands(p) && p->multiplier == 0 && p->shift == 0, fixed_params);
+    DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
+    return dqnn_check_same_quantization(call->in_def[1], call->out_def);
+  }
+  if (p->single) {
+    return check_single(p);
+  }
+  DQNN_REQUIRE(p->kind != DQNN_MUL || !uses_operands(p), fixed_params);
+  return check_multipliers(p);
+}
+
+static dqnn_check plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(dqnn_check_call(call, 2, 2, 1));
+  DQNN_TRY(check_constants(call, 0));
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  DQNN_REQUIRE(p->kind < DQNN_BINARY_KINDS, kind);
+  DQNN_REQUIRE(p->reserved == 0 && p->single <= 1, reserved);
+  DQNN_REQUIRE(p->act_min >= -128 && p->act_min <= p->act_max && p->act_max <= 127, activation_range);
+  DQNN_TRY(check_fixed_rule(call, p));
+  DQNN_TRY(check_broadcast(call->in_def[0], call->out_def));
+  DQNN_TRY(check_broadcast(call->in_def[1], call->out_def));
+  bool repeated = dqnn_check_same_shape(call->in_def[0], call->out_def) != DQNN_CHECK_none;
+  plan->overlap_bytes = repeated ? 0 : overlap(call);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_binary_fixed, call, plan);
 }

@@ -1,4 +1,4 @@
-/* Plans of the kernels that move elements without changing them: concat, pad, view, reshape. */
+/* Plans of the kernels that move elements without changing them: concat, pad, view, reshape, gather, constant. */
 #include "../src/numerics.h"
 #include "map.h"
 #include "parts.h"
@@ -100,4 +100,60 @@ static dqnn_check plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_reshape, call, plan);
+}
+
+/* --- gather --- */
+
+static dqnn_check check_indices(const dqnn_call *call, uint32_t constant, uint32_t axis) {
+  const uint32_t *index = (const uint32_t *)call->constants[constant];
+  uint32_t count = call->out_def->dims[axis];
+  DQNN_REQUIRE(call->constant_bytes[constant] == dqnn_size_mul(count, 4), constant_bytes);
+  for (uint32_t i = 0; i < count; ++i) {
+    DQNN_REQUIRE(index[i] < call->in_def[0]->dims[axis], index);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_gather(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
+  uint32_t axes = ((const dqnn_gather_params *)call->params)->axes, rank = call->out_def->rank, constant = 0;
+  DQNN_REQUIRE(call->in_def[0]->rank == rank, rank);
+  DQNN_REQUIRE(axes != 0 && axes >> rank == 0, axis);
+  for (uint32_t k = 0; k < rank; ++k) {
+    if (axes >> k & 1u) {
+      DQNN_REQUIRE(constant < call->constant_count, constant_count);
+      DQNN_TRY(check_indices(call, constant++, k));
+    } else {
+      DQNN_REQUIRE(call->in_def[0]->dims[k] == call->out_def->dims[k], output_shape);
+    }
+  }
+  DQNN_REQUIRE(constant == call->constant_count, constant_count);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_gather(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_gather, call, plan);
+}
+
+/* --- constant --- */
+
+static dqnn_check plan_constant(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 0, 0, 0));
+  DQNN_REQUIRE(call->constant_count == 1, constant_count);
+  uint16_t failed;
+  DQNN_REQUIRE(call->constant_bytes[0] == dqnn_tensor_bytes(call->out_def, &failed), constant_bytes);
+  uint32_t tail = dqnn_last(call->out_def) % 32, row = dqnn_words(dqnn_last(call->out_def));
+  const uint32_t *words = (const uint32_t *)call->constants[0];
+  for (uint32_t i = row - 1; call->out_def->dtype == DQNN_S1 && tail != 0 && i < call->constant_bytes[0] / 4;
+       i += row) {
+    DQNN_REQUIRE(words[i] >> tail == 0, weight_padding);
+  }
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_constant(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_constant, call, plan);
 }

@@ -1,4 +1,4 @@
-/* Plans of max and average pooling. */
+/* Plans of max and average pooling, and of reductions. */
 #include "map.h"
 #include "plan.h"
 
@@ -72,4 +72,68 @@ static dqnn_check plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_avgpool, call, plan);
+}
+
+static dqnn_check plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
+  DQNN_REQUIRE(call->constant_count == 0, constant_count);
+  DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
+  DQNN_TRY(check_windows(call, p));
+  DQNN_TRY(check_sum(call, p));
+  plan->overlap_bytes = pool_overlap(call, p);
+  return DQNN_CHECK_none;
+}
+
+dqnn_status dqnn_plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_avgpool_raw, call, plan);
+}
+
+/* --- reductions over axes --- */
+
+/* The output has the axes that stay, with or without ones for the others. */
+static dqnn_check check_reduced(const dqnn_call *call, uint32_t axes) {
+  const dqnn_tensor_def *in = call->in_def[0], *out = call->out_def;
+  uint32_t kept = 0, keeps_rank = out->rank == in->rank;
+  DQNN_REQUIRE(axes != 0 && axes >> in->rank == 0, axis);
+  for (uint32_t k = 0; k < in->rank; ++k) {
+    uint32_t gone = axes >> k & 1u, size = gone ? 1 : in->dims[k];
+    if (keeps_rank || !gone) {
+      DQNN_REQUIRE(kept < out->rank && out->dims[kept] == size, output_shape);
+      ++kept;
+    }
+  }
+  DQNN_REQUIRE(kept == out->rank, rank);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check check_total(const dqnn_call *call, uint32_t axes) {
+  uint32_t count = dqnn_largest_integer(call->in_def[0]);
+  for (uint32_t k = 0; k < call->in_def[0]->rank; ++k) {
+    count = dqnn_size_mul(count, axes >> k & 1u ? call->in_def[0]->dims[k] : 1);
+  }
+  DQNN_REQUIRE(count <= INT32_MAX, accumulator);
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
+  const dqnn_reduce_params *p = (const dqnn_reduce_params *)call->params;
+  DQNN_REQUIRE(p->reserved == 0, reserved);
+  DQNN_TRY(check_reduced(call, p->axes));
+  DQNN_TRY(dqnn_check_activation(p->act_min, p->act_max, call->out_def->dtype));
+  if (p->kind == DQNN_ADD) {
+    DQNN_REQUIRE(p->requant == DQNN_REQUANT_FIXED_POINT || p->requant == DQNN_REQUANT_FIXED64, requant);
+    DQNN_TRY(check_total(call, p->axes));
+    return dqnn_check_epilogue(call, 0, 1, p->requant, 1);
+  }
+  DQNN_REQUIRE(p->kind == DQNN_MAXIMUM || p->kind == DQNN_MINIMUM, kind);
+  DQNN_REQUIRE(p->requant == 0 && p->act_min == -128.0f && p->act_max == 127.0f, reserved);
+  DQNN_REQUIRE(call->constant_count == 0, constant_count);
+  return dqnn_check_same_quantization(call->in_def[0], call->out_def);
+}
+
+dqnn_status dqnn_plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_reduce, call, plan);
 }

@@ -24,6 +24,7 @@ set(DQNN_SOURCES_ref
   kernels/ref/elements.c
   kernels/ref/movement.c
   kernels/ref/pool.c
+  kernels/ref/quantized.c
   kernels/ref/sink.c
 )
 set(DQNN_SOURCES_portable
@@ -41,6 +42,8 @@ set(DQNN_SOURCES_portable
   kernels/opt/depthwise_int.c
   kernels/opt/depthwise_planes.c
   kernels/opt/elementwise.c
+  kernels/opt/fixed.c
+  kernels/opt/gather.c
   kernels/opt/pad.c
   kernels/opt/pools.c
   kernels/opt/view.c

@@ -22,9 +22,9 @@ typedef struct {
 typedef enum { DQNN_FB_INLINE, DQNN_FB_VECTOR, DQNN_FB_STRING } dqnn_fb_kind;
 
 typedef struct {
-  uint8_t kind;
-  uint8_t size;  /* of the scalar or struct, of a vector's element */
-  uint8_t align; /* likewise */
+  uint8_t kind : 2;
+  uint8_t align : 6; /* of the scalar or struct, of a vector's element */
+  uint8_t size;      /* likewise */
 } dqnn_fb_field;
 
 /* The root table's position, or 0 if the buffer is too small or has another identifier (4 characters). */

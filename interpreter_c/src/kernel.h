@@ -71,7 +71,9 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
 #define DQNN_FAMILIES(X)                                                                          \
   X(conv_bitsliced, conv) X(conv, conv) X(depthwise, conv) X(affine, channel) X(lut, none)        \
   X(unary, unary) X(prelu, none) X(softmax, none) X(binary, binary) X(maxpool, pool)              \
-  X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none) X(layernorm, none)
+  X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none) X(layernorm, none) \
+  X(convz, conv) X(depthwisez, conv) X(lut_channels, none) X(binary_fixed, fixed_binary)           \
+  X(avgpool_raw, pool) X(reduce, reduce) X(softmax_fixed, softmax) X(gather, gather) X(constant, none)
 /* clang-format on */
 
 #define DQNN_FAMILY_ENUMERATOR(name, params) DQNN_FAMILY_##name,

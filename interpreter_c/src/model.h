@@ -58,6 +58,10 @@ enum {
   DQNN_NODE_concat,
   DQNN_NODE_pad,
   DQNN_NODE_view,
+  DQNN_NODE_fixed_binary,
+  DQNN_NODE_reduce,
+  DQNN_NODE_softmax,
+  DQNN_NODE_gather,
   DQNN_NODE_SLOTS,
   DQNN_NODE_none = DQNN_NODE_SLOTS, /* a slot that is always absent */
   DQNN_NODE_FIRST_PARAMS = DQNN_NODE_conv

@@ -157,6 +157,59 @@ static float clip(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 } /* NaN stays */
 
+/* --- fixed point: a Qm.n is a number times 2^n --- */
+
+/* x * 2^shift, saturated. */
+static int32_t shift_left(int32_t x, int32_t shift) {
+  return dqnn_clamp_wide((int64_t)x * (INT64_C(1) << shift), INT32_MIN, INT32_MAX);
+}
+
+/* exp for a Q0.31 in [-1/4, 0): about -1/8, where t is the distance, 1 + t + t^2/2 + t^3/6 + t^4/24. */
+static int32_t exp_of_quarter(int32_t x) {
+  const int32_t exp_of_eighth = 1895147668, third = 715827883;
+  int32_t t = x + (1 << 28), t2 = dqnn_high_mul(t, t), t3 = dqnn_high_mul(t2, t), t4 = dqnn_high_mul(t2, t2);
+  int32_t tail = dqnn_high_mul(dqnn_shift_half_away(t4, 2) + t3, third) + t2;
+  return exp_of_eighth + dqnn_high_mul(t + dqnn_shift_half_away(tail, 1), exp_of_eighth);
+}
+
+/* A multiple of -1/4, whose exponential is a product of constants, and a rest. */
+int32_t dqnn_exp_fixed(int32_t x) {
+  static const int32_t factor[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
+  const int32_t quarter = 1 << 24; /* Q5.26 */
+  if (x == 0) {
+    return INT32_MAX;
+  }
+  int32_t rest = (x & (quarter - 1)) - quarter, result = exp_of_quarter(shift_left(rest, 5));
+  uint32_t quarters = (uint32_t)(rest - x) >> 24;
+  for (uint32_t i = 0; i < sizeof factor / sizeof factor[0]; ++i) {
+    if (quarters >> i & 1u) {
+      result = dqnn_high_mul(result, factor[i]);
+    }
+  }
+  return result;
+}
+
+/* 1 / (1 + x) for a Q0.31 in [0, 1): Newton's method for 1 / d, d = (1 + x) / 2, from 48/17 - 32/17 * d. */
+static int32_t one_over_one_plus(int32_t x) {
+  int32_t half = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2);
+  int32_t y = 1515870810 + dqnn_high_mul(half, -1010580540); /* Q2.29 */
+  for (int i = 0; i < 3; ++i) {
+    int32_t error = (1 << 29) - dqnn_high_mul(half, y);
+    y += shift_left(dqnn_high_mul(y, error), 2);
+  }
+  return shift_left(y, 1);
+}
+
+dqnn_reciprocal dqnn_reciprocal_fixed(int32_t x) {
+  int32_t zeros = 0;
+  while (x >> (30 - zeros) == 0) {
+    ++zeros;
+  }
+  ++zeros; /* the sign */
+  uint32_t fraction = ((uint32_t)x << zeros) - 0x80000000u;
+  return (dqnn_reciprocal){one_over_one_plus((int32_t)fraction), 35 - zeros};
+}
+
 /* Operators bind and associate as in C: x * a * b is (x * a) * b. */
 float dqnn_unary(uint8_t kind, float alpha, float x) {
   switch (kind) {

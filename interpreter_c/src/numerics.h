@@ -95,6 +95,36 @@ static inline int32_t dqnn_fixed_point(int32_t x, int32_t multiplier, int32_t sh
   return dqnn_shift_half_away(dqnn_high_mul(shifted, multiplier), right);
 }
 
+/* x * multiplier + offset, exactly, / 2^shift to the nearest below; 1 <= shift <= 62. Where the sum is a multiple of
+ * 2^shift an odd result becomes even: with an offset that holds half a step, ties then go to even. plan() has bounded
+ * the sum. */
+static inline int64_t dqnn_fixed64(int32_t x, int32_t multiplier, int64_t offset, int32_t shift) {
+  int64_t sum = (int64_t)x * multiplier + offset, floor = sum >> shift;
+  return (uint64_t)sum << (64 - shift) == 0 ? floor & ~INT64_C(1) : floor;
+}
+
+static inline int32_t dqnn_clamp_wide(int64_t x, int32_t low, int32_t high) {
+  return x < low ? low : x > high ? high : (int32_t)x;
+}
+
+/* To the nearest integer, ties away from zero; |x| < 2^22. */
+static inline int32_t dqnn_round_half_away(float x) {
+  int32_t whole = (int32_t)x; /* towards zero */
+  float rest = x - (float)whole;
+  return rest >= 0.5f ? whole + 1 : rest <= -0.5f ? whole - 1 : whole;
+}
+
+/* exp of x * 2^-26, x <= 0, times 2^31 (2^31 - 1 for 1): gemmlowp's exponential for five integer bits. */
+int32_t dqnn_exp_fixed(int32_t x);
+
+/* 1 / x for x > 0 with 12 integer bits (x * 2^-19), as mantissa * 2^-shift of 8 fractional bits: a product of the
+ * mantissa and a share of x in Q0.31 (dqnn_high_mul), shifted right by `shift` (half away from zero), counts 1/256.
+ * TFLite's softmax. */
+typedef struct {
+  int32_t mantissa, shift;
+} dqnn_reciprocal;
+dqnn_reciprocal dqnn_reciprocal_fixed(int32_t x);
+
 /* Largest error found over 6 million arguments each, in units of the last place: exp 1.0, expm1 3.3, tanh 2.7,
  * sigmoid 2.3, softplus 2.6, erf 3.5. NaN gives NaN. */
 float dqnn_exp(float x);

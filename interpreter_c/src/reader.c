@@ -22,9 +22,9 @@ BYTES_ARE(64, dqnn_view_params);
 _Static_assert(offsetof(dqnn_prefix, arena_bytes) == 20 && offsetof(dqnn_prefix, prefix_crc) == 60, "as in SPEC.md");
 
 #define INLINE(type, align) \
-  { DQNN_FB_INLINE, sizeof(type), (align) }
+  { DQNN_FB_INLINE, (align), sizeof(type) }
 #define VECTOR(type, align) \
-  { DQNN_FB_VECTOR, sizeof(type), (align) }
+  { DQNN_FB_VECTOR, (align), sizeof(type) }
 #define STRING \
   { DQNN_FB_STRING, 1, 1 }
 
@@ -57,6 +57,10 @@ static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
     INLINE(dqnn_concat_params, 4),
     INLINE(dqnn_pad_params, 4),
     INLINE(dqnn_view_params, 4),
+    INLINE(dqnn_fixed_binary_params, 4),
+    INLINE(dqnn_reduce_params, 4),
+    INLINE(dqnn_softmax_params, 4),
+    INLINE(dqnn_gather_params, 4),
 };
 
 static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {

@@ -7,7 +7,14 @@
 
 #include "dqnn/dqnn.h" /* dqnn_dtype */
 
-enum { DQNN_REQUANT_AFFINE = 0, DQNN_REQUANT_FIXED_POINT = 1, DQNN_REQUANT_POWER_OF_TWO = 2 };
+enum {
+  DQNN_REQUANT_AFFINE = 0,
+  DQNN_REQUANT_FIXED_POINT = 1,
+  DQNN_REQUANT_POWER_OF_TWO = 2,
+  DQNN_REQUANT_FIXED64 = 3,
+  DQNN_REQUANT_DIVIDE_EVEN = 4,
+  DQNN_REQUANT_DIVIDE_AWAY = 5
+};
 
 typedef struct {
   uint32_t dims[4];
@@ -88,5 +95,25 @@ typedef struct {
 typedef struct {
   uint32_t axis[4], start[4], step[4], repeat[4];
 } dqnn_view_params;
+
+typedef struct {
+  uint8_t kind, single, left, reserved;
+  int32_t multiplier_a, shift_a, multiplier_b, shift_b, multiplier, shift, act_min, act_max;
+} dqnn_fixed_binary_params;
+
+typedef struct {
+  uint32_t axes;
+  uint8_t kind, requant;
+  uint16_t reserved;
+  float act_min, act_max;
+} dqnn_reduce_params;
+
+typedef struct {
+  int32_t multiplier, left_shift, diff_min;
+} dqnn_softmax_params;
+
+typedef struct {
+  uint32_t axes;
+} dqnn_gather_params;
 
 #endif

@@ -205,7 +205,51 @@ class Node(object):
             return obj
         return None
 
-def NodeStart(builder): builder.StartObject(15)
+    # Node
+    def FixedBinary(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(34))
+        if o != 0:
+            x = o + self._tab.Pos
+            from dqnn.schema.FixedBinaryParams import FixedBinaryParams
+            obj = FixedBinaryParams()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Node
+    def Reduce(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(36))
+        if o != 0:
+            x = o + self._tab.Pos
+            from dqnn.schema.ReduceParams import ReduceParams
+            obj = ReduceParams()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Node
+    def Softmax(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(38))
+        if o != 0:
+            x = o + self._tab.Pos
+            from dqnn.schema.SoftmaxParams import SoftmaxParams
+            obj = SoftmaxParams()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+    # Node
+    def Gather(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(40))
+        if o != 0:
+            x = o + self._tab.Pos
+            from dqnn.schema.GatherParams import GatherParams
+            obj = GatherParams()
+            obj.Init(self._tab.Bytes, x)
+            return obj
+        return None
+
+def NodeStart(builder): builder.StartObject(19)
 def Start(builder):
     return NodeStart(builder)
 def NodeAddKernel(builder, kernel): builder.PrependUint16Slot(0, kernel, 0)
@@ -259,6 +303,18 @@ def AddPad(builder, pad):
 def NodeAddView(builder, view): builder.PrependStructSlot(14, flatbuffers.number_types.UOffsetTFlags.py_type(view), 0)
 def AddView(builder, view):
     return NodeAddView(builder, view)
+def NodeAddFixedBinary(builder, fixedBinary): builder.PrependStructSlot(15, flatbuffers.number_types.UOffsetTFlags.py_type(fixedBinary), 0)
+def AddFixedBinary(builder, fixedBinary):
+    return NodeAddFixedBinary(builder, fixedBinary)
+def NodeAddReduce(builder, reduce): builder.PrependStructSlot(16, flatbuffers.number_types.UOffsetTFlags.py_type(reduce), 0)
+def AddReduce(builder, reduce):
+    return NodeAddReduce(builder, reduce)
+def NodeAddSoftmax(builder, softmax): builder.PrependStructSlot(17, flatbuffers.number_types.UOffsetTFlags.py_type(softmax), 0)
+def AddSoftmax(builder, softmax):
+    return NodeAddSoftmax(builder, softmax)
+def NodeAddGather(builder, gather): builder.PrependStructSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(gather), 0)
+def AddGather(builder, gather):
+    return NodeAddGather(builder, gather)
 def NodeEnd(builder): return builder.EndObject()
 def End(builder):
     return NodeEnd(builder)

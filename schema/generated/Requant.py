@@ -6,3 +6,6 @@ class Requant(object):
     affine = 0
     fixed_point = 1
     power_of_two = 2
+    fixed64 = 3
+    divide_even = 4
+    divide_away = 5

@@ -31,6 +31,7 @@ from dqnn.exporter.ir.infer import infer_type
 from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.options import ExportOptions
 from dqnn.exporter.passes import run_pipeline
+from dqnn.tensors import Rounding
 
 HERE = Path(__file__).resolve().parent
 DIGITS = HERE.parent.parent / "examples" / "digits"
@@ -207,8 +208,80 @@ def norms() -> Graph:
     make = Maker("norms")
     for epsilon in (1e-3, 1e-5, 0.0):
         gamma, beta = make.rng.normal(size=(2, 9)).astype(np.float32)
-        make.add(ops.LayerNorm(gamma, beta, epsilon), ("f32",), MAP, F32())
+        make.add(ops.LayerNormKernel(gamma, beta, epsilon), ("f32",), MAP, F32())
     return make.graph()
+
+
+def quantized() -> Graph:
+    """The arithmetic of quantized files: weights with zero points, single rounding and division, tables per channel,
+    two inputs, reductions, softmax; elements by index, constants."""
+    make = Maker("quantized")
+    byte = S8(0.05, 3)
+    for number, out in enumerate((byte, F32(), byte, F32())):
+        _add_zero_points(make, number > 1, out)
+    make.add(ops.ChannelKernel(_fixed64(make, 9), byte), ("s8",), MAP, byte)
+    for rounding in (Rounding.DIVIDE_EVEN, Rounding.DIVIDE_AWAY):
+        scales = (2.0 ** make.rng.integers(-5, 1, 9)).astype(np.float32)
+        make.add(ops.ChannelKernel(ops.Divide(scales, rounding, -128, 127), byte), ("f32",), MAP, byte)
+    make.add(ops.Table(make.rng.integers(-128, 128, (9, 256)).astype(np.int8), byte), ("s8",), MAP, byte)
+    _add_fixed_binaries(make, byte)
+    make.add(ops.AvgPoolKernel(ops.AvgPool((3, 2), (2, 1), ((1, 1), (0, 1)), raw=True), byte), ("s8",), (3, 4, 9), byte)
+    mean = ops.FixedPoint(*(np.array([n], np.int32) for n in (0, 1717986918, -4)), -128, 127)
+    single = ops.Fixed64(np.array([1 << 34]), np.array([2**30], np.int32), np.array([35], np.int32), -100, 127)
+    make.add(ops.ReduceKernel(ops.Reduce("sum", (0, 1)), mean, byte), ("s8",), (9,), byte)
+    make.add(ops.ReduceKernel(ops.Reduce("sum", (2,), True), single, byte), ("s8",), (5, 4, 1), byte)
+    make.add(ops.ReduceKernel(ops.Reduce("maximum", (0,)), None, byte), ("s8",), (4, 9), byte)
+    make.add(ops.ReduceKernel(ops.Reduce("minimum", (1, 2), True), None, byte), ("s8",), (5, 1, 1), byte)
+    make.add(ops.FixedSoftmax(1717986918, 22, -496), ("s8",), MAP, S8(1 / 256, -128))
+    for fmt, kind in FORMATS.items():
+        index = (np.array([4, 0, 0, 3]), None, np.arange(10)[::-1] * 8 // 9)
+        make.add(ops.Gather(index), (fmt,), (4, 4, 10), kind)
+        values = {
+            "s1": make.rng.choice(np.array([-1, 1], np.int8), MAP),
+            "s8": make.rng.integers(-128, 128, MAP).astype(np.int8),
+            "f32": make.rng.normal(size=MAP).astype(np.float32),
+        }
+        make.add(ops.Constant(values[fmt], kind), (), MAP, kind)
+    return make.graph()
+
+
+def _fixed64(make: Maker, channels: int) -> ops.Fixed64:
+    multiplier = make.rng.integers(2**30, 2**31, channels).astype(np.int32)
+    shift = make.rng.integers(31, 40, channels).astype(np.int32)
+    bias = make.rng.integers(-50, 50, channels)
+    return ops.Fixed64(bias * multiplier + (np.int64(1) << (shift - 1)), multiplier, shift, -128, 120)
+
+
+def _add_zero_points(make: Maker, depthwise: bool, out: Format) -> None:
+    codes = make.rng.integers(-128, 128, (3, 3, 9, 1) if depthwise else (6, 3, 2, 3)).astype(np.int8)
+    channels = 9 if depthwise else 6
+    zeros = make.rng.integers(-128, 128, channels).astype(np.int8)
+    op = ops.ConvKernel(
+        ops.Weights("s8", codes, zero_point=zeros),
+        _fixed64(make, channels) if isinstance(out, S8) else make.epilogue(out, channels, True),
+        out,
+        depthwise=depthwise,
+        padding=((1, 1), (1, 1 if depthwise else 0)),
+        pad_value=pad_of("s8", 0),
+        groups=1 if depthwise else 3,
+    )
+    make.add(op, ("s8",), (5, 4, channels), out)
+
+
+def _add_fixed_binaries(make: Maker, byte: S8) -> None:
+    """Both operands are the same input: files of a node per model output have but one of a kind."""
+    double, single, none = ops.FixedRounding.DOUBLE, ops.FixedRounding.SINGLE, (0, 0)
+    rules: list[tuple[ops.BinaryKind, ops.FixedRounding, tuple[tuple[int, int], ...], int]] = [
+        ("add", double, ((1073741824, 0), (1518500250, -1), (1288490189, -17)), 20),
+        ("sub", double, ((2147483647, -1), (1518500250, 0), (1181116006, -17)), 20),
+        ("mul", double, (none, none, (1717986918, -6)), 0),
+        ("add", single, ((1518500250, 0), (-1073741825, 0), (0, 30)), 0),
+        ("mul", single, (none, none, (1717986918, 37)), 0),
+        ("maximum", double, (none, none, none), 0),
+        ("minimum", double, (none, none, none), 0),
+    ]
+    for kind, rounding, (a, b, result), left in rules:
+        make.add(ops.FixedBinaryKernel(kind, rounding, (a, b, result), left, byte, -128, 100), ("s8",) * 2, MAP, byte)
 
 
 class Network:
@@ -285,6 +358,7 @@ MODELS: dict[str, Callable[[], Graph]] = {
     "samples": samples,
     "in_place": in_place,
     "norms": norms,
+    "quantized": quantized,
     "digits_larq": lambda: digits("larq"),
     "digits_qkeras": lambda: digits("qkeras"),
 }
@@ -313,7 +387,9 @@ def evaluated(graph: Graph, inputs: list[Any]) -> list[Any]:
     values = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.nodes:
         values[node.output] = run_node(node, [values[name] for name in node.inputs], graph.types)
-    return [values[name] for name in graph.outputs]
+    return [
+        np.broadcast_to(values[n], (SAMPLES, *graph.types[n].shape)) for n in graph.outputs
+    ]  # constants have no batch
 
 
 def as_stored(array: Any, kind: TensorType) -> Any:

@@ -97,7 +97,7 @@ def test_plan() -> None:
     ("arguments", "message"),
     [
         ((999, [VECTOR], VECTOR, [], b""), "no kernel has id 999"),
-        ((SOFTMAX, [], VECTOR, [], b""), "1 to 16 inputs"),
+        ((SOFTMAX, [VECTOR] * 17, VECTOR, [], b""), "at most 16 inputs"),
         ((SOFTMAX, [((), 2, 1.0, 0)], VECTOR, [], b""), "1 to 4 dimensions"),
         ((SOFTMAX, [VECTOR], VECTOR, [b""] * 7, b""), "at most 6 constants"),
     ],

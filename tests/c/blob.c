@@ -57,9 +57,12 @@ uint32_t blob_crc(const uint8_t *bytes, uint32_t count) {
 }
 
 uint32_t blob_params_bytes(uint32_t slot) {
-  static const uint8_t bytes[] = {sizeof(dqnn_conv_params),  sizeof(dqnn_channel_params), sizeof(dqnn_pool_params),
-                                  sizeof(dqnn_unary_params), sizeof(dqnn_binary_params),  sizeof(dqnn_concat_params),
-                                  sizeof(dqnn_pad_params),   sizeof(dqnn_view_params)};
+  static const uint8_t bytes[] = {
+      sizeof(dqnn_conv_params),   sizeof(dqnn_channel_params), sizeof(dqnn_pool_params),
+      sizeof(dqnn_unary_params),  sizeof(dqnn_binary_params),  sizeof(dqnn_concat_params),
+      sizeof(dqnn_pad_params),    sizeof(dqnn_view_params),    sizeof(dqnn_fixed_binary_params),
+      sizeof(dqnn_reduce_params), sizeof(dqnn_softmax_params), sizeof(dqnn_gather_params)};
+  _Static_assert(sizeof bytes == DQNN_NODE_SLOTS - DQNN_NODE_FIRST_PARAMS, "a size for each struct");
   return slot == DQNN_NODE_none ? 0 : bytes[slot - DQNN_NODE_FIRST_PARAMS];
 }
 

@@ -206,7 +206,7 @@ def kernel_rows(builds: Iterable[Build]) -> Iterable[str]:
             variants.setdefault(kernel, []).append(f"{kernel}_{isa}")
     groups: dict[str, list[str]] = {}
     for kernel in variants:
-        group = re.sub(r"^((?:convh?|depthwise)_\w+_\w+)_\w+$|^(affine_\w+|avgpool_\w+)_\w+$", r"\1\2_*", kernel)
+        group = re.sub(r"^((?:conv[hz]?|depthwisez?)_\w+_\w+)_\w+$|^(affine_\w+|avgpool_\w+)_\w+$", r"\1\2_*", kernel)
         groups.setdefault(group, []).append(kernel)
     yield "| kernel | fast | -Os | -O2 |"
     yield "|---|---|---|---|"

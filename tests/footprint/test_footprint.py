@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from footprint import measure
 
+from dqnn.exporter.emit.kernel_table import ids
 from dqnn.exporter.targets.kernels_def import variants
+
+FIRST_QUANTIZED = 93  # ids from here on are kernels that only .tflite and .onnx files use
 
 # libgcc's helpers for what a core lacks (64-bit arithmetic, soft float), memory functions, square root.
 ALLOWED = re.compile(
@@ -42,7 +45,14 @@ def test_the_store_fits_its_budget(m4: measure.Build) -> None:
 
 def test_all_kernels_fit_their_budget(m4: measure.Build) -> None:
     """Reference and fast variants of every kernel with their plans, beside loader and interpreter."""
-    assert m4.all_bytes() - m4.core_bytes() <= {"-Os": 64 * 1024, "-O2": 80 * 1024}[m4.optimize]
+    assert m4.all_bytes() - m4.core_bytes() <= {"-Os": 72 * 1024, "-O2": 90 * 1024}[m4.optimize]
+
+
+def test_kernels_of_real_valued_models_fit_their_budget(m4: measure.Build) -> None:
+    """All but those of .tflite and .onnx alone, whose rules the others share."""
+    kernels = {name for name, number in ids().items() if number < FIRST_QUANTIZED}
+    names = [f"{v.kernel}_{v.isa}" for v in variants() if v.kernel in kernels and v.isa in ("ref", *m4.isas)]
+    assert m4.set_bytes(names) - m4.core_bytes() <= {"-Os": 64 * 1024, "-O2": 80 * 1024}[m4.optimize]
 
 
 @pytest.mark.parametrize("first", ["conv_f32_s1_s1", "conv_s8_s1_s1"])
@@ -51,7 +61,7 @@ def test_firmware_of_larqs_introduction_network_fits_its_budget(m4: measure.Buil
     kernels = (first, "conv_s1_s1_s1", "conv_s1_s1_f32", "softmax_f32")
     names = [f"{v.kernel}_{v.isa}" for v in variants() if v.kernel in kernels and v.isa in ("ref", *m4.isas)]
     assert {name.rsplit("_", 1)[0] for name in names} == set(kernels)
-    assert m4.set_bytes(names) <= {"conv_f32_s1_s1": 24, "conv_s8_s1_s1": 28}[first] * 1024
+    assert m4.set_bytes(names) <= {"conv_f32_s1_s1": 25, "conv_s8_s1_s1": 28}[first] * 1024
 
 
 def test_a_firmware_pays_only_for_its_kernel_set(m4: measure.Build) -> None:

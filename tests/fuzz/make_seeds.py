@@ -26,7 +26,11 @@ from make_blobs import File, N, T
 from dqnn.exporter.format import ConvParams, Params, PoolParams, UnaryParams, ViewParams, camel
 
 X = TypeVar("X")
-DRAWS = {"conv_bitsliced": 40, "conv": 60, "depthwise": 120, "view": 40}  # others: 12
+CONVOLVE = ("conv_bitsliced", "conv", "convz", *cases.DEPTHWISE)
+DRAWS = {
+    "conv_bitsliced": 40, "conv": 60, "depthwise": 120, "view": 40, "convz": 40, "depthwisez": 60, "lut_channels": 40,
+    "binary_fixed": 40, "reduce": 40,
+}  # others: 12  # fmt: skip
 MOST_BYTES = 2500  # of a file's constants and tensors
 MOST_STEPS = 50_000  # as safely.c counts them, which runs no file of more than SAFELY_WORK
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 8, 8, 9, 16, 16, 24, 33)
@@ -47,7 +51,7 @@ class Small(Seeded):
 class Plain(Small):
     """Often takes the first option, which is the usual one: 3x3 windows, strides of 1, no padding, no pool."""
 
-    EQUAL = (cases.CHANNELS, (0, 1, 2))  # the latter: rules of requantization
+    EQUAL = (cases.CHANNELS, (0, 1, 2, 3))  # the latter: rules of requantization
 
     def choice(self, options: Sequence[X]) -> X:
         usual = options[0] in (0, 1) and options not in self.EQUAL and self.integer(0, 3) > 0
@@ -83,6 +87,7 @@ CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
     "inside": lambda p, i, o: p.pad_top + p.pad_left == 0 and p.up_h * p.up_w == 1,
     "fixed point": lambda p, i, o: p.requant == 1,
     "power of two": lambda p, i, o: p.requant == 2,
+    "fixed64": lambda p, i, o: p.requant == 3,
     "half weights": lambda p, i, o: p.half_weights == 1,
     "clamped": lambda p, i, o: p.act_min > -128,
     "one channel": lambda p, i, o: i[2] == p.groups,
@@ -99,7 +104,7 @@ CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
 
 
 def features(case: Case) -> set[str]:
-    source, target = case.inputs[0], case.output
+    source, target = (*case.inputs, case.output)[0], case.output
     found = {f"rank {len(source.dims)}", f"{len(case.constants)} constants"}  # a flip mask is one
     found |= {"whole words"} if target.dims[-1] % 32 == 0 else set()
     if isinstance(case.params, ConvParams):
@@ -115,6 +120,7 @@ def features(case: Case) -> set[str]:
     elif case.params is not None:
         numbers = [x for x in astuple(case.params) if isinstance(x, int)]
         found |= {f"kind {numbers[0]}"} if numbers else set()
+        found |= {f"rule {getattr(case.params, name)}" for name in ("single", "requant") if hasattr(case.params, name)}
     return found | quick_rules(case) | ({"in place"} if shares(case) else set())
 
 
@@ -123,6 +129,8 @@ def quick_rules(case: Case) -> set[str]:
     p = case.params
     if not isinstance(p, ConvParams) or p.requant == 0:
         return set()
+    if p.requant == 3:
+        return {f"a word or more: {(np.frombuffer(case.constants[-1], '<i4') > 31).all()}"}
     bias, *_, shift = (np.frombuffer(c, "<i4") for c in case.constants[-4 + p.requant :])
     right = -shift if p.requant == 1 else shift
     if right.min() < 1 or right.max() > 22 or abs(bias).max() > 2**28:
@@ -138,14 +146,14 @@ def quick_rules(case: Case) -> set[str]:
 def shares(case: Case) -> bool:
     """The output may lie on the first input, or be made of its inputs."""
     _, overlap, parts = plan(case)
-    return parts or min(len(case.data[0]), len(case.expected)) <= overlap
+    return parts or (bool(case.data) and min(len(case.data[0]), len(case.expected)) <= overlap)
 
 
 def steps(case: Case) -> int:
     if not isinstance(case.params, ConvParams):
         return 0  # seeds are small
     p, (h, w, c) = case.params, case.output.map
-    channels = 1 if case.kernel.family == "depthwise" else case.inputs[0].map[2] // p.groups
+    channels = 1 if case.kernel.family in cases.DEPTHWISE else case.inputs[0].map[2] // p.groups
     return h * w * c * p.pool_h * p.pool_w * p.kernel_h * p.kernel_w * (channels + 7)
 
 
@@ -244,7 +252,7 @@ def files(kernel: Kernel) -> Iterator[File]:
     cases_of = chosen(kernel)
     yield from map(single, cases_of)
     yield from [single(case, in_place=True) for case in cases_of if shares(case)][:2]
-    if kernel.family in ("conv_bitsliced", "conv", "depthwise"):
+    if kernel.family in CONVOLVE:
         yield chain(min(cases_of, key=steps))
 
 

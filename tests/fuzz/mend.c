@@ -182,6 +182,10 @@ static void mend_count(job *j, uint32_t least, uint32_t most) {
   n->input_count = (uint8_t)(n->input_count > most ? most : n->input_count);
 }
 
+static bool takes_two(uint32_t family) {
+  return family == DQNN_FAMILY_binary || family == DQNN_FAMILY_binary_fixed;
+}
+
 static void mend_inputs(job *j) {
   draft_node *n = j->node;
   n->kernel = (uint16_t)(n->kernel % mend_kernel_count);
@@ -202,10 +206,8 @@ static void mend_inputs(job *j) {
     }
   }
   uint32_t family = kernel_of(j)->family;
-  mend_count(j, family == DQNN_FAMILY_binary || family == DQNN_FAMILY_concat ? 2 : 1,
-             family == DQNN_FAMILY_concat   ? DQNN_MAX_INPUTS
-             : family == DQNN_FAMILY_binary ? 2
-                                            : 1);
+  uint32_t least = family == DQNN_FAMILY_constant ? 0 : takes_two(family) || family == DQNN_FAMILY_concat ? 2 : 1;
+  mend_count(j, least, family == DQNN_FAMILY_concat ? DQNN_MAX_INPUTS : least);
   for (uint32_t i = 1; i < n->input_count; ++i) {
     uint32_t wanted = kernel_of(j)->input;
     if (wanted != MEND_ANY && input(j, i)->dtype != wanted && may_retype(j, i)) {
@@ -252,13 +254,14 @@ static void mend_activation(float *low, float *high, uint32_t dtype) {
 }
 
 static uint8_t mend_requant(uint8_t requant, uint32_t out, bool integer) {
-  return out == DQNN_S8 && integer ? requant % 3 : DQNN_REQUANT_AFFINE;
+  return out == DQNN_S8 && integer ? requant % 4 : DQNN_REQUANT_AFFINE;
 }
 
 /* ---- convolutions ---- */
 
 static bool is_depthwise(const draft_node *node) {
-  return mend_kernels[node->kernel].family == DQNN_FAMILY_depthwise;
+  uint32_t family = mend_kernels[node->kernel].family;
+  return family == DQNN_FAMILY_depthwise || family == DQNN_FAMILY_depthwisez;
 }
 
 mend_conv mend_conv_of(draft *d, draft_node *node) {
@@ -315,7 +318,8 @@ static void mend_formats(job *j, dqnn_conv_params *p) {
   const mend_kernel *k = kernel_of(j);
   bool integer = k->input != DQNN_F32 && k->weights != DQNN_F32;
   p->reserved = 0;
-  p->half_weights = k->weights == DQNN_S8 ? p->half_weights % 2 : 0;
+  bool zero_points = k->family == DQNN_FAMILY_convz || k->family == DQNN_FAMILY_depthwisez;
+  p->half_weights = k->weights == DQNN_S8 && !zero_points ? p->half_weights % 2 : 0;
   p->requant = mend_requant(p->requant, k->output, integer);
   mend_stored(&p->pad_value, k->input, true);
   mend_activation(&p->act_min, &p->act_max, k->output);
@@ -345,7 +349,7 @@ static bool mend_conv_shape(job *j) {
   map_of(input(j, 0), in);
   map_of(output(j), out);
   mend_groups(j, p, in[2], &out[2]);
-  bool holes = kernel_of(j)->family == DQNN_FAMILY_conv;
+  bool holes = kernel_of(j)->family == DQNN_FAMILY_conv || kernel_of(j)->family == DQNN_FAMILY_convz;
   if (!holes) {
     p->up_h = p->up_w = 1;
   }
@@ -382,7 +386,7 @@ static void mend_pool(job *j) {
   out[0] = mend_pool_axis(&p->kernel_h, &p->stride_h, &p->pad_top, in[0], input(j, 0)->rank == 4 ? in[0] : out[0]);
   out[1] = mend_pool_axis(&p->kernel_w, &p->stride_w, &p->pad_left, in[1], out[1]);
   set_map(output(j), out[0], out[1], in[2]);
-  if (kernel_of(j)->family == DQNN_FAMILY_maxpool) {
+  if (kernel_of(j)->family != DQNN_FAMILY_avgpool) {
     set_format(output(j), input(j, 0));
   }
 }
@@ -394,7 +398,9 @@ static void mend_affine(job *j) {
   const mend_kernel *k = kernel_of(j);
   p->reserved = 0;
   p->per_channel %= 2;
-  p->requant = mend_requant(p->requant, k->output, k->input != DQNN_F32);
+  bool divides = k->input == DQNN_F32 && k->output == DQNN_S8 &&
+                 (p->requant == DQNN_REQUANT_DIVIDE_EVEN || p->requant == DQNN_REQUANT_DIVIDE_AWAY);
+  p->requant = divides ? p->requant : mend_requant(p->requant, k->output, k->input != DQNN_F32);
   mend_activation(&p->act_min, &p->act_max, k->output);
   set_shape(output(j), input(j, 0));
 }
@@ -417,12 +423,7 @@ static bool broadcasts(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
   return good;
 }
 
-static void mend_binary(job *j) {
-  dqnn_binary_params *p = (void *)j->node->params;
-  p->kind %= DQNN_BINARY_KINDS;
-  p->reserved = 0;
-  p->per_channel = kernel_of(j)->output == DQNN_S1 ? p->per_channel % 2 : 0;
-  mend_activation(&p->act_min, &p->act_max, kernel_of(j)->output);
+static void mend_broadcast(job *j) {
   if (!broadcasts(input(j, 0), input(j, 1))) {
     j->node->inputs[1] = j->node->inputs[0];
   }
@@ -430,6 +431,112 @@ static void mend_binary(job *j) {
   for (uint32_t k = 0; k < 4; ++k) {
     uint32_t a = input(j, 0)->dims[k], b = input(j, 1)->dims[k];
     output(j)->dims[k] = a > b ? a : b;
+  }
+}
+
+static void mend_binary(job *j) {
+  dqnn_binary_params *p = (void *)j->node->params;
+  p->kind %= DQNN_BINARY_KINDS;
+  p->reserved = 0;
+  p->per_channel = kernel_of(j)->output == DQNN_S1 ? p->per_channel % 2 : 0;
+  mend_activation(&p->act_min, &p->act_max, kernel_of(j)->output);
+  mend_broadcast(j);
+}
+
+/* ---- the arithmetic of quantized files ---- */
+
+static int32_t within(int32_t value, int32_t low, int32_t high) {
+  return value >= low && value <= high ? value : low + (int32_t)((uint32_t)value % (uint32_t)(high - low + 1));
+}
+
+static void mend_rule(dqnn_fixed_binary_params *p) {
+  bool extreme = p->kind == DQNN_MAXIMUM || p->kind == DQNN_MINIMUM, sums = p->kind == DQNN_ADD || p->kind == DQNN_SUB;
+  p->single = extreme || p->kind == DQNN_SUB ? 0 : p->single % 2;
+  bool operands = sums, result = !extreme && !(p->single && sums);
+  p->left = operands && !p->single ? p->left % 31 : 0;
+  p->multiplier_a = !operands ? 0 : p->single ? p->multiplier_a : p->multiplier_a & INT32_MAX;
+  p->multiplier_b = !operands ? 0 : p->single ? p->multiplier_b : p->multiplier_b & INT32_MAX;
+  p->multiplier = result ? p->multiplier & INT32_MAX : 0;
+  p->shift_a = operands && !p->single ? within(p->shift_a, -31, 30) : 0;
+  p->shift_b = operands && !p->single ? within(p->shift_b, -31, 30) : 0;
+  p->shift = extreme ? 0 : p->single ? within(p->shift, 1, 62) : within(p->shift, -31, 30);
+}
+
+static void mend_fixed_binary(job *j) {
+  dqnn_fixed_binary_params *p = (void *)j->node->params;
+  p->kind %= DQNN_BINARY_KINDS;
+  p->reserved = 0;
+  mend_rule(p);
+  p->act_min = within(p->act_min, -128, 127);
+  p->act_max = within(p->act_max, p->act_min, 127);
+  mend_broadcast(j);
+  if (p->kind == DQNN_MAXIMUM || p->kind == DQNN_MINIMUM) {
+    set_format(output(j), input(j, 0));
+    if (input(j, 1)->scale != input(j, 0)->scale || input(j, 1)->zero_point != input(j, 0)->zero_point) {
+      j->node->inputs[1] = j->node->inputs[0];
+      set_shape(output(j), input(j, 0));
+    }
+  }
+}
+
+/* Axes that go have 1 cell in the output, or none. */
+static void mend_reduced(job *j, uint32_t axes) {
+  const dqnn_tensor_def *in = input(j, 0);
+  dqnn_tensor_def *out = output(j);
+  uint32_t all = (1u << in->rank) - 1, kept = 0;
+  bool keeps = axes == all || out->rank == in->rank;
+  for (uint32_t k = 0; k < in->rank; ++k) {
+    if (keeps || (axes >> k & 1u) == 0) {
+      out->dims[kept++] = (axes >> k & 1u) != 0 ? 1 : in->dims[k];
+    }
+  }
+  out->rank = (uint8_t)kept;
+  for (; kept < 4; ++kept) {
+    out->dims[kept] = 1;
+  }
+}
+
+static bool mend_reduce(job *j) {
+  dqnn_reduce_params *p = (void *)j->node->params;
+  p->axes &= (1u << input(j, 0)->rank) - 1;
+  p->axes = p->axes != 0 ? p->axes : 1;
+  p->kind = p->kind == DQNN_MAXIMUM || p->kind == DQNN_MINIMUM ? p->kind : DQNN_ADD;
+  p->reserved = 0;
+  mend_reduced(j, p->axes);
+  if (p->kind == DQNN_ADD) {
+    p->requant = p->requant % 2 != 0 ? DQNN_REQUANT_FIXED_POINT : DQNN_REQUANT_FIXED64;
+    mend_activation(&p->act_min, &p->act_max, DQNN_S8);
+    return elements(input(j, 0)) < 1u << 22; /* keeps the sum in range */
+  }
+  p->requant = 0;
+  p->act_min = -128.0f;
+  p->act_max = 127.0f;
+  set_format(output(j), input(j, 0));
+  return true;
+}
+
+static bool mend_softmax(job *j) {
+  dqnn_softmax_params *p = (void *)j->node->params;
+  p->multiplier &= INT32_MAX;
+  p->left_shift = within(p->left_shift, 0, 30);
+  p->diff_min = p->diff_min > 0 ? -(p->diff_min % 4096) : p->diff_min;
+  set_shape(output(j), input(j, 0));
+  output(j)->scale = 1.0f / 256.0f;
+  output(j)->zero_point = -128;
+  return last(output(j)) <= 4095;
+}
+
+static void mend_gather(job *j) {
+  dqnn_gather_params *p = (void *)j->node->params;
+  uint32_t rank = input(j, 0)->rank;
+  p->axes &= (1u << rank) - 1;
+  p->axes = p->axes != 0 ? p->axes : 1;
+  set_format(output(j), input(j, 0));
+  output(j)->rank = (uint8_t)rank;
+  for (uint32_t k = 0; k < 4; ++k) {
+    if (k >= rank || (p->axes >> k & 1u) == 0) {
+      output(j)->dims[k] = input(j, 0)->dims[k];
+    }
   }
 }
 
@@ -515,7 +622,21 @@ static bool mend_shapes(job *j) {
     case DQNN_FAMILY_conv_bitsliced:
     case DQNN_FAMILY_conv:
     case DQNN_FAMILY_depthwise:
+    case DQNN_FAMILY_convz:
+    case DQNN_FAMILY_depthwisez:
       return mend_conv_shape(j);
+    case DQNN_FAMILY_reduce:
+      return mend_reduce(j);
+    case DQNN_FAMILY_softmax_fixed:
+      return mend_softmax(j);
+    case DQNN_FAMILY_binary_fixed:
+      mend_fixed_binary(j);
+      break;
+    case DQNN_FAMILY_gather:
+      mend_gather(j);
+      break;
+    case DQNN_FAMILY_constant:
+      break;
     case DQNN_FAMILY_affine:
       mend_affine(j);
       break;
@@ -527,6 +648,7 @@ static bool mend_shapes(job *j) {
       break;
     case DQNN_FAMILY_maxpool:
     case DQNN_FAMILY_avgpool:
+    case DQNN_FAMILY_avgpool_raw:
       mend_pool(j);
       break;
     case DQNN_FAMILY_concat:
@@ -541,7 +663,7 @@ static bool mend_shapes(job *j) {
     case DQNN_FAMILY_reshape:
       mend_reshape(j);
       break;
-    default: /* lut, prelu, softmax, layernorm */
+    default: /* lut, lut_channels, prelu, softmax, layernorm */
       set_shape(output(j), input(j, 0));
   }
   return true;

@@ -78,6 +78,22 @@ static void flip(job *j, uint32_t channels) {
   }
 }
 
+/* Of the exact rule: what the sum of 63 bits leaves room for. */
+static void offsets(job *j, uint32_t count) {
+  const int64_t most = INT64_C(1) << 62;
+  int64_t *values = next(j, 8 * (uint64_t)count);
+  for (uint32_t i = 0; values != NULL && i < count; ++i) {
+    values[i] = values[i] > -most && values[i] < most ? values[i] : values[i] / 4;
+  }
+}
+
+static void divisors(job *j, uint32_t count) {
+  float *values = next(j, 4 * (uint64_t)count);
+  for (uint32_t i = 0; values != NULL && i < count; ++i) {
+    values[i] = values[i] > 0.0f && values[i] < INFINITY ? values[i] : 0.5f;
+  }
+}
+
 static void epilogue(job *j, uint32_t channels, uint32_t requant, bool integer) {
   uint32_t output = mend_kernels[j->node->kernel].output;
   if (output == DQNN_S1 && integer) {
@@ -87,6 +103,12 @@ static void epilogue(job *j, uint32_t channels, uint32_t requant, bool integer) 
   } else if (requant == DQNN_REQUANT_AFFINE) {
     floats(j, channels, false);
     floats(j, channels, false);
+  } else if (requant == DQNN_REQUANT_FIXED64) {
+    offsets(j, channels);
+    integers(j, channels, 0, INT32_MAX);
+    integers(j, channels, 1, 62);
+  } else if (requant == DQNN_REQUANT_DIVIDE_EVEN || requant == DQNN_REQUANT_DIVIDE_AWAY) {
+    divisors(j, channels);
   } else {
     integers(j, channels, INT32_MIN, INT32_MAX);
     if (requant == DQNN_REQUANT_FIXED_POINT) {
@@ -320,7 +342,7 @@ static void conv(job *j) {
     bitsliced(j, &c);
     return;
   }
-  if (k->family == DQNN_FAMILY_depthwise) {
+  if (k->family == DQNN_FAMILY_depthwise || k->family == DQNN_FAMILY_depthwisez) {
     c.taps = (uint32_t)c.params->kernel_h * c.params->kernel_w;
     if (k->weights == DQNN_S1) {
       uint32_t *w = next(j, (uint64_t)4 * words(c.out_c) * c.taps), tail = c.out_c % 32;
@@ -346,12 +368,57 @@ static void conv(job *j) {
   } else {
     quads(j, &c, k->weights == DQNN_S8 ? 1 : 4);
   }
+  if (k->family == DQNN_FAMILY_convz || k->family == DQNN_FAMILY_depthwisez) {
+    (void)next(j, c.out_c); /* zero points */
+  }
   epilogue(j, c.out_c, c.params->requant, integer);
 }
 
 static void inverse(job *j) {
   if (mend_kernels[j->node->kernel].output == DQNN_S8) {
     floats(j, 1, false);
+  }
+}
+
+/* An index for each cell of the output's axes that are not taken whole. */
+static void indices(job *j, const dqnn_tensor_def *in, const dqnn_tensor_def *out) {
+  const dqnn_gather_params *p = (const void *)j->node->params;
+  for (uint32_t k = 0; k < out->rank; ++k) {
+    if ((p->axes >> k & 1u) != 0) {
+      integers(j, out->dims[k], 0, (int32_t)in->dims[k] - 1);
+    }
+  }
+}
+
+static void value(job *j, const dqnn_tensor_def *out) {
+  if (out->dtype == DQNN_S1) {
+    uint32_t last = out->dims[out->rank - 1];
+    (void)bits(j, (uint64_t)out->dims[0] * out->dims[1] * out->dims[2] * out->dims[3] / last, last);
+  } else {
+    (void)next(j, mend_bytes(out));
+  }
+}
+
+static void quantized(job *j) {
+  const dqnn_tensor_def *out = &j->d->tensors[j->node->output];
+  const dqnn_reduce_params *reduce = (const void *)j->node->params;
+  switch (mend_kernels[j->node->kernel].family) {
+    case DQNN_FAMILY_lut_channels:
+      (void)next(j, (uint64_t)256 * out->dims[out->rank - 1]);
+      break;
+    case DQNN_FAMILY_reduce:
+      if (reduce->kind == DQNN_ADD) {
+        epilogue(j, 1, reduce->requant, true);
+      }
+      break;
+    case DQNN_FAMILY_gather:
+      indices(j, &j->d->tensors[j->node->inputs[0]], out);
+      break;
+    case DQNN_FAMILY_constant:
+      value(j, out);
+      break;
+    default:
+      break;
   }
 }
 
@@ -379,6 +446,8 @@ static void elements(job *j) {
   } else if (k->family == DQNN_FAMILY_prelu) {
     bool each = j->node->constant_count > 0 && j->d->constants[j->node->constants[0]].bytes > 4 * channels;
     (void)next(j, (uint64_t)4 * (each ? count : channels));
+  } else {
+    quantized(j);
   }
 }
 

@@ -109,7 +109,9 @@ static double work_of(const dqnn_model *model, uint32_t i) {
     const uint16_t *input = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
     const dqnn_tensor_def *def = &model->tensors[input[0]];
     uint32_t family = kernels[variant_of[dqnn_fb_u16(node, DQNN_NODE_KERNEL)][DQNN_ISA_ref]]->kernel->family;
-    uint32_t channels = family == DQNN_FAMILY_depthwise ? 1 : def->dims[def->rank - 1] / conv->groups;
+    uint32_t channels = family == DQNN_FAMILY_depthwise || family == DQNN_FAMILY_depthwisez
+                            ? 1
+                            : def->dims[def->rank - 1] / conv->groups;
     return work / 8 * conv->kernel_h * conv->kernel_w * conv->pool_h * conv->pool_w * (channels + 7);
   }
   const dqnn_pool_params *pool = dqnn_fb_inline(node, DQNN_NODE_pool);

@@ -17,13 +17,17 @@ from dqnn.exporter.format import (
     ChannelParams,
     ConcatParams,
     ConvParams,
+    FixedBinaryParams,
+    GatherParams,
     PadParams,
     Params,
     PoolParams,
+    ReduceParams,
+    SoftmaxParams,
     UnaryParams,
     ViewParams,
 )
-from dqnn.exporter.ir import numerics
+from dqnn.exporter.ir import fixed_point, numerics
 
 from . import spec
 from .spec import INT32_MAX, INT32_MIN, Array, Axis, Epilogue, F, Tensor
@@ -79,7 +83,8 @@ def make(kernel: Kernel, draw: Draw) -> Case:
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 
-ZERO_POINTS = (0, -128, 127, 3, -77)
+ZEROS = (0, -128, 127, 3, -77)
+DEPTHWISE, ZERO_POINTS = ("depthwise", "depthwisez"), ("convz", "depthwisez")  # families
 CHANNELS = (1, 2, 3, 4, 7, 8, 9, 16, 31, 32, 33, 40, 64, 65)
 
 
@@ -87,7 +92,7 @@ def tensor(dims: Sequence[int], dtype: str, draw: Draw) -> Tensor:
     if dtype != "s8":
         return Tensor(tuple(dims), dtype)
     scale = float(F(draw.choice((1.0, 0.0078125, 0.1, 3.7))))
-    return Tensor(tuple(dims), dtype, scale, draw.choice(ZERO_POINTS))
+    return Tensor(tuple(dims), dtype, scale, draw.choice(ZEROS))
 
 
 def contents(t: Tensor, rng: np.random.Generator) -> Array:
@@ -108,8 +113,10 @@ def codes(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return rng.normal(0, 1, shape).astype(F)
 
 
-def epilogue(output: Tensor, acc: Array, channels: int, draw: Draw, rng: np.random.Generator) -> Epilogue:
-    """Constants that make results of `acc` vary; `channels` values each."""
+def epilogue(
+    output: Tensor, acc: Array, channels: int, draw: Draw, rng: np.random.Generator, modes: Sequence[int] | None = None
+) -> Epilogue:
+    """Constants that make results of `acc` vary; `channels` values each. `modes`: requantizations to draw from."""
     integer = acc.dtype != F
     finite = np.abs(acc[np.isfinite(acc)])
     spread = float(finite.max()) + 1 if finite.size else 1.0
@@ -120,8 +127,12 @@ def epilogue(output: Tensor, acc: Array, channels: int, draw: Draw, rng: np.rand
         low_f, high_f = draw.choice(((-INF, INF), (0.0, INF), (0.0, 6.0), (-1.0, 1.0)))
         scale, offset = affine(channels, 3 / spread, rng)
         return Epilogue(output, scale=scale, offset=offset, act_min=low_f, act_max=high_f)
-    requant = draw.choice((0, 1, 2)) if integer else 0
+    requant = draw.choice(modes if modes is not None else (0, 1, 2, 3) if integer else (0,))
     limits: dict[str, Any] = {"act_min": float(low), "act_max": float(high), "requant": requant}
+    if requant > 3:
+        return Epilogue(output, scale=divisors(channels, spread, rng), **limits)
+    if requant == 3:
+        return fixed64(output, channels, spread, rng, limits)
     if requant == 0:
         scale, offset = affine(channels, 150 / spread, rng)
         return Epilogue(output, scale=scale, offset=offset, **limits)
@@ -136,6 +147,27 @@ def epilogue(output: Tensor, acc: Array, channels: int, draw: Draw, rng: np.rand
     multiplier = rng.integers(2**30, 2**31, channels)
     multiplier = np.where(rng.random(channels) < 0.1, rng.choice([0, 1, INT32_MAX]), multiplier)
     return Epilogue(output, bias=bias, multiplier=multiplier, shift=shift, **limits)
+
+
+def divisors(channels: int, spread: float, rng: np.random.Generator) -> Array:
+    """Scales; some powers of two, so that ties happen."""
+    size = 2.0 ** np.round(np.log2(spread / 100))
+    return np.where(rng.random(channels) < 0.5, size, size * rng.uniform(0.5, 2, channels)).astype(F)
+
+
+def fixed64(output: Tensor, channels: int, spread: float, rng: np.random.Generator, limits: dict[str, Any]) -> Epilogue:
+    """Multipliers of all sizes; powers of two make ties, and so do offsets of half a step."""
+    bits = max(0, int(spread).bit_length() - 7)
+    shift = np.clip(31 + bits + rng.integers(-2, 3, channels), 1, 62)
+    multiplier = np.where(rng.random(channels) < 0.5, 2**30, rng.integers(2**30, 2**31, channels))
+    small = rng.random(channels) < 0.2
+    shift, multiplier = np.where(small, np.clip(bits + 1, 1, 62), shift), np.where(small, 2, multiplier)
+    bias = rng.integers(-9, 10, channels) * max(1, int(spread) // 16)
+    offset = bias * multiplier + (np.int64(1) << (shift - 1))
+    extreme = rng.random(channels) < 0.05
+    offset = np.where(extreme, rng.choice([1 - 2**62, 2**62 - 1, 0], channels), offset)
+    shift = np.where(rng.random(channels) < 0.05, rng.choice([1, 31, 32, 33, 62], channels), shift)
+    return Epilogue(output, offset64=offset, multiplier=multiplier, shift=shift, **limits)
 
 
 def affine(channels: int, size: float, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -208,7 +240,7 @@ def pad_value(dtype: str, draw: Draw) -> float:
 
 
 def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
-    depthwise, sliced = kernel.family == "depthwise", kernel.family == "conv_bitsliced"
+    depthwise, sliced = kernel.family in DEPTHWISE, kernel.family == "conv_bitsliced"
     if kernel.weights == kernel.output == "s1" != kernel.input and not depthwise and draw.choice((True, False, False)):
         return first_layer_case(kernel, draw, rng)
     y, height, pool_h = draw_axis(draw, up=not sliced and not depthwise, largest=6)
@@ -217,9 +249,10 @@ def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     multiplier = draw.choice((1, 1, 2, 3)) if depthwise else 1
     channels = draw.choice(CHANNELS) * groups
     outputs = channels * multiplier if depthwise else draw.choice(CHANNELS) * groups
+    may_be_half = kernel.weights == "s8" and kernel.family not in ZERO_POINTS
     params = conv_params(
         y, x, (pool_h, pool_w), groups=groups, multiplier=multiplier, pad_value=pad_value(kernel.input, draw),
-        half_weights=int(kernel.weights == "s8" and draw.choice((True, False, False))),
+        half_weights=int(may_be_half and draw.choice((True, False, False))),
     )  # fmt: skip
     source = tensor(input_dims(y.size, x.size, channels, draw), kernel.input, draw)
     target = tensor(input_dims(height, width, outputs, draw), kernel.output, draw)
@@ -261,13 +294,16 @@ def finish_conv(
     pool = (params.pool_h, params.pool_w)
     full = (height * pool[0], width * pool[1])
     values = contents(source, rng)
+    zeros = rng.choice([0, -128, 127, 3, -77], outputs).astype(np.int8) if kernel.family in ZERO_POINTS else None
     acc = spec.accumulators(
-        source, values, weights, kernel.weights, params, full, depthwise=kernel.family == "depthwise"
+        source, values, weights, kernel.weights, params, full, depthwise=kernel.family in DEPTHWISE, zero_points=zeros
     )
     acc = spec.pooled(acc, pool)
     end = epilogue(target, acc, outputs, draw, rng)
     params = replace(params, requant=end.requant, act_min=end.act_min, act_max=end.act_max)
     constants = conv_constants(kernel, source, weights, params, full, end)
+    if zeros is not None:
+        constants = (constants[0], zeros.tobytes(), *constants[1:])
     return Case(kernel, (source,), target, constants, params, (source.store(values),), target.store(end.apply(acc)))
 
 
@@ -288,7 +324,7 @@ def conv_constants(
 
 
 def packed_weights(kernel: Kernel, weights: Array, groups: int) -> bytes:
-    if kernel.family == "depthwise":
+    if kernel.family in DEPTHWISE:
         if kernel.weights == "s1":
             return spec.depthwise_bits(weights)
         return np.ascontiguousarray(weights, "<f4" if kernel.weights == "f32" else np.int8).tobytes()
@@ -316,7 +352,8 @@ def affine_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     values = contents(source, rng)
     acc = values.astype(F) if kernel.input == "f32" else source.integers(values)
     per_channel = draw.choice((True, False))
-    end = epilogue(target, acc, source.dims[-1] if per_channel else 1, draw, rng)
+    modes = (0, 4, 5) if kernel.input == "f32" and kernel.output == "s8" else None
+    end = epilogue(target, acc, source.dims[-1] if per_channel else 1, draw, rng, modes)
     params = ChannelParams(end.requant, int(per_channel), act_min=end.act_min, act_max=end.act_max)
     result = end.apply(acc)
     return Case(
@@ -331,6 +368,17 @@ def lut_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     return Case(
         kernel, (source,), target, (table.astype(np.int8).tobytes(),), None, (source.store(values),),
         target.store(table[values + 128]),
+    )  # fmt: skip
+
+
+def lut_channels_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    source = tensor(any_dims(draw), "s8", draw)
+    target = tensor(source.dims, "s8", draw)
+    values, tables = contents(source, rng), rng.integers(-128, 128, (source.dims[-1], 256))
+    result = tables[np.arange(source.dims[-1]), values + 128]
+    return Case(
+        kernel, (source,), target, (tables.astype(np.int8).tobytes(),), None, (source.store(values),),
+        target.store(result),
     )  # fmt: skip
 
 
@@ -427,6 +475,101 @@ def binary_epilogue(target: Tensor, r: Array, draw: Draw, rng: np.random.Generat
     return Epilogue(target, act_min=low, act_max=high), False
 
 
+def fixed_binary_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    target = tensor(any_dims(draw), "s8", draw)
+    kind, single = draw.integer(0, len(BINARY) - 1), draw.choice((0, 1))
+    sources = []
+    for _ in range(2):
+        dims = tuple(d if draw.choice((True, True, False)) else 1 for d in target.dims)
+        sources.append(replace(target, dims=dims) if kind > 2 else tensor(dims, "s8", draw))
+    values = [contents(s, rng) for s in sources]
+    a, b = np.broadcast_arrays(*(s.integers(v) for s, v in zip(sources, values, strict=True)))
+    low, high = draw.choice(((-128, 127), (-9, 100)))
+    params = fixed_params(kind, 0 if kind > 2 else single, rng)
+    params = replace(params, act_min=low, act_max=high)
+    result = np.clip(np.broadcast_to(fixed_result(params, a, b), target.dims) + target.zero_point, low, high)
+    data = tuple(s.store(v) for s, v in zip(sources, values, strict=True))
+    return Case(kernel, tuple(sources), target, (), params, data, target.store(result.astype(np.int64)))
+
+
+def fixed_params(kind: int, single: int, rng: np.random.Generator) -> FixedBinaryParams:
+    """Rules as files have them: factors near 1 for add, small ones for mul; some that make ties."""
+
+    def factor() -> int:
+        return int(rng.choice([2**30, rng.integers(2**30, 2**31)]))
+
+    if kind > 2:
+        return FixedBinaryParams(kind)
+    if single:
+        if kind == 2:
+            return FixedBinaryParams(2, 1, multiplier=factor(), shift=int(rng.integers(31, 46)))
+        a, b = factor() >> int(rng.integers(0, 4)), factor() >> int(rng.integers(0, 4))
+        return FixedBinaryParams(0, 1, 0, 0, a, 0, b * int(rng.choice([-1, 1])), 0, 0, int(rng.integers(30, 33)))
+    if kind == 2:
+        return FixedBinaryParams(2, multiplier=factor(), shift=-int(rng.integers(0, 16)))
+    shifts = [-int(n) for n in rng.integers(0, 4, 2)]
+    return FixedBinaryParams(
+        kind, 0, 20, 0, factor(), shifts[0], factor(), shifts[1], factor(), -int(rng.integers(16, 20))
+    )
+
+
+def fixed_result(p: FixedBinaryParams, a: Array, b: Array) -> Array:
+    """SPEC.md 3.7 without zero point and clamp."""
+    if p.kind > 2:
+        return np.maximum(a, b) if p.kind == 3 else np.minimum(a, b)
+    one = np.int64(1)
+    if p.single:
+        total = a * b * p.multiplier if p.kind == 2 else a * p.multiplier_a + b * p.multiplier_b
+        return spec.half_even(total, one * p.shift)
+    if p.kind == 2:
+        return spec.fixed_point(spec.wrap(a * b), one * p.multiplier, one * p.shift)
+    left = spec.fixed_point(spec.wrap(a << p.left), one * p.multiplier_a, one * p.shift_a)
+    right = spec.fixed_point(spec.wrap(b << p.left), one * p.multiplier_b, one * p.shift_b)
+    total = spec.wrap(left + right if p.kind == 0 else left - right)
+    return spec.fixed_point(total, one * p.multiplier, one * p.shift)
+
+
+def reduce_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    source = tensor(any_dims(draw), "s8", draw)
+    rank = len(source.dims)
+    axes = [k for k in range(rank) if draw.choice((True, False))] or [draw.integer(0, rank - 1)]
+    keep = len(axes) == rank or draw.choice((True, False))
+    kind = draw.choice((0, 3, 4))
+    values = contents(source, rng)
+    mask = sum(1 << k for k in axes)
+    if kind:
+        result = (np.max if kind == 3 else np.min)(values, axis=tuple(axes), keepdims=keep)
+        target = replace(source, dims=result.shape)
+        params = ReduceParams(mask, kind)
+        return Case(kernel, (source,), target, (), params, (source.store(values),), target.store(result))
+    total = source.integers(values).sum(axis=tuple(axes), keepdims=keep)
+    target = tensor(total.shape, "s8", draw)
+    end = epilogue(target, total, 1, draw, rng, (1, 3))
+    end = replace(end, bias=np.zeros(1, np.int32)) if end.bias is not None else end
+    params = ReduceParams(mask, 0, end.requant, act_min=end.act_min, act_max=end.act_max)
+    result = end.apply(total)
+    return Case(
+        kernel, (source,), target, tuple(end.constants()), params, (source.store(values),), target.store(result)
+    )
+
+
+def softmax_fixed_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    """Against the exact function: within two codes (tests/oracles compares the bits with TFLite's)."""
+    source = tensor(any_dims(draw), "s8", draw)
+    values = contents(source, rng)
+    multiplier, left_shift = (int(n) for n in fixed_point.quantize_multiplier(min(source.scale * 2.0**26, 2**31 - 1)))
+    params = SoftmaxParams(multiplier, left_shift, -int(31 * 2.0**26 / 2.0**left_shift))
+    target = Tensor(source.dims, "s8", 1 / 256, -128)
+    result = fixed_point.softmax(values.astype(np.int64), *(getattr(params, n) for n in SOFTMAX_FIELDS))
+    exact = np.exp(source.scale * (values - values.max(axis=-1, keepdims=True)))
+    wanted = np.clip(256 * exact / exact.sum(axis=-1, keepdims=True), 0, 255) - 128
+    assert np.abs(result - wanted).max() <= 1.5
+    return Case(kernel, (source,), target, (), params, (source.store(values),), target.store(result))
+
+
+SOFTMAX_FIELDS = ("multiplier", "left_shift", "diff_min")
+
+
 # --- pooling ----------------------------------------------------------------------------------------------------------
 
 
@@ -482,6 +625,16 @@ def avgpool_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
         constants = (inverse.tobytes(),)
         mean = spec.quantized(mean * inverse, target.zero_point, -128, 127)
     return Case(kernel, (source,), target, constants, params, (source.store(values),), target.store(mean))
+
+
+def avgpool_raw_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    source, values, win, params, dims = pool_setup(kernel, draw, rng)
+    target = replace(source, dims=dims)
+    inside = win.counted(outside=False)
+    total = np.where(inside[..., None], win.x, 0).astype(np.int64).sum(axis=(2, 3))
+    count = inside.sum(axis=(2, 3))[..., None]
+    mean = np.sign(total) * ((2 * np.abs(total) + count) // (2 * count))
+    return Case(kernel, (source,), target, (), params, (source.store(values),), target.store(mean))
 
 
 # --- movement ---------------------------------------------------------------------------------------------------------
@@ -540,6 +693,27 @@ def view_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     return Case(kernel, (source,), target, (), params, (source.store(values),), target.store(result))
 
 
+def gather_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    source = tensor(any_dims(draw, draw.choice((1, 3, 8, 33))), kernel.input, draw)
+    rank = len(source.dims)
+    axes = [k for k in range(rank) if draw.choice((True, False))] or [draw.integer(0, rank - 1)]
+    values = contents(source, rng)
+    result, constants = values, []
+    for k in axes:
+        index = rng.integers(0, source.dims[k], draw.choice((1, 2, 5, 40)))
+        result = np.take(result, index, axis=k)
+        constants.append(index.astype("<u4").tobytes())
+    target = replace(source, dims=result.shape)
+    params = GatherParams(sum(1 << k for k in axes))
+    return Case(kernel, (source,), target, tuple(constants), params, (source.store(values),), target.store(result))
+
+
+def constant_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    target = tensor(any_dims(draw), kernel.output, draw)
+    stored = target.store(contents(target, rng))
+    return Case(kernel, (), target, (stored,), None, (), stored)
+
+
 def reshape_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     factors = [draw.choice((1, 2, 3, 5, 11)) for _ in range(4)]
     source = Tensor((factors[0] * factors[1], factors[2] * factors[3]), "s1")
@@ -568,4 +742,13 @@ FAMILIES: dict[str, Callable[[Kernel, Draw, np.random.Generator], Case]] = {
     "pad": pad_case,
     "view": view_case,
     "reshape": reshape_case,
+    "convz": conv_case,
+    "depthwisez": conv_case,
+    "lut_channels": lut_channels_case,
+    "binary_fixed": fixed_binary_case,
+    "avgpool_raw": avgpool_raw_case,
+    "reduce": reduce_case,
+    "softmax_fixed": softmax_fixed_case,
+    "gather": gather_case,
+    "constant": constant_case,
 }

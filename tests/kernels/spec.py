@@ -150,12 +150,22 @@ def weight_values(codes: Array, params: ConvParams) -> Array:
 
 
 def accumulators(
-    tensor: Tensor, x: Array, codes: Array, kind: str, params: ConvParams, outputs: tuple[int, int], *, depthwise: bool
+    tensor: Tensor,
+    x: Array,
+    codes: Array,
+    kind: str,
+    params: ConvParams,
+    outputs: tuple[int, int],
+    *,
+    depthwise: bool,
+    zero_points: Array | None = None,
 ) -> Array:
     """acc[oy, ox, output]: int64 or float32."""
     integer = tensor.dtype != "f32" and kind != "f32"
     shaped = x.reshape(tensor.map)
     w = weight_values(codes, params)
+    if zero_points is not None:
+        w = codes.astype(np.int64) - zero_points.reshape(codes.shape[2:] if depthwise else (-1, 1, 1, 1))
     if depthwise:  # (ky, kx, c, m) -> one group per channel: (output, ky, kx, 1)
         w = w.transpose(2, 3, 0, 1).reshape((-1, *codes.shape[:2], 1))
     groups = tensor.map[2] if depthwise else params.groups
@@ -237,7 +247,8 @@ def pooled(acc: Array, pool: tuple[int, int]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Epilogue:
-    """Constants of SPEC.md 3.2 for one output type; requant 0 affine, 1 fixed point, 2 power of two."""
+    """Constants of SPEC.md 3.2 for one output type; requant 0 affine, 1 fixed point, 2 power of two, 3 fixed64,
+    4 divide_even, 5 divide_away."""
 
     output: Tensor
     thresholds: Array | None = None
@@ -247,6 +258,7 @@ class Epilogue:
     bias: Array | None = None
     multiplier: Array | None = None
     shift: Array | None = None
+    offset64: Array | None = None
     requant: int = 0
     act_min: float = -np.inf
     act_max: float = np.inf
@@ -258,6 +270,7 @@ class Epilogue:
             if self.flip is not None:
                 result.append(words(self.flip).tobytes())
         result += [a.astype("<f4").tobytes() for a in (self.scale, self.offset) if a is not None]
+        result += [a.astype("<i8").tobytes() for a in (self.offset64,) if a is not None]
         result += [a.astype("<i4").tobytes() for a in (self.bias, self.multiplier, self.shift) if a is not None]
         return result
 
@@ -266,6 +279,8 @@ class Epilogue:
         if self.thresholds is not None:
             below = acc < self.thresholds
             return np.where(below ^ (False if self.flip is None else self.flip), -1, 1)
+        if self.requant > 3:
+            return self._divided(acc)
         if self.requant:
             return self._rescaled(acc)
         assert self.scale is not None and self.offset is not None
@@ -275,7 +290,27 @@ class Epilogue:
             return np.where(y < F(self.act_min), F(self.act_min), np.where(y > F(self.act_max), F(self.act_max), y))
         return quantized(y, self.output.zero_point, self.act_min, self.act_max)
 
+    def _divided(self, acc: Array) -> Array:
+        assert self.scale is not None
+        with np.errstate(all="ignore"):
+            y = acc.astype(F) / self.scale.astype(F)
+        low, high = (F(bound - self.output.zero_point) for bound in (self.act_min, self.act_max))
+        clamped = np.clip(np.where(np.isnan(y), low, y), low, high).astype(np.float64)
+        whole = np.rint(clamped) if self.requant == 4 else np.trunc(clamped + np.copysign(0.5, clamped))
+        return whole.astype(np.int64) + self.output.zero_point
+
+    def _fixed64(self, acc: Array) -> Array:
+        """In Python's integers, whose shifts round down."""
+        assert self.offset64 is not None and self.multiplier is not None and self.shift is not None
+        total = acc.astype(object) * self.multiplier.astype(object) + self.offset64.astype(object)
+        shift = np.broadcast_to(self.shift.astype(object), total.shape)
+        codes = [_floor_or_even(t, s) + self.output.zero_point for t, s in zip(total.flat, shift.flat, strict=True)]
+        bounded = [min(max(code, int(self.act_min)), int(self.act_max)) for code in codes]
+        return np.array(bounded, np.int64).reshape(acc.shape)
+
     def _rescaled(self, acc: Array) -> Array:
+        if self.requant == 3:
+            return self._fixed64(acc)
         assert self.bias is not None and self.shift is not None
         x = wrap(acc + self.bias)
         if self.requant == 1:
@@ -284,6 +319,11 @@ class Epilogue:
         else:
             rounded = half_even(x, self.shift.astype(np.int64))
         return np.clip(rounded + self.output.zero_point, int(self.act_min), int(self.act_max))
+
+
+def _floor_or_even(total: int, shift: int) -> int:
+    floor = total >> shift
+    return floor - floor % 2 if total % (1 << shift) == 0 else floor
 
 
 def quantized(y: Array, zero_point: int, act_min: float, act_max: float) -> Array:

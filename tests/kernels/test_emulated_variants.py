@@ -110,9 +110,10 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def tight(layer: call.Call) -> call.Call:
     """With no more scratch than the portable variant needs: guards stand behind it."""
-    source, target = (kernel_table.tensor_def(t) for t in (layer.input, layer.output))
+    sources = [kernel_table.tensor_def(t) for t in (layer.input, *(t for t, _ in layer.others))]
     number, packed = kernel_table.ids()[layer.packed.kernel], layer.packed
-    needs = _core.scratch(number, [source], target, list(packed.constants), packed.params_bytes)
+    target = kernel_table.tensor_def(layer.output)
+    needs = _core.scratch(number, sources, target, list(packed.constants), packed.params_bytes)
     return replace(layer, scratch_bytes=needs["portable"])
 
 
@@ -144,16 +145,20 @@ def tensor_type(tensor: Tensor) -> TensorType:
     return TensorType(tensor.dims, formats[tensor.dtype])
 
 
-OTHERS = [k for k in KERNELS if k.family in ("maxpool", "avgpool", "lut", "pad") and "portable" in k.variants]
+MOVES = ("maxpool", "avgpool", "lut", "pad")
+QUANTIZED = ("convz", "depthwisez", "lut_channels", "binary_fixed", "avgpool_raw", "reduce", "gather")
+OTHERS = [k for k in KERNELS if k.family in MOVES + QUANTIZED and "portable" in k.variants]
 
 
 @pytest.mark.parametrize("name", [k.name for k in OTHERS])
-def test_emulated_moves_and_pools(board: machine.Machine, name: str) -> None:
+def test_emulated_calls_of_other_kernels(board: machine.Machine, name: str) -> None:
     found = next(k for k in OTHERS if k.name == name)
     for seed in range(2 * ROUNDS):
         case = make(found, Seeded(found.id, seed))
         packed = Packed(name, case.params, case.constants)
-        one = call.Call(packed, tensor_type(case.inputs[0]), tensor_type(case.output), case.data[0])
+        types = [tensor_type(tensor) for tensor in case.inputs]
+        others = tuple(zip(types[1:], case.data[1:], strict=True))
+        one = call.Call(packed, types[0], tensor_type(case.output), case.data[0], others=others)
         board.release()
-        output, _ = call.run_on_machine(board, f"dqnn_run_{name}_portable", one)
+        output, _ = call.run_on_machine(board, f"dqnn_run_{name}_portable", tight(one))
         assert output == case.expected, f"{case}, seed {seed}"

@@ -38,7 +38,7 @@ class First:
 def conv(name: str, source: tuple[int, ...] = (6, 7, 4), target: tuple[int, ...] = (3, 3, 6), **params: Any) -> Case:
     """3x3, stride 2, padded by 1: an accepted call."""
     kernel = BY_NAME[name]
-    depthwise = kernel.family == "depthwise"
+    depthwise = kernel.family in cases.DEPTHWISE
     p = ConvParams(
         **{"kernel_h": 3, "kernel_w": 3, "stride_h": 2, "stride_w": 2, "pad_top": 1, "pad_left": 0, **params}
     )
@@ -151,6 +151,18 @@ def power(case: Case) -> bool:
     return getattr(case.params, "requant", 0) == 2
 
 
+def fixed64(case: Case) -> bool:
+    return getattr(case.params, "requant", 0) == 3
+
+
+def divided(case: Case) -> bool:
+    return getattr(case.params, "requant", 0) == 4
+
+
+def kind_of(kind: int, single: int = 0) -> Callable[[Case], bool]:
+    return lambda c: (c.params.kind, c.params.single) == (kind, single)  # type: ignore[union-attr]
+
+
 def flipped(case: Case) -> bool:
     return len(case.constants) == 2
 
@@ -178,6 +190,21 @@ DEPTHWISE = depthwise("depthwise_s1_s1_s1")
 MERGED = conv("conv_s8_s8_s8", (2, 3, 7, 4), (2, 3, 3, 6), kernel_h=1, stride_h=1, pad_top=0)
 FIXED = accepted("conv_s8_s8_s8", fixed)
 POWER = accepted("conv_s8_s8_s8", power)
+WIDE = accepted("conv_s8_s8_s8", fixed64)
+DIVIDED = accepted("affine_f32_s8", divided)
+CONVZ, DEPTHWISEZ = conv("convz_s8_s8_s8"), depthwise("depthwisez_s8_s8_s8")
+LUTS = accepted("lut_s8_channels")
+ADD_FIXED = accepted("binary_s8_fixed", lambda c: kind_of(0)(c) and len(c.output.dims) == 3 and min(c.output.dims) > 1)
+MUL_FIXED, MAX_FIXED = (accepted("binary_s8_fixed", kind_of(kind)) for kind in (2, 3))
+ADD_SINGLE, MUL_SINGLE = (accepted("binary_s8_fixed", kind_of(kind, 1)) for kind in (0, 2))
+AVGPOOL_RAW = accepted("avgpool_s8_raw", image)
+SUM = accepted("reduce_s8", lambda c: c.params.kind == 0 and c.params.requant == 1)  # type: ignore[union-attr]
+SUM_SINGLE = accepted("reduce_s8", lambda c: c.params.kind == 0 and c.params.requant == 3)  # type: ignore[union-attr]
+LARGEST = accepted("reduce_s8", lambda c: c.params.kind == 3 and len(c.inputs[0].dims) < 4)  # type: ignore[union-attr]
+DROPPED = accepted("reduce_s8", lambda c: 1 < len(c.output.dims) < len(c.inputs[0].dims) and c.params.axes & 1 == 1)  # type: ignore[union-attr]
+SOFTMAX_FIXED = accepted("softmax_s8")
+GATHER = accepted("gather_s8", lambda c: len(c.output.dims) == 3 and c.params.axes == 2)  # type: ignore[union-attr]
+CONSTANT_S1 = accepted("constant_s1", lambda c: c.output.dims[-1] % 32 != 0)
 AFFINE = accepted("affine_s8_s1", lambda c: flipped(c) and per_channel(c) and c.output.dims[-1] == 33)
 AFFINE_ONE = accepted("affine_s8_s1", lambda c: flipped(c) and not per_channel(c))
 LUT, UNARY, PRELU, SOFTMAX = (accepted(n) for n in ("lut_s8", "unary_f32", "prelu_f32", "softmax_f32"))
@@ -191,7 +218,111 @@ PAD = accepted("pad_s8", lambda c: len(c.output.dims) == 2)
 VIEW = accepted("view_s8", lambda c: len(c.output.dims) == 3)
 RESHAPE = accepted("reshape_s1")
 
-WITH_PARAMS = (S8, SLICED, DEPTHWISE, AFFINE, UNARY, BINARY, MAXPOOL, AVGPOOL, CONCAT, PAD, VIEW)
+WITH_PARAMS = (
+    S8, SLICED, DEPTHWISE, AFFINE, UNARY, BINARY, MAXPOOL, AVGPOOL, CONCAT, PAD, VIEW, CONVZ, DEPTHWISEZ, ADD_FIXED,
+    AVGPOOL_RAW, SUM, SOFTMAX_FIXED, GATHER,
+)  # fmt: skip
+
+# The arithmetic of quantized files.
+QUANTIZED: list[tuple[str, Case, Change]] = [
+    ("input_count", ADD_FIXED, one_input),
+    ("input_count", GATHER, two_inputs),
+    ("input_count", CONSTANT_S1, lambda c: replace(c, inputs=(c.output,))),
+    ("constant_count", CONVZ, both(fewer_constants, both(fewer_constants, fewer_constants))),
+    ("constant_count", CONVZ, more_constants),
+    ("constant_count", DEPTHWISEZ, fewer_constants),
+    ("constant_count", WIDE, fewer_constants),
+    ("constant_count", DIVIDED, more_constants),
+    ("constant_count", LUTS, no_constants),
+    ("constant_count", ADD_FIXED, more_constants),
+    ("constant_count", AVGPOOL_RAW, more_constants),
+    ("constant_count", SUM, more_constants),
+    ("constant_count", LARGEST, more_constants),
+    ("constant_count", SOFTMAX_FIXED, more_constants),
+    ("constant_count", GATHER, no_constants),
+    ("constant_count", GATHER, more_constants),
+    ("constant_count", CONSTANT_S1, no_constants),
+    ("constant_bytes", CONVZ, longer(1)),
+    ("constant_bytes", DEPTHWISEZ, shorter(1)),
+    ("constant_bytes", LUTS, shorter(0)),
+    ("constant_bytes", GATHER, longer(0)),
+    ("constant_bytes", CONSTANT_S1, longer(0)),
+    ("constant_bytes", accepted("constant_s8"), shorter(0)),
+    ("weight_padding", CONSTANT_S1, last_value(0, "<u4", 1 << 31)),
+    ("half_weights", CONVZ, params(half_weights=1)),
+    ("half_weights", DEPTHWISEZ, params(half_weights=1)),
+    ("epilogue_bytes", WIDE, shorter(1)),
+    ("epilogue_bytes", DIVIDED, longer(0)),
+    ("epilogue_bytes", SUM, longer(0)),
+    ("fixed_point", WIDE, first_value(1, "<i8", 2**62)),
+    ("fixed_point", WIDE, last_value(1, "<i8", -(2**62))),
+    ("fixed_point", WIDE, first_value(2, "<i4", -1)),
+    ("fixed_point", WIDE, last_value(3, "<i4", 0)),
+    ("fixed_point", WIDE, last_value(3, "<i4", 63)),
+    ("fixed_point", SUM, first_value(1, "<i4", -1)),
+    ("fixed_point", SUM_SINGLE, first_value(2, "<i4", 63)),
+    *(("divisor", DIVIDED, first_value(0, "<f4", value)) for value in (0.0, -1.0, INF, NAN)),
+    ("quantization", MAX_FIXED, output(scale=0.123)),
+    ("quantization", MAX_FIXED, source(1, zero_point=99)),
+    ("quantization", AVGPOOL_RAW, output(zero_point=99)),
+    ("quantization", LARGEST, output(scale=0.123)),
+    ("quantization", SOFTMAX_FIXED, output(scale=1 / 128)),
+    ("quantization", SOFTMAX_FIXED, output(zero_point=0)),
+    ("quantization", GATHER, output(scale=0.123)),
+    ("reserved", ADD_FIXED, params(reserved=1)),
+    ("reserved", ADD_FIXED, params(single=2)),
+    ("reserved", SUM, params(reserved=1)),
+    ("reserved", LARGEST, params(requant=1)),
+    ("reserved", LARGEST, params(act_max=126.0)),
+    ("kind", ADD_FIXED, params(kind=5)),
+    ("kind", ADD_SINGLE, params(kind=1)),
+    ("kind", SUM, params(kind=1)),
+    ("kind", LARGEST, params(kind=2)),
+    ("activation_range", ADD_FIXED, params(act_min=5, act_max=4)),
+    ("activation_range", ADD_FIXED, params(act_min=-129)),
+    ("activation_range", ADD_FIXED, params(act_max=128)),
+    ("activation_range", SUM, params(act_min=NAN)),
+    *(("fixed_params", ADD_FIXED, params(**{name: -1})) for name in ("multiplier_a", "multiplier_b", "multiplier")),
+    *(("fixed_params", ADD_FIXED, params(**{name: -32})) for name in ("shift_a", "shift_b", "shift")),
+    *(("fixed_params", ADD_FIXED, params(**{name: 31})) for name in ("shift_a", "shift_b", "shift", "left")),
+    ("fixed_params", MUL_FIXED, params(left=1)),
+    ("fixed_params", MUL_FIXED, params(multiplier_a=1)),
+    ("fixed_params", MAX_FIXED, params(multiplier=1)),
+    ("fixed_params", MAX_FIXED, params(single=1)),
+    ("fixed_params", ADD_SINGLE, params(shift=0)),
+    ("fixed_params", ADD_SINGLE, params(shift=63)),
+    ("fixed_params", ADD_SINGLE, params(multiplier=1)),
+    ("fixed_params", ADD_SINGLE, params(shift_a=1)),
+    ("fixed_params", MUL_SINGLE, params(multiplier=-1)),
+    ("fixed_params", MUL_SINGLE, params(multiplier_b=1)),
+    ("fixed_params", SOFTMAX_FIXED, params(multiplier=-1)),
+    ("fixed_params", SOFTMAX_FIXED, params(left_shift=31)),
+    ("fixed_params", SOFTMAX_FIXED, params(left_shift=-1)),
+    ("fixed_params", SOFTMAX_FIXED, params(diff_min=1)),
+    ("output_shape", SOFTMAX_FIXED, both(source(dims=(4096,)), output(dims=(4096,)))),
+    ("broadcast", ADD_FIXED, lambda c: source(1, dims=(c.output.dims[0] + 1, *c.output.dims[1:]))(c)),
+    ("output_shape", GATHER, lambda c: output(dims=(c.output.dims[0] + 1, *c.output.dims[1:]))(c)),
+    ("output_shape", LARGEST, lambda c: output(dims=(*c.output.dims[:-1], c.output.dims[-1] + 1))(c)),
+    ("output_shape", DROPPED, lambda c: output(dims=c.output.dims[:-1])(c)),
+    ("rank", DROPPED, lambda c: output(dims=(*c.output.dims, 1))(c)),
+    ("rank", GATHER, lambda c: output(dims=(1, *c.output.dims))(c)),
+    ("axis", SUM, params(axes=0)),
+    ("axis", SUM, params(axes=16)),
+    ("axis", GATHER, params(axes=0)),
+    ("axis", GATHER, params(axes=8)),
+    ("index", GATHER, lambda c: first_value(0, "<u4", c.inputs[0].dims[1])(c)),
+    ("index", GATHER, last_value(0, "<u4", 2**32 - 1)),
+    (
+        "accumulator",
+        AVGPOOL_RAW,
+        both(
+            params(kernel_h=65535, kernel_w=65535, stride_h=1, stride_w=1, pad_top=0, pad_left=0),
+            both(source(dims=(5000, 5000, 1)), output(dims=(1, 1, 1))),
+        ),
+    ),
+    ("accumulator", SUM, both(params(axes=1), both(source(dims=(2**24,)), output(dims=(1,))))),
+    ("accumulator", CONVZ, both(params(kernel_h=20000, pad_top=20000), output(dims=(10005, 3, 6)))),
+]
 
 REFUSED: list[tuple[str, Case, Change]] = [
     ("input_count", S8, two_inputs),
@@ -298,7 +429,15 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("groups", DEPTHWISE, params(groups=2)),
     ("multiplier", S8, params(multiplier=2)),
     ("multiplier", DEPTHWISE, params(multiplier=0)),
-    ("requant", S8, params(requant=3)),
+    ("requant", S8, params(requant=4)),
+    ("requant", S8, params(requant=6)),
+    ("requant", CONVZ, params(requant=5)),
+    ("requant", conv("conv_f32_s8_s8"), params(requant=3)),
+    ("requant", DIVIDED, params(requant=6)),
+    ("requant", accepted("affine_s8_s8"), params(requant=4)),
+    ("requant", accepted("affine_f32_f32"), params(requant=5)),
+    ("requant", SUM, params(requant=2)),
+    ("requant", SUM, params(requant=0)),
     ("requant", S8_S1, params(requant=1)),
     ("requant", conv("conv_f32_s8_s8"), params(requant=2)),
     ("requant", AFFINE, params(requant=2)),
@@ -409,6 +548,7 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("weight_finite", F32_S1, last_value(0, "<f4", INF)),
     ("inverse_scale", BINARY, first_value(0, "<f4", INF)),
     ("inverse_scale", AVGPOOL, first_value(0, "<f4", NAN)),
+    *QUANTIZED,
     ("tensor_quantization", S8, output(scale=0.0)),
     ("tensor_quantization", S8, source(zero_point=128)),
     ("tensor_size", S8, output(dims=(0, 3, 6))),

@@ -17,7 +17,7 @@ FROZEN = """
     epilogue_finite weight_finite preset_value tensor_dtype tensor_rank tensor_size tensor_quantization
     tensor_place constant_place port_tensor port_overlap tensor_index constant_index params_present
     scratch_place scratch_overlap output_overlap defined_before_use overwritten_before_use kernel_bitmap
-    no_variant work
+    no_variant work fixed_params divisor index
 """.split()
 
 

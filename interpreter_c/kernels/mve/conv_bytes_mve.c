@@ -1,4 +1,5 @@
-/* conv_{s8,s1}_s8_{s1,s8,f32}: 8-bit weights, sixteen taps of two channels and up to three pixels at a time.
+/* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32}: 8-bit weights, sixteen taps of two channels and up to three
+ * pixels at a time.
  *
  * A weight word holds two taps of two channels (SPEC.md 3.3): VLD2 takes them apart, and VMLADAVA adds sixteen products
  * of bytes to a register. Inputs stay bytes: a sum begins at -zero point * (sum of the channel's weights), so that a
@@ -30,9 +31,10 @@ typedef struct {
   int32_t zero_point, outside; /* of the input; stored value of cells outside the map */
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
   uint8_t binary, half_weights;
-  int32_t *begin;  /* of each sum, by channel of the group; an odd number reads one more */
-  int32_t *totals; /* [pixel][channel of the group] */
-  int8_t *columns; /* [pixel][tap] */
+  const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
+  int32_t *begin;                   /* of each sum, by channel of the group; an odd number reads one more */
+  int32_t *totals;                  /* [pixel][channel of the group] */
+  int8_t *columns;                  /* [pixel][tap] */
 } layer;
 
 /* ---- windows ---- */
@@ -207,14 +209,14 @@ DQNN_NOINLINE void sum_three(const layer *l, const int8_t *const x[PIXELS]) {
   sum_pixels(l, x, 3);
 }
 
-/* A weight w stands for w + 1/2, and sums count halves. */
-static void double_totals(const layer *l, const int8_t *x, int32_t *total) {
+/* A half weight w stands for w + 1/2, and sums count halves; others are less their zero point. */
+static void add_inputs(const layer *l, const int8_t *x, int32_t *total) {
   int32_t sum = -l->zero_point * (int32_t)l->taps;
   for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, x += STEP) {
     sum = vaddvaq_s8(sum, vld1q_z_s8(x, vctp8q((uint32_t)left)));
   }
   for (uint32_t c = 0; c < l->shape.out_group; c++) {
-    total[c] = 2 * total[c] + sum;
+    total[c] = l->half_weights ? 2 * total[c] + sum : total[c] - l->weight_zero_points[l->first_output + c] * sum;
   }
 }
 
@@ -230,8 +232,8 @@ DQNN_NOINLINE void sum_windows(const layer *l, const dqnn_origin *at, uint32_t n
   } else {
     sum_one(l, x);
   }
-  for (uint32_t p = 0; l->half_weights && p < n; p++) {
-    double_totals(l, x[p], l->totals + p * l->pitch);
+  for (uint32_t p = 0; (l->half_weights || l->weight_zero_points) && p < n; p++) {
+    add_inputs(l, x[p], l->totals + p * l->pitch);
   }
 }
 
@@ -336,7 +338,7 @@ static void find_begins(const layer *l) {
   }
 }
 
-static void prepare(const dqnn_call *call, layer *l) {
+static void prepare(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
@@ -344,6 +346,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   dqnn_read_geometry(call, g);
   l->binary = in->dtype == DQNN_S1;
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->image = (const uint8_t *)call->in[0];
@@ -359,13 +362,13 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->totals = l->begin + g->out_group;
   l->columns = (int8_t *)(l->totals + dqnn_bytes_pixels(g->out_height, g->out_width) * l->pitch);
   if (call->out_def->dtype != DQNN_S1) {
-    dqnn_read_epilogue(call, 1, &l->epilogue);
+    dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
 }
 
-static void run(const dqnn_call *call) {
+static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
-  prepare(call, &l);
+  prepare(call, zero_points, &l);
   const dqnn_geometry *g = &l.shape;
   for (uint32_t group = 0; group < g->groups; group++) {
     l.weights = (const int8_t *)call->constants[0] + group * ((g->out_group + 1) / 2 * l.pair_bytes);
@@ -378,6 +381,10 @@ static void run(const dqnn_call *call) {
       run_plain(&l);
     }
   }
+}
+
+static void run(const dqnn_call *call) {
+  run_any(call, 0);
 }
 
 void dqnn_run_conv_s8_s8_s1_mve(const dqnn_call *call) {
@@ -397,4 +404,10 @@ void dqnn_run_conv_s1_s8_s8_mve(const dqnn_call *call) {
 }
 void dqnn_run_conv_s1_s8_f32_mve(const dqnn_call *call) {
   run(call);
+}
+void dqnn_run_convz_s8_s8_s8_mve(const dqnn_call *call) {
+  run_any(call, 1);
+}
+void dqnn_run_convz_s8_s8_f32_mve(const dqnn_call *call) {
+  run_any(call, 1);
 }

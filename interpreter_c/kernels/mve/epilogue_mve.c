@@ -77,13 +77,22 @@ DQNN_INLINE void dqnn_emit_s8_by(const dqnn_epilogue *given, const int32_t *acc,
   }
 }
 
-void dqnn_emit_s8_mve(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+DQNN_NOINLINE void emit_s8_vectors(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                   int8_t *out) {
   if (e->requant == DQNN_REQUANT_AFFINE) {
     dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_AFFINE);
   } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
     dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_FIXED_POINT);
   } else {
     dqnn_emit_s8_by(e, acc, channel, count, out, DQNN_REQUANT_POWER_OF_TWO);
+  }
+}
+
+void dqnn_emit_s8_mve(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  if (e->requant == DQNN_REQUANT_FIXED64) {
+    dqnn_emit_s8(e, acc, channel, count, out); /* vectors add no 64-bit numbers */
+  } else {
+    emit_s8_vectors(e, acc, channel, count, out);
   }
 }
 

@@ -1,4 +1,5 @@
-/* conv_{s8,s1}_s8_{s1,s8,f32}: 8-bit weights and integer sums, four output pixels and two channels at a time.
+/* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32}: 8-bit weights and integer sums, four output pixels and two
+ * channels at a time.
  *
  * The window of a pixel is gathered once as a column of halfword pairs (input minus its zero point; +1, -1 for s1), in
  * the order of the weights (SPEC.md 3.3). Four columns stand interleaved, so that one weight word (two taps of two
@@ -35,8 +36,10 @@ typedef struct {
   dqnn_quad_kind kind;
   uint32_t *columns;
   int16_t *row;
-  int32_t *totals; /* [pixel][channel of the group] */
-  int32_t sums[4]; /* of each column, for half weights */
+  int32_t *totals;                  /* [pixel][channel of the group] */
+  const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
+  uint8_t by_inputs;                /* sums need those of the columns too */
+  int32_t sums[4];                  /* of each column then */
 } layer;
 
 /* ---- gathering ---- */
@@ -252,8 +255,13 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 enum { CHUNK = 8 /* channels */ };
 
-/* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. With half
- * weights a weight w stands for w + 1/2 and sums count halves. */
+/* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
+ * their zero point. c: of the group. */
+DQNN_INLINE int32_t by_inputs(const layer *l, uint32_t c, uint32_t lane, int32_t sum) {
+  return l->half_weights ? 2 * sum + l->sums[lane] : sum - l->weight_zero_points[l->first_output + c] * l->sums[lane];
+}
+
+/* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. */
 DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sums[4 * CHUNK]) {
   const dqnn_pairs_plan plan = {l->weights + (c >> 1) * l->pairs,
                                 l->columns,
@@ -267,8 +275,8 @@ DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sum
                                 sums,
                                 DQNN_PAIRS_SUMS};
   dqnn_pairs_quad(&plan);
-  for (uint32_t i = 0; l->half_weights && i < 4 * n; i++) {
-    sums[i] = 2 * sums[i] + l->sums[i & 3u];
+  for (uint32_t i = 0; l->by_inputs && i < 4 * n; i++) {
+    sums[i] = by_inputs(l, c + i / 4, i & 3u, sums[i]);
   }
 }
 
@@ -291,7 +299,7 @@ DQNN_NOINLINE uint32_t sum_direct_s8(const layer *l, int8_t *const out[4]) {
   const dqnn_epilogue *e = &l->epilogue;
   uint32_t channel = l->first_output, count = l->shape.out_group & ~1u;
   int affine = l->kind == DQNN_QUAD_AFFINE;
-  if (l->half_weights || !count || (!affine && l->kind != DQNN_QUAD_FIXED)) {
+  if (l->by_inputs || !count || (!affine && l->kind != DQNN_QUAD_FIXED)) {
     return 0;
   }
   dqnn_pairs_plan plan = {l->weights, l->columns,    {NULL}, {NULL}, {NULL, NULL, NULL, NULL}, l->pairs,
@@ -406,7 +414,7 @@ DQNN_NOINLINE void sum_one(const layer *l) {
   for (uint32_t c = 0; c < count; c += 4, w += 2 * l->pairs) {
     dqnn_dot_1x4(w, c + 2 < count ? w + l->pairs : w, l->columns, l->pairs, acc);
     for (uint32_t i = 0; i < 4 && c + i < count; i++) {
-      l->totals[c + i] = l->half_weights ? 2 * acc[i] + l->sums[0] : acc[i];
+      l->totals[c + i] = l->by_inputs ? by_inputs(l, c + i, 0, acc[i]) : acc[i];
     }
   }
 }
@@ -419,13 +427,13 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) 
   if (all) {
     gather_inside(l, at, lane, n);
   }
-  for (; n && (!all || l->half_weights); n--, lane++, at.x += l->shape.stride_w) {
+  for (; n && (!all || l->by_inputs); n--, lane++, at.x += l->shape.stride_w) {
     if (!all && is_inside(l, at, 1)) {
       gather_inside(l, at, lane, 1);
     } else if (!all) {
       gather_border(l, at, lane);
     }
-    l->sums[lane] = l->half_weights ? column_sum(l, lane) : 0;
+    l->sums[lane] = l->by_inputs ? column_sum(l, lane) : 0;
   }
 }
 
@@ -457,7 +465,8 @@ static void quad_emit(void *state, uint32_t pixel) {
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
 
-static void prepare(const dqnn_call *call, layer *l) {
+/* zero_points: constant 1 are those of the weights, ahead of the output rule's. */
+static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
@@ -465,6 +474,8 @@ static void prepare(const dqnn_call *call, layer *l) {
   dqnn_read_geometry(call, g);
   l->binary = in->dtype == DQNN_S1;
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
+  l->by_inputs = p->half_weights || zero_points;
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->image = (const uint8_t *)call->in[0];
@@ -482,7 +493,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->totals = (int32_t *)(l->columns + l->lanes * l->pairs);
   l->row = (int16_t *)(l->totals + l->lanes * g->out_group);
   if (call->out_def->dtype != DQNN_S1) {
-    dqnn_read_epilogue(call, 1, &l->epilogue);
+    dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
   l->kind = DQNN_QUAD_ANY;
   if (call->out_def->dtype == DQNN_S8) {
@@ -491,9 +502,9 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->narrow = call->out_def->dtype == DQNN_S8 && dqnn_quad_narrow(&l->epilogue, l->kind);
 }
 
-static void run(const dqnn_call *call) {
+static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
-  prepare(call, &l);
+  prepare(call, &l, zero_points);
   const dqnn_geometry *g = &l.shape;
   uint32_t group_words = (g->out_group + 1) / 2 * l.pairs;
   for (uint32_t group = 0; group < g->groups; group++) {
@@ -502,6 +513,10 @@ static void run(const dqnn_call *call) {
     l.first_output = group * g->out_group;
     dqnn_quads_run(g, &quad_ops, &l);
   }
+}
+
+static void run(const dqnn_call *call) {
+  run_any(call, 0);
 }
 
 void dqnn_run_conv_s8_s8_s1_portable(const dqnn_call *call) {
@@ -521,4 +536,10 @@ void dqnn_run_conv_s1_s8_s8_portable(const dqnn_call *call) {
 }
 void dqnn_run_conv_s1_s8_f32_portable(const dqnn_call *call) {
   run(call);
+}
+void dqnn_run_convz_s8_s8_s8_portable(const dqnn_call *call) {
+  run_any(call, 1);
+}
+void dqnn_run_convz_s8_s8_f32_portable(const dqnn_call *call) {
+  run_any(call, 1);
 }

@@ -1,4 +1,5 @@
-/* depthwise_{s8,s1}_s8_* and depthwise_s8_s1_*: integer sums of four neighbouring outputs at a time.
+/* depthwise_{s8,s1}_s8_*, depthwise_s8_s1_* and depthwisez_s8_s8_*: integer sums of four neighbouring outputs at a
+ * time.
  *
  * Inputs and weights of four outputs are one word of bytes each: a tap costs two loads, four extensions to halfwords
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
@@ -21,8 +22,9 @@ typedef struct {
   uint32_t add;    /* minus the zero point of the input, in both halves */
   int32_t outside; /* what a cell outside the map is, zero point removed */
   uint8_t binary_input, binary_weights, half_weights;
-  uint8_t simple; /* s8 weights and inputs, an input channel for each output */
-  uint8_t affine; /* s8 output by the affine rule */
+  const int8_t *weight_zero_points; /* NULL: 0 */
+  uint8_t simple;                   /* s8 weights and inputs, an input channel for each output */
+  uint8_t affine;                   /* s8 output by the affine rule */
   dqnn_epilogue epilogue;
 } layer;
 
@@ -139,15 +141,15 @@ DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t
   }
 }
 
-/* With half weights a weight w stands for w + 1/2 and sums count halves. */
-static void add_halves(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
+/* A half weight w stands for w + 1/2, and sums count halves; others are less their zero point. */
+static void add_inputs(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
   int32_t sum[BLOCK] = {0, 0, 0, 0};
   add_inside(l, w, o, n, 0, 1, sum);
   if (l->outside && w->outside) {
     add_outside(l, w, o, n, 1, sum);
   }
   for (uint32_t i = 0; i < n; i++) {
-    acc[i] = 2 * acc[i] + sum[i];
+    acc[i] = l->half_weights ? 2 * acc[i] + sum[i] : acc[i] - l->weight_zero_points[o + i] * sum[i];
   }
 }
 
@@ -155,8 +157,8 @@ static void finish_block(const layer *l, const window *w, uint32_t o, uint32_t n
   if (l->outside && w->outside) {
     add_outside(l, w, o, n, 0, acc);
   }
-  if (l->half_weights) {
-    add_halves(l, w, o, n, acc);
+  if (l->half_weights || l->weight_zero_points) {
+    add_inputs(l, w, o, n, acc);
   }
 }
 
@@ -172,7 +174,7 @@ static void sum_window(const layer *l, const window *w, uint32_t first, uint32_t
     to[0] = to[1] = to[2] = to[3] = 0;
     sum_any(l, w, first + i, count, to);
   }
-  if (!l->half_weights && !(l->outside && w->outside)) {
+  if (!l->half_weights && !l->weight_zero_points && !(l->outside && w->outside)) {
     return;
   }
   for (uint32_t i = 0; i < n; i += BLOCK) {
@@ -237,7 +239,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   }
 }
 
-static void set_up(const dqnn_call *call, layer *l) {
+static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
@@ -248,6 +250,7 @@ static void set_up(const dqnn_call *call, layer *l) {
   l->binary_input = in->dtype == DQNN_S1;
   l->taps = dqnn_kernel_cells(g);
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->affine = p->requant == DQNN_REQUANT_AFFINE;
   l->multiplier = p->multiplier;
   l->pixel_bytes = l->binary_input ? (g->channels + 31u) / 32u * 4u : g->channels;
@@ -255,13 +258,13 @@ static void set_up(const dqnn_call *call, layer *l) {
   l->add = dqnn_pair(-zero_point, -zero_point);
   l->outside = (int32_t)p->pad_value - zero_point;
   if (call->out_def->dtype != DQNN_S1) {
-    dqnn_read_epilogue(call, 1, &l->epilogue);
+    dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
 }
 
-DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights) {
+DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
   layer l;
-  set_up(call, &l);
+  set_up(call, zero_points, &l);
   l.binary_weights = binary_weights;
   l.simple = !binary_weights && !l.binary_input && l.multiplier == 1;
   const dqnn_geometry *g = &l.shape;
@@ -275,12 +278,16 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights) {
   }
 }
 
-static void run(const dqnn_call *call, uint8_t binary_weights) {
+static void run_any(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
   if (dqnn_takes_planes(call)) {
-    dqnn_run_depthwise_planes(call, binary_weights);
+    dqnn_run_depthwise_planes(call, binary_weights, zero_points);
   } else {
-    run_windows(call, binary_weights);
+    run_windows(call, binary_weights, zero_points);
   }
+}
+
+static void run(const dqnn_call *call, uint8_t binary_weights) {
+  run_any(call, binary_weights, 0);
 }
 
 void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {
@@ -309,4 +316,10 @@ void dqnn_run_depthwise_s8_s1_s8_portable(const dqnn_call *call) {
 }
 void dqnn_run_depthwise_s8_s1_f32_portable(const dqnn_call *call) {
   run(call, 1);
+}
+void dqnn_run_depthwisez_s8_s8_s8_portable(const dqnn_call *call) {
+  run_any(call, 0, 1);
+}
+void dqnn_run_depthwisez_s8_s8_f32_portable(const dqnn_call *call) {
+  run_any(call, 0, 1);
 }

@@ -1,5 +1,6 @@
-/* depthwise_s8_{s8,s1}_* with dense 3x3 windows: four channels at a time are spread into pairs of lines of halfwords
- * (dqnn_depthwise_lines), each channel is then a convolution of one channel with its nine weights in six registers.
+/* depthwise_s8_{s8,s1}_* and depthwisez_s8_s8_* with dense 3x3 windows: four channels at a time are spread into pairs
+ * of lines of halfwords (dqnn_depthwise_lines), each channel is then a convolution of one channel with its nine weights
+ * in six registers.
  *
  * A line is a row of the map, or a column where those are longer, as long walks cost less. A pair of lines of outputs
  * reads two pairs of lines of inputs; the further one is the nearer one of the next walk, so that each cell is spread
@@ -35,6 +36,7 @@ typedef struct {
   uint32_t outside;            /* four bytes of a cell outside the map */
   uint32_t margin, inside;     /* words before the map and in it */
   uint8_t transposed, binary_weights, half_weights;
+  const int8_t *weight_zero_points; /* NULL: 0 */
   dqnn_quad_kind kind;
   dqnn_epilogue epilogue;
   uint32_t *weights; /* [4 channels][WEIGHTS] */
@@ -66,6 +68,9 @@ DQNN_NOINLINE void read_weights(const layer *l, uint32_t first) {
   to = l->weights;
   for (uint32_t i = 0; l->half_weights && i < LANES * WEIGHTS; i++) { /* w stands for w + 1/2, sums count halves */
     to[i] = dqnn_add_halves(dqnn_add_halves(to[i], to[i]), dqnn_both_halves(1));
+  }
+  for (uint32_t i = 0; l->weight_zero_points && i < LANES * WEIGHTS; i++) {
+    to[i] = dqnn_add_halves(to[i], dqnn_both_halves(-l->weight_zero_points[first + i / WEIGHTS]));
   }
 }
 
@@ -285,7 +290,7 @@ static void run_lanes(const layer *l, uint32_t first) {
   }
 }
 
-static void prepare(const dqnn_call *call, layer *l) {
+static void prepare(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_geometry g;
   dqnn_read_geometry(call, &g);
@@ -312,6 +317,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->add = dqnn_pair(-zero_point, -zero_point);
   l->outside = ((uint32_t)(int32_t)p->pad_value & 0xffu) * 0x01010101u;
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->weights = (uint32_t *)call->scratch;
   l->pairs = l->weights + LANES * WEIGHTS;
   l->sums = (int32_t *)(l->pairs + 2 * LANES * l->words);
@@ -321,16 +327,16 @@ static void prepare(const dqnn_call *call, layer *l) {
   }
   l->kind = DQNN_QUAD_ANY;
   if (call->out_def->dtype != DQNN_S1) {
-    dqnn_read_epilogue(call, 1, &l->epilogue);
+    dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
   if (call->out_def->dtype == DQNN_S8) {
     l->kind = dqnn_quad_kind_of(&l->epilogue, g.outputs, 9);
   }
 }
 
-void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights) {
+void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights, uint32_t zero_points) {
   layer l;
-  prepare(call, &l);
+  prepare(call, zero_points, &l);
   l.binary_weights = (uint8_t)binary_weights;
   uint32_t pixels = l.along.outputs * l.across.outputs;
   if (call->out_def->dtype == DQNN_S1) {

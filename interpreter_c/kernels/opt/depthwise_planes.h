@@ -28,6 +28,7 @@ static inline uint64_t dqnn_planes_scratch(const dqnn_conv *v) {
 }
 
 int dqnn_takes_planes(const dqnn_call *call);
-void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights);
+/* zero_points: 1 if constant 1 are those of the weights. */
+void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights, uint32_t zero_points);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct {
   float low, high;
   int32_t zero_point;
   uint32_t per_channel;
-  uint8_t type;
+  uint8_t type, requant; /* requant: affine, or what divides */
 } rule;
 
 /* ---- reading ---- */
@@ -49,8 +49,19 @@ static void read_chunk(const dqnn_tensor_def *def, const void *data, uint32_t ro
 
 /* ---- writing ---- */
 
+static void divide_chunk(const rule *r, uint32_t first, uint32_t count, chunk *x) {
+  const float *scale = r->scale + (r->per_channel ? first : 0);
+  for (uint32_t i = 0; i < count; i++) {
+    x->value[i] = x->value[i] / scale[r->per_channel ? i : 0];
+  }
+}
+
 static void scale_chunk(const rule *r, uint32_t first, uint32_t count, chunk *x) {
   if (!r->scale) {
+    return;
+  }
+  if (r->requant != DQNN_REQUANT_AFFINE) {
+    divide_chunk(r, first, count, x);
     return;
   }
   const float *scale = r->scale + (r->per_channel ? first : 0), *offset = r->offset + (r->per_channel ? first : 0);
@@ -83,8 +94,10 @@ static void write_chunk(const rule *r, const dqnn_tensor_def *def, void *data, u
   scale_chunk(r, first, count, x);
   if (r->type == DQNN_S8) {
     int8_t *to = (int8_t *)data + row * last + first;
+    int away = r->requant == DQNN_REQUANT_DIVIDE_AWAY;
     for (uint32_t i = 0; i < count; i++) {
-      to[i] = (int8_t)(dqnn_round_half_even(dqnn_clamp(x->value[i], r->low, r->high)) + r->zero_point);
+      float y = dqnn_clamp(x->value[i], r->low, r->high);
+      to[i] = (int8_t)((away ? dqnn_round_half_away(y) : dqnn_round_half_even(y)) + r->zero_point);
     }
     return;
   }
@@ -98,8 +111,16 @@ static void write_chunk(const rule *r, const dqnn_tensor_def *def, void *data, u
 static rule make_rule(const dqnn_call *call, float act_min, float act_max, uint32_t per_channel) {
   const dqnn_tensor_def *out = call->out_def;
   float zero_point = out->dtype == DQNN_S8 ? (float)out->zero_point : 0.0f;
-  rule r = {NULL,        NULL,      NULL, NULL, act_min - zero_point, act_max - zero_point, out->zero_point,
-            per_channel, out->dtype};
+  rule r = {NULL,
+            NULL,
+            NULL,
+            NULL,
+            act_min - zero_point,
+            act_max - zero_point,
+            out->zero_point,
+            per_channel,
+            out->dtype,
+            DQNN_REQUANT_AFFINE};
   if (out->dtype == DQNN_S1) {
     r.threshold = (const float *)call->constants[0];
     r.flip = call->constant_count > 1 ? (const uint32_t *)call->constants[1] : NULL;
@@ -115,9 +136,10 @@ static void run_affine(const dqnn_call *call) {
   uint32_t rows = dqnn_rows(in), last = dqnn_last(in);
   rule r = make_rule(call, p->act_min, p->act_max, p->per_channel);
   chunk x;
+  r.requant = p->requant;
   if (r.type != DQNN_S1) {
     r.scale = (const float *)call->constants[0];
-    r.offset = (const float *)call->constants[1];
+    r.offset = (const float *)call->constants[call->constant_count - 1]; /* what divides has none */
   }
   for (uint32_t row = 0; row < rows; row++) {
     for (uint32_t first = 0; first < last; first += CHUNK) {

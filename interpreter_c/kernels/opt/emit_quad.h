@@ -20,6 +20,9 @@ static dqnn_quad_kind dqnn_quad_kind_of(const dqnn_epilogue *e, uint32_t outputs
   if (e->requant == DQNN_REQUANT_AFFINE) {
     return DQNN_QUAD_AFFINE;
   }
+  if (e->requant == DQNN_REQUANT_FIXED64) {
+    return DQNN_QUAD_ANY;
+  }
   for (uint32_t c = 0; c < outputs; c++) {
     int32_t right = fixed ? -e->shift[c] : e->shift[c];
     if (right < 1 || right > 22 || e->bias[c] > most_bias || e->bias[c] < -most_bias) {
@@ -37,19 +40,25 @@ DQNN_INLINE int dqnn_quad_narrow(const dqnn_epilogue *e, dqnn_quad_kind kind) {
 /* The numbers of one channel. */
 typedef struct {
   float scale, offset;
+  int64_t offset64;
   int32_t bias, multiplier, shift, half; /* half: only for quick rules */
   int32_t zero_point, least, most;
 } dqnn_quad_rule;
 
 DQNN_INLINE dqnn_quad_rule dqnn_quad_rule_of(const dqnn_epilogue *e, dqnn_quad_kind kind, uint32_t channel) {
-  dqnn_quad_rule r = {0.0f, 0.0f, 0, 0, 0, 0, e->zero_point, e->least, e->most};
+  dqnn_quad_rule r = {0.0f, 0.0f, 0, 0, 0, 0, 0, e->zero_point, e->least, e->most};
   if (kind == DQNN_QUAD_AFFINE) {
     r.scale = e->scale[channel];
     r.offset = e->offset[channel];
     return r;
   }
-  r.bias = e->bias[channel];
   r.shift = e->shift[channel];
+  if (e->requant == DQNN_REQUANT_FIXED64) {
+    r.offset64 = e->offset64[channel];
+    r.multiplier = e->multiplier[channel];
+    return r;
+  }
+  r.bias = e->bias[channel];
   if (kind == DQNN_QUAD_FIXED || (kind == DQNN_QUAD_ANY && e->requant == DQNN_REQUANT_FIXED_POINT)) {
     r.multiplier = e->multiplier[channel];
   }
@@ -77,6 +86,10 @@ DQNN_INLINE void dqnn_quad_values(const dqnn_quad_rule *r, dqnn_quad_kind kind, 
     dqnn_fixed_4(x, r->bias, r->multiplier, r->half, r->shift);
   } else if (kind == DQNN_QUAD_SHIFT) {
     dqnn_shift_4(x, r->bias, r->half, r->shift);
+  } else if (requant == DQNN_REQUANT_FIXED64) {
+    for (uint32_t p = 0; p < 4; p++) {
+      x[p] = dqnn_scale_fixed64(x[p], r->multiplier, r->offset64, r->shift, r->least, r->most) + r->zero_point;
+    }
   } else {
     for (uint32_t p = 0; p < 4; p++) {
       int32_t y = dqnn_wrap_add(x[p], r->bias);

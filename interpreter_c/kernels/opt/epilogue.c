@@ -19,7 +19,9 @@ void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e)
   e->bias = (const int32_t *)constant[0];
   e->offset = (const float *)constant[1];
   e->multiplier = (const int32_t *)constant[1];
-  e->shift = (const int32_t *)constant[p->requant == DQNN_REQUANT_FIXED_POINT ? 2 : 1];
+  e->offset64 = (const int64_t *)constant[0];
+  int wide = p->requant == DQNN_REQUANT_FIXED_POINT || p->requant == DQNN_REQUANT_FIXED64;
+  e->shift = (const int32_t *)constant[wide ? 2 : 1];
 }
 
 static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
@@ -81,11 +83,24 @@ static void dqnn_emit_s8_shift(const dqnn_epilogue *e, const int32_t *acc, uint3
   }
 }
 
+static void dqnn_emit_s8_fixed64(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
+                                 int8_t *out) {
+  const int64_t *offset = e->offset64 + channel;
+  const int32_t *multiplier = e->multiplier + channel, *shift = e->shift + channel;
+  int32_t zero_point = e->zero_point, least = e->least, most = e->most;
+  for (uint32_t i = 0; i < count; i++) {
+    int32_t x = dqnn_scale_fixed64(acc[i], multiplier[i], offset[i], shift[i], least, most);
+    out[i] = (int8_t)(x + zero_point);
+  }
+}
+
 void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
   if (e->requant == DQNN_REQUANT_AFFINE) {
     dqnn_emit_s8_affine(e, acc, channel, count, out);
   } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
     dqnn_emit_s8_fixed(e, acc, channel, count, out);
+  } else if (e->requant == DQNN_REQUANT_FIXED64) {
+    dqnn_emit_s8_fixed64(e, acc, channel, count, out);
   } else {
     dqnn_emit_s8_shift(e, acc, channel, count, out);
   }

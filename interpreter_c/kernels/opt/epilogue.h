@@ -10,6 +10,7 @@
 typedef struct {
   const float *scale, *offset;              /* affine */
   const int32_t *bias, *multiplier, *shift; /* fixed point; power of two without the multiplier */
+  const int64_t *offset64;                  /* fixed64, with multiplier and shift */
   float low, high;                          /* bounds before the zero point is added */
   int32_t zero_point, least, most;          /* likewise */
   uint8_t requant, clamps;
@@ -35,6 +36,18 @@ DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shif
     x = ((x >> ~shift) + 1) >> 1;
   }
   return x;
+}
+
+/* dqnn_fixed64 of numerics.h, clamped. A shift of a word or more, as factors below 1/2 have, takes no 64-bit shifts. */
+DQNN_INLINE int32_t dqnn_scale_fixed64(int32_t x, int32_t multiplier, int64_t offset, int32_t shift, int32_t least,
+                                       int32_t most) {
+  if (shift < 32) {
+    return dqnn_clamp_wide(dqnn_fixed64(x, multiplier, offset, shift), least, most);
+  }
+  int64_t sum = (int64_t)x * multiplier + offset;
+  int32_t high = (int32_t)(sum >> 32), floor = high >> (shift - 32);
+  uint32_t rest = (uint32_t)sum | (uint32_t)high << 1 << (63 - shift);
+  return dqnn_clamp_int(rest == 0 ? floor & ~1 : floor, least, most);
 }
 
 /* y rounded half to even and clamped; y is not NaN, as plan() wants finite scales and offsets. */

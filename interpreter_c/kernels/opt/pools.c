@@ -1,5 +1,6 @@
-/* maxpool_{s1,s8,f32} and avgpool_{s8,f32}_{s8,f32}: a few neighbouring channels of all cells of a window at a time.
- * Each block of channels is read whole before it is written, so that the output may lie on the input as plan allows. */
+/* maxpool_{s1,s8,f32}, avgpool_{s8,f32}_{s8,f32} and avgpool_s8_raw: a few neighbouring channels of all cells of a
+ * window at a time. Each block of channels is read whole before it is written, so that the output may lie on the input
+ * as plan allows. */
 #include "kernels/pool.h"
 
 #include "isa/affine.h"
@@ -105,19 +106,24 @@ static void sum_four_s8(const dqnn_window *w, const uint8_t *begin, int32_t sums
   sums[3] = dqnn_half(odd, 1);
 }
 
-/* n (at most BLOCK) channels from c on, zero point removed. */
-static void sum_s8(const dqnn_call *call, const dqnn_window *w, uint32_t c, uint32_t n, float result[BLOCK]) {
+/* Of stored values: n (at most BLOCK) channels from c on. */
+static void sum_stored(const dqnn_window *w, uint32_t c, uint32_t n, int32_t sums[BLOCK]) {
   const uint8_t *begin = w->first + c;
-  int32_t cells = (int32_t)(w->rows * w->columns), sums[BLOCK];
-  if (n == BLOCK && cells <= 256) {
+  if (n == BLOCK && w->rows * w->columns <= 256) {
     sum_four_s8(w, begin, sums);
-  } else {
-    for (uint32_t i = 0; i < n; i++) {
-      int32_t sum = 0;
-      EACH_CELL(w, begin + i, sum += *(const int8_t *)cell;);
-      sums[i] = sum;
-    }
+    return;
   }
+  for (uint32_t i = 0; i < n; i++) {
+    int32_t sum = 0;
+    EACH_CELL(w, begin + i, sum += *(const int8_t *)cell;);
+    sums[i] = sum;
+  }
+}
+
+/* The same, zero point removed. */
+static void sum_s8(const dqnn_call *call, const dqnn_window *w, uint32_t c, uint32_t n, float result[BLOCK]) {
+  int32_t cells = (int32_t)(w->rows * w->columns), sums[BLOCK];
+  sum_stored(w, c, n, sums);
   for (uint32_t i = 0; i < n; i++) {
     result[i] = (float)(sums[i] - cells * call->in_def[0]->zero_point);
   }
@@ -171,6 +177,20 @@ static void average(const dqnn_call *call, const dqnn_window *w, uint32_t units,
   }
 }
 
+/* Of the codes as they are, half away from zero. */
+static void average_raw(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
+  const int32_t cells = (int32_t)(w->rows * w->columns), half = cells / 2;
+  (void)call;
+  for (uint32_t c = 0, n; c < units; c += n) {
+    int32_t sums[BLOCK];
+    n = units - c < BLOCK ? units - c : BLOCK;
+    sum_stored(w, c, n, sums);
+    for (uint32_t i = 0; i < n; i++) {
+      out[c + i] = (uint8_t)((sums[i] > 0 ? sums[i] + half : sums[i] - half) / cells);
+    }
+  }
+}
+
 void dqnn_run_avgpool_s8_s8_portable(const dqnn_call *call) {
   dqnn_run_pool(call, average, 1, 1, 0);
 }
@@ -182,4 +202,7 @@ void dqnn_run_avgpool_f32_s8_portable(const dqnn_call *call) {
 }
 void dqnn_run_avgpool_f32_f32_portable(const dqnn_call *call) {
   dqnn_run_pool(call, average, 4, 4, 0);
+}
+void dqnn_run_avgpool_s8_raw_portable(const dqnn_call *call) {
+  dqnn_run_pool(call, average_raw, 1, 1, 0);
 }

@@ -38,6 +38,7 @@ ref_conv ref_conv_of(const dqnn_call *call, int depthwise) {
   c.in = call->in[0];
   c.weights = call->constants[0];
   c.zero_point = call->in_def[0]->zero_point;
+  c.weight_zero_points = NULL;
   c.outside_counts = call->in_def[0]->dtype != DQNN_S1 || c.conv.params->pad_value != 0.0f;
   return c;
 }
@@ -54,10 +55,11 @@ static int32_t pooled_int(const ref_conv *c, ref_int_sum sum, int32_t py, int32_
   return best;
 }
 
-void ref_run_int(const dqnn_call *call, int depthwise, uint32_t constant, ref_int_sum sum) {
+void ref_run_int(const dqnn_call *call, int depthwise, uint32_t zero_points, ref_int_sum sum) {
   ref_conv c = ref_conv_of(call, depthwise);
+  c.weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   const dqnn_conv_params *p = c.conv.params;
-  ref_sink sink = ref_sink_of(call, constant, p->requant, p->act_min, p->act_max);
+  ref_sink sink = ref_sink_of(call, 1 + zero_points, p->requant, p->act_min, p->act_max);
   for (int32_t py = 0; py < c.conv.pooled_h; ++py) {
     for (int32_t px = 0; px < c.conv.pooled_w; ++px) {
       for (uint32_t o = 0; o < c.conv.out_c; ++o) {

@@ -8,8 +8,9 @@
 typedef struct {
   dqnn_conv conv;
   const void *in, *weights;
-  int32_t zero_point; /* of an s8 input */
-  int outside_counts; /* 0: positions outside contribute nothing (s1 with pad value 0) */
+  int32_t zero_point;               /* of an s8 input */
+  int outside_counts;               /* 0: positions outside contribute nothing (s1 with pad value 0) */
+  const int8_t *weight_zero_points; /* of each output, NULL: none */
 } ref_conv;
 
 ref_conv ref_conv_of(const dqnn_call *call, int depthwise);
@@ -37,9 +38,9 @@ static inline int32_t ref_int_pad(const ref_conv *c, uint8_t type) {
 typedef int32_t (*ref_int_sum)(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o);
 typedef float (*ref_float_sum)(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o);
 
-/* Whole kernels: for each output cell and channel the maximum of `sum` over the fused pool's window, then the epilogue,
- * whose constants begin at index `constant`. */
-void ref_run_int(const dqnn_call *call, int depthwise, uint32_t constant, ref_int_sum sum);
+/* Whole kernels: for each output cell and channel the maximum of `sum` over the fused pool's window, then the epilogue.
+ * zero_points: 1 if constant 1 are those of the weights, ahead of the epilogue's. */
+void ref_run_int(const dqnn_call *call, int depthwise, uint32_t zero_points, ref_int_sum sum);
 void ref_run_float(const dqnn_call *call, int depthwise, ref_float_sum sum);
 
 /* Defines the run functions of one input and weight type for the three outputs. */

@@ -1,4 +1,4 @@
-/* concat, pad, view, reshape: output elements in order, each copied as it is stored. */
+/* concat, pad, view, reshape, gather: output elements in order, each copied as it is stored; constant. */
 #include "elements.h"
 
 /* What output element `at` is, as stored. */
@@ -91,4 +91,39 @@ void dqnn_run_reshape_s1_ref(const dqnn_call *call) {
     }
     ref_end_raw_row(&writer);
   }
+}
+
+static uint32_t gather_source(const dqnn_call *call, const ref_index *at) {
+  uint32_t axes = ((const dqnn_gather_params *)call->params)->axes, constant = 0;
+  ref_index from = *at;
+  for (uint32_t k = 0; k < call->out_def->rank; ++k) {
+    if (axes >> k & 1u) {
+      from.i[k] = ((const uint32_t *)call->constants[constant++])[at->i[k]];
+    }
+  }
+  return element(call, 0, &from);
+}
+
+void dqnn_run_gather_s1_ref(const dqnn_call *call) {
+  run(call, gather_source);
+}
+void dqnn_run_gather_s8_ref(const dqnn_call *call) {
+  run(call, gather_source);
+}
+void dqnn_run_gather_f32_ref(const dqnn_call *call) {
+  run(call, gather_source);
+}
+
+static void run_constant(const dqnn_call *call) {
+  memcpy(call->out, call->constants[0], call->constant_bytes[0]);
+}
+
+void dqnn_run_constant_s1_ref(const dqnn_call *call) {
+  run_constant(call);
+}
+void dqnn_run_constant_s8_ref(const dqnn_call *call) {
+  run_constant(call);
+}
+void dqnn_run_constant_f32_ref(const dqnn_call *call) {
+  run_constant(call);
 }

@@ -88,6 +88,17 @@ static uint32_t mean_of(const dqnn_call *call, const window *w, uint32_t c) {
   return (uint32_t)(rounded + out->zero_point);
 }
 
+/* Of the codes as they are, half away from zero. */
+static uint32_t raw_mean_of(const dqnn_call *call, const window *w, uint32_t c) {
+  int32_t cells = (int32_t)((w->bottom - w->top) * (w->right - w->left)), sum = 0;
+  for (uint32_t y = w->top; y < w->bottom; ++y) {
+    for (uint32_t x = w->left; x < w->right; ++x) {
+      sum += ((const int8_t *)call->in[0])[(y * w->width + x) * dqnn_last(call->in_def[0]) + c];
+    }
+  }
+  return (uint32_t)(sum > 0 ? (sum + cells / 2) / cells : (sum - cells / 2) / cells);
+}
+
 /* --- all windows --- */
 
 static void run(const dqnn_call *call, uint32_t (*reduce)(const dqnn_call *, const window *, uint32_t)) {
@@ -130,4 +141,7 @@ void dqnn_run_avgpool_f32_s8_ref(const dqnn_call *call) {
 }
 void dqnn_run_avgpool_f32_f32_ref(const dqnn_call *call) {
   run(call, mean_of);
+}
+void dqnn_run_avgpool_s8_raw_ref(const dqnn_call *call) {
+  run(call, raw_mean_of);
 }

@@ -36,15 +36,28 @@ static void put_stored(ref_sink *sink, int32_t value) {
   *sink->out.s8++ = (int8_t)(value + sink->zero_point);
 }
 
+/* A result of floats: a clamp in whole steps, rounding. */
+static void put_rounded(ref_sink *sink, float y) {
+  float zero_point = (float)sink->zero_point;
+  y = dqnn_clamp(y, sink->act_min - zero_point, sink->act_max - zero_point);
+  put_stored(sink, sink->requant == DQNN_REQUANT_DIVIDE_AWAY ? dqnn_round_half_away(y) : dqnn_round_half_even(y));
+}
+
 static void put_affine(ref_sink *sink, uint32_t channel, float acc) {
   float y = acc * ((const float *)sink->first)[channel];
   y = y + ((const float *)sink->second)[channel];
   if (sink->dtype == DQNN_F32) {
     *sink->out.f32++ = y < sink->act_min ? sink->act_min : y > sink->act_max ? sink->act_max : y;
-    return;
+  } else {
+    put_rounded(sink, y);
   }
-  float zero_point = (float)sink->zero_point;
-  put_stored(sink, dqnn_round_half_even(dqnn_clamp(y, sink->act_min - zero_point, sink->act_max - zero_point)));
+}
+
+static void put_fixed64(ref_sink *sink, uint32_t channel, int32_t acc) {
+  int64_t x = dqnn_fixed64(acc, ((const int32_t *)sink->second)[channel], ((const int64_t *)sink->first)[channel],
+                           ((const int32_t *)sink->third)[channel]);
+  int32_t low = (int32_t)sink->act_min - sink->zero_point, high = (int32_t)sink->act_max - sink->zero_point;
+  put_stored(sink, dqnn_clamp_wide(x, low, high));
 }
 
 static void put_rescaled(ref_sink *sink, uint32_t channel, int32_t acc) {
@@ -65,6 +78,8 @@ void ref_put_int(ref_sink *sink, uint32_t channel, int32_t acc) {
     put_threshold(sink, channel, acc < ((const int32_t *)sink->first)[channel]);
   } else if (sink->requant == DQNN_REQUANT_AFFINE) {
     put_affine(sink, channel, (float)acc);
+  } else if (sink->requant == DQNN_REQUANT_FIXED64) {
+    put_fixed64(sink, channel, acc);
   } else {
     put_rescaled(sink, channel, acc);
   }
@@ -74,8 +89,10 @@ void ref_put_float(ref_sink *sink, uint32_t channel, float acc) {
   channel = sink->per_channel ? channel : 0;
   if (sink->dtype == DQNN_S1) {
     put_threshold(sink, channel, acc < ((const float *)sink->first)[channel]);
-  } else {
+  } else if (sink->requant == DQNN_REQUANT_AFFINE) {
     put_affine(sink, channel, acc);
+  } else {
+    put_rounded(sink, acc / ((const float *)sink->first)[channel]);
   }
 }
 

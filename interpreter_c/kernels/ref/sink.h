@@ -6,9 +6,9 @@
 #include "kernel.h"
 
 typedef struct {
-  const void *first;  /* thresholds, scale or bias */
+  const void *first;  /* thresholds, scale, bias or (fixed64) offset */
   const void *second; /* flip (NULL: none), offset, multiplier; or shift of power_of_two */
-  const void *third;  /* shift of fixed_point */
+  const void *third;  /* shift of fixed_point and fixed64 */
   uint8_t dtype, requant, per_channel;
   int32_t zero_point;
   float act_min, act_max;

@@ -37,9 +37,11 @@ typedef struct {
   uint8_t runs;     /* the cells of a kernel row are neighbours in memory */
   uint8_t in_place; /* float windows all lie in the map so, and there are no copies */
   window windows[PIXELS];
-  element *copies;             /* [pixel][copy_elements] */
-  number *totals;              /* [channel of the group] */
-  int32_t column_sums[PIXELS]; /* inputs of a window, for half weights */
+  element *copies;                  /* [pixel][copy_elements] */
+  number *totals;                   /* [channel of the group] */
+  const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
+  uint8_t by_inputs;                /* sums need those of the windows' inputs too */
+  int32_t column_sums[PIXELS];      /* which these are then */
 } layer;
 
 /* Whatever a gathered window needs before it can be used. */
@@ -47,6 +49,16 @@ static void finish_copy(layer *l, uint32_t lane, element *copy);
 
 /* Channels channel .. channel + count - 1 of the group of a tile, for `pixels` (1 or 4) windows. */
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]);
+
+#if !DQNN_FLOAT_SUMS
+/* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
+ * their zero point. `inputs`: the sum of a window's. */
+DQNN_INLINE void add_inputs(const layer *l, uint32_t channel, uint32_t count, int32_t inputs, number *sums) {
+  for (uint32_t i = 0; i < count; i++) {
+    sums[i] = l->half_weights ? 2 * sums[i] + inputs : sums[i] - l->weight_zero_points[channel + i] * inputs;
+  }
+}
+#endif
 
 /* ---- gathering ---- */
 
@@ -207,12 +219,13 @@ static void quad_emit(void *state, uint32_t pixel) {
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
 
 /* Everything but `copies` and `copy_elements`. */
-static void prepare_layer(const dqnn_call *call, layer *l) {
+/* zero_points: 1 if constant 1 are those of the weights, ahead of the output rule's. */
+static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
   dqnn_read_geometry(call, g);
-  read_sink(call, 1, g->outputs, &l->to);
+  read_sink(call, 1 + zero_points, g->outputs, &l->to);
   l->image = (const uint8_t *)call->in[0];
   l->type = in->dtype;
   l->zero_point = l->type == DQNN_S8 ? in->zero_point : 0;
@@ -225,6 +238,8 @@ static void prepare_layer(const dqnn_call *call, layer *l) {
   l->outside = (element)(p->pad_value + (float)l->added);
   l->hole = (element)(l->zero_point + l->added);
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
+  l->by_inputs = p->half_weights || zero_points;
   l->runs = l->type != DQNN_S1 && g->groups == 1 && g->dilation_w == 1 && l->up_w == 1;
   l->in_place = DQNN_FLOAT_SUMS && dqnn_rows_in_place(call);
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;

@@ -1,4 +1,4 @@
-/* conv_{s8,s1}_s8_{s1,s8,f32}: integer sums, neighbouring taps side by side.
+/* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32}: integer sums, neighbouring taps side by side.
  *
  * Eight words of weights hold 16 taps of two channels, one channel in the low, one in the high bytes of each half: two
  * shifts separate them. A gathered window is a run of 16-bit inputs (zero point removed) in the same order. */
@@ -23,7 +23,7 @@ static void finish_copy(layer *l, uint32_t lane, element *copy) {
     copy[l->window_taps] = 0;
   }
   int32_t sum = 0;
-  for (uint32_t i = 0; l->half_weights && i < l->window_taps; i++) {
+  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
     sum += copy[i];
   }
   l->column_sums[lane] = sum;
@@ -115,19 +115,21 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
   } else {
     sum_windows(l, channel, count, sums);
   }
-  for (uint32_t p = 0; l->half_weights && p < pixels; p++) {
-    for (uint32_t i = 0; i < count; i++) {
-      sums[p][i] = 2 * sums[p][i] + l->column_sums[p];
-    }
+  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
+    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 
-static void run(const dqnn_call *call) {
+static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
-  prepare_layer(call, &l);
+  prepare_layer(call, zero_points, &l);
   l.copies = (int16_t *)call->scratch + 2 * l.shape.out_group;
   l.copy_elements = (uint32_t)dqnn_pairs_copy(l.window_taps);
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * 2 * l.copy_elements);
+}
+
+static void run(const dqnn_call *call) {
+  run_any(call, 0);
 }
 
 void dqnn_run_conv_s8_s8_s1_avx2(const dqnn_call *call) {
@@ -147,4 +149,10 @@ void dqnn_run_conv_s1_s8_s8_avx2(const dqnn_call *call) {
 }
 void dqnn_run_conv_s1_s8_f32_avx2(const dqnn_call *call) {
   run(call);
+}
+void dqnn_run_convz_s8_s8_s8_avx2(const dqnn_call *call) {
+  run_any(call, 1);
+}
+void dqnn_run_convz_s8_s8_f32_avx2(const dqnn_call *call) {
+  run_any(call, 1);
 }

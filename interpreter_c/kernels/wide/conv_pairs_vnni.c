@@ -1,5 +1,5 @@
-/* conv_{s8,s1}_s8_{s1,s8,f32} with the byte products of AVX-512 VNNI: each adds four products of an unsigned input and
- * a signed weight to a 32-bit sum.
+/* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32} with the byte products of AVX-512 VNNI: each adds four products
+ * of an unsigned input and a signed weight to a 32-bit sum.
  *
  * Sixteen words of weights hold 32 taps of two channels; one shuffle turns every eight bytes into four taps of the one
  * and four of the other. Inputs count as unsigned bytes (stored + 128), four at a time twice. What the bias adds is
@@ -31,7 +31,7 @@ static void finish_copy(layer *l, uint32_t lane, element *copy) {
   if (l->window_taps & 1u) {
     copy[l->window_taps] = l->hole; /* its weight may be anything */
   }
-  for (uint32_t i = 0; l->half_weights && i < l->window_taps; i++) {
+  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
     sum += copy[i] - l->hole;
   }
   l->column_sums[lane] = sum;
@@ -139,16 +139,14 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
   } else {
     sum_windows(l, channel, count, sums);
   }
-  for (uint32_t p = 0; l->half_weights && p < pixels; p++) {
-    for (uint32_t i = 0; i < count; i++) {
-      sums[p][i] = 2 * sums[p][i] + l->column_sums[p];
-    }
+  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
+    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 
-static void run(const dqnn_call *call, dqnn_run_fn otherwise) {
+static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
   layer l;
-  prepare_layer(call, &l);
+  prepare_layer(call, zero_points, &l);
   if (l.window_taps > DQNN_VNNI_TAPS) {
     otherwise(call);
     return;
@@ -157,6 +155,10 @@ static void run(const dqnn_call *call, dqnn_run_fn otherwise) {
   l.copies = copies;
   l.copy_elements = (l.window_taps + 31) / 32 * 64;
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * ((l.window_taps + 1) / 2 * 4));
+}
+
+static void run(const dqnn_call *call, dqnn_run_fn otherwise) {
+  run_any(call, 0, otherwise);
 }
 
 void dqnn_run_conv_s8_s8_s1_vnni(const dqnn_call *call) {
@@ -176,4 +178,10 @@ void dqnn_run_conv_s1_s8_s8_vnni(const dqnn_call *call) {
 }
 void dqnn_run_conv_s1_s8_f32_vnni(const dqnn_call *call) {
   run(call, dqnn_run_conv_s1_s8_f32_avx2);
+}
+void dqnn_run_convz_s8_s8_s8_vnni(const dqnn_call *call) {
+  run_any(call, 1, dqnn_run_convz_s8_s8_s8_avx2);
+}
+void dqnn_run_convz_s8_s8_f32_vnni(const dqnn_call *call) {
+  run_any(call, 1, dqnn_run_convz_s8_s8_f32_avx2);
 }

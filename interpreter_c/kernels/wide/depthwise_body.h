@@ -22,12 +22,13 @@ typedef struct {
   uint32_t pixel_bytes, multiplier, taps;
   int32_t zero_point;
   number outside;
+  const int8_t *weight_zero_points; /* NULL: 0 */
   uint8_t half_weights;
 } layer;
 
 /* The types of a kernel: constants wherever they are used. */
 typedef struct {
-  uint8_t input, weights;
+  uint8_t input, weights, zero_points;
 } types;
 
 #if DQNN_FLOAT_SUMS
@@ -58,6 +59,7 @@ DQNN_INLINE number weight_of(const layer *l, types t, uint32_t at, uint32_t o) {
   }
   if (t.weights == DQNN_S8) {
     int32_t w = ((const int8_t *)l->weights)[at * l->shape.outputs + o];
+    w -= t.zero_points ? l->weight_zero_points[o] : 0;
     return (number)(l->half_weights ? 2 * w + 1 : w);
   }
   return (number)(1 - 2 * (int32_t)(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + at] >> (o & 31u) &
@@ -98,6 +100,9 @@ DQNN_INLINE v_number load_weights(const layer *l, types t, uint32_t at, uint32_t
   }
   if (t.weights == DQNN_S8) {
     v_int w = load_s8((const int8_t *)l->weights + at * l->shape.outputs + o);
+    if (t.zero_points) {
+      w -= load_s8(l->weight_zero_points + o);
+    }
     return VECTOR_OF(l->half_weights ? 2 * w + 1 : w);
   }
   return signs_of(((const uint32_t *)(const void *)l->weights)[(o >> 5) * l->taps + at] >> (o & 31u) & ALL_LANES);
@@ -185,12 +190,12 @@ DQNN_INLINE void run_chunk(const layer *l, types t, int32_t y, int32_t x, uint32
   emit(&l->to, most, pixel, first, count);
 }
 
-static void read_layer(const dqnn_call *call, layer *l) {
+static void read_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
   dqnn_read_geometry(call, g);
-  read_sink(call, 1, g->outputs, &l->to);
+  read_sink(call, 1 + zero_points, g->outputs, &l->to);
   l->image = (const uint8_t *)call->in[0];
   l->weights = (const uint8_t *)call->constants[0];
   l->pixel_bytes = in->dtype == DQNN_S1   ? 4 * dqnn_words(g->channels)
@@ -201,13 +206,13 @@ static void read_layer(const dqnn_call *call, layer *l) {
   l->zero_point = in->dtype == DQNN_S8 ? in->zero_point : 0;
   l->outside = (number)(p->pad_value - (float)l->zero_point);
   l->half_weights = p->half_weights;
+  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
 }
 
-DQNN_INLINE void run(const dqnn_call *call, uint8_t input, uint8_t weights) {
+DQNN_INLINE void run(const dqnn_call *call, types t) {
   layer l;
-  read_layer(call, &l);
+  read_layer(call, t.zero_points, &l);
   const dqnn_geometry *g = &l.shape;
-  types t = {input, weights};
   uint32_t pixel = 0;
   for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h) {
     for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, pixel++) {
@@ -222,7 +227,7 @@ DQNN_INLINE void run(const dqnn_call *call, uint8_t input, uint8_t weights) {
 /* The body is compiled once per pair of types. */
 #define DEPTHWISE(x, w, input, weights)                                 \
   static void run_##x##_##w(const dqnn_call *call) {                    \
-    run(call, input, weights);                                          \
+    run(call, (types){input, weights, 0});                              \
   }                                                                     \
   void dqnn_run_depthwise_##x##_##w##_s1_avx2(const dqnn_call *call) {  \
     run_##x##_##w(call);                                                \

@@ -5,3 +5,13 @@
 DEPTHWISE(s8, s8, DQNN_S8, DQNN_S8)
 DEPTHWISE(s8, s1, DQNN_S8, DQNN_S1)
 DEPTHWISE(s1, s8, DQNN_S1, DQNN_S8)
+
+static void run_zero_points(const dqnn_call *call) {
+  run(call, (types){DQNN_S8, DQNN_S8, 1});
+}
+void dqnn_run_depthwisez_s8_s8_s8_avx2(const dqnn_call *call) {
+  run_zero_points(call);
+}
+void dqnn_run_depthwisez_s8_s8_f32_avx2(const dqnn_call *call) {
+  run_zero_points(call);
+}

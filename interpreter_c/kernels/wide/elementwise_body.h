@@ -20,6 +20,7 @@ typedef struct {
   uint32_t rows, last, row_bytes;
   uint8_t per_channel;
   constant repeated[CONSTANTS][CHUNK];
+  int64_t repeated64[CHUNK];
   uint32_t flip[CHUNK / 32];
 } layer;
 
@@ -65,7 +66,8 @@ static void set_constants(layer *l, const constant *const *constants, const uint
   e->bias = (const int32_t *)constants[0];
   e->offset = (const float *)constants[1];
   e->multiplier = (const int32_t *)constants[1];
-  e->shift = (const int32_t *)constants[e->requant == DQNN_REQUANT_FIXED_POINT ? 2 : 1];
+  int wide = e->requant == DQNN_REQUANT_FIXED_POINT || e->requant == DQNN_REQUANT_FIXED64;
+  e->shift = (const int32_t *)constants[wide ? 2 : 1];
 }
 
 /* Constants that lie in the file, one per channel. */
@@ -78,6 +80,7 @@ static void use_channels(const dqnn_call *call, layer *l) {
   l->per_channel = 1;
   l->to.pixel_bytes = l->row_bytes;
   set_constants(l, constants, s1 && call->constant_count > 1 ? (const uint32_t *)call->constants[1] : NULL);
+  l->to.rule.offset64 = (const int64_t *)call->constants[0];
 }
 
 /* One value of each, for all channels; flip: bit 0. */
@@ -104,6 +107,10 @@ static void read_constants(const dqnn_call *call, int per_channel, layer *l) {
   for (uint32_t i = 0; i < CONSTANTS && i < call->constant_count; i++) {
     values[i] = *(const constant *)call->constants[i];
   }
+  for (uint32_t c = 0; l->to.rule.requant == DQNN_REQUANT_FIXED64 && c < CHUNK; c++) {
+    l->repeated64[c] = *(const int64_t *)call->constants[0];
+  }
+  l->to.rule.offset64 = l->repeated64;
   int flips = call->out_def->dtype == DQNN_S1 && call->constant_count > 1;
   repeat_constants(l, values, flips ? (uint32_t)values[1].integer : 0);
 }

@@ -4,6 +4,7 @@
  * DQNN_FLOAT_SUMS says what the accumulators of the file that includes this are: 1 float, 0 int32_t. */
 #include "kernels/opt/epilogue.h"
 #include "kernels/wide/vectors.h"
+#include "numerics.h"
 
 #if DQNN_FLOAT_SUMS
 typedef float number;
@@ -76,6 +77,33 @@ static void emit_affine(const dqnn_epilogue *e, const number *acc, uint32_t chan
   SUM_FUNCTION(s8)(e, acc, channel, count, out);
 }
 
+#if DQNN_FLOAT_SUMS
+/* Division by the scale, then to the nearest integer, ties to even or away from zero. NaN gives the lower bound. */
+DQNN_INLINE int32_t divided(const dqnn_epilogue *e, float acc, float scale) {
+  float y = dqnn_clamp(acc / scale, e->low, e->high);
+  return e->requant == DQNN_REQUANT_DIVIDE_EVEN ? dqnn_round_half_even(y) : dqnn_round_half_away(y);
+}
+
+static void emit_divided(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  v_float low = all_float(e->low), high = all_float(e->high);
+  v_int zero_point = all_int(e->zero_point);
+  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
+    v_float y = load_number(acc) / load_float(e->scale + channel);
+    y = smaller_float(larger_float(low, y), high);
+    v_int whole = round_float(y);
+    if (e->requant == DQNN_REQUANT_DIVIDE_AWAY) {
+      whole = (v_int)_mm256_cvttps_epi32(y);
+      v_float rest = y - to_float(whole);
+      whole += (v_int)(rest <= -0.5f) - (v_int)(rest >= 0.5f);
+    }
+    store_s8(out, whole + zero_point);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    out[i] = (int8_t)(divided(e, acc[i], e->scale[channel + i]) + e->zero_point);
+  }
+}
+#endif
+
 #if !DQNN_FLOAT_SUMS
 /* dqnn_shift_half_even of numerics.h */
 DQNN_INLINE v_int shift_half_even(v_int x, v_int shift) {
@@ -89,6 +117,37 @@ DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
   x = high_mul((v_int)((v_uint)x << (v_uint)left), multiplier);
   v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
   return (x >> right) - ((x & mask) > half_and_sign);
+}
+
+/* dqnn_scale_fixed64 of opt/epilogue.h for shifts of 32 or more: floor or, where nothing is left behind, even. */
+DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_int shift) {
+  __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)offset),
+          high = _mm256_loadu_si256((const __m256i *)(const void *)(offset + LANES / 2));
+  /* Lanes 0 1 4 5 and 2 3 6 7 stand side by side in the results of unpacking. */
+  __m256i a = _mm256_unpacklo_epi32((__m256i)x, (__m256i)x), b = _mm256_unpackhi_epi32((__m256i)x, (__m256i)x),
+          m = _mm256_unpacklo_epi32((__m256i)multiplier, (__m256i)multiplier),
+          n = _mm256_unpackhi_epi32((__m256i)multiplier, (__m256i)multiplier);
+  __m256i even = _mm256_add_epi64(_mm256_mul_epi32(a, m), _mm256_permute2x128_si256(low, high, 0x20)),
+          odd = _mm256_add_epi64(_mm256_mul_epi32(b, n), _mm256_permute2x128_si256(low, high, 0x31));
+  v_int lows = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0x88),
+        highs = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0xdd);
+  v_int floor = (v_int)_mm256_srav_epi32((__m256i)highs, (__m256i)(shift - 32));
+  v_int rest = lows | (v_int)_mm256_sllv_epi32((__m256i)highs, (__m256i)(64 - shift)); /* by 32: nothing */
+  return floor & ~((rest == 0) & 1);
+}
+
+static void emit_fixed64(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
+  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
+    v_int shift = load_int(e->shift + channel);
+    if (less_int(shift, all_int(32)) != 0) {
+      dqnn_emit_s8(e, acc, channel, LANES, out);
+      continue;
+    }
+    v_int x = fixed64(load_int(acc), load_int(e->multiplier + channel), e->offset64 + channel, shift);
+    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+  }
+  dqnn_emit_s8(e, acc, channel, count, out);
 }
 
 /* The integer rules. */
@@ -107,8 +166,17 @@ static void emit_rescaled(const dqnn_epilogue *e, const number *acc, uint32_t ch
 
 static void emit_s8(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
 #if !DQNN_FLOAT_SUMS
+  if (e->requant == DQNN_REQUANT_FIXED64) {
+    emit_fixed64(e, acc, channel, count, out);
+    return;
+  }
   if (e->requant != DQNN_REQUANT_AFFINE) {
     emit_rescaled(e, acc, channel, count, out);
+    return;
+  }
+#else
+  if (e->requant != DQNN_REQUANT_AFFINE) {
+    emit_divided(e, acc, channel, count, out);
     return;
   }
 #endif
