@@ -1,0 +1,178 @@
+"""From the plain data of a .tflite file to an IR graph: calls every operator's handler; every problem is found before
+giving up.
+
+Constants that are computed from constants (a shape, a dequantized weight) are computed here (`folding`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dqnn.tensors import Rounding
+
+from ...errors import ExportError, debugging
+from ...ir import ops
+from ...ir.graph import Graph, Port
+from ...ir.types import TensorType
+from ..graph import UNKNOWN, GraphBuilder, ShapeUnknown, Unsupported, Value
+from . import folding, registry
+from .context import Array, OpContext, Shape, format_of, inside
+from .model import Model, Operator, Tensor
+
+MOST_CONSTANT_BYTES = 1 << 28  # that operators read, all together
+CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
+
+
+def build_graph(model: Model) -> Graph:
+    """The IR graph of a file. Raises `ExportError` with every problem found."""
+    return Builder(model).graph()
+
+
+class Builder:
+    """`values` are those of tensors; `shapes` the file's forms of values; `constants` tensors whose values are known
+    (None: still in the file)."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.tensors = model.tensors
+        self.made = GraphBuilder()
+        self.values: dict[int, Value] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.constants: dict[int, Array | None] = {t.index: None for t in model.tensors if t.constant}
+        self._room = MOST_CONSTANT_BYTES
+
+    def graph(self) -> Graph:
+        if self.model.subgraphs > 1:
+            found = f"the file has {self.model.subgraphs} subgraphs"
+            self.made.problem("", found, "one", "Convert without control flow (IF, WHILE, CALL_ONCE)")
+        inputs = {self._input(tensor): tensor for tensor in map(self.tensors.__getitem__, self.model.inputs)}
+        for operator in self.model.operators:
+            self._operator(operator)
+        outputs = [(self._output(tensor), tensor) for tensor in map(self.tensors.__getitem__, self.model.outputs)]
+        self.made.check()
+        ports = {value: _port(tensor) for value, tensor in inputs.items()}
+        return self.made.finish(self.model.name, ports, [(value, _port(tensor)) for value, tensor in outputs])
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _input(self, tensor: Tensor) -> Value:
+        def build() -> str:
+            if tensor.free:
+                raise Unsupported(f"input of shape {_open(tensor)}", "fixed sizes", "Convert with a fixed input shape")
+            shape = inside(tensor.shape)
+            if len(shape) > 4 or 0 in shape:
+                raise Unsupported(f"input of shape {tensor.shape}", "a batch of 1 and 1 to 4 known axes")
+            return self.made.value(tensor.name, TensorType(shape, format_of(tensor)))
+
+        value = Value(self.made.attempt(tensor.name, build)[0])
+        self.values[tensor.index] = value
+        self.shapes[value] = tensor.shape
+        return value
+
+    def _output(self, tensor: Tensor) -> Value:
+        if tensor.index in self.constants:
+            return Value(self.made.problem(tensor.name, "the output is a constant", "values that are computed"))
+        return self.values[tensor.index]
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    def _operator(self, operator: Operator) -> None:
+        outputs = [self.tensors[index] for index in operator.outputs]
+        path = name_of(outputs[0])
+        results = [Value(value) for value in self.made.attempt(path, lambda: self._build(operator, path))]
+        if len(results) != len(outputs):  # a refusal stands for all of them
+            results = [UNKNOWN] * len(outputs)
+        for tensor, value in zip(outputs, results, strict=True):
+            self.values[tensor.index] = value
+
+    def _build(self, operator: Operator, path: str) -> Sequence[str]:
+        context = OpContext(self, operator, path)
+        self._check_operands(context)
+        folded = folding.fold(context)
+        if folded is not None:
+            self.constants[operator.outputs[0]] = folded
+            return [UNKNOWN]
+        support = registry.find(operator.kind)
+        if support is None:
+            raise Unsupported(
+                f"{operator.kind} is not supported", advice=registry.advice_for(operator.kind, operator.custom)
+            )
+        try:
+            made = support.handler(context)
+        except CONFUSED as error:
+            if debugging() or not isinstance(error, CONFUSED):
+                raise
+            raise Unsupported(
+                f"{operator.kind} has operands of kinds or sizes that this operator does not have",
+                advice="Convert the model again; if TensorFlow wrote it so, this is a bug, and DQNN_DEBUG=1 shows where",
+            ) from error
+        results = [made] if isinstance(made, str) else list(made)
+        for tensor, value in zip(map(self.tensors.__getitem__, operator.outputs), results, strict=True):
+            self._check_result(tensor, Value(value))
+        return results
+
+    def _check_operands(self, context: OpContext) -> None:
+        """Values that nobody knows stop the operator; what no operator may read is refused."""
+        for index in context.operator.inputs:
+            if index < 0 or index in self.constants:
+                continue
+            if self.tensors[index].variable:
+                raise Unsupported(f"{context.kind} keeps a state ({self.tensors[index]})", "operators without memory")
+            if self.values[index] == UNKNOWN:
+                raise ShapeUnknown
+
+    def _check_result(self, tensor: Tensor, value: Value) -> None:
+        if value == UNKNOWN:
+            return
+        fmt, wanted = self.made.type(value).fmt, format_of(tensor)
+        if fmt != wanted:
+            raise Unsupported(f"{tensor} would hold {fmt}; the file says {wanted}")
+        shape = self.shapes[value]
+        if not _agree(tensor, shape):
+            raise Unsupported(f"{tensor} would have shape {shape}; the file says {_open(tensor)}")
+
+    # --- for contexts -------------------------------------------------------------------------------------------------
+
+    def constant(self, index: int) -> Array:
+        """Values of a constant; so many may be read in all."""
+        known = self.constants[index]
+        values = self.tensors[index].values() if known is None else known
+        self._room -= values.nbytes
+        if self._room < 0:
+            raise Unsupported(f"the constants that operators read have more than {MOST_CONSTANT_BYTES:,} bytes")
+        return values
+
+    def emit(self, op: ops.Op, values: Sequence[str], path: str, shape: Shape | None = None) -> Value:
+        """Append an operator. `shape` is the result's in the file's form; by default it has a batch axis where the first
+        operand has one."""
+        value = self.made.emit(op, values, path)
+        if value == UNKNOWN:
+            return value
+        made = self.made.type(value).shape
+        if shape is None:
+            before = self.shapes[values[0]]
+            shape = (1, *made) if inside(before) != before else made
+        self.shapes[value] = shape
+        return value
+
+
+def name_of(tensor: Tensor) -> str:
+    """A tensor's name as a layer's: the converter joins those of all layers that it fused with semicolons."""
+    return next((part for part in tensor.name.split(";") if part), tensor.name)
+
+
+def _port(tensor: Tensor) -> Port:
+    return Port(tensor.name, Rounding.DIVIDE_AWAY, unsigned=tensor.type == "UINT8", free=False)
+
+
+def _open(tensor: Tensor) -> str:
+    sizes = ["?" if axis in tensor.free else str(n) for axis, n in enumerate(tensor.shape)]
+    return f"({', '.join(sizes)})"
+
+
+def _agree(tensor: Tensor, shape: Shape) -> bool:
+    """Whether a shape is the file's, where that says its sizes. Scalars have one element."""
+    if not tensor.shape:
+        return shape in ((), (1,))
+    return len(shape) == len(tensor.shape) and all(
+        axis in tensor.free or n == m for axis, (n, m) in enumerate(zip(shape, tensor.shape, strict=True))
+    )
