@@ -1,7 +1,7 @@
 """From the plain data of a .tflite file to an IR graph: calls every operator's handler; every problem is found before
 giving up.
 
-Constants that are computed from constants (a shape, a dequantized weight) are computed here (`folding`)."""
+Constants that are computed from constants (a shape, a dequantized weight) are computed on the way (`folding`)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from dqnn.tensors import Rounding
 
-from ...errors import ExportError, debugging
-from ...ir import ops
+from ...errors import debugging
 from ...ir.graph import Graph, Port
 from ...ir.types import TensorType
-from ..graph import UNKNOWN, GraphBuilder, ShapeUnknown, Unsupported, Value
+from ..graph import UNKNOWN, PortOrName, ShapeUnknown, Unsupported, Value
 from . import folding, registry
-from .context import Array, OpContext, Shape, format_of, inside
+from .context import OpContext, Shape, State, format_of, inside
 from .model import Model, Operator, Tensor
 
-MOST_CONSTANT_BYTES = 1 << 28  # that operators read, all together
+# What operands that no converter writes make Python and numpy raise in a handler.
+CONVERT_AGAIN = "Convert the model again; if TensorFlow wrote it so, this is a bug, and DQNN_DEBUG=1 shows where"
 CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 
@@ -28,17 +28,13 @@ def build_graph(model: Model) -> Graph:
 
 
 class Builder:
-    """`values` are those of tensors; `shapes` the file's forms of values; `constants` tensors whose values are known
-    (None: still in the file)."""
+    """Walks the operators; `state` is what is known so far."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.tensors = model.tensors
-        self.made = GraphBuilder()
-        self.values: dict[int, Value] = {}
-        self.shapes: dict[str, Shape] = {}
-        self.constants: dict[int, Array | None] = {t.index: None for t in model.tensors if t.constant}
-        self._room = MOST_CONSTANT_BYTES
+        self.state = State(model)
+        self.made = self.state.made
 
     def graph(self) -> Graph:
         if self.model.subgraphs > 1:
@@ -49,7 +45,7 @@ class Builder:
             self._operator(operator)
         outputs = [(self._output(tensor), tensor) for tensor in map(self.tensors.__getitem__, self.model.outputs)]
         self.made.check()
-        ports = {value: _port(tensor) for value, tensor in inputs.items()}
+        ports: dict[str, PortOrName] = {value: _port(tensor) for value, tensor in inputs.items()}
         return self.made.finish(self.model.name, ports, [(value, _port(tensor)) for value, tensor in outputs])
 
     # --- ends ---------------------------------------------------------------------------------------------------------
@@ -64,14 +60,14 @@ class Builder:
             return self.made.value(tensor.name, TensorType(shape, format_of(tensor)))
 
         value = Value(self.made.attempt(tensor.name, build)[0])
-        self.values[tensor.index] = value
-        self.shapes[value] = tensor.shape
+        self.state.values[tensor.index] = value
+        self.state.shapes[value] = tensor.shape
         return value
 
     def _output(self, tensor: Tensor) -> Value:
-        if tensor.index in self.constants:
+        if tensor.index in self.state.constants:
             return Value(self.made.problem(tensor.name, "the output is a constant", "values that are computed"))
-        return self.values[tensor.index]
+        return self.state.values[tensor.index]
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -82,14 +78,14 @@ class Builder:
         if len(results) != len(outputs):  # a refusal stands for all of them
             results = [UNKNOWN] * len(outputs)
         for tensor, value in zip(outputs, results, strict=True):
-            self.values[tensor.index] = value
+            self.state.values[tensor.index] = value
 
     def _build(self, operator: Operator, path: str) -> Sequence[str]:
-        context = OpContext(self, operator, path)
+        context = OpContext(self.state, operator, path)
         self._check_operands(context)
         folded = folding.fold(context)
         if folded is not None:
-            self.constants[operator.outputs[0]] = folded
+            self.state.constants[operator.outputs[0]] = folded
             return [UNKNOWN]
         support = registry.find(operator.kind)
         if support is None:
@@ -99,12 +95,10 @@ class Builder:
         try:
             made = support.handler(context)
         except CONFUSED as error:
-            if debugging() or not isinstance(error, CONFUSED):
+            if debugging():
                 raise
-            raise Unsupported(
-                f"{operator.kind} has operands of kinds or sizes that this operator does not have",
-                advice="Convert the model again; if TensorFlow wrote it so, this is a bug, and DQNN_DEBUG=1 shows where",
-            ) from error
+            found = f"{operator.kind} has operands of kinds or sizes that this operator does not have"
+            raise Unsupported(found, advice=CONVERT_AGAIN) from error
         results = [made] if isinstance(made, str) else list(made)
         for tensor, value in zip(map(self.tensors.__getitem__, operator.outputs), results, strict=True):
             self._check_result(tensor, Value(value))
@@ -113,11 +107,11 @@ class Builder:
     def _check_operands(self, context: OpContext) -> None:
         """Values that nobody knows stop the operator; what no operator may read is refused."""
         for index in context.operator.inputs:
-            if index < 0 or index in self.constants:
+            if index < 0 or index in self.state.constants:
                 continue
             if self.tensors[index].variable:
                 raise Unsupported(f"{context.kind} keeps a state ({self.tensors[index]})", "operators without memory")
-            if self.values[index] == UNKNOWN:
+            if self.state.values[index] == UNKNOWN:
                 raise ShapeUnknown
 
     def _check_result(self, tensor: Tensor, value: Value) -> None:
@@ -126,33 +120,9 @@ class Builder:
         fmt, wanted = self.made.type(value).fmt, format_of(tensor)
         if fmt != wanted:
             raise Unsupported(f"{tensor} would hold {fmt}; the file says {wanted}")
-        shape = self.shapes[value]
+        shape = self.state.shapes[value]
         if not _agree(tensor, shape):
             raise Unsupported(f"{tensor} would have shape {shape}; the file says {_open(tensor)}")
-
-    # --- for contexts -------------------------------------------------------------------------------------------------
-
-    def constant(self, index: int) -> Array:
-        """Values of a constant; so many may be read in all."""
-        known = self.constants[index]
-        values = self.tensors[index].values() if known is None else known
-        self._room -= values.nbytes
-        if self._room < 0:
-            raise Unsupported(f"the constants that operators read have more than {MOST_CONSTANT_BYTES:,} bytes")
-        return values
-
-    def emit(self, op: ops.Op, values: Sequence[str], path: str, shape: Shape | None = None) -> Value:
-        """Append an operator. `shape` is the result's in the file's form; by default it has a batch axis where the first
-        operand has one."""
-        value = self.made.emit(op, values, path)
-        if value == UNKNOWN:
-            return value
-        made = self.made.type(value).shape
-        if shape is None:
-            before = self.shapes[values[0]]
-            shape = (1, *made) if inside(before) != before else made
-        self.shapes[value] = shape
-        return value
 
 
 def name_of(tensor: Tensor) -> str:

@@ -1,27 +1,27 @@
 """What the handler of an operator sees, and how it answers.
 
-Shapes in a .tflite file have a batch axis; values of the IR have none. A value of shape (1, ...) is one without its first
-axis, everything else (a batch that a Reshape has made rows of) keeps all its axes. `shape` gives the file's form."""
+Shapes in a .tflite file have a batch axis; values of the IR have none. A value of shape (1, ...) is one without its
+first axis, everything else (a batch that a Reshape has made rows of) keeps all its axes. `shape` gives the file's
+form."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...ir import ops
 from ...ir.types import F32, S8, Format
-from ..graph import Unsupported, Value
+from ..graph import UNKNOWN, GraphBuilder, Unsupported, Value
 from . import rules
-from .model import Operator, Tensor
-
-if TYPE_CHECKING:
-    from .builder import Builder
+from .model import Model, Operator, Tensor
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
+
+MOST_CONSTANT_BYTES = 1 << 28  # that operators read, all together
 
 
 def inside(shape: Shape) -> Shape:
@@ -36,7 +36,9 @@ def format_of(tensor: Tensor) -> Format:
     if tensor.type == "FLOAT32":
         return F32()
     if tensor.type not in ("INT8", "UINT8"):
-        raise Unsupported(f"{tensor} is of type {tensor.type}", "INT8, UINT8, FLOAT32", _TYPE_ADVICE.get(tensor.type, ""))
+        raise Unsupported(
+            f"{tensor} is of type {tensor.type}", "INT8, UINT8, FLOAT32", _TYPE_ADVICE.get(tensor.type, "")
+        )
     if tensor.scale.size > 1:
         raise Unsupported(f"{tensor} has {tensor.scale.size} scales", "one for an activation")
     scale = float(tensor.scale[0]) if tensor.scale.size else 1.0
@@ -59,11 +61,46 @@ _TYPE_ADVICE = {
 }
 
 
+class State:
+    """What is known of a model while its graph grows. `values` are those of tensors; `shapes` the file's forms of
+    values; `constants` are tensors whose values are known (None: they stand in the file)."""
+
+    def __init__(self, model: Model) -> None:
+        self.tensors = model.tensors
+        self.made = GraphBuilder()
+        self.values: dict[int, Value] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.constants: dict[int, Array | None] = {t.index: None for t in model.tensors if t.constant}
+        self._room = MOST_CONSTANT_BYTES
+
+    def constant(self, index: int) -> Array:
+        """Values of a constant; so many may be read in all."""
+        known = self.constants[index]
+        values = self.tensors[index].values() if known is None else known
+        self._room -= values.nbytes
+        if self._room < 0:
+            raise Unsupported(f"the constants that operators read have more than {MOST_CONSTANT_BYTES:,} bytes")
+        return values
+
+    def emit(self, op: ops.Op, values: Sequence[str], path: str, shape: Shape | None = None) -> Value:
+        """Append an operator. `shape` is the result's in the file's form; by default it has a batch axis where the
+        first operand has one."""
+        value = self.made.emit(op, values, path)
+        if value == UNKNOWN:
+            return value
+        made = self.made.type(value).shape
+        if shape is None:
+            before = self.shapes[values[0]]
+            shape = (1, *made) if inside(before) != before else made
+        self.shapes[value] = shape
+        return value
+
+
 class OpContext:
     """What a handler sees of its operator: options, operands, and the means to emit IR operators or refuse."""
 
-    def __init__(self, build: Builder, operator: Operator, path: str) -> None:
-        self._build, self.operator, self.path = build, operator, path
+    def __init__(self, state: State, operator: Operator, path: str) -> None:
+        self._state, self.operator, self.path = state, operator, path
         self.kind = operator.kind
         self.options = operator.options
 
@@ -80,23 +117,23 @@ class OpContext:
     def tensor(self, i: int) -> Tensor:
         if not self.has(i):
             raise Unsupported(f"{self.kind} has {self.count} inputs", f"{i + 1} or more")
-        return self._build.tensors[self.operator.inputs[i]]
+        return self._state.tensors[self.operator.inputs[i]]
 
     def output(self, i: int = 0) -> Tensor:
-        return self._build.tensors[self.operator.outputs[i]]
+        return self._state.tensors[self.operator.outputs[i]]
 
     def out_format(self, i: int = 0) -> Format:
         return format_of(self.output(i))
 
     def is_constant(self, i: int) -> bool:
-        return self.has(i) and self.operator.inputs[i] in self._build.constants
+        return self.has(i) and self.operator.inputs[i] in self._state.constants
 
     def constant(self, i: int, what: str) -> Array:
         """The values of a constant operand."""
         tensor = self.tensor(i)
-        if tensor.index not in self._build.constants:
+        if tensor.index not in self._state.constants:
             raise Unsupported(f"its {what} ({tensor}) is computed by the model", "a constant")
-        return self._build.constant(tensor.index)
+        return self._state.constant(tensor.index)
 
     def integers(self, i: int, what: str) -> list[int]:
         """A constant vector of integers: axes, sizes."""
@@ -108,10 +145,10 @@ class OpContext:
     def x(self, i: int = 0) -> Value:
         """An operand as a value; a constant becomes one."""
         tensor = self.tensor(i)
-        if tensor.index in self._build.constants and tensor.index not in self._build.values:
-            self._build.values[tensor.index] = self.literal(self._build.constant(tensor.index), format_of(tensor))
-        value = self._build.values[tensor.index]
-        self._build.made.type(value)  # raises where it is not known
+        if tensor.index in self._state.constants and tensor.index not in self._state.values:
+            self._state.values[tensor.index] = self.literal(self._state.constant(tensor.index), format_of(tensor))
+        value = self._state.values[tensor.index]
+        self._state.made.type(value)  # raises where it is not known
         return value
 
     def literal(self, values: Array, fmt: Format) -> Value:
@@ -121,19 +158,19 @@ class OpContext:
         if values.dtype not in (np.int8, np.float32):
             raise Unsupported(f"a constant of {values.dtype} among its operands", "int8, uint8, float32")
         shaped = np.ascontiguousarray(values.reshape(inside(values.shape)))
-        return self._build.emit(ops.Constant(shaped, fmt), (), self.path, values.shape)
+        return self._state.emit(ops.Constant(shaped, fmt), (), self.path, values.shape)
 
     def shape(self, value: str) -> Shape:
         """The file's form of a value's shape."""
-        self._build.made.type(value)
-        return self._build.shapes[value]
+        self._state.made.type(value)
+        return self._state.shapes[value]
 
     def inner_shape(self, value: str) -> Shape:
         """The IR's form of it."""
-        return self._build.made.type(value).shape
+        return self._state.made.type(value).shape
 
     def format(self, value: str) -> Format:
-        return self._build.made.type(value).fmt
+        return self._state.made.type(value).fmt
 
     # --- what all handlers ask ----------------------------------------------------------------------------------------
 
@@ -147,7 +184,9 @@ class OpContext:
             return True
         if all(isinstance(fmt, F32) for fmt in formats):
             return False
-        raise Unsupported(f"{self.kind} reads {', '.join(map(str, formats[:-1]))} and gives {formats[-1]}", "int8, or float32")
+        raise Unsupported(
+            f"{self.kind} reads {', '.join(map(str, formats[:-1]))} and gives {formats[-1]}", "int8, or float32"
+        )
 
     def _is_unsigned(self, i: int) -> bool:
         return self.has(i) and self.tensor(i).type == "UINT8"
@@ -195,14 +234,14 @@ class OpContext:
 
     def emit(self, op: ops.Op, *values: str) -> Value:
         """Append `op`; the result keeps the form of its first operand, with a batch axis of 1 or without."""
-        return self._build.emit(op, values, self.path)
+        return self._state.emit(op, values, self.path)
 
     def reshape(self, value: str, shape: Sequence[int]) -> Value:
         """The same elements in the file's form `shape`."""
         shape = tuple(int(n) for n in shape)
         if len(inside(shape)) > 4:
             raise Unsupported(f"{self.kind} gives shape {shape}", "a batch of 1 and up to 4 axes")
-        return self._build.emit(ops.Reshape(inside(shape)), (value,), self.path, shape)
+        return self._state.emit(ops.Reshape(inside(shape)), (value,), self.path, shape)
 
     def batched(self, value: str) -> Value:
         """The value with an axis of 1 more in front, so that all others are axes of the IR; axis k is IR axis k."""
@@ -217,7 +256,11 @@ class OpContext:
         """The fused activation behind an operator that keeps codes."""
         fmt = self.s8(value)
         low, high = rules.clamp(self.activation, fmt)
-        return Value(value) if (low, high) == (-128, 127) else self.emit(rules.table(rules.numbers(fmt), fmt, (low, high)), value)
+        return (
+            Value(value)
+            if (low, high) == (-128, 127)
+            else self.emit(rules.table(rules.numbers(fmt), fmt, (low, high)), value)
+        )
 
     def rescaled(self, value: str, real: Any) -> Value:
         """Integer sums times a real factor, with the fused activation, to the output's format."""

@@ -132,7 +132,9 @@ def prelu(ctx: OpContext) -> str:
     by_channel = slopes.size == slopes.shape[-1]
     if ctx.codes(x):
         if not by_channel or slopes.size not in (1, shape[-1]):
-            raise Unsupported(f"PRELU on int8 with slopes of shape {alpha.shape}", "one for each channel", "Use shared_axes=[1, 2]")
+            raise Unsupported(
+                f"PRELU on int8 with slopes of shape {alpha.shape}", "one for each channel", "Use shared_axes=[1, 2]"
+            )
         fmt = ctx.s8(ctx.x(1))
         return ctx.emit(rules.prelu_table(slopes.reshape(-1), fmt, ctx.s8(x), ctx.out_s8()), x)
     full = np.broadcast_to(slopes, shape).astype(np.float32)
@@ -184,8 +186,7 @@ def aligned(ctx: OpContext, a: Value, b: Value) -> tuple[Value, Value]:
     if len(inside(full[0])) != len(inside(full[1])):
         full = [(1, *shape) for shape in full]
     first, second = (
-        value if new == old else ctx.reshape(value, new)
-        for value, old, new in zip((a, b), shapes, full, strict=True)
+        value if new == old else ctx.reshape(value, new) for value, old, new in zip((a, b), shapes, full, strict=True)
     )
     return first, second
 
@@ -212,7 +213,8 @@ def add(ctx: OpContext) -> str:
     scales = [ctx.s8(a).scale, ctx.s8(b).scale]
     twice = 2 * max(scales)
     first, second = (
-        ctx.emit(rules.rescale(scale / twice, S32(), left=LEFT), value) for value, scale in zip((a, b), scales, strict=True)
+        ctx.emit(rules.rescale(scale / twice, S32(), left=LEFT), value)
+        for value, scale in zip((a, b), scales, strict=True)
     )
     y = ctx.emit(ops.Binary("add" if kind == "add" else "sub", integer=True), first, second)
     return _result(ctx, ctx.rescaled(y, twice / (2.0**LEFT * ctx.out_s8().scale)), a, b)

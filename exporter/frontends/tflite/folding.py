@@ -1,5 +1,5 @@
-"""Operators on constants alone, computed at export: sizes that the converter left to be computed at run time (SHAPE, and
-what is made of it), and float weights stored as float16 or int8."""
+"""Operators on constants alone, computed at export: sizes that the converter left to be computed at run time (SHAPE,
+and what is made of it), and float weights stored as float16 or int8."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def fold(ctx: OpContext) -> Array | None:
     if ctx.kind == "SHAPE":
         return np.array(_shape(ctx), np.int32)
     rule = _RULES.get(ctx.kind)
-    if (rule is None and ctx.kind != "DEQUANTIZE") or not ctx.count or not all(ctx.is_constant(i) for i in range(ctx.count)):
+    if (
+        (rule is None and ctx.kind != "DEQUANTIZE")
+        or not ctx.count
+        or not all(ctx.is_constant(i) for i in range(ctx.count))
+    ):
         return None
     arguments = [ctx.constant(i, "operand") for i in range(ctx.count)]
     if ctx.kind == "DEQUANTIZE":
@@ -56,14 +60,15 @@ def dequantized(tensor: Tensor, codes: Array) -> Array:
         shape[tensor.axis] = tensor.scale.size
     zero_point = tensor.zero_point if tensor.zero_point.size else np.zeros(1, np.int64)
     zero_point = np.broadcast_to(zero_point, tensor.scale.shape).reshape(shape)
-    return (codes.astype(np.float32) - zero_point.astype(np.float32)) * tensor.scale.reshape(shape)
+    real: Array = (codes.astype(np.float32) - zero_point.astype(np.float32)) * tensor.scale.reshape(shape)
+    return real
 
 
 def _strided(ctx: OpContext, arguments: list[Array]) -> Array:
     x, *bounds = arguments
     begin, end, steps = (values.reshape(-1).tolist() for values in bounds)
     taken, shape = strided(ctx.options, x.shape, begin, end, steps)
-    return x[np.ix_(*taken)].reshape(shape)
+    return np.asarray(x[np.ix_(*taken)]).reshape(shape)
 
 
 def _cast(ctx: OpContext, arguments: list[Array]) -> Array:

@@ -5,6 +5,7 @@ scales of biases are not used by any kernel. On float32: the operators of the IR
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ...ir import ops
 from ...ir.types import F32, S8
 from ..graph import Unsupported, Value
 from . import rules
-from .context import OpContext
+from .context import Array, OpContext
 from .model import Tensor
 from .registry import register
 
@@ -23,7 +24,7 @@ DYNAMIC_RANGE = "Convert with a representative dataset, so that activations are 
 # --- weights ----------------------------------------------------------------------------------------------------------
 
 
-def weights(ctx: OpContext, i: int, x: str, rank: int, axis: int) -> tuple[np.ndarray[Any, Any], Tensor]:
+def weights(ctx: OpContext, i: int, x: str, rank: int, axis: int) -> tuple[Array, Tensor]:
     """The constant weights of an operator that reads `x`: int8 for codes, float32 for reals, of this rank, with scales
     for `axis` or one."""
     tensor = ctx.tensor(i)
@@ -81,16 +82,20 @@ def factors(ctx: OpContext, x: str, tensor: Tensor) -> Any:
     return ctx.s8(x).scale * tensor.scale.astype(np.float64) / ctx.out_s8().scale
 
 
-def as_weights(values: np.ndarray[Any, Any], zero_point: ops.I8 | None = None) -> ops.Weights:
+def as_weights(values: Array, zero_point: ops.I8 | None = None) -> ops.Weights:
     kind = "s8" if values.dtype == np.int8 else "f32"
     arranged = np.ascontiguousarray(values)
-    return ops.Weights("s8" if kind == "s8" else "f32", arranged, zero_point=np.zeros((), np.int8) if zero_point is None else zero_point)
+    return ops.Weights(
+        "s8" if kind == "s8" else "f32",
+        arranged,
+        zero_point=np.zeros((), np.int8) if zero_point is None else zero_point,
+    )
 
 
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
 
-def window(ctx: OpContext, shape: tuple[int, ...], size: ops.Pair) -> tuple[ops.Pair, ops.Pair, ops.Padding]:
+def window(ctx: OpContext, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[ops.Pair, ops.Pair, ops.Padding]:
     """Strides, dilations and padding of a map of this shape."""
     o = ctx.options
     stride = (o["stride_h"], o["stride_w"])
@@ -130,7 +135,9 @@ def depthwise_conv_2d(ctx: OpContext) -> str:
         raise Unsupported(f"depthwise weights of shape {values.shape} for {channels} channels", "(1, h, w, a multiple)")
     kernel = values.reshape((*values.shape[1:3], channels, outputs // channels))
     stride, dilation, cells = window(ctx, ctx.shape(x), values.shape[1:3])
-    op = ops.DepthwiseConv2D(as_weights(kernel), bias(ctx, 2, outputs, integer), stride, dilation, cells, integer=integer)
+    op = ops.DepthwiseConv2D(
+        as_weights(kernel), bias(ctx, 2, outputs, integer), stride, dilation, cells, integer=integer
+    )
     y = ctx.emit(op, x)
     return ctx.rescaled(y, factors(ctx, x, tensor)) if integer else ctx.finish(y)
 
@@ -179,11 +186,15 @@ def fully_connected(ctx: OpContext) -> str:
     values, tensor = weights(ctx, 1, x, 2, 0)
     outputs, features = values.shape
     shape = ctx.shape(x)
-    rows = int(np.prod(shape, dtype=np.int64)) // max(features, 1)
-    if rows * features != np.prod(shape, dtype=np.int64):
+    rows = math.prod(shape) // max(features, 1)
+    if rows * features != math.prod(shape):
         raise Unsupported(f"an input of shape {shape} for {features} features")
     keeps = ctx.options["keep_num_dims"] and shape and shape[-1] == features
-    flat = x if len(shape) > 1 and shape[-1] == features and (keeps or len(shape) == 2) else ctx.reshape(x, (rows, features))
+    flat = (
+        x
+        if len(shape) > 1 and shape[-1] == features and (keeps or len(shape) == 2)
+        else ctx.reshape(x, (rows, features))
+    )
     op = ops.Dense(as_weights(values, zero_points(tensor)), bias(ctx, 2, outputs, integer), integer)
     y = ctx.emit(op, flat)
     if not integer:
@@ -196,7 +207,9 @@ def product(ctx: OpContext, x: str, tensor: Tensor) -> Any:
     return rules.f32(ctx.s8(x).scale * float(tensor.scale[0])) / ctx.out_s8().scale
 
 
-@register("BATCH_MATMUL", forms="a constant second operand, as FULLY_CONNECTED", limits=("products of two activations",))
+@register(
+    "BATCH_MATMUL", forms="a constant second operand, as FULLY_CONNECTED", limits=("products of two activations",)
+)
 def batch_matmul(ctx: OpContext) -> str:
     x = ctx.x()
     integer = ctx.codes(x)
@@ -240,25 +253,25 @@ def max_pool_2d(ctx: OpContext) -> str:
     return ctx.clip_codes(y) if integer else ctx.finish(y)
 
 
-def _reduced(ctx: OpContext, x: Value) -> tuple[Value, tuple[int, ...], tuple[int, ...]]:
-    """The operand with all axes in the IR, the axes to reduce there, and the file's shape of the result."""
+def _reduced(ctx: OpContext, x: Value) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes to reduce, as the IR counts them, and the file's shape of the result."""
     shape = ctx.shape(x)
     axes = sorted({ctx.axis(axis, len(shape)) for axis in ctx.integers(1, "axes")})
-    if not axes:
-        raise Unsupported(f"{ctx.kind} over no axes", "one or more")
     keeps = ctx.options["keep_dims"]
     result = tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keeps or axis not in axes)
-    first = int(len(shape) > 1 and shape[0] == 1)
-    if first and axes[0] == 0:  # a mean over one value is that
-        axes = axes[1:]
-    return x, tuple(axis - first for axis in axes), result
+    batch = int(len(shape) > 1 and shape[0] == 1)
+    inner = tuple(axis - batch for axis in axes if axis >= batch)  # over one value nothing is to do
+    if not inner:
+        raise Unsupported(f"{ctx.kind} over axes {axes} of {shape}", "one axis or more besides the batch")
+    return inner, result
 
 
 @register("MEAN", "SUM", forms="int8 over any axes, float32")
 def mean(ctx: OpContext) -> str:
-    x, axes, result = _reduced(ctx, ctx.x())
+    x = ctx.x()
+    axes, result = _reduced(ctx, x)
     shape = ctx.inner_shape(x)
-    count = int(np.prod([shape[axis] for axis in axes], dtype=np.int64))
+    count = math.prod(shape[axis] for axis in axes)
     if not ctx.codes(x):
         y = _float_mean(ctx, x, axes)
         return ctx.reshape(y if ctx.kind == "MEAN" else ctx.emit(ops.Scale(float(count)), y), result)
@@ -271,37 +284,33 @@ def mean(ctx: OpContext) -> str:
     return ctx.reshape(y, result)
 
 
-def _float_mean(ctx: OpContext, x: Value, axes: tuple[int, ...]) -> Value:
-    """Over axes that are next to each other: a pool of a map in which they are one axis. The last axis is a product with
-    a matrix of one row."""
+def _as_one(ctx: OpContext, x: Value, axes: tuple[int, ...]) -> tuple[int, int, int]:
+    """The shape with the axes to reduce as its middle one."""
     shape = ctx.inner_shape(x)
     if axes != tuple(range(axes[0], axes[-1] + 1)):
         raise Unsupported(f"{ctx.kind} of floats over axes {axes} of {shape}", "axes next to each other")
-    before, over, behind = (
-        int(np.prod(part, dtype=np.int64)) for part in (shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :])
-    )
+    before, over, behind = shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :]
+    return math.prod(before), math.prod(over), math.prod(behind)
+
+
+def _float_mean(ctx: OpContext, x: Value, axes: tuple[int, ...]) -> Value:
+    """A pool of a map in which the axes are one. The last axis is a product with a matrix of one row."""
+    before, over, behind = _as_one(ctx, x, axes)
     if behind == 1:
         row = ops.Weights("f32", np.full((1, over), 1 / over, np.float32))
         return ctx.emit(ops.Dense(row), ctx.reshape(x, (1, before, over)))
-    flat = ctx.reshape(x, (1, before, over, behind))
-    return ctx.emit(ops.AvgPool((1, over), (1, over)), flat)
+    return ctx.emit(ops.AvgPool((1, over), (1, over)), ctx.reshape(x, (1, before, over, behind)))
 
 
-@register("REDUCE_MAX", "REDUCE_MIN", forms="int8 over any axes; float32 maximum over axes next to each other")
+@register("REDUCE_MAX", "REDUCE_MIN", forms="int8 over any axes; float32 over axes next to each other")
 def reduce_extreme(ctx: OpContext) -> str:
-    x, axes, result = _reduced(ctx, ctx.x())
-    integer = ctx.codes(x)
+    x = ctx.x()
+    axes, result = _reduced(ctx, x)
+    rises = ctx.kind == "REDUCE_MAX"
     ctx.keeps_format(x)
-    if integer:
-        kind = ctx.kind == "REDUCE_MAX"
-        return ctx.reshape(ctx.emit(ops.Reduce("maximum" if kind else "minimum", axes, keepdims=True), x), result)
-    shape = ctx.inner_shape(x)
-    if axes != tuple(range(axes[0], axes[-1] + 1)):
-        raise Unsupported(f"{ctx.kind} of floats over axes {axes} of {shape}", "axes next to each other")
-    before, over, behind = (
-        int(np.prod(part, dtype=np.int64)) for part in (shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :])
-    )
-    sign = 1.0 if ctx.kind == "REDUCE_MAX" else -1.0
-    y = ctx.reshape(ctx.emit(ops.Scale(sign), x), (1, before, over, behind))
-    y = ctx.emit(ops.Scale(sign), ctx.emit(ops.MaxPool((1, over), (1, over)), y))
-    return ctx.reshape(y, result)
+    if ctx.codes(x):
+        return ctx.reshape(ctx.emit(ops.Reduce("maximum" if rises else "minimum", axes, keepdims=True), x), result)
+    over = _as_one(ctx, x, axes)
+    sign = ops.Scale(1.0 if rises else -1.0)  # the least is the largest of what is turned around
+    y = ctx.reshape(ctx.emit(sign, x), (1, *over))
+    return ctx.reshape(ctx.emit(sign, ctx.emit(ops.MaxPool((1, over[1]), (1, over[1])), y)), result)

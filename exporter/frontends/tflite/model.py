@@ -136,11 +136,11 @@ def _model(data: bytes, name: str) -> Model:
     operators = tuple(
         _operator(i, table, codes, len(tensors)) for i, table in enumerate(graph.tables(3, "operator", MOST_OPERATORS))
     )
-    ends = [_indices(graph, slot, len(tensors), what) for slot, what in ((1, "its inputs"), (2, "its outputs"))]
-    if not ends[0] or not ends[1] or min(*ends[0], *ends[1]) < 0:
+    inputs, outputs = _indices(graph, 1, len(tensors), "its inputs"), _indices(graph, 2, len(tensors), "its outputs")
+    if not inputs or not outputs or min(*inputs, *outputs) < 0:
         raise Damaged("it has no inputs or no outputs")
-    _check_order(tensors, operators, *ends)
-    return Model(name, tensors, operators, *ends, len(graphs))
+    _check_order(tensors, operators, inputs, outputs)
+    return Model(name, tensors, operators, inputs, outputs, len(graphs))
 
 
 def _code(table: Table) -> tuple[str, bool]:
@@ -203,7 +203,7 @@ def _quantization(table: Table) -> tuple[Array, Array, int]:
 
 def _indices(table: Table, slot: int, count: int, what: str) -> tuple[int, ...]:
     found = table.array(slot, "i", what, MOST_OPERANDS)
-    if found.size and not (-1 <= found.min() and found.max() < count):
+    if found.size and (found.min() < -1 or found.max() >= count):
         raise Damaged(f"{what} name tensors that it does not have")
     return tuple(found.tolist())
 

@@ -1,10 +1,11 @@
-"""Operators that move elements: shapes, slices, paddings, joins, nearest resizing. Codes stay as they are, so scales must
-be equal in front and behind."""
+"""Operators that move elements: shapes, slices, paddings, joins, resizing. Codes stay as they are, so scales must be
+equal in front and behind."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +150,7 @@ def slice_(ctx: OpContext) -> str:
 
 
 @register("SPLIT", "SPLIT_V", "UNPACK", forms="along any axis")
-def split(ctx: OpContext) -> list[str]:
+def split(ctx: OpContext) -> Sequence[str]:
     """Parts of one axis; UNPACK's lose it."""
     x = moved(ctx, 1 if ctx.kind == "SPLIT" else 0)
     shape, count = ctx.shape(x), len(ctx.operator.outputs)
@@ -203,7 +204,9 @@ def repeated(ctx: OpContext) -> str:
 def _cells(ctx: OpContext, x: str) -> list[tuple[int, int]]:
     shape, cells = ctx.shape(x), ctx.constant(1, "paddings")
     if cells.shape != (len(shape), 2) or cells.dtype.kind != "i" or cells.min() < 0 or cells.max() > 1 << 16:
-        raise Unsupported(f"{ctx.kind} of {shape} by {cells.tolist() if cells.size < 16 else cells.shape}", "two counts for each axis")
+        raise Unsupported(
+            f"{ctx.kind} of {shape} by {cells.tolist() if cells.size < 16 else cells.shape}", "two counts for each axis"
+        )
     return [(int(before), int(after)) for before, after in cells]
 
 
@@ -233,7 +236,7 @@ def _pad_value(ctx: OpContext, x: str) -> float:
 @register("MIRROR_PAD", forms="REFLECT, SYMMETRIC")
 def mirror_pad(ctx: OpContext) -> str:
     x = moved(ctx)
-    mode = "reflect" if ctx.options["mode"] == "REFLECT" else "symmetric"
+    mode: Literal["reflect", "symmetric"] = "reflect" if ctx.options["mode"] == "REFLECT" else "symmetric"
     spare = int(mode == "reflect")
     indices = []
     for (before, after), n in zip(_cells(ctx, x), ctx.shape(x), strict=True):
@@ -297,7 +300,9 @@ def resize_bilinear(ctx: OpContext) -> str:
         raise Unsupported("RESIZE_BILINEAR of int8", "float32", "Use nearest resizing, or TRANSPOSE_CONV")
     for axis, new in zip((0, 1), _sizes(ctx), strict=True):
         order = [k for k in range(3) if k != axis] + [axis]
-        matrix = _bilinear(ctx.inner_shape(x)[axis], new, ctx.options["align_corners"], ctx.options["half_pixel_centers"])
+        matrix = _bilinear(
+            ctx.inner_shape(x)[axis], new, ctx.options["align_corners"], ctx.options["half_pixel_centers"]
+        )
         y = ctx.emit(ops.Dense(ops.Weights("f32", matrix)), permuted(ctx, x, order))
         x = permuted(ctx, y, [order.index(k) for k in range(3)])
     return x

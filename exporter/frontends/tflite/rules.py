@@ -46,18 +46,20 @@ def clamp(activation: Activation, fmt: S8) -> tuple[int, int]:
     return int(np.clip(low, -128, 127)), int(np.clip(high, -128, 127))
 
 
-def rescale(
-    real: Any, out: S8 | S32, bounds: tuple[int, int] = (-128, 127), left: int = 0
-) -> ops.Rescale:
+def rescale(real: Any, out: S8 | S32, bounds: tuple[int, int] = (-128, 127), left: int = 0) -> ops.Rescale:
     """The Rescale of a real factor, or of one for each channel."""
     multiplier, shift = fixed_point.quantize_multiplier(np.atleast_1d(np.asarray(real, np.float64)))
-    return ops.Rescale(multiplier.astype(np.int32), shift.astype(np.int32), out, left=left, qmin=bounds[0], qmax=bounds[1])
+    return ops.Rescale(
+        multiplier.astype(np.int32), shift.astype(np.int32), out, left=left, qmin=bounds[0], qmax=bounds[1]
+    )
 
 
 def scaled(x: Array, real: Any) -> Array:
     """Integers times a real factor of either sign, by its fixed-point multiplier."""
     multiplier, shift = fixed_point.quantize_multiplier(np.abs(real))
-    return fixed_point.fixed_point(np.asarray(x, np.int64), np.where(np.asarray(real) < 0, -multiplier, multiplier), shift)
+    return fixed_point.fixed_point(
+        np.asarray(x, np.int64), np.where(np.asarray(real) < 0, -multiplier, multiplier), shift
+    )
 
 
 def mean(scale: float, out: S8, count: int) -> ops.Rescale:
@@ -117,7 +119,9 @@ def hard_swish_table(fmt: S8, out: S8) -> ops.Table:
     om, oe = _int16_multiplier(f32(fine / out.scale))
     rm, re = _int16_multiplier(f32(fine / f32(3 / 32768)))
     if oe > 0:
-        raise Unsupported(f"scales of {fmt.scale:g} and {out.scale:g}", "an output scale of more than 1/128 of the input's")
+        raise Unsupported(
+            f"scales of {fmt.scale:g} and {out.scale:g}", "an output scale of more than 1/128 of the input's"
+        )
     v = numbers(fmt) << 7
     factor = _saturated(v << (re - 1)) if re > 0 else v
     factor = _high16(factor, rm)

@@ -91,7 +91,9 @@ def _options(name: str, number: int, fields: str) -> Options:
     return Options(name, number, parsed)
 
 
-_POOL = _options("Pool2D", 5, "padding:b stride_w:i stride_h:i filter_width:i filter_height:i fused_activation_function:b")
+_POOL = _options(
+    "Pool2D", 5, "padding:b stride_w:i stride_h:i filter_width:i filter_height:i fused_activation_function:b"
+)
 _REDUCE = _options("Reducer", 27, "keep_dims:?")
 _MATMUL = _options("BatchMatMul", 101, "adj_x:? adj_y:?")
 

@@ -50,9 +50,7 @@ def _whole(shape: tuple[int, ...], count: int, taken: list[Indices], result: lis
         result.append(n)
 
 
-def _entry(
-    masks: Mapping[str, int], i: int, n: int, begin: int, end: int, step: int
-) -> tuple[Indices, bool]:
+def _entry(masks: Mapping[str, int], i: int, n: int, begin: int, end: int, step: int) -> tuple[Indices, bool]:
     """Elements of an axis of n, and whether the axis stays."""
     if masks["shrink_axis"] >> i & 1:
         at = begin + n if begin < 0 else begin
