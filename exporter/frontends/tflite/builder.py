@@ -100,6 +100,8 @@ class Builder:
             found = f"{operator.kind} has operands of kinds or sizes that this operator does not have"
             raise Unsupported(found, advice=CONVERT_AGAIN) from error
         results = [made] if isinstance(made, str) else list(made)
+        if len(results) != len(operator.outputs):
+            raise Unsupported(f"{operator.kind} with {len(operator.outputs)} outputs", str(len(results)))
         for tensor, value in zip(map(self.tensors.__getitem__, operator.outputs), results, strict=True):
             self._check_result(tensor, Value(value))
         return results
@@ -131,7 +133,9 @@ def name_of(tensor: Tensor) -> str:
 
 
 def _port(tensor: Tensor) -> Port:
-    return Port(tensor.name, Rounding.DIVIDE_AWAY, unsigned=tensor.type == "UINT8", free=False)
+    """Reals become codes as QUANTIZE makes them."""
+    rounding = Rounding.KERAS if tensor.type == "FLOAT32" else Rounding.DIVIDE_AWAY
+    return Port(tensor.name, rounding, unsigned=tensor.type == "UINT8", free=False)
 
 
 def _open(tensor: Tensor) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...ir import ops
+from ...ir.infer import InferError, check_s8
 from ...ir.types import F32, S8, Format
 from ..graph import UNKNOWN, GraphBuilder, Unsupported, Value
 from . import rules
@@ -44,11 +45,12 @@ def format_of(tensor: Tensor) -> Format:
     scale = float(tensor.scale[0]) if tensor.scale.size else 1.0
     zero_point = int(tensor.zero_point[0]) if tensor.zero_point.size else 0
     shift = 128 if tensor.type == "UINT8" else 0
-    if not (np.isfinite(scale) and scale > 0):
-        raise Unsupported(f"{tensor} has scale {scale:g}", "positive numbers")
-    if not -128 <= zero_point - shift <= 127:
-        raise Unsupported(f"{tensor} has zero point {zero_point}", f"codes of {tensor.type}")
-    return S8(scale, zero_point - shift)
+    fmt = S8(scale, zero_point - shift)
+    try:
+        check_s8(fmt)
+    except InferError as error:
+        raise Unsupported(f"{tensor} of type {tensor.type} has scale {scale:g}, zero point {zero_point}: {error}") from error
+    return fmt
 
 
 _TYPE_ADVICE = {
