@@ -5,7 +5,7 @@ From each value the longest run of per-channel operators that one kernel compute
 
 * any -> s1: thresholds on the stored value (`chain.py`);
 * s8 -> s8 with the same function in every channel: a table of 256 entries, exact for any function;
-* any -> s8 and any -> f32: scale and offset per channel.
+* any -> s8 and any -> f32: scale and offset per channel; f32 -> s8 by a file's own division, alone.
 
 What is left over starts the next run. Unary functions and PReLU that stand alone read f32, behind a converter if need
 be. A ternary of floats that no scale states exactly is half the sum of two signs.
@@ -18,6 +18,8 @@ clip alone remains."""
 from __future__ import annotations
 
 import numpy as np
+
+from dqnn.tensors import Rounding
 
 from ..ir import ops, real
 from ..ir.graph import Graph, Node
@@ -97,11 +99,23 @@ def kernel_for(kind: TensorType, start: chain.Start, steps: chain.Steps, affine:
         return ops.Table(table_of(kind.fmt, steps), out), "exact table"
     if len(steps) == 1 and isinstance(steps[0], ops.Unary | ops.PRelu) and isinstance(kind.fmt, F32):
         return None
+    if len(steps) == 1 and isinstance(steps[0], ops.Quantize) and isinstance(kind.fmt, F32):
+        divided = _divided(steps[0])
+        if divided is not None:
+            return divided, "the file's division, bit for bit"
     found = fit(start, steps) if chain.may_end(start, steps, affine) else None
     if found is None:
         return None
     epilogue, fmt, remark = found
     return ops.ChannelKernel(shared(epilogue), fmt), remark
+
+
+def _divided(op: ops.Quantize) -> ops.ChannelKernel | None:
+    """The kernel of a quantizer that divides, as those of TFLite and ONNX do."""
+    if op.rounding is Rounding.KERAS or not isinstance(op.fmt, S8):
+        return None
+    scale = np.array([op.fmt.scale], np.float32)
+    return ops.ChannelKernel(ops.Divide(scale, op.rounding, op.qmin, op.qmax), op.fmt)
 
 
 def _output_format(steps: chain.Steps) -> Format:
