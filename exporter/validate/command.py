@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from ..command_line import CHECK_FAILED, OUTPUT, TARGET_HELP, command, input_options
+from .originals.original import Kind
 
 if TYPE_CHECKING:
     from .validation import ValidationReport
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @command("validate")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--against", required=True, type=click.Path(path_type=Path), help="The .h5 or .keras file it came from.")
+@click.option("--against", required=True, type=click.Path(path_type=Path), help="The .h5, .keras or .tflite file it came from.")
 @input_options
 @click.option(
     "--labels", multiple=True, help="Array in the inputs' .npz, or a .npy or .csv file; once per output, in order."
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
 @click.option(
     "--original",
-    type=click.Choice(["auto", "keras", "evaluator"]),
+    type=click.Choice(get_args(Kind)),
     default="auto",
     show_default=True,
-    help="What runs the original: Keras where it can be loaded, else dqnn's float evaluator.",
+    help="What runs the original: Keras or TensorFlow Lite where it can be loaded, else dqnn's evaluator.",
 )
 @click.option("--per-layer", is_flag=True, help="Compare every tensor, and name the first layer that differs.")
 @click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")

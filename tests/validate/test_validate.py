@@ -419,7 +419,7 @@ def test_a_load_that_hangs_is_given_up(digits: Path, tmp_path: Path, monkeypatch
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o755)
     monkeypatch.setattr(keras.sys, "executable", str(fake))
-    original = keras.KerasFile(digits / "digits_larq.h5", load_seconds=0.3)
+    original = keras.keras_file(digits / "digits_larq.h5", load_seconds=0.3)
     with pytest.raises(OriginalError, match="did not finish loading"):
         original.run([np.zeros((1, 28, 28, 1))], lambda done: None)
 

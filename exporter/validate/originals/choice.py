@@ -1,5 +1,5 @@
-"""Which original a file is compared with: Keras itself where it can be loaded, else our float evaluator. What runs says
-which of the two it is, and why.
+"""Which original a file is compared with: Keras or TensorFlow Lite where they can load it, else our evaluator. What
+runs says which it is, and why.
 
 To load a file, Keras runs code that it finds there (Lambda layers) or that it names (modules). So Keras is asked
 unbidden only for files that our own front end accepts and that name no code but the libraries'; `kind="keras"` is
@@ -15,10 +15,13 @@ from typing import Any
 
 from ...api import load_graph
 from ...errors import ExportError, Problem
+from ...frontends import is_tflite
 from ...frontends.keras import build_graph, read_model
 from ...ir.graph import Graph
+from . import tflite
+from .child import OrEvaluator
 from .evaluator import Evaluator
-from .keras import KerasFile, KerasObject, KerasOrEvaluator
+from .keras import KerasObject, keras_file
 from .original import Kind, Original, OriginalError
 
 # Whose code a file may name.
@@ -33,18 +36,35 @@ def find(model: Any, kind: Kind = "auto") -> Original:
         return KerasObject(model)
     path = Path(model)
     if not path.is_file():
-        raise OriginalError(f"{path}: no such file; expected a Keras .h5 or .keras file")
+        raise OriginalError(f"{path}: no such file; expected a Keras .h5 or .keras file, or a .tflite file")
+    if is_tflite(path):
+        return _tflite(path, kind)
+    if kind == "tflite":
+        raise OriginalError(f"{path} is no .tflite file, so TensorFlow Lite cannot run it")
     installed = importlib.util.find_spec("tensorflow") is not None
     if kind == "keras":
         if not installed:
             raise OriginalError("TensorFlow is not installed: pip install 'dqnn[keras]'")
-        return KerasFile(path)
+        return keras_file(path)
     graph, code = _as_data(path)
     if not installed:
         return Evaluator(graph, "no TensorFlow here")
     if code:
         return Evaluator(graph, f"the file names {code}, which Keras would run; --original keras allows it")
-    return KerasOrEvaluator(KerasFile(path), graph)
+    return OrEvaluator(keras_file(path), graph)
+
+
+def _tflite(path: Path, kind: Kind) -> Original:
+    """A .tflite file: it holds no code, but what runs it verifies little, so our own reader looks at it first."""
+    if kind == "keras":
+        raise OriginalError(f"{path} is a .tflite file, which Keras cannot run; accepted: auto, tflite, evaluator")
+    graph = load_graph(path)
+    if tflite.is_installed():
+        made = tflite.tflite_file(path)
+        return made if kind == "tflite" else OrEvaluator(made, graph)
+    if kind == "tflite":
+        raise OriginalError("TensorFlow Lite is not installed: pip install ai-edge-litert")
+    return Evaluator(graph, "no TensorFlow Lite here: pip install ai-edge-litert")
 
 
 def _as_data(path: Path) -> tuple[Graph, str]:

@@ -16,7 +16,7 @@ NAME = "dqnn's float evaluator of the unquantized graph"
 
 @dataclass(frozen=True)
 class Evaluator:
-    """The front end's graph; `why` tells why not Keras."""
+    """The front end's graph; `why` tells why not what the model was made with."""
 
     graph: Graph
     why: str = ""

@@ -1,0 +1,80 @@
+"""Runs a .tflite file in a process of its own, for `child`:
+
+    python -m dqnn.exporter.validate.originals.tflite_process MODEL IN.npz OUT.npz BATCH
+
+Reals become codes as the file's QUANTIZE would make them; codes become reals by scale and zero point. The model's batch
+is the file's, that is one sample at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dqnn.tensors import Rounding, quantize_s8
+
+
+def interpreter_of(path: str) -> tuple[Any, str]:
+    """An interpreter with the reference kernels, and which that is."""
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        name = f"LiteRT {version('ai-edge-litert')}"
+    else:
+        import tensorflow as tf
+
+        Interpreter, OpResolverType = tf.lite.Interpreter, tf.lite.experimental.OpResolverType
+        name = f"TensorFlow Lite {tf.__version__}"
+    made = Interpreter(model_path=path, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    made.allocate_tensors()
+    return made, f"{name}, reference kernels"
+
+
+def to_stored(detail: Any, real: Any) -> Any:
+    """Reals as an input stores them."""
+    scale, zero_point = detail["quantization"]
+    dtype = np.dtype(detail["dtype"])
+    if dtype == np.float32:
+        return real.astype(np.float32).reshape(detail["shape"])
+    shift = 128 if dtype == np.uint8 else 0
+    factor = np.float32(scale if scale else 1)
+    codes = quantize_s8(real.astype(np.float32), factor, zero_point - shift, Rounding.DIVIDE_AWAY)
+    return (codes.astype(np.int16) + shift).astype(dtype).reshape(detail["shape"])
+
+
+def to_real(detail: Any, stored: Any) -> Any:
+    """Reals of what an output stores."""
+    scale, zero_point = detail["quantization"]
+    if np.dtype(detail["dtype"]) == np.float32:
+        return stored.copy()
+    return (stored.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale if scale else 1)
+
+
+def main(model_path: str, inputs_path: str, outputs_path: str, batch: str) -> None:
+    say = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with what we say
+    interpreter, name = interpreter_of(model_path)
+    print(f"loaded {name}", file=say, flush=True)
+    with np.load(inputs_path) as file:
+        inputs = [file[f"in{i}"] for i in range(len(file.files))]
+    sources, sinks = interpreter.get_input_details(), interpreter.get_output_details()
+    rows: list[list[Any]] = []
+    for sample in zip(*inputs, strict=True):
+        for detail, value in zip(sources, sample, strict=True):
+            interpreter.set_tensor(detail["index"], to_stored(detail, value))
+        interpreter.invoke()
+        rows.append([to_real(detail, interpreter.get_tensor(detail["index"])) for detail in sinks])
+        if len(rows) % int(batch) == 0 or len(rows) == len(inputs[0]):
+            print(f"done {len(rows)}", file=say, flush=True)
+    joined: dict[str, Any] = {f"out{i}": np.stack(column) for i, column in enumerate(zip(*rows, strict=True))}
+    with Path(outputs_path).open("wb") as target:
+        np.savez(target, **joined)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
