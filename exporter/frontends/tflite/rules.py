@@ -159,10 +159,11 @@ def _half_away(x: Array, shift: int) -> Array:
 
 
 def softmax(beta: float, fmt: S8) -> ops.FixedSoftmax:
-    """Scale and beta as a multiplier of differences in Q5.26."""
+    """Scale and beta as a multiplier of differences in Q5.26. Of a scale so large that it shifts by 31 bits nothing but
+    a difference of 0 counts, whatever it is shifted by."""
     multiplier, shift = fixed_point.quantize_multiplier(min(float(beta) * fmt.scale * 2.0**26, 2.0**31 - 1))
     left = int(shift)
-    return ops.FixedSoftmax(int(multiplier), left, -int(np.floor(31 * 2.0**26 / 2.0**left)))
+    return ops.FixedSoftmax(int(multiplier), min(left, 30), -int(31 * 2.0**26 / 2.0**left))
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
