@@ -1,4 +1,4 @@
-"""From a Keras model to a .dqnn file: `api.export` is the way, `cli` the commands.
+"""From a Keras or TensorFlow Lite model to a .dqnn file: `api.export` is the way, `cli` the commands.
 
     frontends -> ir -> passes -> packing, memory, writer
 

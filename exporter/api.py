@@ -1,4 +1,4 @@
-"""`dqnn.export`: the whole way from a Keras model to a .dqnn file.
+"""`dqnn.export`: the whole way from a model to a .dqnn file.
 
     frontends.load -> passes.run_pipeline -> emit.write -> C verifier -> file
 
@@ -73,7 +73,7 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     selftest: Any = None,
 ) -> ExportResult:
-    """Export a Keras model (`.h5`, `.keras` or in memory) and, if `output` is given, write it there.
+    """Export a model (`.h5`, `.keras`, `.tflite`, or a Keras model in memory) and, if `output` is given, write it there.
 
     strict: refuse a model of which a part would fall back to f32.
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
@@ -123,7 +123,7 @@ def _check_stored(name: Any, model_id: Any, model_version: Any) -> None:
 
 
 def load_graph(model_or_path: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
-    """The front end's graph of a Keras model; a graph is taken as it is."""
+    """The front end's graph of a model; a graph is taken as it is."""
     from .frontends import load
     from .ir.graph import Graph
 

@@ -2,7 +2,7 @@
 
 `ExportError` carries every problem found in a model, so that a user repairs them all at once instead of one per run.
 Each `Problem` names the layer as the user wrote it, what was found, what is accepted and what to do. `UnreadableModel`
-is for files that cannot be read as a Keras model at all. The command line prints both without a traceback."""
+is for files that cannot be read as a model at all. The command line prints both without a traceback."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ class ExportError(DqnnError):
 
 
 class UnreadableModel(DqnnError):
-    """The file is no Keras model that can be read; the text says what it is and what is accepted."""
+    """The file is no model that can be read; the text says what it is and what is accepted."""

@@ -18,6 +18,8 @@ import click
 from dqnn import _core
 from dqnn.exporter import frontends
 from dqnn.exporter.frontends.keras import registry
+from dqnn.exporter.frontends.tflite.registry import refused_operators
+from dqnn.exporter.frontends.tflite.registry import support_table as operator_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support.md"
@@ -124,6 +126,22 @@ def layers() -> Iterator[str]:
     yield from table(("layers", "instead"), ((", ".join(names), advice) for advice, names in refused.items()))
 
 
+def operators() -> Iterator[str]:
+    """TensorFlow Lite's operators."""
+    yield "## TensorFlow Lite operators\n"
+    yield "int8 gives the values of the reference kernels, bit for bit. What else holds for `.tflite` files:"
+    yield "[tflite.md](tflite.md).\n"
+    rows = (
+        (", ".join(f"`{name}`" for name in row.operators), row.forms or "int8, float32", "; ".join(row.limits) or "-")
+        for row in operator_table()
+    )
+    yield from table(("operators", "supported", "limits"), rows)
+    refused: dict[str, list[str]] = {}
+    for name, advice in refused_operators().items():
+        refused.setdefault(advice, []).append(f"`{name}`")
+    yield from table(("refused", "instead"), ((", ".join(names), advice) for advice, names in refused.items()))
+
+
 def page() -> str:
     """The whole page."""
     assert frontends.__doc__ is not None  # importing the package registers every handler
@@ -135,6 +153,7 @@ def page() -> str:
         *published_rows(),
         *kernel_grid(_core.kernels()),
         *layers(),
+        *operators(),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

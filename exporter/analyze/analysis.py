@@ -97,7 +97,7 @@ def analyze(
     weights: str | PathLike[str] | None = None,
     **options: Any,
 ) -> AnalysisReport:
-    """Analyse a Keras model (in memory, `.h5`, `.keras`) or a `.dqnn` file (path or bytes).
+    """Analyse a model (Keras: in memory, `.h5`, `.keras`; `.tflite`) or a `.dqnn` file (path or bytes).
 
     target: where it is to run (see `dqnn targets`, or a .toml file); `fit` says whether the model fits.
     bench: a core of `dqnn bench` to measure each node on, or what it printed as JSON (a path or the content).

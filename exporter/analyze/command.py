@@ -38,7 +38,7 @@ def analyze_command(
     plot: Path | None,
     **options: Any,
 ) -> None:
-    """Operations, parameters, weights, memory and advice for a .h5, .keras or .dqnn file."""
+    """Operations, parameters, weights, memory and advice for a .h5, .keras, .tflite or .dqnn file."""
     from ..show.console import console
     from ..show.plots import check_place
     from ..targets.boards import TargetError

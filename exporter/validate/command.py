@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @command("validate")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--against", required=True, type=click.Path(path_type=Path), help="The .h5, .keras or .tflite file it came from.")
+@click.option(
+    "--against", required=True, type=click.Path(path_type=Path), help="The .h5, .keras or .tflite file it came from."
+)
 @input_options
 @click.option(
     "--labels", multiple=True, help="Array in the inputs' .npz, or a .npy or .csv file; once per output, in order."

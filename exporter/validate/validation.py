@@ -67,7 +67,7 @@ def validate(
     per_layer: bool = False,
     progress: Progress | None = None,
 ) -> ValidationReport:
-    """Run a .dqnn file (path or bytes) and its original (`.h5`, `.keras`, `.tflite`, Keras model in memory) on `inputs`.
+    """Run a .dqnn file (path or bytes) and its original (`.h5`, `.keras`, `.tflite`, Keras model) on `inputs`.
 
     inputs: an array (n, *shape), or a dict by name, or a list in the model's order.
     labels: a class number per sample, or an array like the output; a list of these for several outputs.

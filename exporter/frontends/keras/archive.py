@@ -26,7 +26,7 @@ from ...errors import UnreadableModel, debugging
 from . import h5_weights
 from .hdf5 import Hdf5, most_bytes, opened
 
-ACCEPTED = "a Keras .h5 file or a .keras archive written by model.save(...), or a keras.Model"
+ACCEPTED = "a Keras .h5 file or a .keras archive written by model.save(...), a keras.Model, or a .tflite file"
 MOST_CONFIGURATION = 1 << 24  # bytes of JSON, which become twenty times as many in memory
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 Array = NDArray[Any]

@@ -49,7 +49,9 @@ def format_of(tensor: Tensor) -> Format:
     try:
         check_s8(fmt)
     except InferError as error:
-        raise Unsupported(f"{tensor} of type {tensor.type} has scale {scale:g}, zero point {zero_point}: {error}") from error
+        raise Unsupported(
+            f"{tensor} of type {tensor.type} has scale {scale:g}, zero point {zero_point}: {error}"
+        ) from error
     return fmt
 
 

@@ -16,7 +16,7 @@ from ..graph import Unsupported, Value
 from . import rules
 from .context import Array, OpContext
 from .model import Tensor
-from .registry import register
+from .registry import refuse, register
 
 DYNAMIC_RANGE = "Convert with a representative dataset, so that activations are int8 too, or without quantization"
 
@@ -314,3 +314,19 @@ def reduce_extreme(ctx: OpContext) -> str:
     sign = ops.Scale(1.0 if rises else -1.0)  # the least is the largest of what is turned around
     y = ctx.reshape(ctx.emit(sign, x), (1, *over))
     return ctx.reshape(ctx.emit(sign, ctx.emit(ops.MaxPool((1, over[1]), (1, over[1])), y)), result)
+
+
+refuse("ARG_MAX", "ARG_MIN", "TOPK_V2", advice="End the model at what it compares, and compare outside")
+refuse(
+    "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE",
+    advice="It keeps a state: use layers without memory",
+)  # fmt: skip
+refuse("IF", "WHILE", "CALL", "CALL_ONCE", advice="Convert without control flow")
+refuse(
+    "SPACE_TO_BATCH_ND",
+    "BATCH_TO_SPACE_ND",
+    advice="Convert again: newer converters write dilated convolutions as such",
+)
+refuse("CONV_3D", "CONV_3D_TRANSPOSE", advice="Use two-dimensional convolutions")
+refuse("EMBEDDING_LOOKUP", "HASHTABLE_LOOKUP", advice="Look up outside the model")

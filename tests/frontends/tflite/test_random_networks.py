@@ -51,7 +51,9 @@ class Drawn:
 
 def conv(d: Drawn) -> Value:
     size, stride, padding = d.window()
-    return d.net.conv(d.value, d.one(1, 3, 4, 8, 12), size, stride, padding, d.activation(), per_channel=bool(d.one(0, 1)))
+    return d.net.conv(
+        d.value, d.one(1, 3, 4, 8, 12), size, stride, padding, d.activation(), per_channel=bool(d.one(0, 1))
+    )
 
 
 def depthwise(d: Drawn) -> Value:
@@ -122,8 +124,8 @@ def mean(d: Drawn) -> Value:
 
 
 STEPS: tuple[Callable[[Drawn], Value], ...] = (
-    conv, conv, conv, depthwise, depthwise, transposed, pool, pair, pair, pair, unary, unary, slopes, requantized, padded,
-    turned, joined, mean,
+    conv, conv, conv, depthwise, depthwise, transposed, pool, pair, pair, pair, unary, unary, slopes, requantized,
+    padded, turned, joined, mean,
 )  # fmt: skip
 
 

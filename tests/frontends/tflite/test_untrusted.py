@@ -1,5 +1,5 @@
-"""Files that nobody vouches for. Nothing verifies a .tflite file but our reader: cut off anywhere, changed anywhere, it is
-read as a model or refused by name, in a moment and in little memory."""
+"""Files that nobody vouches for. Nothing verifies a .tflite file but our reader: cut off anywhere, changed anywhere, it
+is read as a model or refused by name, in a moment and in little memory."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def test_export_leaves_no_file(tmp_path: Path) -> None:
 
 def table(fields: list[bytes]) -> tuple[bytes, bytes]:
     """vtable and body of a table whose fields are four bytes each."""
-    vtable = struct.pack(f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *range(4, 4 + 4 * len(fields), 4))
+    vtable = struct.pack(
+        f"<HH{len(fields)}H", 4 + 2 * len(fields), 4 + 4 * len(fields), *range(4, 4 + 4 * len(fields), 4)
+    )
     return vtable, b"".join(fields)
 
 
@@ -161,7 +163,7 @@ def test_a_count_beyond_the_file() -> None:
     data = bytearray(shared_vector(4, 4))
     source = Source(bytes(data))
     assert source.root().tables(0, "part", 4)[0].array(0, "i").size == 4
-    with pytest.raises(Damaged, match="5 parts" if False else "it has 4 parts; at most 3"):
+    with pytest.raises(Damaged, match="it has 4 parts; at most 3"):
         source.root().tables(0, "part", 3)
 
 

@@ -1,6 +1,6 @@
 """Writes the .tflite files of this folder (needs TensorFlow, for its schema alone):
 
-    python tests/frontends/tflite/data/make.py"""
+python tests/frontends/tflite/data/make.py"""
 
 from __future__ import annotations
 
