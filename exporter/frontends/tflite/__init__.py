@@ -1,15 +1,15 @@
 """From a .tflite file to the IR, without TensorFlow.
 
 `flatbuffer` reads bytes that nobody has verified, `model` makes plain data of them, `builder` calls the handler
-registered for each operator (`layers`, `elementwise`, `movement`), which emits IR operators. Whatever a quantized
-operator computes is integers, bit for bit those of TensorFlow Lite's reference kernels (`rules`)."""
+registered for each operator (`layers`, `elementwise`, `movement`, `lce`), which emits IR operators. Whatever a
+quantized operator computes is integers, bit for bit those of TensorFlow Lite's reference kernels (`rules`)."""
 
 from __future__ import annotations
 
 import os
 
 from ...ir.graph import Graph
-from . import elementwise, layers, movement  # noqa: F401  (register their handlers)
+from . import elementwise, layers, lce, movement  # noqa: F401  (register their handlers)
 from .builder import build_graph
 from .model import Model, is_tflite, read_model
 from .registry import register, support_table

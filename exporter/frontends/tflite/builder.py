@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dqnn.tensors import Rounding
+from dqnn.tensors import Rounding, words
 
 from ...errors import debugging
 from ...ir.graph import Graph, Port
-from ...ir.types import TensorType
+from ...ir.types import S1, TensorType
 from ..graph import UNKNOWN, PortOrName, ShapeUnknown, Unsupported, Value
 from . import folding, registry
 from .context import OpContext, Shape, State, format_of, inside
@@ -119,12 +119,24 @@ class Builder:
     def _check_result(self, tensor: Tensor, value: Value) -> None:
         if value == UNKNOWN:
             return
-        fmt, wanted = self.made.type(value).fmt, format_of(tensor)
+        fmt = self.made.type(value).fmt
+        if fmt == S1() and tensor.type == "INT32":
+            self._check_packed(tensor, value)
+            return
+        wanted = format_of(tensor)
         if fmt != wanted:
             raise Unsupported(f"{tensor} would hold {fmt}; the file says {wanted}")
         shape = self.state.shapes[value]
         if not _agree(tensor, shape):
             raise Unsupported(f"{tensor} would have shape {shape}; the file says {_open(tensor)}")
+
+    def _check_packed(self, tensor: Tensor, value: Value) -> None:
+        """1-bit values, 32 channels to an int32: no type of the file's, so they cannot leave the model."""
+        *cells, channels = self.state.shapes[value]
+        if not _agree(tensor, (*cells, words(channels))):
+            raise Unsupported(f"{tensor} would hold {channels} bits of {cells} cells; the file says {_open(tensor)}")
+        if tensor.index in self.model.outputs:
+            raise Unsupported(f"{tensor} is an output of packed bits", "float32, int8, uint8", "End with LceDequantize")
 
 
 def name_of(tensor: Tensor) -> str:
