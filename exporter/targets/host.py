@@ -40,10 +40,14 @@ class HostRunner:
 
     def run(self, blob: bytes, inputs: Sequence[Array]) -> Result:
         from dqnn.interpreter import Interpreter
+        from dqnn.tensors import as_raw, check_stored
 
         interpreter = Interpreter(blob)
-        results = interpreter.predict(list(inputs), threads=self.threads, raw=True)
-        outputs = list(results.values()) if isinstance(results, dict) else [results]
+        # A runner is given and gives what tensors hold; `raw` is what users see, which for uint8 ports is another thing.
+        given = [as_raw(info, array) for info, array in zip(interpreter.inputs, inputs, strict=True)]
+        results = interpreter.predict(given, threads=self.threads, raw=True)
+        raw = list(results.values()) if isinstance(results, dict) else [results]
+        outputs = [check_stored(info, array) for info, array in zip(interpreter.outputs, raw, strict=True)]
         stats = Stats(
             len(inputs[0]),
             interpreter.arena_bytes,

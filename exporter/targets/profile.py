@@ -55,13 +55,14 @@ def profile_table(unit: str, nodes: Sequence[NodeProfile]) -> Table:
 
 def _host(blob: bytes, stored: Sequence[Array]) -> list[NodeProfile]:
     from dqnn.interpreter import Interpreter
+    from dqnn.tensors import as_raw
 
     interpreter = Interpreter(blob)
     nodes, samples = interpreter.nodes, len(stored[0])
     seconds = [0.0] * len(nodes)
     for sample in range(samples):
-        for index, array in enumerate(stored):
-            interpreter.set_input(index, array[sample], raw=True)
+        for info, array in zip(interpreter.inputs, stored, strict=True):
+            interpreter.set_input(info.name, as_raw(info, array[sample]), raw=True)
         seconds = [a + b.seconds for a, b in zip(seconds, interpreter.profile(HOST_REPEATS), strict=True)]
     return [NodeProfile(n.layer, n.kernel, n.isa, 1e6 * s / samples) for n, s in zip(nodes, seconds, strict=True)]
 

@@ -160,7 +160,7 @@ class Interpreter:
     def from_stored(self, outputs: Sequence[Array], *, raw: bool = False) -> Array | dict[str, Array]:
         """Stored arrays of a batch, one per output, as `predict` returns them."""
         pairs = zip(self.outputs, outputs, strict=True)
-        return self._by_name([array if raw else to_real(info, array) for info, array in pairs])
+        return self._by_name([as_raw(info, array) if raw else to_real(info, array) for info, array in pairs])
 
     def _arrays(self, batch: Batch, raw: bool) -> tuple[list[Array], int]:
         pairs = zip(self.inputs, self._in_order(batch), strict=True)

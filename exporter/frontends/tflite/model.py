@@ -147,7 +147,8 @@ def _code(table: Table) -> tuple[str, bool]:
     """The operator's name, and whether it is a custom one. Numbers that fit stand in the older field too."""
     number = max(table.number(0, "b"), table.number(3, "i"))
     if number == schema.CUSTOM:
-        return table.text(1) or "CUSTOM without a name", True
+        name = table.text(1) or "without a name"
+        return f"CUSTOM {name}" if name in schema.OPERATORS or " " in name else name, True
     if number < 0:
         raise Damaged(f"{table.what} is {number}")
     known = number < len(schema.OPERATORS)

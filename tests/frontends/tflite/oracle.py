@@ -35,6 +35,11 @@ def reference_interpreter(content: bytes) -> Any:
     return made
 
 
+def codes(shape: tuple[int, ...], seed: int) -> Array:
+    """Random int8."""
+    return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
+
+
 def draw(content: bytes, count: int, seed: int, plausible: bool = False) -> list[Array]:
     """Stored inputs, an array with a batch for each: codes of all values, or those of smooth noise."""
     rng = np.random.default_rng(seed)
