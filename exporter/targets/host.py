@@ -43,7 +43,7 @@ class HostRunner:
         from dqnn.tensors import as_raw, check_stored
 
         interpreter = Interpreter(blob)
-        # A runner is given and gives what tensors hold; `raw` is what users see, which for uint8 ports is another thing.
+        # A runner takes and gives what tensors hold; `raw` is what users see, which for uint8 ports is another thing.
         given = [as_raw(info, array) for info, array in zip(interpreter.inputs, inputs, strict=True)]
         results = interpreter.predict(given, threads=self.threads, raw=True)
         raw = list(results.values()) if isinstance(results, dict) else [results]

@@ -49,11 +49,11 @@ def test_cut_off_at_any_length(name: str) -> None:
     assert all(length > len(data) - 64 for length in kept), kept[:5]
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_any_byte_changed(name: str) -> None:
+@pytest.mark.parametrize(("name", "apart"), [("int8.tflite", 1), ("float.tflite", 3), ("mixed.tflite", 3)])
+def test_any_byte_changed(name: str, apart: int) -> None:
     data = sample(name)
     rng = np.random.default_rng(11)
-    for at in range(len(data)):
+    for at in range(0, len(data), apart):
         changed = bytearray(data)
         changed[at] ^= int(rng.choice([1, 0x80, 0xFF, rng.integers(1, 256)]))
         accepted(bytes(changed))
@@ -64,7 +64,7 @@ def test_numbers_changed(name: str) -> None:
     """Offsets, counts and sizes: four bytes at once, to what is large, negative, or points elsewhere."""
     data = sample(name)
     rng = np.random.default_rng(12)
-    for _ in range(1500):
+    for _ in range(800):
         changed = bytearray(data)
         for _ in range(int(rng.integers(1, 3))):
             number = int(rng.choice([0, 1, 2**31 - 1, 2**32 - 1, 2**31, len(data), rng.integers(0, len(data))]))
@@ -172,7 +172,7 @@ def test_memory_of_refusals() -> None:
     data = sample()
     rng = np.random.default_rng(15)
     tracemalloc.start()
-    for _ in range(400):
+    for _ in range(200):
         changed = bytearray(data)
         struct.pack_into("<I", changed, 4 * int(rng.integers(2, len(data) // 4)), int(rng.integers(1 << 20, 1 << 31)))
         accepted(bytes(changed))
