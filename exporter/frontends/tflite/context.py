@@ -22,7 +22,8 @@ from .model import Model, Operator, Tensor
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-MOST_CONSTANT_BYTES = 1 << 28  # that operators read, all together
+MOST_CONSTANT_BYTES = 1 << 26  # that operators read, all together
+MOST_CHANNELS = 1 << 13  # of a constant operand: a table has 256 codes for each
 
 
 def inside(shape: Shape) -> Shape:
@@ -161,6 +162,10 @@ class OpContext:
             values = (values ^ np.uint8(0x80)).view(np.int8)
         if values.dtype not in (np.int8, np.float32):
             raise Unsupported(f"a constant of {values.dtype} among its operands", "int8, uint8, float32")
+        if values.size == 0 or (values.ndim and values.size == values.shape[-1] > MOST_CHANNELS):
+            raise Unsupported(
+                f"a constant of shape {values.shape} among its operands", f"1 to {MOST_CHANNELS:,} channels"
+            )
         shaped = np.ascontiguousarray(values.reshape(inside(values.shape)))
         return self._state.emit(ops.Constant(shaped, fmt), (), self.path, values.shape)
 

@@ -17,7 +17,7 @@ from ...ir import ops
 from ...ir.types import F32, S8, S32
 from ..graph import Unsupported, Value
 from . import rules
-from .context import OpContext, inside
+from .context import MOST_CHANNELS, OpContext, inside
 from .registry import register
 
 LEFT = 20  # bits that sums of two scales gain first
@@ -131,7 +131,7 @@ def prelu(ctx: OpContext) -> str:
     slopes = alpha.reshape(alpha.shape[-len(shape) :])
     by_channel = slopes.size == slopes.shape[-1]
     if ctx.codes(x):
-        if not by_channel or slopes.size not in (1, shape[-1]):
+        if not by_channel or slopes.size not in (1, shape[-1]) or slopes.size > MOST_CHANNELS:
             raise Unsupported(
                 f"PRELU on int8 with slopes of shape {alpha.shape}", "one for each channel", "Use shared_axes=[1, 2]"
             )

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnreadableModel, debugging
-from ...ir.types import MOST_ELEMENTS
 from ..graph import Unsupported
 from . import schema
 from .flatbuffer import Damaged, Source, Table
 
 Array = NDArray[Any]
 
-MOST_BYTES = 1 << 28  # of a file, beyond every device
+MOST_BYTES = 1 << 26  # of a file, beyond every device
+MOST_ELEMENTS = 1 << 24  # of a tensor, likewise
 MOST_TENSORS = 1 << 15
 MOST_OPERATORS = 1 << 12
 MOST_OPERANDS = 1 << 10

@@ -15,10 +15,12 @@ from ...ir.types import F32, S8
 from ..graph import Unsupported, Value
 from . import rules
 from .context import OpContext
+from .model import MOST_ELEMENTS
 from .registry import register
 from .slices import strided
 
 Indices = NDArray[np.int64]
+MOST_MATRIX = 1 << 22  # weights of a resizing along one axis
 
 
 def moved(ctx: OpContext, i: int = 0) -> Value:
@@ -192,8 +194,10 @@ def repeated(ctx: OpContext) -> str:
         for axis in {ctx.axis(n, len(shape)) for n in numbers}:
             indices[axis] = indices[axis][::-1]
     else:
-        if len(numbers) != len(shape) or min(numbers) < 1 or max(numbers) > 1 << 16:
+        if len(numbers) != len(shape) or min(numbers, default=1) < 1:
             raise Unsupported(f"TILE of {shape} by {numbers}", "a count for each axis")
+        if math.prod(shape) * math.prod(numbers) > MOST_ELEMENTS:
+            raise Unsupported(f"TILE of {shape} by {numbers}", f"at most {MOST_ELEMENTS:,} elements")
         indices = [np.tile(index, count) for index, count in zip(indices, numbers, strict=True)]
     return taken(ctx, x, indices)
 
@@ -249,6 +253,8 @@ def mirror_pad(ctx: OpContext) -> str:
 @register("CONCATENATION", "PACK", forms="along any axis, operands of equal scales; constants")
 def concatenation(ctx: OpContext) -> str:
     values = [moved(ctx, i) for i in range(len(ctx.operator.inputs))]
+    if not values:
+        raise Unsupported(f"{ctx.kind} of nothing", "one operand or more")
     shapes = [ctx.shape(value) for value in values]
     rank = len(shapes[0])
     pack = ctx.kind == "PACK"
@@ -310,12 +316,16 @@ def resize_bilinear(ctx: OpContext) -> str:
 
 def _bilinear(old: int, new: int, corners: bool, middle: bool) -> NDArray[np.float32]:
     """Row i mixes the two cells around its place."""
+    if old * new > MOST_MATRIX:
+        raise Unsupported(f"RESIZE_BILINEAR of {old} cells to {new}", f"a product of up to {MOST_MATRIX:,}")
     scale = np.float32((old - 1) / (new - 1) if corners and new > 1 else old / new)
     offset = np.float32(0.5 if middle else 0)
     where = (np.arange(new, dtype=np.float32) + offset) * scale - offset
     below = np.floor(where)
     low = np.clip(below, 0, old - 1).astype(int)
     high = np.clip(below + 1, 0, old - 1).astype(int)
-    share = (where - below)[:, None]
-    cells = np.eye(old, dtype=np.float32)
-    return np.asarray(cells[low] * (1 - share) + cells[high] * share, np.float32)
+    share, rows = (where - below).astype(np.float32), np.arange(new)
+    matrix = np.zeros((new, old), np.float32)
+    matrix[rows, low] = 1 - share
+    matrix[rows, high] += share
+    return matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -206,3 +207,32 @@ def test_a_handler_for_a_custom_operator() -> None:
         np.testing.assert_array_equal(found[0], inputs[:, 0, ::-1])
     finally:
         del registry._HANDLERS["Mirror"]
+
+
+def _tiled(net: Net) -> Value:
+    return net.moved("TILE", net.input(1, 1 << 10), (1, 1 << 20), [[1, 1 << 30]])
+
+
+def _resized(net: Net) -> Value:
+    made = options("ResizeBilinearOptions")
+    return net.moved("RESIZE_BILINEAR", net.input(1, 4000, 1, 1), (1, 4, 4, 1), [[1 << 16, 1]], made)
+
+
+def _wide(net: Net) -> Value:
+    """A table for every channel."""
+    net.quantized = True
+    return net.binary("ADD", net.input(1, 1 << 20), net.activation_constant((1 << 20,)))
+
+
+@pytest.mark.parametrize("build", [_tiled, _resized, _wide])
+@pytest.mark.damaged
+def test_small_files_that_ask_for_much(build: Callable[[Net], Value]) -> None:
+    """Refused before anything of that size is made."""
+    net = Net(12, quantized=False)
+    content = net.content(build(net))
+    tracemalloc.start()
+    [text] = problems(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "at most" in text or "up to" in text or "channels" in text
+    assert peak < 64 << 20, f"{peak:,} bytes"

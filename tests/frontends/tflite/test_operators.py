@@ -26,7 +26,7 @@ def content(name: str, quantized: bool, seed: int) -> bytes:
     return net.content(*([made] if isinstance(made, Value) else made))
 
 
-@pytest.mark.parametrize(("name", "quantized"), names())
+@pytest.mark.parametrize(("name", "quantized"), list(names()))
 def test_equals_the_reference_kernels(name: str, quantized: bool) -> None:
     seed = zlib.crc32(name.encode())
     oracle.check(content(name, quantized, seed), 3, seed)
