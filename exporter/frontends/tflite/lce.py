@@ -89,7 +89,6 @@ def _cells(
 @register(
     "LceBconv2d",
     forms="1-bit weights; thresholds, float32 or int8 out; padding with 0 or +1; grouped, dilated",
-    limits=("int8 out: as floats rounded, at most one step off",),
 )
 def convolution(ctx: OpContext) -> str:
     x = _signs(ctx)

@@ -67,7 +67,7 @@ def residual() -> Any:
     return tf.keras.Model(inputs, layers.Add()([x, y]))
 
 
-def converted(make: Callable[[], Any]) -> bytes:
+def converted(make: Callable[[], Any], **options: Any) -> bytes:
     """With weights and statistics of either sign."""
     made = make()
     model = made if isinstance(made, tf.keras.Model) else tf.keras.Sequential(made)
@@ -77,7 +77,7 @@ def converted(make: Callable[[], Any]) -> bytes:
         if isinstance(layer, layers.BatchNormalization):
             values = [values[0], values[1], values[2] * 8, np.abs(values[3]) * 60 + 1]
         layer.set_weights(values)
-    return bytes(lce.convert_keras_model(model))
+    return bytes(lce.convert_keras_model(model, **options))
 
 
 @pytest.mark.parametrize("make", [plain, zero_padded, relu_and_pool, grouped, residual])
@@ -96,6 +96,22 @@ def test_equals_its_interpreter(make: Callable[[], Any]) -> None:
     # A sum of floats that is a tie of a sign falls otherwise in few samples, if in any.
     off = np.abs(found - wanted).reshape(len(x), -1).max(axis=1) > 1e-5 * np.abs(wanted).max()
     assert np.count_nonzero(off) <= 1, f"{np.count_nonzero(off)} samples differ"
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_int8_between_bits(activation: str | None) -> None:
+    """int8 in, bits, int8 out: every code. (Its builtin int8 operators round otherwise than the reference kernels, so
+    the network has none.)"""
+    inputs = layers.Input((8, 8, 32))
+    x = tf.quantization.fake_quant_with_min_max_args(inputs, -3, 3)
+    x = binary(32, padding="same", pad_values=1, activation=activation)(x)
+    x = tf.quantization.fake_quant_with_min_max_args(layers.BatchNormalization()(x), -20, 20)
+    content = converted(lambda: tf.keras.Model(inputs, x), inference_input_type=tf.int8, inference_output_type=tf.int8)
+    assert [operator.kind for operator in tflite.read_model(content).operators] == ["LceQuantize", "LceBconv2d"]
+    codes = np.random.default_rng(5).integers(-128, 128, (40, 8, 8, 32)).astype(np.int8)
+    wanted = LceInterpreter(content, use_reference_bconv=True).predict(codes)
+    found = Interpreter(export(tflite.load(content)).blob).predict(codes, raw=True)
+    np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
 
 
 @pytest.mark.damaged
