@@ -78,7 +78,20 @@ class Builder:
         if len(results) != len(outputs):  # a refusal stands for all of them
             results = [UNKNOWN] * len(outputs)
         for tensor, value in zip(outputs, results, strict=True):
-            self.state.values[tensor.index] = value
+            known = value != UNKNOWN or tensor.index in self.state.constants
+            self.state.values[tensor.index] = value if known else self._declared(tensor)
+
+    def _declared(self, tensor: Tensor) -> Value:
+        """What the file says of a value that was refused, so that the operators behind it are judged too."""
+        try:
+            fmt = format_of(tensor)
+        except Unsupported:
+            return UNKNOWN
+        if tensor.free or len(inside(tensor.shape)) > 4 or 0 in tensor.shape:
+            return UNKNOWN
+        value = self.made.value(tensor.name, TensorType(inside(tensor.shape), fmt))
+        self.state.shapes[value] = tensor.shape
+        return value
 
     def _build(self, operator: Operator, path: str) -> Sequence[str]:
         context = OpContext(self.state, operator, path)

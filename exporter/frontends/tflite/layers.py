@@ -83,12 +83,10 @@ def factors(ctx: OpContext, x: str, tensor: Tensor) -> Any:
 
 
 def as_weights(values: Array, zero_point: ops.I8 | None = None) -> ops.Weights:
-    kind = "s8" if values.dtype == np.int8 else "f32"
+    nothing = np.zeros((), np.int8)
     arranged = np.ascontiguousarray(values)
     return ops.Weights(
-        "s8" if kind == "s8" else "f32",
-        arranged,
-        zero_point=np.zeros((), np.int8) if zero_point is None else zero_point,
+        "s8" if values.dtype == np.int8 else "f32", arranged, zero_point=nothing if zero_point is None else zero_point
     )
 
 

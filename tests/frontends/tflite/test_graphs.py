@@ -175,6 +175,16 @@ def test_unequal_scales_of_a_concatenation_are_refused() -> None:
     assert "equal scales and zero points" in text
 
 
+def test_what_stands_behind_a_refusal_is_judged_too() -> None:
+    """By what the file says of the values in between."""
+    net = Net(13)
+    x = net.add("SIN", [net.input(1, 4, 4, 2).index], net.tensor((1, 4, 4, 2)))
+    y = net.concat([x, net.like(x)], 3)
+    net.inputs.append(Value(y.index - 1, x.shape, x.scale, x.zero_point))
+    z = net.add("COS", [net.conv(y, 3).index], net.tensor((1, 4, 4, 3)))
+    assert [text.split(": ")[1].split()[0] for text in problems(net.content(z))] == ["SIN", "COS"]
+
+
 def test_two_subgraphs_are_refused() -> None:
     net = Net(10)
     y = net.unary("RELU", net.input(1, 4))
