@@ -26,6 +26,7 @@ from . import (
     lower_others,
     lower_quantized,
     move_quantizers,
+    quantized_islands,
     sensor_inputs,
 )
 from .context import Context, Decision, PassError
@@ -44,6 +45,8 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("canonicalize", canonicalize.run),
     ("legalize", legalize.run),
     ("io_types", io_types.run),
+    ("quantized_islands", quantized_islands.run),
+    ("canonicalize", canonicalize.run),  # a quantizer that became two may repeat what its input is
     ("lower_quantized", lower_quantized.run),
     ("fuse_conv", fuse_conv.run),
     ("lower_others", lower_others.run),

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dqnn.tensors import Rounding
 
 from ..ir import ops, real
-from ..ir.fixed_point import quantize_multiplier
+from ..ir.fixed_point import half_of, quantize_multiplier
 from ..ir.semantics import apply_epilogue
 from ..ir.types import F32, S1, S8, Format, assert_never
 from ..limits import MOST_SHIFT
@@ -42,6 +42,7 @@ INT8 = (-128, 127)
 FLOAT_LIMIT = 0x7F7FFFFF  # bits of the largest float32
 SEARCHED = 1 << 14  # reachable accumulators that are tried one by one
 MOST_LOST = 0.5  # codes that rounding a bias to whole accumulators may cost
+SINGLE_LOST = 2.0**-12  # codes that the 31 bits of a factor may cost at the ends
 MOST_STEPS = 32  # of one chain: longer ones are cut, as nobody writes them and each length is tried
 NUDGES = 6  # ulps that scale and offset may move
 ROUNDING = 2.0**-21  # of the float32 multiplication and addition of an epilogue, and of the scale and offset it holds
@@ -449,6 +450,29 @@ def fit_fixed_point(start: Start, steps: Steps, quantizer: ops.Quantize) -> ops.
     if bounds is None or coarse or (np.abs(bias) > INT32.max).any() or (shift > MOST_SHIFT).any():
         return None
     return ops.FixedPoint(bias.astype(np.int32), multiplier.astype(np.int32), shift.astype(np.int32), *bounds)
+
+
+def fit_single(start: Start, steps: Steps, quantizer: ops.Quantize) -> ops.Fixed64 | None:
+    """The s8 epilogue of a quantizer that divides and rounds half to even, ONNX's: the exact product of the integer
+    sums and one factor, plus an offset, rounded once. None if the chain is no factor, offset and clip, or a channel
+    falls.
+
+    The factor has 31 bits; where a float32 between sums and quantizer rounds otherwise, codes differ by one."""
+    fmt = quantizer.fmt
+    form = clipped_affine(start, steps) if start.integer and not start.bit and isinstance(fmt, S8) else None
+    if form is None or not isinstance(fmt, S8) or (form.scale < 0).any():
+        return None
+    bounds = _Staircase(start, tuple(steps), quantizer, fmt).bounds(form, compared=False)
+    factor, offset = form.scale / fmt.scale, form.offset / fmt.scale
+    _, exponent = np.frexp(np.maximum(factor, 2.0**-62))
+    _, size = np.frexp(np.abs(offset))
+    shift = np.minimum(np.clip(31 - exponent, 1, 62), 60 - size)  # the offset stays below 2**61
+    multiplier = np.minimum(np.rint(factor * np.exp2(shift)), INT32.max)
+    lost = np.abs(multiplier / np.exp2(shift) - factor) * np.maximum(np.abs(start.low), np.abs(start.high))
+    if bounds is None or (shift < 1).any() or (lost > SINGLE_LOST).any() or (factor >= 2.0**30).any():
+        return None
+    whole = np.rint(offset * np.exp2(shift)).astype(np.int64) + half_of(shift.astype(np.int64))
+    return ops.Fixed64(whole, multiplier.astype(np.int32), shift.astype(np.int32), *bounds)
 
 
 def quantizer_format(op: Quantizer) -> Format:

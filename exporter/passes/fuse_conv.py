@@ -21,6 +21,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dqnn.tensors import Rounding
+
 from ..ir import ops, real
 from ..ir.graph import Graph, Node
 from ..ir.infer import stored_value
@@ -32,6 +34,7 @@ from .editor import Editor
 from .lower_quantized import without_zero_points
 
 INT8_MAX = 127
+SINGLE = "rounded once, half to even; where a float32 in between rounds otherwise it differs by one code"
 Conv: TypeAlias = ops.Conv2D | ops.DepthwiseConv2D
 Step: TypeAlias = ops.Elementwise | ops.MaxPool
 
@@ -232,6 +235,8 @@ def _fit(product: Product, steps: chain.Steps, context: Context) -> Fitted | Non
     """One epilogue for all steps."""
     refused = ""
     last = steps[-1] if steps else None
+    if isinstance(last, ops.Quantize) and product.start.integer and last.rounding is Rounding.DIVIDE_EVEN:
+        product = _rising(product, steps[:-1]) or product
     wants_tflite = context.options.requant == "tflite" and isinstance(last, ops.Quantize) and isinstance(last.fmt, S8)
     if wants_tflite and product.start.integer:
         fixed = _fit_tflite(product, steps)
@@ -282,6 +287,12 @@ def fit(start: chain.Start, steps: chain.Steps) -> tuple[ops.Epilogue, Format, s
         return None if affine is None else (affine, F32(), "scale and offset in float32")
     quantizer = steps[-1]
     out = chain.quantizer_format(quantizer)
+    if isinstance(quantizer, ops.Quantize) and isinstance(out, S8) and not start.bit:
+        if quantizer.rounding is Rounding.DIVIDE_EVEN and start.integer:
+            single = chain.fit_single(start, steps[:-1], quantizer)
+            return None if single is None else (single, out, SINGLE)
+        if quantizer.rounding is not Rounding.KERAS and not start.integer:
+            return None  # a kernel of its own divides floats
     if isinstance(out, S1):
         threshold = chain.fit_threshold(start, steps[:-1])
         return None if threshold is None else (threshold, out, "exact thresholds")

@@ -105,6 +105,10 @@ def kernel_for(kind: TensorType, start: chain.Start, steps: chain.Steps, affine:
             return divided, "the file's division, bit for bit"
     found = fit(start, steps) if chain.may_end(start, steps, affine) else None
     if found is None:
+        last = steps[-1]
+        divides = isinstance(last, ops.Quantize) and last.rounding is not Rounding.KERAS
+        if divides and isinstance(kind.fmt, S8) and isinstance(out, S8) and not any(map(ops.has_places, steps)):
+            return ops.Table(tables_of(kind, steps), out), "exact tables"
         return None
     epilogue, fmt, remark = found
     return ops.ChannelKernel(shared(epilogue), fmt), remark
@@ -125,12 +129,22 @@ def _output_format(steps: chain.Steps) -> Format:
 
 def table_of(fmt: S8, steps: chain.Steps) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """Codes of f for the 256 stored values; f ends in a quantizer."""
-    value = real.to_real(np.arange(-128, 128), fmt)[:, None]
+    return _codes_of(fmt, steps, 1)[:, 0]
+
+
+def tables_of(kind: TensorType, steps: chain.Steps) -> ops.I8:
+    """The same for each channel."""
+    assert isinstance(kind.fmt, S8)
+    return np.ascontiguousarray(_codes_of(kind.fmt, steps, kind.shape[-1]).T)
+
+
+def _codes_of(fmt: S8, steps: chain.Steps, channels: int) -> ops.I8:
+    value = np.repeat(real.to_real(np.arange(-128, 128), fmt)[:, None], channels, axis=1)
     for step in steps[:-1]:
         value = real.elementwise(step, value)
     quantizer = steps[-1]
     assert isinstance(quantizer, ops.Quantize | ops.Ternary)
-    return real.to_codes(value, quantizer)[:, 0]
+    return real.to_codes(value, quantizer)
 
 
 def shared(epilogue: ops.Epilogue) -> ops.Epilogue:
