@@ -73,7 +73,7 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     selftest: Any = None,
 ) -> ExportResult:
-    """Export a model (`.h5`, `.keras`, `.tflite`, a Keras model in memory) and, if `output` is given, write it there.
+    """Export a model (`.h5`, `.keras`, `.tflite`, `.onnx`, a Keras model in memory) and write it to `output` if given.
 
     strict: refuse a model of which a part would fall back to f32.
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.

@@ -17,7 +17,7 @@ VERSION_HELP = "Versions of dqnn and of the file format."
 
 # Subcommand -> (module, attribute, one line of help): listed here so that `dqnn --help` imports none of them.
 COMMANDS = {
-    "export": (".cli", "export_command", "Turn a Keras or TensorFlow Lite model into a .dqnn file."),
+    "export": (".cli", "export_command", "Turn a Keras, TensorFlow Lite or ONNX model into a .dqnn file."),
     "run": (".targets.command", "run_command", "Run a .dqnn file on this machine or an emulated board."),
     "validate": (".validate.command", "validate_command", "Compare a .dqnn file with the original model."),
     "analyze": (".analyze.command", "analyze_command", "What a model will cost on a device, and advice."),
@@ -101,8 +101,8 @@ def export_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Turn a model into one .dqnn file: of Keras (.h5, .keras, or .json with --weights; Larq, QKeras and plain layers)
-    or of TensorFlow Lite (.tflite; int8, float, mixed)."""
+    """Turn a model into one .dqnn file: of Keras (.h5, .keras, or .json with --weights; Larq, QKeras and plain layers), of
+    TensorFlow Lite (.tflite; int8, float, mixed) or ONNX (.onnx; QDQ, QOperator, QONNX and float)."""
     from .api import export
 
     result = export(

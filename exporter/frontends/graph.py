@@ -7,6 +7,7 @@ own configuration, so that one run reports them all, and stop where they would n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from ..errors import ExportError, Problem
@@ -71,17 +72,26 @@ class GraphBuilder:
         self.types[name] = value_type
         return Value(name)
 
-    def emit(self, op: ops.Op, inputs: Sequence[str], path: str) -> Value:
-        """Append an operator and return its value; raises Unsupported where the operands do not suit it."""
+    def emit(self, op: ops.Op, inputs: Sequence[str], path: str, name: str = "") -> Value:
+        """Append an operator and return its value, named so or as the layer; raises Unsupported where the operands do
+        not suit it."""
         if UNKNOWN in inputs:
             return UNKNOWN
         try:
             result = infer_type(op, [self.types[value] for value in inputs])
         except InferError as error:
             raise Unsupported(str(error)) from error
-        output = self.value(path, result)
+        output = self.value(name or path, result)
         self.nodes.append(Node(op, tuple(map(str, inputs)), str(output), (path,)))
         return output
+
+    def rename(self, value: Value, wanted: str) -> Value:
+        """Give the value of the last node that computes one another name, if nothing has it."""
+        if wanted in self.types or not self.nodes or self.nodes[-1].output != value:
+            return value
+        self.types[wanted] = self.types.pop(value)
+        self.nodes[-1] = replace(self.nodes[-1], output=wanted)
+        return Value(wanted)
 
     def type(self, value: str) -> TensorType:
         if value == UNKNOWN:
