@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @command("validate")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--against", required=True, type=click.Path(path_type=Path), help="The .h5, .keras or .tflite file it came from."
+    "--against", required=True, type=click.Path(path_type=Path), help="The .h5, .keras, .tflite or .onnx it came from."
 )
 @input_options
 @click.option(
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Kind)),
     default="auto",
     show_default=True,
-    help="What runs the original: Keras or TensorFlow Lite where it can be loaded, else dqnn's evaluator.",
+    help="What runs the original: Keras, TensorFlow Lite or onnxruntime where it is there, else dqnn's evaluator.",
 )
 @click.option("--per-layer", is_flag=True, help="Compare every tensor, and name the first layer that differs.")
 @click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")

@@ -4,8 +4,8 @@
     validation.outputs[0].cross.l2r              # the C code against the original
     validation.failures(max_l2r=0.01)            # what a CI job prints
 
-The C code runs on this machine or on an emulated board; the original is Keras or TensorFlow Lite, or our evaluator
-where that is not there (originals/). The figures are defined in samples/metrics.py."""
+The C code runs on this machine or on an emulated board; the original is Keras, TensorFlow Lite or onnxruntime, or our
+evaluator where that is not there (originals/). The figures are defined in samples/metrics.py."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def validate(
     per_layer: bool = False,
     progress: Progress | None = None,
 ) -> ValidationReport:
-    """Run a .dqnn file (path or bytes) and its original (`.h5`, `.keras`, `.tflite`, Keras model) on `inputs`.
+    """Run a .dqnn file (path or bytes) and its original (`.h5`, `.keras`, `.tflite`, `.onnx`, Keras model) on `inputs`.
 
     inputs: an array (n, *shape), or a dict by name, or a list in the model's order.
     labels: a class number per sample, or an array like the output; a list of these for several outputs.
     target: where the file runs: host, a board or a core (see `dqnn targets`), or a device on a link that holds it
         (serial:PORT[,BAUD], tcp:HOST:PORT).
-    original: "keras", "tflite" or "evaluator" insists on one of them.
+    original: "keras", "tflite", "onnx" (onnxruntime) or "evaluator" insists on one of them.
     per_layer: also compare every tensor, on the first samples: those of this machine, or of a device on a link.
     progress: is told (stage, samples done, samples in all).
 

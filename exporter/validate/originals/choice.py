@@ -1,5 +1,5 @@
-"""Which original a file is compared with: Keras or TensorFlow Lite where they can load it, else our evaluator. What
-runs says which it is, and why.
+"""Which original a file is compared with: Keras, TensorFlow Lite or onnxruntime where they can load it, else our
+evaluator. What runs says which it is, and why.
 
 To load a file, Keras runs code that it finds there (Lambda layers) or that it names (modules). So Keras is asked
 unbidden only for files that our own front end accepts and that name no code but the libraries'; `kind="keras"` is
@@ -15,13 +15,14 @@ from typing import Any
 
 from ...api import load_graph
 from ...errors import ExportError, Problem
-from ...frontends import is_tflite
+from ...frontends import is_onnx, is_tflite, onnx
 from ...frontends.keras import build_graph, read_model
 from ...ir.graph import Graph
 from . import tflite
 from .child import OrEvaluator
 from .evaluator import Evaluator
 from .keras import KerasObject, keras_file
+from .onnx import OnnxFile
 from .original import Kind, Original, OriginalError
 
 # Whose code a file may name.
@@ -36,11 +37,15 @@ def find(model: Any, kind: Kind = "auto") -> Original:
         return KerasObject(model)
     path = Path(model)
     if not path.is_file():
-        raise OriginalError(f"{path}: no such file; expected a Keras .h5 or .keras file, or a .tflite file")
+        raise OriginalError(f"{path}: no such file; expected a Keras .h5 or .keras file, a .tflite or an .onnx file")
     if is_tflite(path):
         return _tflite(path, kind)
+    if is_onnx(path):
+        return _onnx(path, kind)
     if kind == "tflite":
         raise OriginalError(f"{path} is no .tflite file, so TensorFlow Lite cannot run it")
+    if kind == "onnx":
+        raise OriginalError(f"{path} is no ONNX model, so onnxruntime cannot run it")
     installed = importlib.util.find_spec("tensorflow") is not None
     if kind == "keras":
         if not installed:
@@ -56,8 +61,9 @@ def find(model: Any, kind: Kind = "auto") -> Original:
 
 def _tflite(path: Path, kind: Kind) -> Original:
     """A .tflite file: it holds no code, but what runs it verifies little, so our own reader looks at it first."""
-    if kind == "keras":
-        raise OriginalError(f"{path} is a .tflite file, which Keras cannot run; accepted: auto, tflite, evaluator")
+    if kind not in ("auto", "tflite", "evaluator"):
+        who = "Keras" if kind == "keras" else "onnxruntime"
+        raise OriginalError(f"{path} is a .tflite file, which {who} cannot run; accepted: auto, tflite, evaluator")
     graph = load_graph(path)
     if tflite.is_installed():
         made = tflite.tflite_file(path)
@@ -65,6 +71,25 @@ def _tflite(path: Path, kind: Kind) -> Original:
     if kind == "tflite":
         raise OriginalError("TensorFlow Lite is not installed: pip install ai-edge-litert")
     return Evaluator(graph, "no TensorFlow Lite here: pip install ai-edge-litert")
+
+
+def _onnx(path: Path, kind: Kind) -> Original:
+    """An ONNX model: it holds no code; our own reader looks at it before onnxruntime does."""
+    if kind not in ("auto", "onnx", "evaluator"):
+        who = "Keras" if kind == "keras" else "TensorFlow Lite"
+        raise OriginalError(f"{path} is an ONNX model, which {who} cannot run; accepted: auto, onnx, evaluator")
+    model = onnx.read_model(path)
+    graph, missing = onnx.build_graph(model), ""
+    if importlib.util.find_spec("onnxruntime") is None:
+        missing = "no onnxruntime here: pip install onnxruntime"
+    elif model.has_qonnx:
+        missing = "onnxruntime does not know QONNX's operators"
+    if kind == "onnx" and missing:
+        raise OriginalError(missing)
+    if missing:
+        return Evaluator(graph, missing)
+    made = OnnxFile(path, graph)
+    return made if kind == "onnx" else OrEvaluator(made, graph)
 
 
 def _as_data(path: Path) -> tuple[Graph, str]:

@@ -12,7 +12,7 @@ from ...errors import DqnnError
 
 Array: TypeAlias = NDArray[Any]
 Tick: TypeAlias = Callable[[int], None]  # is told how many samples are done
-Kind: TypeAlias = Literal["auto", "keras", "tflite", "evaluator"]
+Kind: TypeAlias = Literal["auto", "keras", "tflite", "onnx", "evaluator"]
 
 BATCH = 32
 
