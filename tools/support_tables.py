@@ -18,6 +18,8 @@ import click
 from dqnn import _core
 from dqnn.exporter import frontends
 from dqnn.exporter.frontends.keras import registry
+from dqnn.exporter.frontends.onnx import registry as onnx
+from dqnn.exporter.frontends.onnx.reader import NEWEST_OPSET, OLDEST_OPSET
 from dqnn.exporter.frontends.tflite.registry import refused_operators
 from dqnn.exporter.frontends.tflite.registry import support_table as operator_table
 
@@ -142,6 +144,27 @@ def operators() -> Iterator[str]:
     yield from table(("refused", "instead"), ((", ".join(names), advice) for advice, names in refused.items()))
 
 
+def onnx_operators() -> Iterator[str]:
+    """Operator of ONNX -> supported forms and limits."""
+    yield "## ONNX\n"
+    yield f"Opsets {OLDEST_OPSET} to {NEWEST_OPSET}. Behind the batch axis, which stays in front, sizes are fixed."
+    yield "What is constant is computed at export, the arithmetic of shapes too. How quantized files are read:"
+    yield "[ONNX models](onnx.md).\n"
+    supports = onnx.support_table()
+    for domain, title in onnx.DOMAIN_TITLES.items():
+        yield f"### {title}\n"
+        mine = [support for support in supports if support.domain == domain]
+        rows = (
+            (", ".join(f"`{name}`" for name in s.operators), s.forms or "all", "; ".join(s.limits) or "-") for s in mine
+        )
+        yield from table(("operators", "supported", "limits"), rows)
+    yield "### Operators that are refused, with what to do instead\n"
+    refused: dict[str, list[str]] = {}
+    for (_, name), advice in onnx.refused_operators().items():
+        refused.setdefault(advice, []).append(f"`{name}`")
+    yield from table(("operators", "instead"), ((", ".join(names), advice) for advice, names in refused.items()))
+
+
 def page() -> str:
     """The whole page."""
     assert frontends.__doc__ is not None  # importing the package registers every handler
@@ -154,6 +177,7 @@ def page() -> str:
         *kernel_grid(_core.kernels()),
         *layers(),
         *operators(),
+        *onnx_operators(),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
