@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..command_line import CHECK_FAILED, OUTPUT, TARGET_HELP, command, input_options
-from .originals.original import Kind
 
 if TYPE_CHECKING:
     from .validation import ValidationReport
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
 @click.option(
     "--original",
-    type=click.Choice(get_args(Kind)),
+    type=click.Choice(["auto", "keras", "onnx", "evaluator"]),
     default="auto",
     show_default=True,
     help="What runs the original: Keras, TensorFlow Lite or onnxruntime where it is there, else dqnn's evaluator.",
