@@ -101,8 +101,8 @@ def export_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Turn a model into one .dqnn file: of Keras (.h5, .keras, or .json with --weights; Larq, QKeras and plain layers), of
-    TensorFlow Lite (.tflite; int8, float, mixed) or ONNX (.onnx; QDQ, QOperator, QONNX and float)."""
+    """Turn a model into one .dqnn file: of Keras (.h5, .keras, or .json with --weights; Larq, QKeras, plain layers), of
+    TensorFlow Lite (.tflite; int8, float, mixed) or ONNX (.onnx; QDQ, QOperator, QONNX, float)."""
     from .api import export
 
     result = export(

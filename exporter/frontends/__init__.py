@@ -20,8 +20,8 @@ BEGINS = 8  # bytes by which a file is known
 
 
 def load(source: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
-    """IR graph of `source`: a path to a `.h5`, `.keras`, `.tflite` or `.onnx` file, a Keras model in memory, or the path
-    to the text of model.to_json() with that to its `weights`.
+    """IR graph of `source`: a path to a `.h5`, `.keras`, `.tflite` or `.onnx` file, a Keras model in memory, or the
+    path to the text of model.to_json() with that to its `weights`.
 
     Raises `UnreadableModel` for what is no model, and `ExportError` with every unsupported layer."""
     own: Callable[[Path], Graph] | None = None
