@@ -106,6 +106,8 @@ def _parsed(path: Path) -> Proto:
     except ImportError as error:
         raise OnnxMissing("reading ONNX models needs the onnx package: pip install 'dqnn[onnx]'") from error
     size = path.stat().st_size
+    if not size:
+        raise UnreadableModel(f"{path} is empty; accepted: {ACCEPTED}")
     if size > MOST_BYTES:
         raise UnreadableModel(f"{path} has {size:,} bytes; accepted: {ACCEPTED} of at most {MOST_BYTES:,}")
     proto = onnx.ModelProto()
