@@ -21,7 +21,7 @@ from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import S1
 from dqnn.exporter.samples.arrays import SampleError
-from dqnn.exporter.validate.originals import choice, keras
+from dqnn.exporter.validate.originals import child, choice, keras
 from dqnn.exporter.validate.originals.original import OriginalError
 
 Cli = Callable[..., Result]
@@ -325,7 +325,7 @@ def test_what_keras_says_is_repeated(larq: Path, digits: Path, tmp_path: Path, m
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\necho 'ValueError: no such layer' >&2\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    monkeypatch.setattr(child.sys, "executable", str(fake))
     monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: object())
     report = dqnn.validate(larq, digits / "digits_larq.h5", np.zeros((1, 28, 28, 1)))
     assert "no such layer" in report.original and "evaluator" in report.original
@@ -338,7 +338,7 @@ def fake_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asked, fake = tmp_path / "asked", tmp_path / "python"
     fake.write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    monkeypatch.setattr(child.sys, "executable", str(fake))
     monkeypatch.setattr(choice.importlib.util, "find_spec", lambda name: object())
     return asked
 
@@ -418,7 +418,7 @@ def test_a_load_that_hangs_is_given_up(digits: Path, tmp_path: Path, monkeypatch
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(keras.sys, "executable", str(fake))
+    monkeypatch.setattr(child.sys, "executable", str(fake))
     original = keras.keras_file(digits / "digits_larq.h5", load_seconds=0.3)
     with pytest.raises(OriginalError, match="did not finish loading"):
         original.run([np.zeros((1, 28, 28, 1))], lambda done: None)
