@@ -26,12 +26,14 @@ uint32_t dqnn_rows(const dqnn_tensor_def *def);
 
 /* From the indices that a row has on the dimensions before the last to those of the next row. */
 static inline void dqnn_next_row(const dqnn_tensor_def *def, uint32_t at[3]) {
-  for (uint32_t k = def->rank - 1u; k > 0; --k) {
-    at[k - 1] += 1;
-    if (at[k - 1] < def->dims[k - 1]) {
-      return;
+  for (uint32_t k = 3; k-- > 0;) {
+    if (k + 1 < def->rank) {
+      at[k] += 1;
+      if (at[k] < def->dims[k]) {
+        return;
+      }
+      at[k] = 0;
     }
-    at[k - 1] = 0;
   }
 }
 
