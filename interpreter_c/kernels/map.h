@@ -37,6 +37,16 @@ static inline void dqnn_next_row(const dqnn_tensor_def *def, uint32_t at[3]) {
   }
 }
 
+/* Bytes of elements that stand in one row. */
+static inline uint32_t dqnn_bytes_along(uint8_t dtype, uint32_t elements) {
+  return dtype == DQNN_S1 ? 4 * dqnn_words(elements) : dtype == DQNN_S8 ? elements : 4 * elements;
+}
+
+/* Bytes of a row along the last axis: of a map's cell. */
+static inline uint32_t dqnn_row_bytes(const dqnn_tensor_def *def) {
+  return dqnn_bytes_along(def->dtype, dqnn_last(def));
+}
+
 /* One axis of a window: where tap k of output o reads. plan() has made sure that nothing here leaves int32. */
 typedef struct {
   int32_t size, kernel, stride, dilation, pad, up; /* size: of the input; up: its dilation */

@@ -8,9 +8,7 @@
 #include "kernels/parts.h"
 
 static uint32_t bytes_of(const dqnn_tensor_def *def) {
-  uint32_t last = dqnn_last(def);
-  uint32_t row = def->dtype == DQNN_S1 ? 4 * dqnn_words(last) : def->dtype == DQNN_S8 ? last : 4 * last;
-  return dqnn_rows(def) * row;
+  return dqnn_rows(def) * dqnn_row_bytes(def);
 }
 
 static void join_runs(const dqnn_call *call) {

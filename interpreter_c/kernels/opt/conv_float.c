@@ -232,7 +232,7 @@ static void prepare(const dqnn_call *call, int s8_weights, layer *l) {
   l->call = call;
   dqnn_read_geometry(call, g);
   l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = dqnn_cell_bytes(in);
+  l->pixel_bytes = dqnn_row_bytes(in);
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->outside = in->dtype == DQNN_S8 ? p->pad_value - (float)in->zero_point : p->pad_value;

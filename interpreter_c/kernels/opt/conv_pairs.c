@@ -479,7 +479,7 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = l->binary ? (g->channels + 31u) / 32u * 4u : g->channels;
+  l->pixel_bytes = dqnn_row_bytes(in);
   l->zero_point = l->binary ? 0 : in->zero_point;
   l->outside = (int32_t)p->pad_value - l->zero_point;
   l->offset = dqnn_pair(-l->zero_point, -l->zero_point);

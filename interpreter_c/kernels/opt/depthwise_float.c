@@ -211,7 +211,7 @@ static void run(const dqnn_call *call, uint8_t weight) {
   l.weight = weight;
   l.half_weights = p->half_weights;
   l.direct = l.input == DQNN_F32 && weight == DQNN_F32 && p->multiplier == 1;
-  l.pixel_bytes = dqnn_cell_bytes(call->in_def[0]);
+  l.pixel_bytes = dqnn_row_bytes(call->in_def[0]);
   l.zero_point = l.input == DQNN_S8 ? call->in_def[0]->zero_point : 0;
   l.pad = p->pad_value - (float)l.zero_point;
   if (call->out_def->dtype != DQNN_S1) {

@@ -253,7 +253,7 @@ static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->affine = p->requant == DQNN_REQUANT_AFFINE;
   l->multiplier = p->multiplier;
-  l->pixel_bytes = l->binary_input ? (g->channels + 31u) / 32u * 4u : g->channels;
+  l->pixel_bytes = dqnn_row_bytes(in);
   int32_t zero_point = l->binary_input ? 0 : in->zero_point;
   l->add = dqnn_pair(-zero_point, -zero_point);
   l->outside = (int32_t)p->pad_value - zero_point;

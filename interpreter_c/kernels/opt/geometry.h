@@ -17,12 +17,6 @@ typedef struct {
   uint32_t groups, in_group, out_group; /* channels and outputs of one group */
 } dqnn_geometry;
 
-/* Bytes of one cell of a map: all channels. */
-DQNN_INLINE uint32_t dqnn_cell_bytes(const dqnn_tensor_def *def) {
-  uint32_t channels = dqnn_last(def);
-  return def->dtype == DQNN_S1 ? 4 * dqnn_words(channels) : def->dtype == DQNN_S8 ? channels : 4 * channels;
-}
-
 void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g);
 
 /* Two parameters of 16 bits have a product of 32, and a map may be 2^30 cells wide: products are unsigned. */

@@ -57,15 +57,10 @@ static void put_row(const dqnn_call *call, uint8_t *to, const uint8_t *from, uin
   fill(to + before + inside, dqnn_last(out) * size - before - inside, word);
 }
 
-static uint32_t row_bytes(const dqnn_tensor_def *def) {
-  uint32_t last = dqnn_last(def);
-  return def->dtype == DQNN_S1 ? 4 * dqnn_words(last) : def->dtype == DQNN_S8 ? last : 4 * last;
-}
-
 static void run(const dqnn_call *call) {
   const dqnn_tensor_def *in = call->in_def[0], *out = call->out_def;
   const dqnn_pad_params *p = (const dqnn_pad_params *)call->params;
-  const uint32_t word = pad_word(call), in_bytes = row_bytes(in), out_bytes = row_bytes(out);
+  const uint32_t word = pad_word(call), in_bytes = dqnn_row_bytes(in), out_bytes = dqnn_row_bytes(out);
   const uint8_t *from = (const uint8_t *)call->in[0];
   uint8_t *to = (uint8_t *)call->out;
   uint32_t at[3] = {0, 0, 0};

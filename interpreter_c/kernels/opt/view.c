@@ -8,11 +8,6 @@
 
 enum { LEADING = 3 /* dimensions before the last */ };
 
-static uint32_t row_bytes(const dqnn_tensor_def *def) {
-  uint32_t last = dqnn_last(def);
-  return def->dtype == DQNN_S1 ? 4 * dqnn_words(last) : def->dtype == DQNN_S8 ? last : 4 * last;
-}
-
 /* Next row of a tensor, the last of the leading dimensions counting fastest. */
 static void next_row(const dqnn_tensor_def *def, uint32_t *at) {
   for (uint32_t k = def->rank - 1u; k-- > 0;) {
@@ -97,7 +92,7 @@ typedef struct {
 } line;
 
 static void view_line(const dqnn_tensor_def *in, const line *l, const uint8_t *row, uint32_t first, uint8_t *to) {
-  uint32_t pitch = row_bytes(in);
+  uint32_t pitch = dqnn_row_bytes(in);
   int neighbours = l->elements == 1 && l->repeat == 1;
   if (in->dtype == DQNN_S1 && neighbours) {
     copy_bits((uint32_t *)(void *)to, (const uint32_t *)(const void *)row, first, l->count);
@@ -122,13 +117,13 @@ static void run_view(const dqnn_call *call) {
   line l = {dqnn_last(out), p->repeat[last], across * p->step[last], across == 0 ? p->step[last] : 0};
   uint32_t at[LEADING] = {0, 0, 0};
   uint8_t *to = (uint8_t *)call->out;
-  for (uint32_t r = 0; r < rows; r++, to += row_bytes(out)) {
+  for (uint32_t r = 0; r < rows; r++, to += dqnn_row_bytes(out)) {
     place from = {0, 0};
     for (uint32_t k = 0; k < last; k++) {
       move(call, k, at[k], &from);
     }
     move(call, last, 0, &from);
-    view_line(in, &l, (const uint8_t *)call->in[0] + from.row * row_bytes(in), from.element, to);
+    view_line(in, &l, (const uint8_t *)call->in[0] + from.row * dqnn_row_bytes(in), from.element, to);
     next_row(out, at);
   }
 }

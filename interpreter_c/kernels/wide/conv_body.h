@@ -229,9 +229,7 @@ static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l)
   l->image = (const uint8_t *)call->in[0];
   l->type = in->dtype;
   l->zero_point = l->type == DQNN_S8 ? in->zero_point : 0;
-  l->pixel_bytes = l->type == DQNN_S1   ? 4 * dqnn_words(g->channels)
-                   : l->type == DQNN_S8 ? g->channels
-                                        : 4 * g->channels;
+  l->pixel_bytes = dqnn_row_bytes(in);
   l->up_h = p->up_h;
   l->up_w = p->up_w;
   l->added = DQNN_ADDED(l->zero_point);

@@ -198,9 +198,7 @@ static void read_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   read_sink(call, 1 + zero_points, g->outputs, &l->to);
   l->image = (const uint8_t *)call->in[0];
   l->weights = (const uint8_t *)call->constants[0];
-  l->pixel_bytes = in->dtype == DQNN_S1   ? 4 * dqnn_words(g->channels)
-                   : in->dtype == DQNN_S8 ? g->channels
-                                          : 4 * g->channels;
+  l->pixel_bytes = dqnn_row_bytes(in);
   l->multiplier = p->multiplier;
   l->taps = dqnn_kernel_cells(g);
   l->zero_point = in->dtype == DQNN_S8 ? in->zero_point : 0;

@@ -47,7 +47,7 @@ static void read_layer(const dqnn_call *call, int joined, uint8_t requant, float
   }
   l->out = l->to.out = (uint8_t *)call->out;
   l->to.type = out->dtype;
-  l->row_bytes = out->dtype == DQNN_S1 ? 4 * dqnn_words(l->last) : out->dtype == DQNN_S8 ? l->last : 4 * l->last;
+  l->row_bytes = dqnn_bytes_along(out->dtype, l->last);
   e->requant = requant;
   e->clamps = 1;
   e->zero_point = out->dtype == DQNN_S8 ? out->zero_point : 0;
@@ -93,7 +93,7 @@ static void repeat_constants(layer *l, const constant values[CONSTANTS], uint32_
   }
   l->flip[0] = l->flip[1] = 0u - (flip & 1u);
   l->per_channel = 0;
-  l->to.pixel_bytes = l->to.type == DQNN_S1 ? CHUNK / 8 : l->to.type == DQNN_S8 ? CHUNK : 4 * CHUNK;
+  l->to.pixel_bytes = dqnn_bytes_along(l->to.type, CHUNK);
   set_constants(l, constants, l->flip);
 }
 
