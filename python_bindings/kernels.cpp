@@ -27,9 +27,9 @@ struct KernelRow {
   const char *name, *family, *input, *weights, *output;
 };
 
-#define DQNN_KERNEL(id, name, family, input, weights, output) {id, #name, #family, #input, #weights, #output},
+#define DQNN_KERNEL(id, name, family, input, weights, output, variants) {id, #name, #family, #input, #weights, #output},
 constexpr KernelRow kKernels[] = {
-#include "kernels.def"
+#include "dqnn/kernels.def"
 };
 
 const KernelRow &kernel_row(unsigned id) {

@@ -3,8 +3,8 @@
     python tools/support_tables.py            write the page
     python tools/support_tables.py --check    exit 1 if the page is not what would be written
 
-Sources: interpreter_c/src/kernels.def through dqnn._core, the layer registry of the front ends, the published rows of
-the tests."""
+Sources: interpreter_c/include/dqnn/kernels.def, the layer registry of the front ends, the published rows of the
+tests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from dqnn.exporter.frontends.onnx import registry as onnx
 from dqnn.exporter.frontends.onnx.reader import NEWEST_OPSET, OLDEST_OPSET
 from dqnn.exporter.frontends.tflite.registry import refused_operators
 from dqnn.exporter.frontends.tflite.registry import support_table as operator_table
+from dqnn.exporter.targets.kernels_def import variants
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support.md"
@@ -73,8 +74,8 @@ def row_cells(row: Row, test: str) -> tuple[str, ...]:
 def kernel_grid(kernels: Sequence[KernelRow]) -> Iterator[str]:
     """Every kernel with its variants, by family."""
     yield "## Kernels\n"
-    yield "Every row of `interpreter_c/src/kernels.def`. Variants give the same bytes; a runtime takes the best one"
-    yield "that its core has when it loads a file.\n"
+    yield "Every row of `interpreter_c/include/dqnn/kernels.def`. Variants give the same bytes; a runtime takes"
+    yield "the best one that its core has when it loads a file.\n"
     optimized = {kernel["name"]: [v for v in declared(kernel["name"]) if v != "ref"] for kernel in kernels}
     rows = [
         (
@@ -89,9 +90,7 @@ def kernel_grid(kernels: Sequence[KernelRow]) -> Iterator[str]:
 
 def declared(name: str) -> list[str]:
     """Variants that kernels.def declares for a kernel on any target."""
-    text = (ROOT / "interpreter_c" / "src" / "kernels.def").read_text()
-    prefix = f"DQNN_VARIANT({name}, "
-    return [line.removeprefix(prefix).rstrip(") ") for line in text.splitlines() if line.startswith(prefix)]
+    return [variant.isa for variant in variants() if variant.kernel == name]
 
 
 def layers() -> Iterator[str]:

@@ -13,7 +13,6 @@ from .timing import M0PLUS, M4, Core
 
 COMMON = (
     "-std=c11",
-    "-DDQNN_HAVE_PORTABLE=1",
     "-ffp-contract=off",
     "-ffunction-sections",
     "-fdata-sections",
@@ -23,7 +22,7 @@ COMMON = (
 BARE_METAL = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-Ttext=0x1000", "-Wl,-Tdata=0x20000000", "-Wl,-e,0")
 LAYOUT = """
 #include <stddef.h>
-#include "kernel.h"
+#include "src/kernel.h"
 const uint32_t dqnn_bench_layout[] = {
     sizeof(dqnn_call), offsetof(dqnn_call, params), offsetof(dqnn_call, in_def), offsetof(dqnn_call, out_def),
     offsetof(dqnn_call, in), offsetof(dqnn_call, out), offsetof(dqnn_call, constants),
@@ -75,7 +74,7 @@ def compile_sources(
         raise BuildError(f"{target.compiler} is not installed (Debian: gcc-arm-none-eabi)")
     layout = output.with_suffix(".layout.c")
     layout.write_text(LAYOUT)
-    includes = [f"-I{SOURCES / part}" for part in (".", "include", "src")]
+    includes = [f"-I{SOURCES / part}" for part in (".", "include")]
     roots = [f"-Wl,-u,{symbol}" for symbol in (*keep, "dqnn_bench_layout")]
     link = [] if target is HOST else [*BARE_METAL, *roots]
     files = [str(SOURCES / s) for s in sources]  # an absolute path stays as it is

@@ -41,5 +41,5 @@ def kernel_set(kernels: Iterable[str], name: str) -> str:
 
 
 def _lines(variant: Variant) -> list[str]:
-    opening = [f"#if {guard}" for guard in variant.guards]
-    return [*opening, f"    &dqnn_variant_{variant.kernel}_{variant.isa},", *("#endif" for _ in variant.guards)]
+    line = f"    &dqnn_variant_{variant.kernel}_{variant.isa},"
+    return [line] if variant.guard is None else [f"#if {variant.guard}", line, "#endif"]

@@ -1,5 +1,5 @@
-"""The variants of each kernel and what guards them, read from interpreter_c/src/kernels.def as the compiler would: the
-extension knows only those of this machine."""
+"""The variants of each kernel, read from interpreter_c/include/dqnn/kernels.def: the extension knows only those of this
+machine."""
 
 from __future__ import annotations
 
@@ -10,39 +10,32 @@ from functools import cache
 
 from .firmware import SOURCES
 
-_LINE = re.compile(r"^\s*(?:#\s*(?P<word>if|ifdef|ifndef|else|elif|endif)\b(?P<rest>.*)|DQNN_VARIANT\((?P<args>.*)\))")
+_ROW = re.compile(r"^DQNN_KERNEL\((?P<args>[^()]*)\)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """`guards` are the conditions of the #ifs around the line, outermost first."""
+    """A run function: `dqnn_run_<kernel>_<isa>`."""
 
     kernel: str
     isa: str
-    guards: tuple[str, ...]
+
+    @property
+    def guard(self) -> str | None:
+        """The macro that says whether a build has it; None: every build has."""
+        return None if self.isa == "ref" else f"DQNN_HAVE_{self.isa.upper()}"
 
 
 def parse_variants(text: str) -> Iterator[Variant]:
-    """The DQNN_VARIANT lines of kernels.def with what guards them."""
-    guards: list[str] = []
-    for line in text.splitlines():
-        found = _LINE.match(line)
-        if found is None:
-            continue
-        word, rest = found["word"], (found["rest"] or "").strip()
-        if word in ("else", "elif"):
-            raise ValueError(f"kernels.def: #{word} is not understood here")
-        if word == "endif":
-            guards.pop()
-        elif word is not None:
-            guards.append({"if": rest, "ifdef": f"defined({rest})", "ifndef": f"!defined({rest})"}[word])
-        else:
-            kernel, isa = (part.strip() for part in found["args"].split(","))
-            if "DQNN_VARIANT" not in " ".join(guards):
-                yield Variant(kernel, isa, tuple(guards))
+    """All variants of the rows of kernels.def, best first for each kernel."""
+    for row in _ROW.finditer(text):
+        cells = [cell.strip() for cell in row["args"].split(",")]
+        if len(cells) != 7:
+            raise ValueError(f"kernels.def: a row has seven columns, not {len(cells)}: {row[0]}")
+        yield from (Variant(cells[1], isa) for isa in cells[6].split())
 
 
 @cache
 def variants() -> tuple[Variant, ...]:
     """All variants, best first for each kernel."""
-    return tuple(parse_variants((SOURCES / "src" / "kernels.def").read_text(encoding="utf-8")))
+    return tuple(parse_variants((SOURCES / "include" / "dqnn" / "kernels.def").read_text(encoding="utf-8")))

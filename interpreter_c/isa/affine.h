@@ -7,10 +7,10 @@
 
 #include <stdint.h>
 
-#include "isa/isa_pairs.h"
-#include "numerics.h"
+#include "isa_pairs.h"
+#include "../src/numerics.h"
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#if DQNN_ARM_DSP_FPU
 
 /* x[p] = acc[p] * scale + offset, rounded, plus zero_point, saturated. The four go side by side, so that no result is used by the next
  * instruction: 8 cycles per value. */
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int
       : "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
   return a;
 }
-#define DQNN_HAVE_AFFINE_WORD
+enum { DQNN_AFFINE_WORDS = 1 };
 
 #else
 
@@ -72,11 +72,20 @@ static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset
   }
 }
 
+static inline uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale, const float *offset, int32_t zero_point) {
+  uint32_t word = 0;
+  for (unsigned i = 0; i < 4; i++) {
+    word |= ((uint32_t)dqnn_affine_1(acc[i], scale[i], offset[i], zero_point) & 0xffu) << 8 * i;
+  }
+  return word;
+}
+enum { DQNN_AFFINE_WORDS = 0 }; /* nothing is gained by it */
+
 #endif
 
 /* Fixed point and power of two for sums plus bias within 30 bits and a shift to the right by 1 to 22: x becomes
  * saturated s8 values. `half` is half a step, and the zero point, in units before the shift. */
-#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#if DQNN_ARM_DSP
 static inline __attribute__((always_inline)) void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
   int32_t a = x[0], b = x[1], c = x[2], d = x[3];
   __asm__(

@@ -9,14 +9,14 @@
 
 #include <stdint.h>
 
-#include "isa/affine.h"
-#include "isa/isa_pairs.h"
-#include "isa/plans.h"
+#include "affine.h"
+#include "isa_pairs.h"
+#include "plans.h"
 
 /* clang-format off */
 
 /* sum + products of both halves; sum + low half of x times high half of w. */
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP)
+#if DQNN_ARM_DSP
 static inline __attribute__((always_inline)) int32_t dqnn_add_both(int32_t sum, uint32_t x, uint32_t w) {
   __asm__("smlad %0,%1,%2,%0" : "+r"(sum) : "r"(x), "r"(w));
   return sum;
@@ -46,7 +46,7 @@ typedef struct {
 
 /* dqnn_depthwise_lines: stride 1, two neighbours of two lines each for four sums; words = 2 * blocks + 2.
  * dqnn_depthwise_strided: stride 2, four neighbours of one line; words = 8 * blocks + 1. */
-#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)
+#if DQNN_ARM_DSP_FPU
 
 DQNN_WORD_IS(0, dqnn_lines_plan, near);
 DQNN_WORD_IS(1, dqnn_lines_plan, far);
@@ -149,7 +149,7 @@ typedef struct {
   const float *scale, *shift; /* of four channels */
 } dqnn_lines_affine_plan;
 
-#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP) && (__ARM_FP & 4)
+#if DQNN_ARM_DSP_FPU
 
 DQNN_WORD_IS(0, dqnn_spread_plan, low);
 DQNN_WORD_IS(1, dqnn_spread_plan, high);

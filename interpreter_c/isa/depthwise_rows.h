@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "isa/isa_pairs.h"
-#include "isa/plans.h"
+#include "isa_pairs.h"
+#include "plans.h"
 
 /* Assembly reads the fields by their places and changes them. Distances are in bytes. */
 typedef struct {
@@ -18,7 +18,7 @@ typedef struct {
   int32_t *acc;
 } dqnn_depthwise_plan;
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#if DQNN_ARM_DSP_FPU
 
 DQNN_WORD_IS(0, dqnn_depthwise_plan, x);
 DQNN_WORD_IS(1, dqnn_depthwise_plan, w);

@@ -24,7 +24,7 @@ static inline __attribute__((always_inline)) int32_t dqnn_dsp_smlad(uint32_t a, 
 }
 
 /* Bytes 0, 2 (low) or 1, 3 (high) of x, sign-extended to halfwords, each plus the halfword of `add`. */
-#define DQNN_HAVE_WIDEN_S8
+#define DQNN_OWN_WIDEN_S8
 static inline __attribute__((always_inline)) void dqnn_widen_s8(uint32_t x, uint32_t add, uint32_t pairs[2]) {
   uint32_t even, odd;
   __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(add), "r"(x));
@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) void dqnn_widen_s8(uint32_t x, uint
   "], %[" w "], %[" x "], %[" b "]\n"
 
 /* A pair: three pipelined loads, 4 extensions, 4 multiply-accumulates: 12 cycles for 8 products on a Cortex-M4. */
-#define DQNN_HAVE_DOT_1X4
+#define DQNN_OWN_DOT_1X4
 static inline __attribute__((always_inline)) void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1,
                                                                const uint32_t *x, uint32_t pairs, int32_t acc[4]) {
   int32_t a = 0, b = 0, c = 0, d = 0;
@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) void dqnn_dot_1x4(const uint32_t *w
 }
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */
-#define DQNN_HAVE_MULTIPLY_BYTES
+#define DQNN_OWN_MULTIPLY_BYTES
 static inline __attribute__((always_inline)) void dqnn_multiply_bytes(uint32_t x, uint32_t add, uint32_t w,
                                                                       int32_t acc[4]) {
   uint32_t even, odd, low = dqnn_dsp_sxtb16(w), high = dqnn_dsp_sxtb16_high(w);

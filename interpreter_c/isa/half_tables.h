@@ -1,10 +1,9 @@
 /* Row tables of the first layer on s8 inputs: as isa_tables.h with sums of 16 bits, eight outputs in the four words of
- * a row: (0, 2), (1, 3), (4, 6) and (5, 7), so that two outputs of a pooled pixel share a half. DQNN_PORTABLE forces
- * plain C. */
+ * a row: (0, 2), (1, 3), (4, 6) and (5, 7), so that two outputs of a pooled pixel share a half. */
 #ifndef DQNN_ISA_HALF_TABLES_H
 #define DQNN_ISA_HALF_TABLES_H
 
-#include "isa/halves.h"
+#include "halves.h"
 
 enum {
   DQNN_HALF_INPUTS = 10,              /* under a strip of eight outputs */
@@ -28,11 +27,11 @@ DQNN_INLINE dqnn_half_channel dqnn_half_channel_of(uint32_t code, int32_t thresh
   return c;
 }
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
-#include "isa/half_tables_dsp.h"
+#if DQNN_ARM_DSP
+#include "half_tables_dsp.h"
 #endif
 
-#ifndef DQNN_HAVE_HALF_SIGNS
+#ifndef DQNN_OWN_HALF_SIGNS
 DQNN_INLINE uint32_t dqnn_half_below(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t word,
                                      uint32_t threshold) {
   return dqnn_sub_halves(dqnn_add_halves(dqnn_add_halves(a[word], b[word]), c[word]), threshold);

@@ -4,12 +4,12 @@
 
 #include <stdint.h>
 
-#include "isa/plans.h"
+#include "plans.h"
 
 /* It would tear the assembly apart. */
 /* clang-format off */
 
-#define DQNN_HAVE_HALF_SIGNS
+#define DQNN_OWN_HALF_SIGNS
 
 DQNN_WORD_IS(0, dqnn_half_channel, offsets);
 DQNN_WORD_IS(1, dqnn_half_channel, threshold);

@@ -1,11 +1,11 @@
 /* Pairs of 16-bit numbers in a word, for table sums of 8-bit inputs. One instruction each with the DSP extension
- * (Cortex-M4, M7, M33, M55); DQNN_PORTABLE forces plain C. */
+ * (Cortex-M4, M7, M33, M55); isa/target.h decides. */
 #ifndef DQNN_ISA_HALVES_H
 #define DQNN_ISA_HALVES_H
 
-#include "isa/isa.h"
+#include "isa.h"
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
+#if DQNN_ARM_DSP
 #define DQNN_HALVES_OP(name, instruction)             \
   DQNN_INLINE uint32_t name(uint32_t a, uint32_t b) { \
     uint32_t r;                                       \
@@ -21,7 +21,7 @@ DQNN_HALVES_OP(dqnn_add_odd_bytes, "sxtab16 %0,%1,%2,ror #8")
 #undef DQNN_HALVES_OP
 
 /* The loads stand together, as only then they take a cycle each. */
-#define DQNN_HAVE_ADD_4_HALVES
+#define DQNN_OWN_ADD_4_HALVES
 DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
   uint32_t a, b, c, d;
   __asm__(
@@ -61,10 +61,11 @@ DQNN_INLINE uint32_t dqnn_add_odd_bytes(uint32_t halves, uint32_t bytes) {
 }
 #endif
 
-#ifndef DQNN_HAVE_ADD_4_HALVES
+#ifndef DQNN_OWN_ADD_4_HALVES
 DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
-  for (uint32_t i = 0; i < 4; i++)
+  for (uint32_t i = 0; i < 4; i++) {
     sum[i] = dqnn_add_halves(sum[i], x[i]);
+}
 }
 #endif
 

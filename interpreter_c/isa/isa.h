@@ -1,17 +1,14 @@
-/* The primitives of the instruction set this file is compiled for. DQNN_PORTABLE forces plain C (tests compare the
- * two). */
+/* The primitives of the core this file is compiled for: its own, and plain C for the rest. A file of kernels/mve
+ * includes isa/mve.h first, whose counters then replace those of both. */
 #ifndef DQNN_ISA_H
 #define DQNN_ISA_H
 
-#if !defined(DQNN_PORTABLE)
-#if defined(DQNN_MVE) /* a file of kernels/mve */
-#include "isa/mve.h"
-#endif
-#if defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
-#include "isa/thumb2.h"
-#endif
+#include "target.h"
+
+#if DQNN_ARM_THUMB2
+#include "thumb2.h"
 #endif
 
-#include "isa/portable.h"
+#include "portable.h"
 
 #endif

@@ -1,18 +1,20 @@
-/* Float primitives of the instruction set this file is compiled for; DQNN_PORTABLE forces plain C. */
+/* Float primitives of the core this file is compiled for. */
 #ifndef DQNN_ISA_FLOAT_H
 #define DQNN_ISA_FLOAT_H
 
 #include <stdint.h>
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_PCS_VFP) && (__ARM_FP & 4)
-#include "isa/vfp.h"
+#include "target.h"
+
+#if DQNN_ARM_VFP
+#include "vfp.h"
 #endif
 
-#if !defined(DQNN_PORTABLE) && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__))
+#if DQNN_FOUR_FLOATS
 /* Hosts: a register holds the four channels of one pixel; the order of every sum stays. */
 typedef float dqnn_quad __attribute__((vector_size(16), aligned(4), may_alias));
 
-#define DQNN_HAVE_DOT_F32_4X4
+#define DQNN_OWN_DOT_F32_4X4
 static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
                                     float acc[16]) {
   dqnn_quad a = {0}, b = {0}, c = {0}, d = {0};
@@ -35,9 +37,35 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 }
 #endif
 
+/* The taps of a depthwise window, for neighbouring channels with an input each. Distances are in floats. */
+typedef struct {
+  const float *cell, *weight; /* the first of them */
+  uint32_t rows, columns;     /* at least 1 */
+  uint32_t right, down;       /* from a cell to the one at its right, from a row of cells to the next */
+  uint32_t next, next_row;    /* the same of weights */
+} dqnn_taps_f32;
+
+/* Vectors of four channels, where there are any (isa/mve_float.h): four pixels of a convolution, `pitch` floats apart
+ * in acc, true if it was done; a depthwise window, returns how many of n channels were done. What is left undone is for
+ * scalars. */
+#ifndef DQNN_OWN_LANES_F32
+enum { DQNN_LANES_F32 = 0 };
+
+static inline int dqnn_dot_lanes_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
+                                     float *acc, uint32_t pitch) {
+  (void)rows, (void)kernel_h, (void)count, (void)w, (void)acc, (void)pitch;
+  return 0;
+}
+
+static inline uint32_t dqnn_tap_lanes(dqnn_taps_f32 taps, uint32_t n, float *acc) {
+  (void)taps, (void)n, (void)acc;
+  return 0;
+}
+#endif
+
 /* Sums of four pixels and four channels: acc[4*channel + pixel] = sum over rows, then elements, of w * x, from +0, each
  * product and each sum rounded. rows[4*row + pixel] points to `count` inputs; w is [row][element][4 channels]. */
-#ifndef DQNN_HAVE_DOT_F32_4X4
+#ifndef DQNN_OWN_DOT_F32_4X4
 static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
                                     float acc[16]) {
   for (unsigned i = 0; i < 16; i++)
@@ -55,7 +83,7 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 #endif
 
 /* One pixel, four channels, the same order; its rows are `stride` pointers apart. */
-#ifndef DQNN_HAVE_DOT_F32_1X4
+#ifndef DQNN_OWN_DOT_F32_1X4
 static inline void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count,
                                     const float *w, float acc[4]) {
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;

@@ -1,11 +1,13 @@
-/* 8-bit primitives of the instruction set this file is compiled for; DQNN_PORTABLE forces plain C. */
+/* 8-bit primitives of the core this file is compiled for. */
 #ifndef DQNN_ISA_PAIRS_H
 #define DQNN_ISA_PAIRS_H
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP)
-#include "isa/dsp.h"
+#include "target.h"
+
+#if DQNN_ARM_DSP
+#include "dsp.h"
 #endif
 
-#include "isa/portable_pairs.h"
+#include "portable_pairs.h"
 
 #endif

@@ -1,10 +1,9 @@
 /* Row tables of the first layer: a kernel row of three signs has eight values at each position of an input row, so they
- * are computed once and looked up by all channels. Code bit i is the sign bit of weight i (1 = -1). DQNN_PORTABLE
- * forces plain C. */
+ * are computed once and looked up by all channels. Code bit i is the sign bit of weight i (1 = -1). */
 #ifndef DQNN_ISA_TABLES_H
 #define DQNN_ISA_TABLES_H
 
-#include "isa/isa.h"
+#include "isa.h"
 
 enum {
   DQNN_STRIP = 6, /* output pixels of a row that a table holds */
@@ -14,11 +13,11 @@ enum {
   DQNN_TABLE_BYTES = 4 * 8 * DQNN_TABLE_CODE
 };
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && defined(__thumb2__) && defined(__ARM_PCS_VFP) && (__ARM_FP & 4)
-#include "isa/tables_vfp.h"
+#if DQNN_ARM_VFP
+#include "tables_vfp.h"
 #endif
 
-#ifndef DQNN_HAVE_ROW_TABLES_F32
+#ifndef DQNN_OWN_ROW_TABLES_F32
 /* Tables of four input rows, `pitch` floats apart. -0 becomes 0 on the way (no comparison tells them apart), and 0 - x2
  * instead of -x2 keeps it out of the sums: other instruction sets look at the sign of sum - threshold, which must not
  * be -0. */
@@ -72,8 +71,9 @@ DQNN_NOINLINE void dqnn_row_signs_f32_1(const uint8_t *weights, const float *thr
 
 DQNN_INLINE void dqnn_row_signs_f32_3(const uint8_t *weights, const float *thresholds, const float *tables,
                                       uint32_t channels, uint32_t words[3]) {
-  for (uint32_t i = 0; i < 3; i++)
+  for (uint32_t i = 0; i < 3; i++) {
     dqnn_row_signs_f32_1(weights, thresholds, tables + 2 * i, channels, words + i);
+  }
 }
 #endif
 

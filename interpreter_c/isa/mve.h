@@ -5,15 +5,15 @@
 #include <arm_mve.h>
 #include <stdint.h>
 
-#include "isa/plans.h"
+#include "plans.h"
 
 /* ---- bit-sliced counters ----
  *
  * A list entry of four rows is one gathered vector, so a counter is four partial ones, a lane each: words 4p .. 4p + 3
  * hold plane p (of the first ten) while rows are added. Word 0 holds the highest plane in use. dqnn_end_rows adds the
  * lanes. */
-#define DQNN_HAVE_LANE_COUNTERS
-#define DQNN_HAVE_ADD_ROWS
+#define DQNN_OWN_LANE_COUNTERS
+#define DQNN_OWN_ADD_ROWS
 
 /* As in counters.h; but nothing waits after dqnn_end_rows. */
 #define DQNN_PLANES 16

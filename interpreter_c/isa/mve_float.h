@@ -1,15 +1,18 @@
 /* Float vectors of Armv8.1-M. They take denormals for zero, in operands and results, and every NaN they make is the
  * default one. FPSCR says when a denormal was met: then, and where a result is NaN, the caller computes again with
  * scalars. "memory" keeps stores on their side of these instructions, and nothing else: sums must be in memory before
- * the flags are asked for, not in registers, or the compiler may compute them afterwards. */
+ * the flags are asked for, not in registers, or the compiler may compute them afterwards. A file of
+ * kernels/mve includes this before the template that it makes its own. */
 #ifndef DQNN_ISA_MVE_FLOAT_H
 #define DQNN_ISA_MVE_FLOAT_H
 
 #include <arm_mve.h>
 #include <stdint.h>
 
-#include "isa/isa_float.h"
+#define DQNN_OWN_LANES_F32
+#include "isa_float.h"
 
+enum { DQNN_LANES_F32 = 1 };
 enum { DQNN_FPSCR_DENORMAL = 1 << 7 | 1 << 3 }; /* input denormal, underflow */
 
 /* Forgets the denormals met; returns what dqnn_denormals_met gives back to FPSCR. */
@@ -114,6 +117,24 @@ static inline void dqnn_dot_f32_1x4_mve(const float *const *rows, uint32_t strid
   if (!dqnn_dot_lanes_1x4(rows, stride, kernel_h, count, w, acc)) {
     dqnn_dot_f32_1x4(rows, stride, kernel_h, count, w, acc);
   }
+}
+
+static __attribute__((noinline, unused)) uint32_t dqnn_tap_lanes(dqnn_taps_f32 taps, uint32_t n, float *acc) {
+  uint32_t before = dqnn_forget_denormals(), done = 0;
+  int bad = 0;
+  for (; done + 4 <= n; done += 4) {
+    const float *row = taps.cell + done, *weight_row = taps.weight + done;
+    float32x4_t sum = vdupq_n_f32(0.0f);
+    for (uint32_t rows = taps.rows; rows > 0; rows--, row += taps.down, weight_row += taps.next_row) {
+      const float *cell = row, *weight = weight_row;
+      for (uint32_t i = taps.columns; i; i--, cell += taps.right, weight += taps.next) {
+        sum = vaddq_f32(sum, vmulq_f32(vld1q_f32(weight), vld1q_f32(cell)));
+      }
+    }
+    bad |= dqnn_any_nan(sum);
+    vst1q_f32(acc + done, sum);
+  }
+  return dqnn_denormals_met(before) || bad ? 0 : done;
 }
 
 #define dqnn_dot_f32_4x4 dqnn_dot_f32_4x4_mve

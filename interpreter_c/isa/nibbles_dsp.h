@@ -8,7 +8,7 @@
 /* It would tear the assembly apart. */
 /* clang-format off */
 
-#define DQNN_HAVE_NIBBLES_3X3
+enum { DQNN_NIBBLES_3X3 = 1 };
 
 /* Registers: r0 tables, r1 weights, r2 totals, r4 to r7 sums of pixels (0, 4), (1, 5), (2, 6), (3, 7), lr weight bytes,
  * r3 and r12 entries, r8 to r11 free. Tables of a kernel row take 1024 bytes, of four channels 512, of a code 32. On

@@ -6,9 +6,9 @@
 #ifndef DQNN_ISA_PAIRS_QUAD_H
 #define DQNN_ISA_PAIRS_QUAD_H
 
-#include "isa/affine.h"
-#include "isa/isa_pairs.h"
-#include "isa/plans.h"
+#include "affine.h"
+#include "isa_pairs.h"
+#include "plans.h"
 
 typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
 
@@ -32,7 +32,7 @@ typedef struct {
   uint32_t rule;        /* dqnn_pairs_rule */
 } dqnn_pairs_plan;
 
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FP) && (__ARM_FP & 4) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#if DQNN_ARM_DSP_FPU
 
 DQNN_WORD_IS(0, dqnn_pairs_plan, weights);
 DQNN_WORD_IS(1, dqnn_pairs_plan, columns);

@@ -1,7 +1,7 @@
 /* Inline primitives in plain C11: what every other header in this directory may replace, with the same results.
  *
  * A kernel in kernels/opt is written once over these names and includes isa/isa.h, which picks the header of the
- * instruction set it is compiled for. A name is guarded by DQNN_HAVE_<NAME>: an instruction-set header that defines its
+ * instruction set it is compiled for. A name is guarded by DQNN_OWN_<NAME>: an instruction-set header that defines its
  * own sets the guard first. */
 #ifndef DQNN_ISA_PORTABLE_H
 #define DQNN_ISA_PORTABLE_H
@@ -9,10 +9,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifndef DQNN_HAVE_LANE_COUNTERS
-#include "isa/counters.h"
+#ifndef DQNN_OWN_LANE_COUNTERS
+#include "counters.h"
 #endif
-#include "isa/plans.h"
+#include "plans.h"
 
 /* At -Os the compiler weighs what inlining costs, but for the few functions that speed hangs on. */
 #if defined(__GNUC__)
@@ -58,7 +58,7 @@ DQNN_INLINE uint32_t dqnn_popcount(uint32_t x) {
 }
 
 /* sum + the four bytes of x. */
-#ifndef DQNN_HAVE_ADD_BYTES
+#ifndef DQNN_OWN_ADD_BYTES
 DQNN_INLINE uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
   x = (x & 0x00ff00ffu) + ((x >> 8) & 0x00ff00ffu);
   return sum + (x & 0xffffu) + (x >> 16);
@@ -66,7 +66,7 @@ DQNN_INLINE uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
 #endif
 
 /* Shifts the bit a < b into the top of a word: after 32 calls the first one is bit 0. */
-#ifndef DQNN_HAVE_PUSH_LESS
+#ifndef DQNN_OWN_PUSH_LESS
 DQNN_INLINE uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) {
   return bits >> 1 | (uint32_t)(a < b) << 31;
 }
@@ -75,8 +75,9 @@ DQNN_INLINE uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) {
 /* count (1..32) bits of a packed row from bit `first` on. Reads no word that holds none of them. */
 DQNN_INLINE uint32_t dqnn_read_bits(const uint32_t *row, uint32_t first, uint32_t count) {
   uint32_t shift = first & 31u, value = row[first >> 5] >> shift;
-  if (shift + count > 32)
+  if (shift + count > 32) {
     value |= row[(first >> 5) + 1] << (32 - shift);
+  }
   return value & dqnn_low_bits(count);
 }
 
@@ -90,26 +91,29 @@ DQNN_INLINE void dqnn_append_bits(uint32_t *row, uint32_t first, uint32_t count,
     return;
   }
   *row |= value << shift;
-  if (shift + count > 32)
+  if (shift + count > 32) {
     row[1] = value >> (32 - shift);
+  }
 }
 
 /* Appends `first` + position of every set bit of x to a list, in ascending order. */
-#ifndef DQNN_HAVE_LIST_BITS
+#ifndef DQNN_OWN_LIST_BITS
 DQNN_INLINE uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
   for (; x; x >>= 1, first++) {
-    if (x & 1u)
+    if (x & 1u) {
       *list++ = (uint16_t)first;
+    }
   }
   return list;
 }
 #endif
 
 /* Copies words; returns the end of the copy. */
-#ifndef DQNN_HAVE_COPY_WORDS
+#ifndef DQNN_OWN_COPY_WORDS
 DQNN_INLINE uint32_t *dqnn_copy_words(uint32_t *out, const uint32_t *in, uint32_t words) {
-  for (; words > 0; words--)
+  for (; words > 0; words--) {
     *out++ = *in++;
+  }
   return out;
 }
 #endif
@@ -133,7 +137,7 @@ DQNN_INLINE uint32_t dqnn_three_differences(const uint32_t *x, const uint32_t *w
 
 /* acc[o] = base - 2 * (bits in which 9 * steps words of x differ from those of output o). Carry-save adders turn nine
  * words into three of weight 1 and three of weight 2; fields of two, four and eight bits add them up. */
-#ifndef DQNN_HAVE_COUNT_NINES
+#ifndef DQNN_OWN_COUNT_NINES
 DQNN_NOINLINE void dqnn_count_nines(const uint32_t *const x, const uint32_t *w, const dqnn_count_plan *plan,
                                     int32_t *acc) {
   for (uint32_t o = 0; o < plan->outputs; o++, w += plan->skip) {
@@ -179,7 +183,7 @@ DQNN_INLINE uint32_t dqnn_sign_of_nine(const uint32_t sum[4], const uint32_t *pr
 }
 
 /* Presets and weights as depthwise_s1_s1_s1 has them; x: first cell of the first of `pixels` windows inside the map. */
-#ifndef DQNN_HAVE_NINE_SIGNS
+#ifndef DQNN_OWN_NINE_SIGNS
 DQNN_INLINE void dqnn_three_taps(const uint8_t *x, const uint32_t *weight, uint32_t column, uint32_t d[3]) {
   d[0] = *(const uint32_t *)(const void *)x ^ weight[0];
   d[1] = *(const uint32_t *)(const void *)(x + column) ^ weight[1];
@@ -205,7 +209,7 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
 
 /* ---- bit-sliced counters, see counters.h ---- */
 
-#ifndef DQNN_HAVE_LANE_COUNTERS
+#ifndef DQNN_OWN_LANE_COUNTERS
 /* Before and after the rows of a window; quads: how many entries of four rows its lists have, or more. Planes from
  * `planes` on hold anything: what is carried into them never comes back. */
 DQNN_INLINE void dqnn_begin_rows(uint32_t *counter, const uint32_t *preset, uint32_t planes, uint32_t quads) {
@@ -226,7 +230,7 @@ DQNN_INLINE void dqnn_end_rows(uint32_t *counter, const uint32_t *preset, uint32
 /* Adds rows w[list[0 .. 4*quads-1]] to the counters, each row with weight 2 (plane 1 upwards).
  * A carry-save tree takes a block of 32 rows at a time. A shorter first block enters the tree in the middle, as if
  * leading rows were zero; so there is a block, and a carry of weight 64, for every call with a row, however few. */
-#ifndef DQNN_HAVE_ADD_ROWS
+#ifndef DQNN_OWN_ADD_ROWS
 DQNN_INLINE uint32_t dqnn_add_4_rows(uint32_t *one, uint32_t *two, const uint16_t *list, const uint32_t *w) {
   uint32_t a = dqnn_full_add(one, w[list[0]], w[list[1]]);
   uint32_t b = dqnn_full_add(one, w[list[2]], w[list[3]]);

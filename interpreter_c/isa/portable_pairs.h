@@ -17,7 +17,7 @@ static inline uint32_t dqnn_pair(int32_t low, int32_t high) {
 }
 
 /* Four s8 of x, in memory order, plus the halfword in `add` (both halves equal): two pairs. */
-#ifndef DQNN_HAVE_WIDEN_S8
+#ifndef DQNN_OWN_WIDEN_S8
 static inline void dqnn_widen_s8(uint32_t x, uint32_t add, uint32_t pairs[2]) {
   int32_t offset = dqnn_half(add, 0);
   pairs[0] = dqnn_pair(dqnn_byte(x, 0) + offset, dqnn_byte(x, 1) + offset);
@@ -26,7 +26,7 @@ static inline void dqnn_widen_s8(uint32_t x, uint32_t add, uint32_t pairs[2]) {
 #endif
 
 /* One pixel, four channels: acc = {w0.a, w0.b, w1.a, w1.b} . x */
-#ifndef DQNN_HAVE_DOT_1X4
+#ifndef DQNN_OWN_DOT_1X4
 static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const uint32_t *x, uint32_t pairs,
                                 int32_t acc[4]) {
   int32_t a = 0, b = 0, c = 0, d = 0;
@@ -49,8 +49,9 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
 /* Four pixels (columns interleaved: [pair][pixel]), two channels: acc = {a of pixels 0..3, b of pixels 0..3}. pairs
  * >= 1. */
 static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
-  for (unsigned i = 0; i < 8; i++)
+  for (unsigned i = 0; i < 8; i++) {
     acc[i] = 0;
+  }
   for (; pairs; pairs--, x += 4) {
     uint32_t u = *w++;
     int32_t a0 = dqnn_byte(u, 0), b0 = dqnn_byte(u, 1), a1 = dqnn_byte(u, 2), b1 = dqnn_byte(u, 3);
@@ -63,11 +64,12 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
 }
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */
-#ifndef DQNN_HAVE_MULTIPLY_BYTES
+#ifndef DQNN_OWN_MULTIPLY_BYTES
 static inline void dqnn_multiply_bytes(uint32_t x, uint32_t add, uint32_t w, int32_t acc[4]) {
   int32_t offset = dqnn_half(add, 0);
-  for (unsigned i = 0; i < 4; i++)
+  for (unsigned i = 0; i < 4; i++) {
     acc[i] += (dqnn_byte(x, i) + offset) * dqnn_byte(w, i);
+  }
 }
 #endif
 

@@ -7,7 +7,7 @@
 /* It would tear the assembly apart. */
 /* clang-format off */
 
-#define DQNN_HAVE_ROW_TABLES_F32
+#define DQNN_OWN_ROW_TABLES_F32
 
 #define DQNN_VFP_6(op, a0, a1, a2, a3, a4, a5, b0, b1, b2, b3, b4, b5, c0, c1, c2, c3, c4, c5)                        \
   op " s" #a0 ",s" #b0 ",s" #c0 "\n " op " s" #a1 ",s" #b1 ",s" #c1 "\n " op " s" #a2 ",s" #b2 ",s" #c2 "\n " op " s" \

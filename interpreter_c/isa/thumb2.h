@@ -6,21 +6,21 @@
 
 #include <stdint.h>
 
-#ifndef DQNN_HAVE_LANE_COUNTERS
-#include "isa/counters.h"
+#ifndef DQNN_OWN_LANE_COUNTERS
+#include "counters.h"
 #endif
-#include "isa/plans.h"
+#include "plans.h"
 
 /* It would tear the assembly apart. */
 /* clang-format off */
 
-#define DQNN_HAVE_LIST_BITS
+#define DQNN_OWN_LIST_BITS
 static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
   for (; x; x &= x - 1) *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
   return list;
 }
 
-#define DQNN_HAVE_COPY_WORDS
+#define DQNN_OWN_COPY_WORDS
 static inline __attribute__((always_inline)) uint32_t *dqnn_copy_words(uint32_t *out, const uint32_t *in, uint32_t words) {
   for (; words > 2; words -= 3)
     __asm__ volatile("ldmia %1!,{r2,r3,r12}\n stmia %0!,{r2,r3,r12}" : "+r"(out), "+r"(in) : : "r2", "r3", "r12", "memory");
@@ -29,26 +29,26 @@ static inline __attribute__((always_inline)) uint32_t *dqnn_copy_words(uint32_t 
   return out;
 }
 
-#if defined(__ARM_FEATURE_DSP)
-#define DQNN_HAVE_ADD_BYTES
+#if DQNN_ARM_DSP
+#define DQNN_OWN_ADD_BYTES
 static inline __attribute__((always_inline)) uint32_t dqnn_add_bytes(uint32_t sum, uint32_t x) {
   __asm__("usada8 %0,%1,%2,%0" : "+r"(sum) : "r"(x), "r"(0));
   return sum;
 }
 #endif
 
-#if defined(__ARM_FEATURE_DSP)
-#define DQNN_HAVE_PUSH_LESS
+#if DQNN_ARM_DSP
+#define DQNN_OWN_PUSH_LESS
 static inline __attribute__((always_inline)) uint32_t dqnn_push_less(uint32_t bits, int32_t a, int32_t b) {
   __asm__("qsub %1,%1,%2\n lsls %1,%1,#1\n rrx %0,%0" : "+r"(bits), "+r"(a) : "r"(b) : "cc");
   return bits;
 }
 #endif
 
-#ifndef DQNN_HAVE_ADD_ROWS
+#ifndef DQNN_OWN_ADD_ROWS
 /* Registers of dqnn_add_rows: r2 list, r3 rows, r7 to r10 planes 1 to 4, r11, r12, lr carries that wait for planes 3, 4, 5;
  * r0, r1, r4, r5, r6 are free. Both macros leave the sum in their first plane. */
-#define DQNN_HAVE_ADD_ROWS
+#define DQNN_OWN_ADD_ROWS
 
 /* plane += waiting + r0, carry to `out` (may be r0). */
 #define DQNN_ADD_CARRIES(plane, waiting, out)                                                          \
@@ -97,8 +97,8 @@ __attribute__((naked, noinline, unused)) static void dqnn_add_rows(__attribute__
 #endif
 
 /* ---- horizontal counting: nine words per step ---- */
-#if defined(__ARM_FEATURE_DSP)
-#define DQNN_HAVE_COUNT_NINES
+#if DQNN_ARM_DSP
+#define DQNN_OWN_COUNT_NINES
 
 DQNN_WORD_IS(0, dqnn_count_plan, base);
 DQNN_WORD_IS(1, dqnn_count_plan, outputs);
@@ -148,7 +148,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_count_nines(__attribut
 #endif
 
 /* ---- 3x3 windows of one-bit numbers ---- */
-#define DQNN_HAVE_NINE_SIGNS
+#define DQNN_OWN_NINE_SIGNS
 
 DQNN_WORD_IS(0, dqnn_nine_plan, weights);
 DQNN_WORD_IS(1, dqnn_nine_plan, presets);

@@ -15,8 +15,8 @@
   DQNN_VFP_CHANNEL("s26", x0, x1, x2, x3, "s8", "s9", "s10", "s11")  \
   DQNN_VFP_CHANNEL("s27", x0, x1, x2, x3, "s12", "s13", "s14", "s15")
 
-#define DQNN_HAVE_DOT_F32_4X4
-static __attribute__((noinline)) void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
+#define DQNN_OWN_DOT_F32_4X4
+static __attribute__((noinline, unused)) void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h, uint32_t count, const float *w,
                                                        float acc[16]) {
   const float *x0, *x1, *x2, *x3;
   uint32_t n, two = count >> 1, odd = count & 1u;
@@ -52,8 +52,8 @@ static __attribute__((noinline)) void dqnn_dot_f32_4x4(const float *const *rows,
   "vldmia %[w]!, {s16-s19}\n vmul.f32 s16, s16, " x "\n vmul.f32 s17, s17, " x "\n vmul.f32 s18, s18, " x           \
   "\n vmul.f32 s19, s19, " x "\n vadd.f32 s4, s4, s16\n vadd.f32 s5, s5, s17\n vadd.f32 s6, s6, s18\n vadd.f32 s7, s7, s19\n"
 
-#define DQNN_HAVE_DOT_F32_1X4
-static __attribute__((noinline)) void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count,
+#define DQNN_OWN_DOT_F32_1X4
+static __attribute__((noinline, unused)) void dqnn_dot_f32_1x4(const float *const *rows, uint32_t stride, uint32_t kernel_h, uint32_t count,
                                                        const float *w, float acc[4]) {
   const float *x;
   uint32_t n;

@@ -3,7 +3,7 @@
 #ifndef DQNN_MAP_H
 #define DQNN_MAP_H
 
-#include "kernel.h"
+#include "../src/kernel.h"
 
 /* A tensor as (height, width, channels): missing leading dimensions are 1, rank 4 merges the first two. */
 typedef struct {

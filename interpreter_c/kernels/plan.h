@@ -6,7 +6,7 @@
 #ifndef DQNN_PLAN_H
 #define DQNN_PLAN_H
 
-#include "kernel.h"
+#include "../src/kernel.h"
 
 /* Not inlined: for size, or so that its locals do not stay on the stack under what follows. */
 #if defined(__GNUC__)

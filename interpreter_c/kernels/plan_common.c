@@ -37,7 +37,7 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
 #define DQNN_LOAD_CHECK(number, name, status, text) [number] = DQNN_ERROR_##status,
   static const uint8_t statuses[DQNN_CHECK_COUNT] = {
       [DQNN_CHECK_none] = DQNN_OK,
-#include "checks.def"
+#include "../src/checks.def"
   };
   *plan = (dqnn_plan){.work = plan->work};
   dqnn_check check = dqnn_spend(plan, words_of_constants(call));
@@ -53,9 +53,9 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
 
 dqnn_kernel_types dqnn_types_of(uint16_t kernel) {
   enum { s1 = DQNN_S1, s8 = DQNN_S8, f32 = DQNN_F32, any = DQNN_TYPE_ANY, none = DQNN_TYPE_ANY };
-#define DQNN_KERNEL(id, name, family, in, w, out) [id] = (uint8_t)((in) | (w) << 2 | (out) << 4),
+#define DQNN_KERNEL(id, name, family, in, w, out, variants) [id] = (uint8_t)((in) | (w) << 2 | (out) << 4),
   static const uint8_t types[] = {
-#include "kernels.def"
+#include "dqnn/kernels.def"
   };
   dqnn_kernel_types result = {DQNN_TYPE_ANY, DQNN_TYPE_ANY, DQNN_TYPE_ANY};
   if (kernel < sizeof types) {

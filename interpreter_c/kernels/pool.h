@@ -2,8 +2,8 @@
 #ifndef DQNN_POOL_H
 #define DQNN_POOL_H
 
-#include "isa/isa.h"
-#include "kernels/map.h"
+#include "../isa/isa.h"
+#include "map.h"
 
 /* The cells of one window: `rows` by `columns` from `first` on. */
 typedef struct {

@@ -4,7 +4,7 @@
 #ifndef DQNN_SCRATCH_H
 #define DQNN_SCRATCH_H
 
-#include "kernel.h"
+#include "../src/kernel.h"
 
 void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]);
 void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]);

@@ -1,5 +1,6 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `plan`: what every build contains.
+set(DQNN_ISAS_WITH_SOURCES portable mve avx2 avx512 vnni)
 set(DQNN_SOURCES_plan
   kernels/map.c
   kernels/opt/epilogue.c
@@ -47,10 +48,6 @@ set(DQNN_SOURCES_portable
   kernels/opt/pad.c
   kernels/opt/pools.c
   kernels/opt/view.c
-)
-set(DQNN_SOURCES_thumb2
-)
-set(DQNN_SOURCES_dsp
 )
 set(DQNN_SOURCES_mve
   kernels/mve/conv_bitsliced_mve.c

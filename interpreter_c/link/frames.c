@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "model.h"
+#include "../src/model.h"
 
 enum { LONGEST = 0xFF, CRC_BYTES = 4 };
 

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "../src/model.h"
 #include "frames.h"
-#include "model.h"
 
 enum { HELLO = 1, MODEL, NODES, WRITE, INVOKE, READ, RESET, SLOT, BEGIN, BLOCK, VERIFY, ACTIVATE, CONFIRM, ROLLBACK };
 

@@ -85,16 +85,16 @@ DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #undef DQNN_FAMILY_PLAN
 
 #define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
-#include "kernels.def"
+#include "dqnn/kernels.def"
 
-/* A DQNN_KERNEL line of kernels.def ... */
+/* A row of kernels.def ... */
 typedef struct {
   dqnn_plan_fn plan;
   uint16_t id;
   uint8_t family;
 } dqnn_kernel;
 
-/* ... and a DQNN_VARIANT line. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
+/* ... and one of its variants. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
  * dropped. */
 struct dqnn_variant {
   const dqnn_kernel *kernel;

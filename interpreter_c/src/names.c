@@ -50,9 +50,9 @@ static const entry check_entries[] = {
 #define ISA_ENTRY(name, number) {number, #name, #name},
 static const entry isa_entries[] = {DQNN_ISAS(ISA_ENTRY)};
 
-#define DQNN_KERNEL(id, name, family, input, weights, output) {id, #name, #name},
+#define DQNN_KERNEL(id, name, family, input, weights, output, variants) {id, #name, #name},
 static const entry kernel_entries[] = {
-#include "kernels.def"
+#include "dqnn/kernels.def"
 };
 
 static const entry unknown = {0, "unknown", "unknown"};

@@ -4,15 +4,17 @@
 #include "dqnn/dqnn_kernels.h"
 #include "kernel.h"
 
-#define DQNN_KERNEL(id, name, family, input, weights, output) \
+#define DQNN_KERNEL(id, name, family, input, weights, output, variants) \
   static const dqnn_kernel kernel_##name = {dqnn_plan_##family, (id), DQNN_FAMILY_##family};
+#include "dqnn/kernels.def"
+
 #define DQNN_VARIANT(name, isa) \
   const dqnn_variant dqnn_variant_##name##_##isa = {&kernel_##name, dqnn_run_##name##_##isa, DQNN_ISA_##isa};
-#include "kernels.def"
+#include "dqnn/kernels.def"
 
 const dqnn_variant *const dqnn_all_kernels[] = {
 #define DQNN_VARIANT(name, isa) &dqnn_variant_##name##_##isa,
-#include "kernels.def"
+#include "dqnn/kernels.def"
 };
 
 const uint32_t dqnn_all_kernel_count = sizeof dqnn_all_kernels / sizeof dqnn_all_kernels[0];

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "model.h"
+#include "../src/model.h"
 
 _Static_assert(sizeof(dqnn_record) == DQNN_STORE_CELL_BYTES, "a cell is a record");
 

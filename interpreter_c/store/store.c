@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "../src/model.h"
 #include "journal.h"
-#include "model.h"
 
 enum { SLOTS = 2, FACTORY = 0xFE, NONE = 0xFF, UNDECIDED = 0xFD };
 

@@ -41,7 +41,7 @@ def test_nothing_else_is_listed() -> None:
 
 
 def test_sources_are_there() -> None:
-    assert (SOURCES / "src" / "kernels.def").is_file()
+    assert (SOURCES / "include" / "dqnn" / "kernels.def").is_file()
     assert (SOURCES / "ports" / "common" / "runner.c").is_file()
 
 

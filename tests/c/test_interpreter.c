@@ -222,7 +222,7 @@ static void test_names(void) {
   CHECK(strcmp(dqnn_check_name(DQNN_CHECK_defined_before_use), "defined_before_use") == 0);
   CHECK(strstr(dqnn_check_str(DQNN_CHECK_output_overlap), "output") != NULL);
   CHECK(strcmp(dqnn_check_name(DQNN_CHECK_COUNT), "unknown") == 0);
-  CHECK(strcmp(dqnn_isa_name(DQNN_ISA_dsp), "dsp") == 0);
+  CHECK(strcmp(dqnn_isa_name(DQNN_ISA_mve), "mve") == 0);
   CHECK(strcmp(dqnn_kernel_name(STUB_SOFTMAX), "softmax_f32") == 0);
   CHECK(strcmp(dqnn_kernel_name(DQNN_NONE), "unknown") == 0);
   for (uint32_t check = 0; check < DQNN_CHECK_COUNT; ++check) {

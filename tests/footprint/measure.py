@@ -62,7 +62,7 @@ class Build:
         ).stdout
 
     def options(self) -> list[str]:
-        have = [f"-DDQNN_HAVE_{isa.upper()}=1" for isa in self.isas]
+        have = [f"-DDQNN_HAVE_{isa.upper()}={int(isa in self.isas)}" for isa in ("portable", "mve")]
         return [
             *flags(self.core),
             self.optimize,
@@ -73,8 +73,6 @@ class Build:
             "-fdata-sections",
             *have,
             f"-I{C / 'include'}",
-            f"-I{C}",
-            f"-I{C / 'src'}",
         ]
 
     def compile(self) -> None:
@@ -200,10 +198,9 @@ def kernel_rows(builds: Iterable[Build]) -> Iterable[str]:
     """What a firmware with one kernel adds to loader and interpreter: plan, reference and fast variants. Kernels that
     differ in their output stand in one row, the largest counts."""
     variants: dict[str, list[str]] = {}
-    text = (C / "src" / "kernels.def").read_text()
-    for kernel, isa in re.findall(r"^DQNN_VARIANT\((\w+), (\w+)\)", text, re.MULTILINE):
-        if isa in ("ref", *ISAS):
-            variants.setdefault(kernel, []).append(f"{kernel}_{isa}")
+    text = (C / "include" / "dqnn" / "kernels.def").read_text()
+    for kernel, isas in re.findall(r"^DQNN_KERNEL\(\d+, (\w+),.*, ([\w ]+)\)", text, re.MULTILINE):
+        variants[kernel] = [f"{kernel}_{isa}" for isa in isas.split() if isa in ("ref", *ISAS)]
     groups: dict[str, list[str]] = {}
     for kernel in variants:
         group = re.sub(r"^((?:conv[hz]?|depthwisez?)_\w+_\w+)_\w+$|^(affine_\w+|avgpool_\w+)_\w+$", r"\1\2_*", kernel)

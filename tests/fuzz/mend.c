@@ -9,9 +9,9 @@
 enum { s1 = DQNN_S1, s8 = DQNN_S8, f32 = DQNN_F32, any = MEND_ANY, none = MEND_ANY };
 enum { MOST_CELLS = 1 << 16, MOST_PADDING = 65535 };
 
-#define DQNN_KERNEL(id, name, family, in, w, out) [id] = {DQNN_FAMILY_##family, in, w, out},
+#define DQNN_KERNEL(id, name, family, in, w, out, variants) [id] = {DQNN_FAMILY_##family, in, w, out},
 const mend_kernel mend_kernels[] = {
-#include "kernels.def"
+#include "dqnn/kernels.def"
 };
 const uint32_t mend_kernel_count = sizeof mend_kernels / sizeof mend_kernels[0];
 

@@ -163,14 +163,20 @@ def test_variants_are_those_that_were_compiled() -> None:
     known = {(v.kernel, v.isa) for v in variants()}
     assert compiled <= known
     assert {v.kernel for v in variants() if v.isa == "ref"} == {row["name"] for row in dqnn._core.kernels()}
-    assert all(v.guards == (() if v.isa == "ref" else (f"DQNN_HAVE_{v.isa.upper()}",)) for v in variants())
 
 
-def test_guards_nest() -> None:
-    text = "#if A\n# ifdef B\nDQNN_VARIANT(k, dsp)\n#endif\n#endif\nDQNN_VARIANT(k, ref)\n#ifndef DQNN_VARIANT\n#endif"
-    assert [(v.isa, v.guards) for v in parse_variants(text)] == [("dsp", ("A", "defined(B)")), ("ref", ())]
-    with pytest.raises(ValueError, match="else"):
-        list(parse_variants("#if A\n#else\n#endif"))
+def test_rows_name_their_variants() -> None:
+    text = " *   DQNN_KERNEL(id, name)\nDQNN_KERNEL(7, k, conv, s1, s8, any, mve portable ref)\n#undef DQNN_KERNEL\n"
+    assert [(v.isa, v.guard) for v in parse_variants(text)] == [
+        ("mve", "DQNN_HAVE_MVE"),
+        ("portable", "DQNN_HAVE_PORTABLE"),
+        ("ref", None),
+    ]
+    with pytest.raises(ValueError, match="seven columns, not 6"):
+        list(parse_variants("DQNN_KERNEL(7, k, conv, s1, s8, any)"))
+
+
+def test_unknown_kernels_are_refused() -> None:
     with pytest.raises(ArtifactError, match="no kernel kernel 99"):
         kernel_set(["kernel 99"], "k")
 
@@ -216,7 +222,7 @@ def test_a_program_with_a_kernel_set_has_no_other_kernel(
     written = cli("net.dqnn", "--kernel-set", "kernels.c", "--c-array", "net.c")
     assert written.exit_code == 0, written.output
     Path("main.c").write_text(PROGRAM)
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-DDQNN_HAVE_PORTABLE=1", "-O1"]
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]
     call(
         require_tool("gcc"), *flags, f"-I{repo / 'interpreter_c/include'}", "main.c", "kernels.c", "net.c", library,
         "-Wl,--gc-sections", "-lm", "-o", "program",

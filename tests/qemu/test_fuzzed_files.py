@@ -22,7 +22,11 @@ CHANGES = int(os.environ.get("DQNN_BOARD_CHANGES", "2000"))
 def seeds(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Those of the C tests, if they are of today."""
     folder, source = repo / "build" / "seeds", repo / "tests" / "fuzz" / "make_seeds.py"
-    sources = [source, repo / "interpreter_c" / "src" / "kernels.def", *(repo / "tests" / "kernels").glob("*.py")]
+    sources = [
+        source,
+        repo / "interpreter_c" / "include" / "dqnn" / "kernels.def",
+        *(repo / "tests" / "kernels").glob("*.py"),
+    ]
     made = folder / "list.txt"
     if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         folder = tmp_path_factory.mktemp("seeds")

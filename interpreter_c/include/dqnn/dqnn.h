@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dqnn/dqnn_config.h"
+#include "dqnn_config.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -73,8 +73,10 @@ typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
 /* How real values become codes of an s8 input: schema/SPEC.md section 2. */
 typedef enum { DQNN_ROUNDING_MULTIPLY = 0, DQNN_ROUNDING_DIVIDE_EVEN = 1, DQNN_ROUNDING_DIVIDE_AWAY = 2 } dqnn_rounding;
 
-/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas. */
-#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(dsp, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(thumb2, 6) X(vnni, 7)
+/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas; 2
+ * and 6 are free. `portable` is
+ * written once over the primitives of isa/, which use the instructions of the core that they are compiled for. */
+#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(mve, 3) X(avx2, 4) X(avx512, 5) X(vnni, 7)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 #undef DQNN_ISA_ENUMERATOR
@@ -230,7 +232,7 @@ uint32_t dqnn_host_isas(void);
 
 /* Names, for messages: the strings are linked only if one of these is called. Never NULL; "unknown" for other values.
  * dqnn_status_str gives a sentence, dqnn_status_name and the others an identifier as in the enums, e.g. "kernel_shape",
- * "input_dtype", "dsp", "conv_s1_s1_s8"; dqnn_check_str says what must hold. */
+ * "input_dtype", "mve", "conv_s1_s1_s8"; dqnn_check_str says what must hold. */
 const char *dqnn_status_str(dqnn_status status);
 const char *dqnn_status_name(dqnn_status status);
 const char *dqnn_check_str(uint32_t check);

@@ -37,15 +37,11 @@
 #endif
 
 /* Which variants besides `ref` the library was compiled with: 1 or 0, one per instruction set of DQNN_ISAS (dqnn.h).
- * kernels.def guards its DQNN_VARIANT lines with these; the CMake option DQNN_ISAS sets them. */
+ * Sources of the others compile to nothing, so a build may take every .c of src/ and kernels/. The CMake option
+ * DQNN_ISAS sets them. */
 #ifndef DQNN_HAVE_PORTABLE
-#define DQNN_HAVE_PORTABLE 0 /* optimized portable C */
-#endif
-#ifndef DQNN_HAVE_THUMB2
-#define DQNN_HAVE_THUMB2 0 /* Cortex-M3 and up */
-#endif
-#ifndef DQNN_HAVE_DSP
-#define DQNN_HAVE_DSP 0 /* Armv7E-M / Armv8-M DSP extension: Cortex-M4, M7, M33 */
+#define DQNN_HAVE_PORTABLE \
+  1 /* fast kernels, written once over the primitives of isa/; without them: 100 times slower */
 #endif
 #ifndef DQNN_HAVE_MVE
 #define DQNN_HAVE_MVE 0 /* Armv8.1-M Helium: Cortex-M55, M85 */

@@ -4,7 +4,7 @@
 #ifndef DQNN_ED25519_H
 #define DQNN_ED25519_H
 
-#include "dqnn/dqnn.h"
+#include "dqnn.h"
 
 #ifdef __cplusplus
 extern "C" {

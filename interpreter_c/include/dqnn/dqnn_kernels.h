@@ -8,7 +8,7 @@
 #ifndef DQNN_KERNELS_H
 #define DQNN_KERNELS_H
 
-#include "dqnn/dqnn.h"
+#include "dqnn.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,11 +18,11 @@ extern const dqnn_variant *const dqnn_all_kernels[];
 extern const uint32_t dqnn_all_kernel_count;
 
 #define DQNN_VARIANT(name, isa) extern const dqnn_variant dqnn_variant_##name##_##isa;
-#include "../../src/kernels.def"
+#include "kernels.def"
 
-#define DQNN_KERNEL(id, name, family, input, weights, output) DQNN_KERNEL_##name = (id),
+#define DQNN_KERNEL(id, name, family, input, weights, output, variants) DQNN_KERNEL_##name = (id),
 enum {
-#include "../../src/kernels.def"
+#include "kernels.def"
   DQNN_KERNEL_NONE = 0xFFFF /* no kernel's id: DQNN_NONE of reports */
 };
 

@@ -9,7 +9,7 @@
 #ifndef DQNN_LINK_H
 #define DQNN_LINK_H
 
-#include "dqnn/dqnn_slots.h"
+#include "dqnn_slots.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,7 +2,7 @@
 #ifndef DQNN_SLOTS_H
 #define DQNN_SLOTS_H
 
-#include "dqnn/dqnn.h"
+#include "dqnn.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -13,7 +13,7 @@
 #ifndef DQNN_STORE_H
 #define DQNN_STORE_H
 
-#include "dqnn/dqnn_slots.h"
+#include "dqnn_slots.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,17 +1,20 @@
 /* conv_s1_s1_{s1,s8,f32} with the counters of isa/mve.h: rows of weights are gathered four at a time. Windows with too
  * many taps for these counters are left to the 32-bit code. */
-#define DQNN_MVE
-#define NAME(function) function##_lanes
+#include "../../src/kernel.h"
 
-#include "isa/isa.h"
-#include "kernel.h"
+#if DQNN_HAVE_MVE
+#include "../../isa/mve.h"
+
+#include "../../isa/isa.h"
+#include "epilogue_mve.h"
 
 /* A frame of their own: the other code must not run on top of it. */
 DQNN_NOINLINE void dqnn_run_conv_s1_s1_s1_lanes(const dqnn_call *call);
 DQNN_NOINLINE void dqnn_run_conv_s1_s1_s8_lanes(const dqnn_call *call);
 DQNN_NOINLINE void dqnn_run_conv_s1_s1_f32_lanes(const dqnn_call *call);
 
-#include "kernels/opt/conv_bitsliced.c"
+#define NAME(function) function##_lanes
+#include "../opt/conv_bitsliced.inc.h"
 
 static int fits(const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
@@ -40,3 +43,4 @@ void dqnn_run_conv_s1_s1_f32_mve(const dqnn_call *call) {
     dqnn_run_conv_s1_s1_f32_portable(call);
   }
 }
+#endif

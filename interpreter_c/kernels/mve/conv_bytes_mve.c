@@ -6,12 +6,14 @@
  * window is copied as it lies in memory, and not at all if it is one run. Signs of an s1 input become bytes 1 and -1.
  *
  * Scratch: dqnn_conv_bytes_scratch. */
-#define DQNN_MVE
+#include "conv_bytes_mve.h"
 
-#include "kernels/mve/conv_bytes_mve.h"
+#include "../opt/quads.h"
 
-#include "kernels/opt/epilogue.h"
-#include "kernels/opt/quads.h"
+#if DQNN_HAVE_MVE
+#include <arm_mve.h>
+
+#include "epilogue_mve.h"
 
 enum { PIXELS = DQNN_BYTES_PIXELS, STEP = 16 };
 
@@ -411,3 +413,4 @@ void dqnn_run_convz_s8_s8_s8_mve(const dqnn_call *call) {
 void dqnn_run_convz_s8_s8_f32_mve(const dqnn_call *call) {
   run_any(call, 1);
 }
+#endif

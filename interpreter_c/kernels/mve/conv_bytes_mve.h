@@ -2,7 +2,7 @@
 #ifndef DQNN_MVE_CONV_BYTES_H
 #define DQNN_MVE_CONV_BYTES_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 enum { DQNN_BYTES_PIXELS = 3 };
 

@@ -1,6 +1,11 @@
-/* conv_{f32,s8,s1}_f32_{s1,s8,f32} with the vectors of isa/mve_float.h: four channels of up to four pixels. */
-#define DQNN_MVE
-#define NAME(function) function##_mve
-#include "isa/mve_float.h"
+/* conv_{f32,s8,s1}_f32_{s1,s8,f32} and conv_f32_s8_{s1,s8,f32} with the vectors of isa/mve_float.h: four channels of up
+ * to four pixels. */
+#include "../../src/kernel.h"
 
-#include "kernels/opt/conv_float.c"
+#if DQNN_HAVE_MVE
+#include "../../isa/mve_float.h"
+#include "epilogue_mve.h"
+
+#define NAME(function) function##_mve
+#include "../opt/conv_float.inc.h"
+#endif

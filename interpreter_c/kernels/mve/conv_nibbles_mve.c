@@ -1,15 +1,16 @@
 /* conv_s8_s1_{s1,s8,f32}: maps of whole blocks of channels by tables of vectors; the rest is left to the 32-bit code.
  */
-#define DQNN_MVE
-#define NAME(function) function##_lanes
+#include "../opt/conv_nibbles_layer.h"
 
-#include "isa/isa.h"
-#include "kernel.h"
+#if DQNN_HAVE_MVE
+#include "epilogue_mve.h"
+#include "nibbles.h"
 
 /* A frame of its own: the other code must not run on top of it. */
 DQNN_NOINLINE void dqnn_run_nibbles_lanes(const dqnn_call *call);
 
-#include "kernels/opt/conv_nibbles.c"
+#define NAME(function) function##_lanes
+#include "../opt/conv_nibbles.inc.h"
 
 /* Distances of seven positions are 16-bit numbers. */
 DQNN_NOINLINE int takes_lanes(const dqnn_call *call) {
@@ -38,3 +39,4 @@ void dqnn_run_conv_s8_s1_f32_mve(const dqnn_call *call) {
     dqnn_run_conv_s8_s1_f32_portable(call);
   }
 }
+#endif

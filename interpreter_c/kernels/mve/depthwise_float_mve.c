@@ -1,6 +1,11 @@
-/* depthwise_f32_f32_{s1,s8,f32} with the vectors of isa/mve_float.h: four channels at a time. */
-#define DQNN_MVE
-#define NAME(function) function##_mve
-#include "isa/mve_float.h"
+/* depthwise_f32_{f32,s8,s1}_{s1,s8,f32} and depthwise_{s8,s1}_f32_{s1,s8,f32} with the vectors of isa/mve_float.h: four
+ * channels at a time where all is f32. */
+#include "../../src/kernel.h"
 
-#include "kernels/opt/depthwise_float.c"
+#if DQNN_HAVE_MVE
+#include "../../isa/mve_float.h"
+#include "epilogue_mve.h"
+
+#define NAME(function) function##_mve
+#include "../opt/depthwise_float.inc.h"
+#endif

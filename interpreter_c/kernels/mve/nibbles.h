@@ -5,6 +5,8 @@
 
 #include <arm_mve.h>
 
+#include "../opt/conv_nibbles_layer.h"
+
 enum { LANES = 8, CODE_HALVES = 2 * DQNN_NIBBLE_CODE };
 
 /* Bits of the 16-bit lanes first .. end - 1 of a vector. */

@@ -3,9 +3,11 @@
  * shifted together, a word at a time. */
 #include <string.h>
 
-#include "isa/isa.h"
-#include "kernels/map.h"
-#include "kernels/parts.h"
+#include "../../isa/isa.h"
+#include "../map.h"
+#include "../parts.h"
+
+#if DQNN_HAVE_PORTABLE
 
 static uint32_t bytes_of(const dqnn_tensor_def *def) {
   return dqnn_rows(def) * dqnn_row_bytes(def);
@@ -56,3 +58,4 @@ void dqnn_run_concat_s8_portable(const dqnn_call *call) {
 void dqnn_run_concat_f32_portable(const dqnn_call *call) {
   join_runs(call);
 }
+#endif

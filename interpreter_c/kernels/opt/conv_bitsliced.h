@@ -2,8 +2,8 @@
 #ifndef DQNN_OPT_CONV_BITSLICED_H
 #define DQNN_OPT_CONV_BITSLICED_H
 
-#include "kernels/limits.h"
-#include "kernels/map.h"
+#include "../limits.h"
+#include "../map.h"
 
 enum {
   DQNN_MOST_PLANES = 16,          /* of a preset */

@@ -4,12 +4,14 @@
  * (SPEC.md 3.1 gives the order: blocks of eight channels, kernel rows, chunks), for four output pixels side by side;
  * then all outputs only look up and add. First layers of one channel have kernels of their own (conv_first.c,
  * conv_first_s8.c), and so have s8 maps of whole blocks of channels (conv_nibbles.c). */
-#include "kernels/opt/conv_blocks.h"
+#include "conv_blocks.h"
 
-#include "kernels/opt/conv_first.h"
-#include "kernels/opt/conv_nibbles.h"
-#include "kernels/opt/epilogue.h"
-#include "kernels/opt/quads.h"
+#include "conv_first.h"
+#include "conv_nibbles.h"
+#include "epilogue.h"
+#include "quads.h"
+
+#if DQNN_HAVE_PORTABLE
 
 /* As dqnn_input_index, for both axes. */
 static int32_t cell_at(const dqnn_geometry *s, int32_t up_h, int32_t up_w, int32_t y, int32_t x) {
@@ -30,11 +32,11 @@ static float load_float(const void *image, uint32_t index) {
 #define dqnn_emit_int dqnn_emit
 #define blocks_value int32_t
 #define BLOCKS(name) name##_int
-#include "kernels/opt/conv_blocks_body.h"
+#include "conv_blocks.inc.h"
 
 #define blocks_value float
 #define BLOCKS(name) name##_float
-#include "kernels/opt/conv_blocks_body.h"
+#include "conv_blocks.inc.h"
 
 static void run_s8(const dqnn_call *call) {
   if (dqnn_blocks_path_of(call) == DQNN_BLOCKS_NIBBLES) {
@@ -71,3 +73,4 @@ void dqnn_run_conv_f32_s1_s8_portable(const dqnn_call *call) {
 void dqnn_run_conv_f32_s1_f32_portable(const dqnn_call *call) {
   run_float(call);
 }
+#endif

@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_BLOCKS_H
 #define DQNN_OPT_CONV_BLOCKS_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 enum { DQNN_BLOCK_PIXELS = 4 }; /* outputs at a time */
 

@@ -6,10 +6,12 @@
  *
  * Strips of a pooled row go from left to right and read their input before they write: the output may lie on the
  * input's first bytes (dqnn_overlap_conv says when that is safe). */
-#include "kernels/opt/conv_first.h"
+#include "conv_first.h"
 
-#include "isa/isa_tables.h"
-#include "kernels/opt/geometry.h"
+#include "../../isa/isa_tables.h"
+#include "geometry.h"
+
+#if DQNN_HAVE_PORTABLE
 
 typedef struct {
   dqnn_geometry shape;
@@ -97,3 +99,4 @@ void dqnn_run_first_f32(const dqnn_call *call) {
     }
   }
 }
+#endif

@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_FIRST_H
 #define DQNN_OPT_CONV_FIRST_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 /* Bytes: tables of four input rows for a strip of the output; for s8 input also eight per channel. */
 static inline uint64_t dqnn_first_scratch(const dqnn_conv *v, int s8) {

@@ -2,9 +2,11 @@
  *
  * As conv_first.c, with sums of 16 bits, two to a word (half_tables.h): strips are eight outputs, four pooled pixels,
  * wide. */
-#include "isa/half_tables.h"
-#include "kernels/opt/conv_first.h"
-#include "kernels/opt/geometry.h"
+#include "../../isa/half_tables.h"
+#include "conv_first.h"
+#include "geometry.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { STRIP_PIXELS = 4 }; /* pooled */
 
@@ -139,3 +141,4 @@ void dqnn_run_first_s8(const dqnn_call *call) {
     }
   }
 }
+#endif

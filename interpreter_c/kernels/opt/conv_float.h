@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_FLOAT_H
 #define DQNN_OPT_CONV_FLOAT_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 /* Every kernel row of every window lies in memory as a run of floats; kernels that ask need no copies then. */
 int dqnn_rows_in_place(const dqnn_call *call);

@@ -6,10 +6,12 @@
  * Cells that do not count (outside with pad value 0, holes of an up-sampled input) are gathered as -1. Half the
  * difference to the accumulators with +1 in their place is what they add wrongly: a number per output, which is kept
  * for other windows that leave out the same cells. */
-#include "kernels/opt/conv_horizontal.h"
+#include "conv_horizontal.h"
 
-#include "kernels/opt/epilogue.h"
-#include "kernels/opt/geometry.h"
+#include "epilogue.h"
+#include "geometry.h"
+
+#if DQNN_HAVE_PORTABLE
 
 struct layer;
 /* Takes the accumulators of one group to an output pixel. */
@@ -333,3 +335,4 @@ void dqnn_run_convh_s1_s1_f32_portable(const dqnn_call *call) {
   l.out_pixel_bytes = 4 * l.shape.outputs;
   run_image(&l, (uint8_t *)call->out);
 }
+#endif

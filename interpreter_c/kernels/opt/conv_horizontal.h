@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_HORIZONTAL_H
 #define DQNN_OPT_CONV_HORIZONTAL_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 /* Windows whose cells that do not count are remembered: fewer where a number per output weighs. */
 enum { DQNN_HORIZONTAL_KEEPS = 3 };

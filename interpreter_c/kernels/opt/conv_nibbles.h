@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_NIBBLES_H
 #define DQNN_OPT_CONV_NIBBLES_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 enum {
   DQNN_NIBBLE_STRIP = 8, /* outputs of a row at a time */

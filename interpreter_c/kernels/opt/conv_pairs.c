@@ -8,11 +8,13 @@
  *
  * Scratch: columns (4 bytes per pair and lane), totals, one kernel row of halfwords; dqnn_conv_pairs_scratch in the
  * plan. */
-#include "kernels/opt/conv_pairs.h"
+#include "conv_pairs.h"
 
-#include "isa/pairs_quad.h"
-#include "kernels/opt/emit_quad.h"
-#include "kernels/opt/quads.h"
+#include "../../isa/pairs_quad.h"
+#include "emit_quad.h"
+#include "quads.h"
+
+#if DQNN_HAVE_PORTABLE
 
 typedef struct {
   const dqnn_call *call;
@@ -543,3 +545,4 @@ void dqnn_run_convz_s8_s8_s8_portable(const dqnn_call *call) {
 void dqnn_run_convz_s8_s8_f32_portable(const dqnn_call *call) {
   run_any(call, 1);
 }
+#endif

@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_CONV_PAIRS_H
 #define DQNN_OPT_CONV_PAIRS_H
 
-#include "kernel.h"
+#include "../../src/kernel.h"
 
 /* Bytes for K = taps of a window per group, row_taps = kernel_w * channels of a group, outputs of a group, lanes =
  * pixels at a time (4 or 1): interleaved columns of pairs, totals, one kernel row. */

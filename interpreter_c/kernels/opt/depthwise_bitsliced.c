@@ -6,9 +6,11 @@
  * sizes and outputs count pairs of taps into planes one after the other.
  *
  * With a depth multiplier the bits of the input are spread first, each to its `multiplier` outputs. No scratch. */
-#include "kernels/opt/epilogue.h"
-#include "kernels/opt/geometry.h"
-#include "kernels/opt/planes.h"
+#include "epilogue.h"
+#include "geometry.h"
+#include "planes.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { NINE = 9, NINE_PLANES = 6, MOST_PLANES = 32 };
 
@@ -381,3 +383,4 @@ void dqnn_run_depthwise_s1_s1_f32_portable(const dqnn_call *call) {
   dqnn_read_epilogue(call, 1, &l.epilogue);
   run_image_int(&l, (uint8_t *)call->out, 4 * l.shape.outputs, 0);
 }
+#endif

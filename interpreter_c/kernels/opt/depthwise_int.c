@@ -5,12 +5,14 @@
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
  * where the pad value counts. Any size, stride, dilation and multiplier, without scratch; dense 3x3 windows over s8 go
  * to depthwise_planes.c. */
-#include "isa/affine.h"
-#include "isa/depthwise_rows.h"
-#include "isa/halves.h"
-#include "kernels/opt/depthwise_planes.h"
-#include "kernels/opt/epilogue.h"
-#include "kernels/opt/geometry.h"
+#include "../../isa/affine.h"
+#include "../../isa/depthwise_rows.h"
+#include "../../isa/halves.h"
+#include "depthwise_planes.h"
+#include "epilogue.h"
+#include "geometry.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { BLOCK = 4, CHUNK = 24 /* two arrays of it stand on the stack, which has 1 KB */ };
 
@@ -207,8 +209,7 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
 }
 
 static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
-#if defined(DQNN_HAVE_AFFINE_WORD)
-  if (l->affine) {
+  if (DQNN_AFFINE_WORDS && l->affine) {
     const float *scale = l->epilogue.scale + channel, *offset = l->epilogue.offset + channel;
     const int32_t zero_point = l->epilogue.zero_point;
     const uint32_t least = ((uint32_t)(l->epilogue.least + zero_point) & 0xffu) * 0x01010101u;
@@ -218,7 +219,6 @@ static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32
       memcpy(out, &word, 4);
     }
   }
-#endif
   if (count) {
     dqnn_emit_s8(&l->epilogue, acc, channel, count, out);
   }
@@ -323,3 +323,4 @@ void dqnn_run_depthwisez_s8_s8_s8_portable(const dqnn_call *call) {
 void dqnn_run_depthwisez_s8_s8_f32_portable(const dqnn_call *call) {
   run_any(call, 0, 1);
 }
+#endif

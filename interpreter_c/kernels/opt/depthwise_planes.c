@@ -8,12 +8,14 @@
  * are no multiple of four. Groups of four sums that reach beyond the map store to the first of them, which comes last.
  *
  * Scratch: dqnn_planes_scratch. */
-#include "kernels/opt/depthwise_planes.h"
+#include "depthwise_planes.h"
 
-#include "isa/depthwise_lines.h"
-#include "isa/halves.h"
-#include "kernels/opt/emit_quad.h"
-#include "kernels/opt/geometry.h"
+#include "../../isa/depthwise_lines.h"
+#include "../../isa/halves.h"
+#include "emit_quad.h"
+#include "geometry.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { LANES = DQNN_LANES, WEIGHTS = 6 };
 
@@ -349,3 +351,4 @@ void dqnn_run_depthwise_planes(const dqnn_call *call, int binary_weights, uint32
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, pixels * l.channels);
   }
 }
+#endif

@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_DEPTHWISE_PLANES_H
 #define DQNN_OPT_DEPTHWISE_PLANES_H
 
-#include "kernels/map.h"
+#include "../map.h"
 
 /* 3x3 windows of s8 cells with integer weights, all dense, an output per channel, and at least four of them. */
 static inline int dqnn_fits_planes(const dqnn_call *call, const dqnn_conv *v) {

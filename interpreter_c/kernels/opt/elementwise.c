@@ -3,9 +3,11 @@
  * A chunk of each input is read as floats, combined, and written by the rule of the output; types are looked at once
  * per chunk, never per element, and an address is computed once per row. A chunk is read whole before it is written, so
  * that the output may take the place of input 0 as plan allows. */
-#include "isa/isa.h"
-#include "kernels/map.h"
-#include "numerics.h"
+#include "../../isa/isa.h"
+#include "../../src/numerics.h"
+#include "../map.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { CHUNK = 32, LEADING = 3 /* dimensions before the last */ };
 
@@ -297,3 +299,4 @@ void dqnn_run_lut_s8_portable(const dqnn_call *call) {
     *out++ = table[*in++ ^ 0x80u];
   }
 }
+#endif

@@ -3,8 +3,8 @@
 #ifndef DQNN_OPT_EMIT_QUAD_H
 #define DQNN_OPT_EMIT_QUAD_H
 
-#include "isa/affine.h"
-#include "kernels/opt/epilogue.h"
+#include "../../isa/affine.h"
+#include "epilogue.h"
 
 typedef enum {
   DQNN_QUAD_AFFINE,

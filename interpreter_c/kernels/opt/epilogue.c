@@ -1,8 +1,8 @@
 /* Outputs of the fast kernels, compiled once for all of them. */
-#include "kernels/opt/epilogue.h"
+#include "epilogue.h"
 
-#include "isa/affine.h"
-#include "kernels/map.h"
+#include "../../isa/affine.h"
+#include "../map.h"
 
 void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
@@ -35,41 +35,17 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
   }
 }
 
-/* One output, clamped. SMMLAR takes twice the multiplier as a signed number: where that is negative, x is missing. */
-#if !defined(DQNN_PORTABLE) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__)
-DQNN_ALWAYS_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                           const int32_t *shift, int32_t least, int32_t most) {
-  int32_t x, t, m, s;
-  __asm__(
-      "ldr %[x],%[acc]\n ldr %[t],%[bias]\n ldr %[m],%[multiplier]\n ldr %[s],%[shift]\n add %[x],%[x],%[t]\n"
-      "bic %[t],%[s],%[s],asr #31\n lsl %[x],%[x],%[t]\n lsl %[m],%[m],#1\n and %[t],%[x],%[m],asr #31\n"
-      "smmlar %[x],%[x],%[m],%[t]\n mvn %[t],%[s]\n cmp %[s],#0\n itttt lt\n addlt %[x],%[x],%[x],asr #31\n"
-      "asrlt %[x],%[x],%[t]\n addlt %[x],%[x],#1\n asrlt %[x],%[x],#1\n"
-      "cmp %[x],%[least]\n it lt\n movlt %[x],%[least]\n cmp %[x],%[most]\n it gt\n movgt %[x],%[most]"
-      : [x] "=&r"(x), [m] "=&r"(m), [t] "=&r"(t), [s] "=&r"(s)
-      : [acc] "m"(*acc), [bias] "m"(*bias), [multiplier] "m"(*multiplier), [shift] "m"(*shift), [least] "r"(least),
-        [most] "r"(most)
-      : "cc");
-  return x;
-}
-#else
-DQNN_ALWAYS_INLINE int32_t scale_and_clamp(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                           const int32_t *shift, int32_t least, int32_t most) {
-  return dqnn_clamp_int(dqnn_scale_fixed(dqnn_wrap_add(*acc, *bias), *multiplier, *shift), least, most);
-}
-#endif
-
 static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
                                int8_t *out) {
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
   for (; count > 1;
        count -= 2, acc += 2, bias += 2, multiplier += 2, shift += 2) { /* steps the pointers half as often */
-    *out++ = (int8_t)(scale_and_clamp(acc, bias, multiplier, shift, least, most) + zero_point);
-    *out++ = (int8_t)(scale_and_clamp(acc + 1, bias + 1, multiplier + 1, shift + 1, least, most) + zero_point);
+    *out++ = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, least, most) + zero_point);
+    *out++ = (int8_t)(dqnn_fixed_between(acc + 1, bias + 1, multiplier + 1, shift + 1, least, most) + zero_point);
   }
   if (count > 0) {
-    *out = (int8_t)(scale_and_clamp(acc, bias, multiplier, shift, least, most) + zero_point);
+    *out = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, least, most) + zero_point);
   }
 }
 
@@ -179,7 +155,7 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
 }
 
 #define EMITTER(function) function
-#include "kernels/opt/epilogue_any.h"
+#include "epilogue_any.inc.h"
 
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
   int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;

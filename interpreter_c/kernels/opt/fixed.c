@@ -1,6 +1,8 @@
 /* lut_s8_channels, binary_s8_fixed and reduce_s8: integers only, a row of the last axis at a time. */
-#include "kernels/map.h"
-#include "kernels/opt/epilogue.h"
+#include "../map.h"
+#include "epilogue.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { LEADING = 3 /* dimensions before the last */, CHUNK = 32 };
 
@@ -248,3 +250,4 @@ void dqnn_run_reduce_s8_portable(const dqnn_call *call) {
         }
       });
 }
+#endif

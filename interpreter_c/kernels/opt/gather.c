@@ -1,8 +1,10 @@
 /* gather_{s1,s8,f32}, a row of the output's last axis at a time: copied as it is where that axis is taken whole. */
 #include <string.h>
 
-#include "isa/isa.h"
-#include "kernels/map.h"
+#include "../../isa/isa.h"
+#include "../map.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { LEADING = 3 /* dimensions before the last */ };
 
@@ -82,3 +84,4 @@ void dqnn_run_gather_s8_portable(const dqnn_call *call) {
 void dqnn_run_gather_f32_portable(const dqnn_call *call) {
   run(call);
 }
+#endif

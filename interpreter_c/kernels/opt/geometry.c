@@ -1,5 +1,5 @@
 /* What every fast convolution reads and asks, compiled once. */
-#include "kernels/opt/geometry.h"
+#include "geometry.h"
 
 void dqnn_read_geometry(const dqnn_call *call, dqnn_geometry *g) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;

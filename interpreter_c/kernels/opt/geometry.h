@@ -3,9 +3,9 @@
 #ifndef DQNN_OPT_GEOMETRY_H
 #define DQNN_OPT_GEOMETRY_H
 
-#include "isa/isa.h"
-#include "kernel.h"
-#include "kernels/map.h"
+#include "../../isa/isa.h"
+#include "../../src/kernel.h"
+#include "../map.h"
 
 typedef struct {
   int32_t height, width;         /* of the input */

@@ -1,8 +1,10 @@
 /* pad_{s1,s8,f32}: rows along the last axis go to their place whole, the rest is filled with the pad value. */
 #include <string.h>
 
-#include "isa/isa.h"
-#include "kernels/map.h"
+#include "../../isa/isa.h"
+#include "../map.h"
+
+#if DQNN_HAVE_PORTABLE
 
 /* The pad value as it fills words of the output: four bytes, a float, 32 bits. */
 static uint32_t pad_word(const dqnn_call *call) {
@@ -89,3 +91,4 @@ void dqnn_run_pad_s8_portable(const dqnn_call *call) {
 void dqnn_run_pad_f32_portable(const dqnn_call *call) {
   run(call);
 }
+#endif

@@ -1,11 +1,11 @@
 /* Which inner kernel runs, where a kernel has several: asked by plan for the scratch and by the kernel itself, so that
  * the two cannot differ. Functions of their own, so that what they look at does not lie on the stack under the kernel
  * that is chosen. */
-#include "kernels/opt/conv_blocks.h"
-#include "kernels/opt/conv_first.h"
-#include "kernels/opt/conv_float.h"
-#include "kernels/opt/conv_nibbles.h"
-#include "kernels/opt/depthwise_planes.h"
+#include "conv_blocks.h"
+#include "conv_first.h"
+#include "conv_float.h"
+#include "conv_nibbles.h"
+#include "depthwise_planes.h"
 
 dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);

@@ -1,5 +1,5 @@
 /* Compiled once for all kernels that count in planes. */
-#include "kernels/opt/planes.h"
+#include "planes.h"
 
 /* Exchanges the bits of a above `shift` with those of b below it. */
 DQNN_ALWAYS_INLINE void dqnn_exchange_bits(uint32_t *a, uint32_t *b, uint32_t shift, uint32_t mask) {

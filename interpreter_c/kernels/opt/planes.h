@@ -2,7 +2,7 @@
 #ifndef DQNN_OPT_PLANES_H
 #define DQNN_OPT_PLANES_H
 
-#include "isa/isa.h"
+#include "../../isa/isa.h"
 
 /* values[i] = base + factor * number of lane i, for two's complement numbers of 16 planes; values may lie on the
  * planes, which are overwritten. */

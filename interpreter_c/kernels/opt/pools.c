@@ -1,11 +1,13 @@
 /* maxpool_{s1,s8,f32}, avgpool_{s8,f32}_{s8,f32} and avgpool_s8_raw: a few neighbouring channels of all cells of a
  * window at a time. Each block of channels is read whole before it is written, so that the output may lie on the input
  * as plan allows. */
-#include "kernels/pool.h"
+#include "../pool.h"
 
-#include "isa/affine.h"
-#include "isa/halves.h"
-#include "numerics.h"
+#include "../../isa/affine.h"
+#include "../../isa/halves.h"
+#include "../../src/numerics.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { BLOCK = 4 };
 
@@ -206,3 +208,4 @@ void dqnn_run_avgpool_f32_f32_portable(const dqnn_call *call) {
 void dqnn_run_avgpool_s8_raw_portable(const dqnn_call *call) {
   dqnn_run_pool(call, average_raw, 1, 1, 0);
 }
+#endif

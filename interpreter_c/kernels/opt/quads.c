@@ -1,5 +1,5 @@
 /* The walk of quads.h, compiled once. */
-#include "kernels/opt/quads.h"
+#include "quads.h"
 
 static void plain(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *layer) {
   uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, lanes = dqnn_quad_lanes(g),

@@ -7,7 +7,7 @@
 #ifndef DQNN_OPT_QUADS_H
 #define DQNN_OPT_QUADS_H
 
-#include "kernels/opt/geometry.h"
+#include "geometry.h"
 
 typedef struct {
   int32_t y, x; /* first tap of the window, in the dilated input */

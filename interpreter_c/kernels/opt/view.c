@@ -3,8 +3,10 @@
  * so that the output may lie on the input as plan allows. */
 #include <string.h>
 
-#include "isa/isa.h"
-#include "kernels/map.h"
+#include "../../isa/isa.h"
+#include "../map.h"
+
+#if DQNN_HAVE_PORTABLE
 
 enum { LEADING = 3 /* dimensions before the last */ };
 
@@ -137,3 +139,4 @@ void dqnn_run_view_s8_portable(const dqnn_call *call) {
 void dqnn_run_view_f32_portable(const dqnn_call *call) {
   run_view(call);
 }
+#endif

@@ -1,6 +1,6 @@
 /* Convolutions with float accumulators. The order of the additions is part of the format (SPEC.md 3.1). */
+#include "../../src/numerics.h"
 #include "conv.h"
-#include "numerics.h"
 
 static inline float value(const ref_conv *c, uint8_t input, uint32_t cell, uint32_t channel) {
   return input == DQNN_F32 ? ((const float *)c->in)[cell * c->conv.in_c + channel]

@@ -1,6 +1,6 @@
 /* affine, lut, unary, prelu, softmax, layernorm, binary. */
 #include "elements.h"
-#include "numerics.h"
+#include "../../src/numerics.h"
 #include "sink.h"
 
 /* --- affine: the epilogue on each element --- */

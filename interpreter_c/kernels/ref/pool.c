@@ -1,6 +1,6 @@
 /* Max and average pooling over the cells inside the map. */
+#include "../../src/numerics.h"
 #include "elements.h"
-#include "numerics.h"
 
 /* The cells of one window. plan() has made sure that there is at least one. */
 typedef struct {

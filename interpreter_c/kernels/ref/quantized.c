@@ -1,7 +1,7 @@
 /* The arithmetic of quantized files (SPEC.md 3.7): binary_s8_fixed, reduce_s8, softmax_s8, lut_s8_channels. Integers
  * only. */
+#include "../../src/numerics.h"
 #include "elements.h"
-#include "numerics.h"
 #include "sink.h"
 
 /* --- tables --- */

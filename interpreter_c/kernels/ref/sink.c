@@ -1,7 +1,7 @@
 /* Epilogues, one value at a time. */
 #include "sink.h"
 
-#include "numerics.h"
+#include "../../src/numerics.h"
 
 ref_sink ref_sink_of(const dqnn_call *call, uint32_t constant, uint8_t requant, float act_min, float act_max) {
   ref_sink sink;

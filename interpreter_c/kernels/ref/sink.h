@@ -2,8 +2,8 @@
 #ifndef DQNN_REF_SINK_H
 #define DQNN_REF_SINK_H
 
+#include "../../src/kernel.h"
 #include "bits.h"
-#include "kernel.h"
 
 typedef struct {
   const void *first;  /* thresholds, scale, bias or (fixed64) offset */

@@ -1,4 +1,8 @@
-/* Eight pixels in 256-bit registers. */
+/* conv_s1_s1_{s1,s8,f32}: eight pixels in 256-bit registers. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define WIDTH 8
 #define NAME(function) function##_avx2
-#include "kernels/wide/conv_bitsliced_body.h"
+#include "conv_bitsliced.inc.h"
+#endif

@@ -1,4 +1,8 @@
-/* Sixteen pixels in 512-bit registers. */
+/* conv_s1_s1_{s1,s8,f32}: sixteen pixels in 512-bit registers. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX512
 #define WIDTH 16
 #define NAME(function) function##_avx512
-#include "kernels/wide/conv_bitsliced_body.h"
+#include "conv_bitsliced.inc.h"
+#endif

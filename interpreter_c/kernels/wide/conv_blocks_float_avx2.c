@@ -1,6 +1,9 @@
-/* Float sums. */
+/* conv_f32_s1_{s1,s8,f32}: float sums. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 1
-#include "kernels/wide/conv_blocks_body.h"
+#include "conv_blocks.inc.h"
 
 void dqnn_run_conv_f32_s1_s1_avx2(const dqnn_call *call) {
   run(call);
@@ -11,3 +14,4 @@ void dqnn_run_conv_f32_s1_s8_avx2(const dqnn_call *call) {
 void dqnn_run_conv_f32_s1_f32_avx2(const dqnn_call *call) {
   run(call);
 }
+#endif

@@ -1,6 +1,9 @@
-/* Integer sums. */
+/* conv_s8_s1_{s1,s8,f32}: integer sums. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 0
-#include "kernels/wide/conv_blocks_body.h"
+#include "conv_blocks.inc.h"
 
 void dqnn_run_conv_s8_s1_s1_avx2(const dqnn_call *call) {
   run(call);
@@ -11,3 +14,4 @@ void dqnn_run_conv_s8_s1_s8_avx2(const dqnn_call *call) {
 void dqnn_run_conv_s8_s1_f32_avx2(const dqnn_call *call) {
   run(call);
 }
+#endif

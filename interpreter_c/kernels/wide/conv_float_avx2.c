@@ -1,9 +1,12 @@
 /* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, neighbouring channels side by side. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 typedef float element;
 #define DQNN_FLOAT_SUMS 1
 #define DQNN_ADDED(zero_point) (-(zero_point))
 #define DQNN_PAIRS 0
-#include "kernels/wide/conv_body.h"
+#include "conv.inc.h"
 
 enum { VECTORS = TILE / LANES };
 
@@ -124,3 +127,4 @@ void dqnn_run_conv_s1_f32_s8_avx2(const dqnn_call *call) {
 void dqnn_run_conv_s1_f32_f32_avx2(const dqnn_call *call) {
   run(call);
 }
+#endif

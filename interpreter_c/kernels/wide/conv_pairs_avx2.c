@@ -2,13 +2,16 @@
  *
  * Eight words of weights hold 16 taps of two channels, one channel in the low, one in the high bytes of each half: two
  * shifts separate them. A gathered window is a run of 16-bit inputs (zero point removed) in the same order. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #include <stdint.h>
 
 typedef int16_t element;
 #define DQNN_FLOAT_SUMS 0
 #define DQNN_ADDED(zero_point) (-(zero_point))
 #define DQNN_PAIRS 1
-#include "kernels/wide/conv_body.h"
+#include "conv.inc.h"
 
 enum { PRODUCTS = 4, STEP = 8 /* words */ };
 
@@ -156,3 +159,4 @@ void dqnn_run_convz_s8_s8_s8_avx2(const dqnn_call *call) {
 void dqnn_run_convz_s8_s8_f32_avx2(const dqnn_call *call) {
   run_any(call, 1);
 }
+#endif

@@ -6,13 +6,16 @@
  * bias * sum of the weights, which is summed up along with the products and subtracted.
  *
  * Gathered windows stand on the stack; longer ones than DQNN_VNNI_TAPS go to conv_pairs_avx2.c. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_VNNI
 #include <stdint.h>
 
 typedef uint8_t element;
 #define DQNN_FLOAT_SUMS 0
 #define DQNN_ADDED(zero_point) 128
 #define DQNN_PAIRS 1
-#include "kernels/wide/conv_body.h"
+#include "conv.inc.h"
 
 enum { STEP = 16 /* words */, COPY = 2 * DQNN_VNNI_TAPS, ROWS = 4, COLUMNS = 2 };
 
@@ -185,3 +188,4 @@ void dqnn_run_convz_s8_s8_s8_vnni(const dqnn_call *call) {
 void dqnn_run_convz_s8_s8_f32_vnni(const dqnn_call *call) {
   run_any(call, 1, dqnn_run_convz_s8_s8_f32_avx2);
 }
+#endif

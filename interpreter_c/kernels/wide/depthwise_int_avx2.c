@@ -1,6 +1,9 @@
-/* Integer sums. */
+/* depthwise_s8_{s8,s1}_{s1,s8,f32}, depthwise_s1_s8_{s1,s8,f32}: integer sums. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 0
-#include "kernels/wide/depthwise_body.h"
+#include "depthwise.inc.h"
 
 DEPTHWISE(s8, s8, DQNN_S8, DQNN_S8)
 DEPTHWISE(s8, s1, DQNN_S8, DQNN_S1)
@@ -15,3 +18,4 @@ void dqnn_run_depthwisez_s8_s8_s8_avx2(const dqnn_call *call) {
 void dqnn_run_depthwisez_s8_s8_f32_avx2(const dqnn_call *call) {
   run_zero_points(call);
 }
+#endif

@@ -1,6 +1,9 @@
 /* affine_f32_{s1,s8,f32}, binary_{s1,s8,f32}, and the members of unary_f32 that need no series. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 1
-#include "kernels/wide/elementwise_body.h"
+#include "elementwise.inc.h"
 
 /* ---- affine ---- */
 
@@ -253,3 +256,4 @@ void dqnn_run_unary_f32_avx2(const dqnn_call *call) {
     out[i] = dqnn_unary(p->kind, p->alpha, in[i]);
   }
 }
+#endif

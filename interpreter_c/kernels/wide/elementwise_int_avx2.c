@@ -1,6 +1,9 @@
 /* affine_{s1,s8}_{s1,s8,f32}. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 0
-#include "kernels/wide/elementwise_body.h"
+#include "elementwise.inc.h"
 
 static void read_s8(const int8_t *from, int32_t zero_point, uint32_t count, int32_t *to) {
   uint32_t i = 0;
@@ -55,3 +58,4 @@ void dqnn_run_affine_s8_s8_avx2(const dqnn_call *call) {
 void dqnn_run_affine_s8_f32_avx2(const dqnn_call *call) {
   run(call);
 }
+#endif

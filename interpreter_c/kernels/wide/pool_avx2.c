@@ -1,7 +1,10 @@
 /* maxpool_{s1,s8,f32} and avgpool_{s8,f32}_{s8,f32}: neighbouring channels side by side. */
-#include "kernels/pool.h"
-#include "kernels/wide/vectors.h"
-#include "numerics.h"
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
+#include "../../src/numerics.h"
+#include "../pool.h"
+#include "vectors.h"
 
 /* Walks the cells of a window row by row; NULL after the last one. */
 typedef struct {
@@ -166,3 +169,4 @@ void dqnn_run_avgpool_f32_s8_avx2(const dqnn_call *call) {
 void dqnn_run_avgpool_f32_f32_avx2(const dqnn_call *call) {
   dqnn_run_pool(call, mean, 4, 4, 0);
 }
+#endif

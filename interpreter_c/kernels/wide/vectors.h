@@ -7,7 +7,7 @@
 
 #include <immintrin.h>
 
-#include "isa/isa.h"
+#include "../../isa/isa.h"
 
 enum { LANES = 8, ALL_LANES = 0xff };
 

@@ -6,15 +6,8 @@ set(DQNN_RUNNER_SOURCES
 )
 set(DQNN_INTERPRETER_DIR ${CMAKE_CURRENT_LIST_DIR}/../..)
 
-# Adds the library with those of the instruction sets (separated by commas) that have sources.
+# Adds the library with these instruction sets (separated by commas).
 function(dqnn_add_interpreter isas)
-  include(${DQNN_INTERPRETER_DIR}/kernels/sources.cmake)
-  string(REPLACE "," ";" isas "${isas}")
-  set(DQNN_ISAS "")
-  foreach(isa IN LISTS isas)
-    if(DQNN_SOURCES_${isa})
-      list(APPEND DQNN_ISAS ${isa})
-    endif()
-  endforeach()
+  string(REPLACE "," ";" DQNN_ISAS "${isas}")
   add_subdirectory(${DQNN_INTERPRETER_DIR} interpreter)
 endfunction()

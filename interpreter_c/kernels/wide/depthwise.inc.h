@@ -4,9 +4,10 @@
  * Taps outside the map count unless their value is 0: float sums begin at +0 and weights are finite, so adding a zero
  * changes nothing.
  *
- * Included by a file per kind of sum (DQNN_FLOAT_SUMS, see emit.h). */
-#include "kernels/opt/geometry.h"
-#include "kernels/wide/emit.h"
+ * A template. In: DQNN_FLOAT_SUMS (emit.inc.h). Out: DEPTHWISE(x, w, input, weights), which defines
+ * dqnn_run_depthwise_<x>_<w>_{s1,s8,f32}_avx2. */
+#include "../opt/geometry.h"
+#include "emit.inc.h"
 
 enum { CHUNK = 128, LIST = 64, TOGETHER = 4 /* vectors */ };
 
@@ -58,7 +59,7 @@ DQNN_INLINE number weight_of(const layer *l, types t, uint32_t at, uint32_t o) {
     return ((const number *)(const void *)l->weights)[at * l->shape.outputs + o];
   }
   if (t.weights == DQNN_S8) {
-    int32_t w = ((const int8_t *)l->weights)[at * l->shape.outputs + o];
+    int32_t w = (int32_t)((const int8_t *)l->weights)[at * l->shape.outputs + o];
     w -= t.zero_points ? l->weight_zero_points[o] : 0;
     return (number)(l->half_weights ? 2 * w + 1 : w);
   }

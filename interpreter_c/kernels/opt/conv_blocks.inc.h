@@ -1,4 +1,7 @@
-/* The body of conv_blocks.c for one type of accumulator: included twice, with BLOCKS(name) and blocks_value defined. */
+/* The walk of conv_blocks.c for one type of accumulator.
+ *
+ * A template. In: BLOCKS(name), blocks_value (the type), BLOCKS(load)(); both macros are undefined at the end. Out:
+ * BLOCKS(run)(). */
 
 typedef struct {
   dqnn_geometry shape;
@@ -27,8 +30,9 @@ typedef struct {
 /* Input of a tap: position of the dilated input, channel of all. */
 static blocks_value BLOCKS(input_at)(const BLOCKS(layer) * l, int32_t y, int32_t x, uint32_t channel) {
   int32_t cell = cell_at(&l->shape, l->up_h, l->up_w, y, x);
-  if (cell < 0)
+  if (cell < 0) {
     return cell == DQNN_AT_HOLE ? 0 : l->outside;
+  }
   return BLOCKS(load)(l->image, (uint32_t)cell * l->shape.channels + channel) - l->zero_point;
 }
 
@@ -38,10 +42,12 @@ static void BLOCKS(fill_table)(const blocks_value x[4], uint32_t count, blocks_v
   uint32_t codes = 1u << count;
   for (uint32_t code = 0; code < codes; code++, table += DQNN_BLOCK_PIXELS) {
     blocks_value sum = count == 1 ? (code & 1u ? -x[0] : x[0]) : pair[code & 3u];
-    if (count > 2)
+    if (count > 2) {
       sum = code & 4u ? sum - x[2] : sum + x[2];
-    if (count > 3)
+    }
+    if (count > 3) {
       sum = code & 8u ? sum - x[3] : sum + x[3];
+    }
     *table = sum;
   }
 }
@@ -57,8 +63,9 @@ static void BLOCKS(tables_of)(const BLOCKS(layer) * l, int32_t y, int32_t x, uin
       lane = 0;
       x += l->shape.dilation_w;
     }
-    if (have < 4 && i + 1 < count)
+    if (have < 4 && i + 1 < count) {
       continue;
+    }
     BLOCKS(fill_table)(inputs, have, table);
     table += 16 * DQNN_BLOCK_PIXELS;
     have = 0;
@@ -68,9 +75,15 @@ static void BLOCKS(tables_of)(const BLOCKS(layer) * l, int32_t y, int32_t x, uin
 /* Bits bit .. bit + count - 1 (at most four) of a row of bytes. */
 DQNN_INLINE uint32_t BLOCKS(code_at)(const uint8_t *row, uint32_t bit, uint32_t count) {
   uint32_t shift = bit & 7u, value = (uint32_t)row[bit >> 3] >> shift;
-  if (shift + count > 8)
+  if (shift + count > 8) {
     value |= (uint32_t)row[(bit >> 3) + 1] << (8 - shift);
+  }
   return value & ((1u << count) - 1u);
+}
+
+/* Taps that the next code has: four, or what is left. */
+DQNN_INLINE uint32_t BLOCKS(taps_of)(uint32_t left) {
+  return left < 4 ? left : 4;
 }
 
 static void BLOCKS(add_pass)(const BLOCKS(layer) * l, const BLOCKS(pass) * p) {
@@ -81,7 +94,7 @@ static void BLOCKS(add_pass)(const BLOCKS(layer) * l, const BLOCKS(pass) * p) {
     blocks_value a = total[0], b = total[1], c = total[2], d = total[3];
     int first = p->first;
     for (uint32_t done = 0; done < p->count; done += 4, table += 16 * DQNN_BLOCK_PIXELS) {
-      uint32_t n = p->count - done < 4 ? p->count - done : 4;
+      uint32_t n = BLOCKS(taps_of)(p->count - done);
       const blocks_value *t = table + DQNN_BLOCK_PIXELS * BLOCKS(code_at)(row, p->bit + done, n);
       a = first ? t[0] : a + t[0];
       b = first ? t[1] : b + t[1];
@@ -122,8 +135,9 @@ static void BLOCKS(sum_windows)(const BLOCKS(layer) * l) {
 static void BLOCKS(take_pixel)(const BLOCKS(layer) * l, uint32_t pixel, int later) {
   for (uint32_t o = 0; o < l->shape.out_group; o++) {
     blocks_value value = l->totals[o * DQNN_BLOCK_PIXELS + pixel];
-    if (!later || l->row[o] < value)
+    if (!later || l->row[o] < value) {
       l->row[o] = value;
+    }
   }
 }
 

@@ -3,18 +3,19 @@
  *
  * The weights stay as they lie in the file: one word (row) holds input bit k of 32 outputs. A row meets WIDTH pixels at
  * once as row & mask[k], where lane i of mask[k] is all ones if bit k of pixel i is 1: 32 * WIDTH products in about
- * seven operations. Carry-save adders count the rows in bit planes, as kernels/opt/conv_bitsliced.c does for one pixel;
- * the algebra and the presets are the same (SPEC.md 3.4), always in the form that sums the ones, so time does not
- * depend on the data.
+ * seven operations. Carry-save adders count the rows in bit planes, as kernels/opt/conv_bitsliced.inc.h does for one
+ * pixel; the algebra and the presets are the same (SPEC.md 3.4), always in the form that sums the ones, so time does
+ * not depend on the data.
  *
  * Masks of CHUNK rows are made once for PASS blocks of 32 outputs. Everything stands on the stack (about 40 KB): this
  * is for hosts.
  *
- * Included by a file per instruction set that defines WIDTH and NAME(x). */
+ * A template. In: WIDTH, NAME(function). Out: NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8),
+ * NAME(dqnn_run_conv_s1_s1_f32); for avx2 and avx512. */
 #define DQNN_FLOAT_SUMS 0
-#include "kernels/opt/conv_bitsliced.h"
-#include "kernels/opt/geometry.h"
-#include "kernels/wide/emit.h"
+#include "../opt/conv_bitsliced.h"
+#include "../opt/geometry.h"
+#include "emit.inc.h"
 
 enum { CHUNK = 128, PASS = 8, PLANES = DQNN_MOST_PLANES, STEP = 32 };
 
@@ -86,8 +87,9 @@ DQNN_INLINE void add_step(low_planes *z, vec *high, const uint32_t *w, const vec
 static void add_rows(vec *counter, const uint32_t *w, const vec *mask, uint32_t count, uint32_t planes) {
   low_planes z;
   memcpy(&z, counter + 1, sizeof z);
-  for (; count >= STEP; count -= STEP, w += STEP, mask += STEP)
+  for (; count >= STEP; count -= STEP, w += STEP, mask += STEP) {
     add_step(&z, counter, w, mask, planes);
+  }
   if (count) {
     uint32_t rest[STEP] = {0};
     memcpy(rest, w, 4 * count);
@@ -132,8 +134,9 @@ static vec read_cells(const layer *l, const uint32_t *const *cells, uint32_t fir
 }
 
 static void count_ones(windows *w, vec words) {
-  for (unsigned i = 0; i < WIDTH; i++)
+  for (unsigned i = 0; i < WIDTH; i++) {
     w->ones[i] += (uint32_t)__builtin_popcount(words[i]);
+  }
 }
 
 /* Masks of rows first_row .. first_row + count - 1 of kernel column kx. */
@@ -147,8 +150,9 @@ static void make_masks(const layer *l, windows *w, uint32_t group, int32_t kx, u
     n = n < 32 ? n : 32;
     n = n < count ? n : count;
     vec words = read_cells(l, (const uint32_t *const *)cells, group * channels + channel, n);
-    for (uint32_t b = 0; b < n; b++)
+    for (uint32_t b = 0; b < n; b++) {
       *mask++ = (vec)((signed_vec)(words << (31 - b)) >> 31);
+    }
     count_ones(w, words);
     channel += n;
     count -= n;
@@ -170,8 +174,9 @@ static void start_counters(const layer *l, const windows *w, uint32_t group, uin
   }
   for (uint32_t p = 0; p < PLANES; p++) {
     z[p] = broadcast(p < l->planes ? preset[0][p] : 0);
-    for (unsigned i = 0; !same && p < l->planes && i < WIDTH; i++)
+    for (unsigned i = 0; !same && p < l->planes && i < WIDTH; i++) {
       z[p][i] = preset[i][p];
+    }
   }
 }
 
@@ -182,14 +187,16 @@ static void count_blocks(const layer *l, windows *w, uint32_t group, uint32_t fi
   uint32_t rows = l->column_rows, pitch = (uint32_t)l->shape.kernel_w * (rows + 1);
   const uint32_t *weights = l->weights + (group * l->blocks + first) * pitch;
   w->ones = (vec){0};
-  for (uint32_t b = 0; b < count; b++)
+  for (uint32_t b = 0; b < count; b++) {
     start_counters(l, w, group, first + b, z[b]);
+  }
   for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, weights += rows + 1) {
     for (uint32_t row = 0; row < rows; row += CHUNK) {
       uint32_t n = rows - row < CHUNK ? rows - row : CHUNK;
       make_masks(l, w, group, kx, row, n, mask);
-      for (uint32_t b = 0; b < count; b++)
+      for (uint32_t b = 0; b < count; b++) {
         add_rows(z[b], weights + b * pitch + row, mask, n, l->planes);
+      }
     }
   }
 }
@@ -211,8 +218,9 @@ DQNN_INLINE void set_all(v_int *acc, int32_t value) {
   acc[0] = acc[1] = acc[2] = acc[3] = all_int(value);
 }
 DQNN_INLINE void add_weight(v_int *acc, uint32_t bits, int32_t weight) {
-  for (unsigned i = 0; i < 4; i++)
+  for (unsigned i = 0; i < 4; i++) {
     acc[i] = add_where(bits >> LANES * i & ALL_LANES, acc[i], all_int(weight));
+  }
 }
 #endif
 
@@ -221,8 +229,9 @@ static void lane_accumulators(const layer *l, const windows *w, const vec *z, un
   thirty_two_ints sum;
   set_all(sum, (int32_t)w->inside[lane] - 2 * (int32_t)w->ones[lane]);
   uint32_t last = l->planes - 1;
-  for (uint32_t p = 0; p < last; p++)
+  for (uint32_t p = 0; p < last; p++) {
     add_weight(sum, z[p][lane], (int32_t)(2u << p));
+  }
   add_weight(sum, z[last][lane], -(int32_t)(2u << last));
   memcpy(acc, sum, sizeof sum);
 }
@@ -243,8 +252,9 @@ static void keep_maxima(const layer *l, const windows *w, const vec *z, int firs
       continue;
     }
     lane_accumulators(l, w, z, i, acc);
-    for (uint32_t c = 0; c < 32; c += LANES)
+    for (uint32_t c = 0; c < 32; c += LANES) {
       store_int(most[i] + c, larger_int(load_int(most[i] + c), load_int(acc + c)));
+    }
   }
 }
 
@@ -266,8 +276,9 @@ static void put(const layer *l, const pooled *in, uint32_t b, unsigned lane, uin
     return;
   }
   uint32_t sign = in->signs[b][lane] & dqnn_low_bits(count);
-  if (l->flip)
+  if (l->flip) {
     sign ^= dqnn_read_bits(l->flip, channel, count);
+  }
   dqnn_append_bits((uint32_t *)l->call->out + pixel * l->out_words, channel, count, sign);
 }
 
@@ -289,8 +300,9 @@ static void place_windows(const layer *l, windows *w, uint32_t first, uint32_t n
     w->x[i] = x * g->stride_w - g->pad_left;
     w->classes[i] = 0;
     w->inside[i] = dqnn_kernel_cells(g) * g->in_group;
-    if (!l->skips)
+    if (!l->skips) {
       continue;
+    }
     dqnn_inside rows = dqnn_inside_of(&l->y, y), columns = dqnn_inside_of(&l->x, x);
     w->inside[i] = (uint32_t)((rows.end - rows.first) * (columns.end - columns.first)) * g->in_group;
     w->classes[i] = border_class(&l->y, l->inner_y, y) * l->column_classes + border_class(&l->x, l->inner_x, x);
@@ -318,8 +330,9 @@ static void run_pass(const layer *l, uint32_t first_pixel, uint32_t n, uint32_t 
 static int32_t inner_class(const dqnn_axis *axis, int32_t outputs) {
   for (int32_t o = 0; o < outputs; o++) {
     dqnn_inside taps = dqnn_inside_of(axis, o);
-    if (taps.end - taps.first == axis->kernel)
+    if (taps.end - taps.first == axis->kernel) {
       return dqnn_class_of(axis, o);
+    }
   }
   return -1;
 }
@@ -343,13 +356,15 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->blocks = dqnn_words(g->out_group);
   l->skips = p->pad_value == 0.0f; /* exactly -1, 0 or +1 */
   l->outside = p->pad_value < 0.0f ? ~0u : 0;
-  for (l->planes = 7; (1u << (l->planes - 1)) < l->column_rows * (uint32_t)g->kernel_w + 2;)
+  for (l->planes = 7; (1u << (l->planes - 1)) < l->column_rows * (uint32_t)g->kernel_w + 2;) {
     l->planes++;
+  }
   l->column_classes = l->skips ? (uint32_t)dqnn_class_of(&l->x, g->out_width - 1) + 1 : 1;
   l->inner_y = inner_class(&l->y, g->out_height);
   l->inner_x = inner_class(&l->x, g->out_width);
-  if (type != DQNN_S1)
+  if (type != DQNN_S1) {
     read_sink(call, 2, g->outputs, &l->to);
+  }
 }
 
 /* One window leaves all lanes but one idle: `single` takes it, if there is such a variant. */

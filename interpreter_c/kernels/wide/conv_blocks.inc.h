@@ -7,10 +7,10 @@
  * At most TABLES tables and PASS channels at a time stand on the stack (about 30 KB): this is for hosts. Pixels come in
  * order and all their inputs are read before the first of them is written, as dqnn_first_overlap asks for.
  *
- * Included by a file per kind of sum (DQNN_FLOAT_SUMS, see emit.h). */
-#include "kernels/opt/geometry.h"
-#include "kernels/opt/quads.h"
-#include "kernels/wide/emit.h"
+ * A template. In: DQNN_FLOAT_SUMS (emit.inc.h). Out: run(). */
+#include "../opt/geometry.h"
+#include "../opt/quads.h"
+#include "emit.inc.h"
 
 enum { VECTORS = 2, WIDTH = VECTORS * LANES, TABLES = 16, PASS = 64 };
 

@@ -1,6 +1,9 @@
-/* dqnn_emit and dqnn_emit_float of epilogue.h over the functions of one type: included with EMITTER(name) defined. */
+/* dqnn_emit and dqnn_emit_float of epilogue.h over the functions of one type.
+ *
+ * A template. In: EMITTER(function), and those functions under it. Out: EMITTER(dqnn_emit)(),
+ * EMITTER(dqnn_emit_float)(); plain and with _mve behind. */
 
-#include "kernels/map.h"
+#include "../map.h"
 
 void EMITTER(dqnn_emit)(const dqnn_call *call, const dqnn_epilogue *e, const int32_t *acc, uint32_t channel,
                         uint32_t count, uint32_t pixel) {

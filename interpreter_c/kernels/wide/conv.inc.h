@@ -5,14 +5,14 @@
  * are read where they lie. Sums of a tile go through the epilogue at once, or wait in `totals` for the other cells of a
  * pooling window.
  *
- * The file that includes this defines before: the type `element`, DQNN_FLOAT_SUMS (emit.h), DQNN_ADDED(zero_point)
- * (added to stored integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and after:
- * finish_copy() and tile(). */
-#include "kernels/opt/conv_float.h"
-#include "kernels/opt/geometry.h"
-#include "kernels/opt/quads.h"
-#include "kernels/wide/emit.h"
-#include "kernels/wide/scratch.h"
+ * A template. In, before: the type `element`, DQNN_FLOAT_SUMS (emit.inc.h), DQNN_ADDED(zero_point) (added to stored
+ * integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and behind it finish_copy() and
+ * tile(). Out: layer, prepare_layer(), run_layer(). */
+#include "../opt/conv_float.h"
+#include "../opt/geometry.h"
+#include "../opt/quads.h"
+#include "emit.inc.h"
+#include "scratch.h"
 
 enum { PIXELS = 4, TILE = 4 * LANES };
 
@@ -119,13 +119,16 @@ static void read_row(const layer *l, int32_t y, int32_t x, element *to) {
   fill(to + end, l->row_taps - end, l->outside);
 }
 
+DQNN_INLINE int lies_inside(const dqnn_geometry *g, dqnn_origin at) {
+  return at.y >= 0 && at.x >= 0 && at.y + (g->kernel_h - 1) * g->dilation_h < g->height &&
+         at.x + g->kernel_w <= g->width;
+}
+
 static int lies_in_place(const layer *l, dqnn_origin at) {
-  const dqnn_geometry *g = &l->shape;
   if (l->in_place) {
     return 1;
   }
-  return DQNN_FLOAT_SUMS && l->type == DQNN_F32 && l->runs && l->up_h == 1 && at.y >= 0 && at.x >= 0 &&
-         at.y + (g->kernel_h - 1) * g->dilation_h < g->height && at.x + g->kernel_w <= g->width;
+  return DQNN_FLOAT_SUMS && l->type == DQNN_F32 && l->runs && l->up_h == 1 && lies_inside(&l->shape, at);
 }
 
 /* With DQNN_PAIRS the last elements of odd rows follow all others. */
@@ -135,9 +138,10 @@ static void copy_window(const layer *l, dqnn_origin at, element *to) {
   for (uint32_t ky = 0; ky < rows; ky++, at.y += l->shape.dilation_h, to += step) {
     read_row(l, at.y, at.x, to);
     if (odd) {
-      element value = to[step];
-      first_last = ky == 0 ? value : first_last;
-      last[ky] = value;
+      last[ky] = to[step];
+      if (ky == 0) {
+        first_last = to[step];
+      }
     }
   }
   if (odd) {

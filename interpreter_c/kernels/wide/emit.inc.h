@@ -1,10 +1,11 @@
 /* From accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time, LANES at once. The
  * rest of a run, and the integer rules, go through kernels/opt.
  *
- * DQNN_FLOAT_SUMS says what the accumulators of the file that includes this are: 1 float, 0 int32_t. */
-#include "kernels/opt/epilogue.h"
-#include "kernels/wide/vectors.h"
-#include "numerics.h"
+ * A template. In: DQNN_FLOAT_SUMS, the type of accumulators (1 float, 0 int32_t). Out: that type as `number`, a vector
+ * of them as v_number, real_of, less and larger of vectors; the outputs of a layer as `sink`, read_sink(), emit(). */
+#include "../../src/numerics.h"
+#include "../opt/epilogue.h"
+#include "vectors.h"
 
 #if DQNN_FLOAT_SUMS
 typedef float number;

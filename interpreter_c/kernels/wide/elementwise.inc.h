@@ -1,11 +1,11 @@
-/* What affine_* and binary_* share: rows of a tensor go in chunks through the epilogues of emit.h.
+/* What affine_* and binary_* share: rows of a tensor go in chunks through the epilogues of emit.inc.h.
  *
  * A chunk is read whole before it is written, so that the output may take the place of input 0 as plan allows. Where
  * one constant serves all channels, it is repeated for a chunk once, and chunks take the place of pixels.
  *
- * Included by a file per kind of sum (DQNN_FLOAT_SUMS, see emit.h). */
-#include "kernels/map.h"
-#include "kernels/wide/emit.h"
+ * A template. In: DQNN_FLOAT_SUMS (emit.inc.h). Out: layer, read_affine(), read_constants(), put(). */
+#include "../map.h"
+#include "emit.inc.h"
 
 enum { CHUNK = 64, CONSTANTS = 3 };
 

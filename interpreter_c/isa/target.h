@@ -1,0 +1,46 @@
+/* What the compiler's target offers, asked here and nowhere else: each name is 1 or 0. The headers of isa/ choose by
+ * them; kernels are written over the primitives and never look.
+ *
+ * DQNN_PORTABLE (tests compare the two) forces plain C wherever the headers have a choice. */
+#ifndef DQNN_ISA_TARGET_H
+#define DQNN_ISA_TARGET_H
+
+/* Cortex-M3 and up: 32-bit Thumb instructions of the M profile. */
+#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define DQNN_ARM_THUMB2 1
+#else
+#define DQNN_ARM_THUMB2 0
+#endif
+
+/* Cortex-M4, M7, M33, M55: products and sums of halfwords, two at a time. */
+#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+#define DQNN_ARM_DSP 1
+#else
+#define DQNN_ARM_DSP 0
+#endif
+
+/* A single precision unit, whatever the calling convention. */
+#if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_FP) && (__ARM_FP & 4)
+#define DQNN_ARM_FPU 1
+#else
+#define DQNN_ARM_FPU 0
+#endif
+
+/* The same, and functions take floats in its registers (-mfloat-abi=hard). */
+#if DQNN_ARM_FPU && defined(__ARM_PCS_VFP)
+#define DQNN_ARM_VFP 1
+#else
+#define DQNN_ARM_VFP 0
+#endif
+
+/* Integer products and float steps of one layer share registers. */
+#define DQNN_ARM_DSP_FPU (DQNN_ARM_DSP && DQNN_ARM_FPU)
+
+/* Hosts: a vector holds four floats, and the compiler knows its type. */
+#if !defined(DQNN_PORTABLE) && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__))
+#define DQNN_FOUR_FLOATS 1
+#else
+#define DQNN_FOUR_FLOATS 0
+#endif
+
+#endif
