@@ -15,7 +15,10 @@ from kernels.cases import Case, Kernel, make
 from kernels.harness import KERNELS, Seeded, plan, scratch
 from kernels.spec import Tensor
 
+from dqnn.exporter.format import camel
+
 DTYPES = ("s1", "s8", "f32")
+MOST_PORTS = 256  # inputs or outputs of a file (DQNN_MAX_PORTS)
 
 
 @dataclass
@@ -25,6 +28,12 @@ class Bundle:
     cases: list[Case] = field(default_factory=list)
     arena_bytes: int = 0
     file_bytes: int = 0
+    inputs: int = 0
+
+    def takes(self, case: Case, memory: int, file: int) -> bool:
+        arena, constants = cost(case)
+        fits = self.arena_bytes + arena <= memory and self.file_bytes + constants <= file
+        return fits and max(len(self.cases) + 1, self.inputs + len(case.data)) <= MOST_PORTS
 
 
 def aligned(size: int) -> int:
@@ -44,12 +53,13 @@ def bundles(cases: Iterable[Case], memory: int, file: int) -> Iterator[Bundle]:
         arena, constants = cost(case)
         if arena > memory or constants > file:
             continue
-        if bundle.arena_bytes + arena > memory or bundle.file_bytes + constants > file or len(bundle.cases) == 400:
+        if not bundle.takes(case, memory, file):
             yield bundle
             bundle = Bundle()
         bundle.cases.append(case)
         bundle.arena_bytes += arena
         bundle.file_bytes += constants
+        bundle.inputs += len(case.data)
     if bundle.cases:
         yield bundle
 
@@ -94,7 +104,7 @@ def _params(case: Case) -> tuple[str, Any, tuple[Any, ...]] | None:
         return None
     name = type(case.params).__name__
     module = __import__(name)  # tests/c/make_blobs.py puts schema/generated on the path
-    return type(case.params).SLOT.capitalize(), getattr(module, f"Create{name}"), astuple(case.params)
+    return camel(type(case.params).SLOT), getattr(module, f"Create{name}"), astuple(case.params)
 
 
 def inputs(bundle: Bundle) -> list[np.ndarray[Any, Any]]:
