@@ -88,7 +88,7 @@ def test_report_renders(page: str, width: int, browser: str, tmp_path: Path) -> 
     assert not found["outside"] and found["font"] >= 12
     assert found["sections"] == 9  # advice, memory, network, operations, weights, cycles, validation, nodes, summary
     assert len(found["svgs"]) == 2 and min(found["svgs"]) > 200
-    assert len(found["bars"]) == 4 + 5 + 6 + 5 and min(found["bars"]) >= 2
+    assert len(found["bars"]) == 4 + 5 + 6 + 6 and min(found["bars"]) >= 2
 
 
 def test_report_is_self_contained(page: str) -> None:

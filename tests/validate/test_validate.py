@@ -161,7 +161,7 @@ def test_the_first_layer_that_differs_is_named(
     other = changed(digits / "digits_larq.h5", tmp_path / "other.h5", "quant_conv2d_2")
     report = dqnn.validate(larq, other, samples["x"][:4], original="evaluator", per_layer=True)
     first = report.first_differing
-    assert first is not None and "quant_dense_1" in first.name  # the next value that the original has, too
+    assert first is not None and first.name.startswith("quant_conv2d_2, ")
     assert all(not layer.differs for layer in report.layers[:2])
     assert "matched by name" in report.layers_note and "first layer that differs" in str(report)
     assert report.to_json()["first_differing_layer"] == first.name
