@@ -42,8 +42,11 @@ static void set_plain(uint32_t scratch[DQNN_ISA_NUMBER], uint64_t bytes) {
 void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_conv v = dqnn_conv_of(call, 0);
   set_plain(scratch, dqnn_conv_bitsliced_scratch(&v, call->out_def->dtype == DQNN_S1));
-  if ((PLANNED(AVX2) || PLANNED(AVX512)) && dqnn_is_single(height_of(&v), width_of(&v))) {
-    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_avx512] = scratch[DQNN_ISA_portable];
+  if (PLANNED(AVX2) && dqnn_is_single(height_of(&v), width_of(&v))) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_portable];
+  }
+  if (PLANNED(AVX512) && dqnn_is_single(height_of(&v), width_of(&v))) {
+    scratch[DQNN_ISA_avx512] = scratch[DQNN_ISA_portable];
   }
 }
 

@@ -143,8 +143,8 @@ static int32_t term(const dqnn_softmax_params *p, int32_t difference) {
 }
 
 static void softmax_row(const dqnn_softmax_params *p, const int8_t *in, int8_t *out, uint32_t count) {
-  int32_t most = in[0], sum = 0;
-  for (uint32_t i = 1; i < count; ++i) {
+  int32_t most = INT8_MIN, sum = 0;
+  for (uint32_t i = 0; i < count; ++i) {
     most = most < in[i] ? in[i] : most;
   }
   for (uint32_t i = 0; i < count; ++i) {
