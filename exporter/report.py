@@ -163,6 +163,11 @@ def _port_text(port: PortView) -> str:
     return f", raw uint8 samples u stored as u - 128; real = {scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}"
 
 
+def _is_float(model: ModelView, node: NodeView) -> bool:
+    kinds = [model.tensors[tensor].type for tensor in (*node.inputs, node.output)]
+    return node.row.weights in ("none", "f32") and all(dtype_name(kind.fmt) == "f32" for kind in kinds)
+
+
 def render(report: Report, console: Console) -> None:
     """One screen: what was exported, sizes, every kernel, fallbacks."""
     from rich.text import Text
@@ -172,6 +177,8 @@ def render(report: Report, console: Console) -> None:
     console.print(Text(f"{model.name}{where}", style="bold"))
     for line in port_lines(model):
         console.print(Text(line))
+    if all(_is_float(model, node) for node in model.nodes):
+        console.print(Text("types   all float32: nothing in this model is quantized"))
     console.print(
         Text(
             f"file    {size(report.file_bytes)} ({size(model.data_bytes)} weights and thresholds, "

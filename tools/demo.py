@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dqnn import Interpreter
+from dqnn.exporter.targets.emulated import QemuRunner
 from dqnn.exporter.targets.runner import Stats
 from dqnn.exporter.targets.target import find_target
 
@@ -94,9 +95,16 @@ def run(name: str, out: Path, images: int) -> Result:
     with timed(f"host: {len(x)} images"):
         host = np.asarray(interpreter.predict(x))
     with timed(f"{BOARD}, a Cortex-M4: {images} images"):
-        result = find_target(BOARD).run(path.read_bytes(), interpreter.to_stored(x[:images]))
+        result = counting(BOARD).run(path.read_bytes(), interpreter.to_stored(x[:images]))
     board = np.asarray(interpreter.from_stored(result.outputs))
     return Result(path, interpreter, data["y"], data[f"keras_{name}"], host, board, result.stats)
+
+
+def counting(board: str) -> QemuRunner:
+    """An emulated board that counts instructions."""
+    runner = find_target(board).runner
+    assert isinstance(runner, QemuRunner)
+    return replace(runner, count_instructions=True)
 
 
 def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> str:
@@ -112,6 +120,10 @@ def report(results: list[Result]) -> Table:
         ("file", [f"{r.path.stat().st_size:,} B" for r in results]),
         ("arena (activations, input, output)", [f"{r.interpreter.arena_bytes:,} B" for r in results]),
         ("RAM (arena and interpreter state, on the M4)", [f"{r.stats.memory_bytes:,} B" for r in results]),
+        (
+            f"instructions for an image on the M4, mean of {part}",
+            [f"{r.stats.instructions or 0:,.0f}" for r in results],
+        ),
         ("accuracy of Keras (stored outputs)", [accuracy(r.keras, r.labels) for r in results]),
         ("accuracy on the host", [accuracy(r.host, r.labels) for r in results]),
         ("accuracy on the M4", [accuracy(r.board, r.labels) for r in results]),

@@ -6,6 +6,7 @@ count and what only it can tell. What is counted, and how, is in operations.py, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -30,6 +31,8 @@ from .html import notebook_html, report_html
 from .model import Analysis, Bench, NodeAnalysis
 from .operations import keras_parameters, operations_of, parameters_of, saved_of
 from .text import as_text
+
+UNNAMED = re.compile(r"(sequential|model|functional)(_\d+)?")  # names of models that nobody named
 
 
 class AnalysisError(DqnnError):
@@ -124,9 +127,17 @@ def analyze(
     analysis = analyze_view(view, report, graph, _bench(bench, blob, view, inputs, limit))
     return replace(
         analysis,
+        name=_title(model, analysis.name),
         fit=None if place is None else fit_of(place, view),
         validation=None if validation is None else _validation(validation, view),
     )
+
+
+def _title(model: Any, name: str) -> str:
+    """The model's name, or its file's where it is one that Keras gave."""
+    if isinstance(model, str | Path) and UNNAMED.fullmatch(name):
+        return Path(model).stem
+    return name
 
 
 def _file_bytes(model: Any) -> bytes | None:

@@ -43,7 +43,8 @@ def percent(part: int, whole: int) -> str:
 def delta(analysis: Analysis) -> str:
     """Weights against the same parameters as floats."""
     saved = analysis.weight_bytes - analysis.float_bytes
-    return f"{saved:+,} B ({100 * saved / (analysis.float_bytes or 1):+.1f}%) against float32"
+    reason = " (rows are filled up to whole words or blocks)" if saved > 0 else ""
+    return f"{saved:+,} B ({100 * saved / (analysis.float_bytes or 1):+.1f}%) against float32{reason}"
 
 
 def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ rich is imported where it is used, so that commands start fast."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,8 +20,8 @@ Progress: TypeAlias = Callable[[str, int, int], None]  # stage, samples done, sa
 
 
 def console(stderr: bool = False) -> Console:
-    """Where commands print. Piped, tables are wide, and lines of text (paths, advice) stay whole. No markup: names in a
-    file may look like it."""
+    """Where commands print. Piped, tables are wide (as COLUMNS says, else 120), and lines of text (paths, advice) stay
+    whole. No markup: names in a file may look like it."""
     from rich.console import Console
     from rich.text import Text
 
@@ -31,7 +32,9 @@ def console(stderr: bool = False) -> Console:
             super().print(*objects, **options)
 
     made = Console(stderr=stderr, highlight=False, markup=False)
-    return made if made.is_terminal else Piped(stderr=stderr, highlight=False, markup=False, width=PIPE_WIDTH)
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) else PIPE_WIDTH
+    return made if made.is_terminal else Piped(stderr=stderr, highlight=False, markup=False, width=width)
 
 
 def as_text(show: Callable[[Console], None]) -> str:

@@ -151,6 +151,13 @@ def test_narrow_terminals_lose_no_figure(larq: Analysis) -> None:
         assert figure in text.getvalue(), figure
 
 
+def test_a_model_that_nobody_named_has_its_files_name(cli: Cli) -> None:
+    dqnn.export(DIGITS / "digits_larq.h5", "mine.dqnn", name="sequential_1")
+    assert json.loads(cli("analyze", "mine.dqnn", "--json").stdout)["name"] == "mine"
+    dqnn.export(DIGITS / "digits_larq.h5", "mine.dqnn", name="sequence")
+    assert json.loads(cli("analyze", "mine.dqnn", "--json").stdout)["name"] == "sequence"
+
+
 def test_shares_add_up(larq: Analysis) -> None:
     """What lies between the layers has a row, and every share is of the same total."""
     values = (300_000, 100_000, 100_000, 200_000, 200_000, 50_000)

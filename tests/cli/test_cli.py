@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from frontends.keras.handmade import input_layer, layer, sequential, write_h5
 
 import dqnn
 from dqnn.exporter.cli import COMMANDS, export_command, main
@@ -249,6 +250,23 @@ def test_run_profiles_nodes(
     assert len(rows) == 6 and "conv_f32_s1_s1" in rows[0]
     assert sum(float(row.split()[-1].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.5)
     assert ("of this machine's time" in result.stdout) == (target != "host")
+
+
+def test_a_model_of_floats_is_told(cli: Cli, larq: Path, tmp_path: Path) -> None:
+    dense = layer("Dense", "dense", units=3, use_bias=False)
+    weights = {"dense": [("dense/kernel:0", np.ones((4, 3), np.float32))]}
+    source = write_h5(tmp_path / "plain.h5", sequential(input_layer(4), dense), weights)
+    assert "nothing in this model is quantized" in cli("export", source, "-o", "p.dqnn").stdout
+    assert "nothing in this model is quantized" not in cli("export", larq, "-o", "m.dqnn").stdout
+
+
+def test_tables_are_as_wide_as_columns_says(cli: Cli, larq: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = []
+    for columns in ("", "90", "160"):
+        monkeypatch.setenv("COLUMNS", columns)
+        result = cli("export", larq, "-o", "m.dqnn")
+        widths.append(max(map(len, result.stdout.splitlines())))
+    assert widths[1] <= 90 < widths[0] <= 120 < widths[2] <= 160
 
 
 def test_files_that_were_swapped(cli: Cli, larq: Path) -> None:
