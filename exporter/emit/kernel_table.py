@@ -141,3 +141,15 @@ def plan(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> Pl
     except _core.PlanError as error:
         raise KernelRefusedError(packed.kernel, str(error.status), str(error.check)) from error
     return PlanResult(scratch, overlap, parts)
+
+
+def scratch(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> dict[str, int]:
+    """What the variant of each instruction set needs, also of those that this machine lacks; for calls that plan
+    accepts."""
+    from dqnn import _core
+
+    definitions = [tensor_def(t) for t in inputs]
+    needs: dict[str, int] = _core.scratch(
+        ids()[packed.kernel], definitions, tensor_def(output), list(packed.constants), packed.params_bytes
+    )
+    return needs

@@ -1,4 +1,4 @@
-"""A .dqnn file in the forms that firmware builds take: C array, padded binary, Intel HEX.
+"""A .dqnn file in the forms that firmware builds take: C array with its header, padded binary, Intel HEX.
 
 All of them hold the file unchanged; the C array and the binary are padded to whole 16-byte blocks with 0xff, the state
 of erased flash, so that something may follow them. The interpreter takes the file's length from the file."""
@@ -8,14 +8,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..blob import ModelView
+from dqnn.tensors import Rounding
+
+from ..blob import ModelView, PortView, TensorView
 from ..errors import DqnnError
+from ..ir.types import S8, dtype_name
 
 ALIGNMENT = 16
 PER_LINE = 16
 RECORD = 16  # data bytes of an Intel HEX record
 SEGMENT = 1 << 16
 MOST_ADDRESS = 1 << 32
+MADE_BY = "Made by `dqnn inspect --c-array`"
+ROUNDINGS = {
+    Rounding.KERAS: "DQNN_ROUNDING_MULTIPLY",
+    Rounding.DIVIDE_EVEN: "DQNN_ROUNDING_DIVIDE_EVEN",
+    Rounding.DIVIDE_AWAY: "DQNN_ROUNDING_DIVIDE_AWAY",
+}
 C_WORDS = set(
     "alignas alignof auto bool break case char const constexpr continue default do double else enum extern float for "
     "goto if inline int long register restrict return short signed sizeof static struct switch typedef typeof union "
@@ -50,15 +59,14 @@ def checked(name: str) -> str:
 
 def c_array(blob: bytes, model: ModelView, name: str) -> str:
     """A C file (C++ takes it as well) with the aligned array `name` and its length `name`_size."""
-    content, prefix = padded(blob), model.prefix
+    content = padded(blob)
     lines = [
         "    " + " ".join(f"0x{byte:02x}," for byte in content[start : start + PER_LINE])
         for start in range(0, len(content), PER_LINE)
     ]
     return "\n".join(
         [
-            f"/* {_comment(model.name or 'unnamed')}: {len(blob)} bytes, id {prefix.model_id:#010x}, version"
-            f" {prefix.model_version}. Made by `dqnn inspect --c-array`.",
+            f"/* {_title(blob, model)}",
             f" * dqnn_init needs {model.memory_bytes} bytes of memory for it on a 32-bit core.",
             " *",
             f" *   extern const uint8_t {name}[];",
@@ -86,9 +94,78 @@ def c_array(blob: bytes, model: ModelView, name: str) -> str:
     )
 
 
+def c_header(blob: bytes, model: ModelView, name: str) -> str:
+    """The header of `c_array`, for C and C++: what a firmware must know of the model when it is compiled, as macros
+    that begin with the name in capitals."""
+    upper = name.upper()
+    lines = [
+        f"/* {_title(blob, model)} */",
+        f"#ifndef {upper}_MODEL_H",
+        f"#define {upper}_MODEL_H",
+        "",
+        "#include <stddef.h>",
+        "#include <stdint.h>",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        f"extern const uint8_t {name}[]; /* {ALIGNMENT}-byte aligned */",
+        f"extern const size_t {name}_size;",
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        f"#define {upper}_SIZE {len(blob)} /* bytes, as {name}_size */",
+        f"#define {upper}_MEMORY_BYTES {model.memory_bytes} /* what dqnn_init needs on a 32-bit core */",
+        f"#define {upper}_ID {model.prefix.model_id:#010x}u",
+        f"#define {upper}_VERSION {model.prefix.model_version}",
+        f"#define {upper}_INPUTS {len(model.inputs)}",
+        f"#define {upper}_OUTPUTS {len(model.outputs)}",
+    ]
+    for kind, ports in (("INPUT", model.inputs), ("OUTPUT", model.outputs)):
+        for index, port in enumerate(ports):
+            macros = _port_macros(port, model.tensors[port.tensor], kind == "INPUT")
+            lines += ["", *(f"#define {upper}_{kind}{index}_{macro} {value}" for macro, value in macros)]
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def _port_macros(port: PortView, tensor: TensorView, written: bool) -> Iterator[tuple[str, str]]:
+    """The fields of a dqnn_tensor; names of enumerators are dqnn.h's."""
+    kind, fmt = tensor.type, tensor.type.fmt
+    yield "NAME", _c_string(port.name)
+    yield "DTYPE", f"DQNN_{dtype_name(fmt).upper()}"
+    yield "RANK", str(len(kind.shape))
+    yield "DIMS", f"{{{', '.join(map(str, kind.shape))}}}"
+    yield "ELEMENTS", str(kind.elements)
+    yield "BYTES", str(kind.nbytes)
+    yield "SCALE", f"{fmt.scale!r}f" if isinstance(fmt, S8) else "1.0f"
+    yield "ZERO_POINT", f"({fmt.zero_point})" if isinstance(fmt, S8) else "0"
+    if isinstance(fmt, S8):
+        yield "U8", str(int(port.unsigned))
+        if written:
+            yield "ROUNDING", ROUNDINGS[port.rounding]
+    if port.sample is not None:
+        yield "SAMPLE_SCALE", f"({port.sample[0]!r}f)"
+        yield "SAMPLE_OFFSET", f"({port.sample[1]!r}f)"
+
+
+def _title(blob: bytes, model: ModelView) -> str:
+    prefix = model.prefix
+    return (
+        f"{_comment(model.name or 'unnamed')}: {len(blob)} bytes, id {prefix.model_id:#010x}, version"
+        f" {prefix.model_version}. {MADE_BY}."
+    )
+
+
 def _comment(text: str) -> str:
     """Text that cannot end a comment."""
     return text.replace("*/", "* /").replace("\n", " ")
+
+
+def _c_string(text: str) -> str:
+    """A string literal; other bytes than letters, digits and common signs in octal, trigraphs among them."""
+    plain = re.compile(r"[\w ./:;,+-]", re.ASCII)
+    return '"' + "".join(chr(b) if plain.match(chr(b)) else f"\\{b:03o}" for b in text.encode()) + '"'
 
 
 # --- Intel HEX --------------------------------------------------------------------------------------------------------

@@ -32,10 +32,10 @@ class Wanted:
 
 
 @command("inspect")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Everything but the weights, as JSON.")
 @click.option("--onnx", type=OUTPUT, help="Write the graph for Netron; needs dqnn[onnx].")
-@click.option("--c-array", type=OUTPUT, help="Write the file as an aligned C array.")
+@click.option("--c-array", type=OUTPUT, help="Write the file as an aligned C array, and its header beside it.")
 @click.option("--bin", "binary", type=OUTPUT, help="Write the file padded to whole 16-byte blocks.")
 @click.option(
     "--hex",
@@ -44,10 +44,10 @@ class Wanted:
     metavar="ADDRESS FILE",
     help="Write Intel HEX for flashing at ADDRESS (a multiple of 16).",
 )
-@click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that this model needs.")
-@click.option("--name", help="C name of the arrays.  [default: from the name of the file]")
+@click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that the models need.")
+@click.option("--name", help="C name of the arrays.  [default: from the name of the file; of several: model]")
 def inspect_command(
-    model: Path,
+    models: tuple[Path, ...],
     as_json: bool,
     onnx: Path | None,
     c_array: Path | None,
@@ -56,16 +56,21 @@ def inspect_command(
     kernel_set: Path | None,
     name: str | None,
 ) -> None:
-    """Show what is in a .dqnn file. With an option that writes, write instead."""
+    """Show what is in a .dqnn file. With an option that writes, write instead. --kernel-set takes several files."""
     from ..blob import NotAModelError, read, to_json, verdict
     from ..show.console import console
     from .text import render
 
+    wanted = Wanted(onnx, c_array, binary, intel_hex, kernel_set, name)
+    if len(models) > 1:
+        if as_json or kernel_set is None or wanted != Wanted(None, None, None, None, kernel_set, name):
+            raise click.UsageError("several files are for --kernel-set alone; give one file")
+        _write_union(models, kernel_set, name)
+        return
+    (model,) = models
     view, blob = read(model), model.read_bytes()
     refusal = verdict(blob)
-    written = (
-        [] if refusal else write_all(model, blob, view, Wanted(onnx, c_array, binary, intel_hex, kernel_set, name))
-    )
+    written = [] if refusal else write_all(model, blob, view, wanted)
     if as_json:
         click.echo(json.dumps({"schema": "dqnn.inspect/1", **to_json(view), "refused": refusal}, indent=2))
     elif not written:
@@ -96,15 +101,59 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
         yield wanted.onnx, onnx_bytes(view)
     if wanted.c_array is not None:
         yield wanted.c_array, artifacts.c_array(blob, view, name).encode()
+        header = _header_beside(wanted.c_array, model, wanted)
+        if header is not None:
+            yield header, artifacts.c_header(blob, view, name).encode()
     if wanted.binary is not None:
         yield wanted.binary, artifacts.padded(blob)
     if wanted.intel_hex is not None:
         address, path = wanted.intel_hex
         yield path, artifacts.intel_hex(blob, address).encode()
     if wanted.kernel_set is not None:
-        from .kernel_set import kernel_set
+        yield wanted.kernel_set, _kernel_set([view], name)
 
-        yield wanted.kernel_set, kernel_set([node.kernel for node in view.nodes], f"{name}_kernels").encode()
+
+def _kernel_set(views: list[ModelView], name: str) -> bytes:
+    from .kernel_set import kernel_set, kernels_without_ref
+
+    kernels = [node.kernel for view in views for node in view.nodes]
+    return kernel_set(kernels, f"{name}_kernels", kernels_without_ref(views)).encode()
+
+
+def _write_union(models: tuple[Path, ...], target: Path, name: str | None) -> None:
+    """The kernels of several models; all that the interpreter refuses are named at once."""
+    from ..blob import NotAModelError, read, verdict
+    from ..files import write_atomically
+    from .artifacts import checked
+
+    name = "model" if name is None else checked(name)
+    views = [read(model) for model in models]
+    verdicts = {model: verdict(model.read_bytes()) for model in models}
+    refused = [f"{model}: the interpreter refuses it: {text}" for model, text in verdicts.items() if text]
+    if refused:
+        raise NotAModelError("\n".join(refused))
+    write_atomically(target, _kernel_set(views, name))
+    click.echo(f"{target}: {target.stat().st_size:,} B")
+
+
+def _header_beside(c_array: Path, model: Path, wanted: Wanted) -> Path | None:
+    """Where the header of a C array goes; None beside what is no file, such as a pipe. A header that somebody wrote
+    stays."""
+    from ..files import OutputError, check_writable
+    from .artifacts import MADE_BY
+
+    if c_array.exists() and not c_array.is_file():
+        return None
+    header = c_array.with_suffix(".h")
+    check_writable(header, model)
+    others = [wanted.onnx, c_array, wanted.binary, wanted.kernel_set, wanted.intel_hex and wanted.intel_hex[1]]
+    if header.resolve() in [path.resolve() for path in others if path]:
+        raise OutputError(f"{header} is the header that --c-array writes; give the output another name")
+    if header.exists() and MADE_BY.encode() not in header.read_bytes():
+        raise OutputError(
+            f"{header} is where the header of {c_array} goes, but it was not made by dqnn; give --c-array another name"
+        )
+    return header
 
 
 @command("diff")

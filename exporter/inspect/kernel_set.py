@@ -1,25 +1,33 @@
-"""The C array of exactly the kernels that a model needs: with it, the linker drops all others."""
+"""The C array of exactly the kernels that models need: with it, the linker drops all others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from ..blob import ModelView, NodeView
+from ..emit.kernel_table import Packed, scratch
 from ..targets.kernels_def import Variant, variants
 from .artifacts import ArtifactError
 
 
-def kernel_set(kernels: Iterable[str], name: str) -> str:
+def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] = ()) -> str:
     """A C file with `const dqnn_variant *const name[]` and `name_count`: every variant of these kernels, guarded as in
-    kernels.def."""
+    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one."""
     wanted = sorted(set(kernels))
     known = {variant.kernel for variant in variants()}
     unknown = [kernel for kernel in wanted if kernel not in known]
     if unknown:
         raise ArtifactError(f"these sources have no kernel {', '.join(unknown)}")
-    lines = [line for kernel in wanted for v in variants() if v.kernel == kernel for line in _lines(v)]
+    lines = [
+        line
+        for kernel in wanted
+        for v in variants()
+        if v.kernel == kernel
+        for line in _lines(v, "!DQNN_HAVE_PORTABLE" if v.isa == "ref" and kernel in without_ref else v.guard)
+    ]
     return "\n".join(
         [
-            f"/* {len(wanted)} of dqnn's {len(known)} kernels: all that one model needs. Made by `dqnn inspect",
+            f"/* {len(wanted)} of dqnn's {len(known)} kernels: all that the models need. Made by `dqnn inspect",
             " * --kernel-set`. Pass it to dqnn_init, link with --gc-sections: no other kernel stays in the firmware.",
             " *",
             f" *   extern const dqnn_variant *const {name}[];",
@@ -40,6 +48,21 @@ def kernel_set(kernels: Iterable[str], name: str) -> str:
     )
 
 
-def _lines(variant: Variant) -> list[str]:
+def kernels_without_ref(models: Iterable[ModelView]) -> set[str]:
+    """Kernels whose portable variant the interpreter takes in every node of these models: plan() asks for no more
+    scratch than the file gives."""
+    portable = {v.kernel for v in variants() if v.isa == "portable"}
+    nodes = [(model, node) for model in models for node in model.nodes]
+    slow = {node.kernel for model, node in nodes if node.kernel in portable and not _always_fast(model, node)}
+    return {node.kernel for _, node in nodes} & portable - slow
+
+
+def _always_fast(model: ModelView, node: NodeView) -> bool:
+    packed = Packed(node.kernel, node.params, tuple(model.constants[c] for c in node.constants))
+    inputs = [model.tensors[t].type for t in node.inputs]
+    return scratch(packed, inputs, model.tensors[node.output].type)["portable"] <= node.scratch_bytes
+
+
+def _lines(variant: Variant, guard: str | None) -> list[str]:
     line = f"    &dqnn_variant_{variant.kernel}_{variant.isa},"
-    return [line] if variant.guard is None else [f"#if {variant.guard}", line, "#endif"]
+    return [line] if guard is None else [f"#if {guard}", line, "#endif"]

@@ -1,8 +1,9 @@
 """Code that a firmware needs for a model: the interpreter with its loader, and the kernels of the model's kernel set.
 
-The C sources are compiled for the core (-O2) and linked as `dqnn inspect --kernel-set` would have it, with
---gc-sections; what the linker keeps is counted, libgcc's helpers (soft float, 64-bit arithmetic) included, the C
-library's memcpy and such not. The compiled library is kept beside the firmwares of firmware.py."""
+The C sources are compiled for the core (-O2) and linked with --gc-sections as `dqnn inspect --kernel-set` would have
+it, but for `ref` variants that it leaves out; what the linker keeps is counted, libgcc's helpers (soft float, 64-bit
+arithmetic) included, the C library's memcpy and such not. The compiled library is kept beside the firmwares of
+firmware.py."""
 
 from __future__ import annotations
 

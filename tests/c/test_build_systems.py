@@ -16,7 +16,7 @@ import pytest
 import dqnn
 from dqnn.exporter.blob import parse
 from dqnn.exporter.inspect.artifacts import c_array
-from dqnn.exporter.inspect.kernel_set import kernel_set
+from dqnn.exporter.inspect.kernel_set import kernel_set, kernels_without_ref
 
 Tool = Callable[..., str]
 
@@ -82,7 +82,9 @@ def project(tmp_path: Path, model: bytes) -> Path:
     view = parse(model)
     (tmp_path / "main.c").write_text(PROGRAM)
     (tmp_path / "net.c").write_text(c_array(model, view, "net"))
-    (tmp_path / "kernels.c").write_text(kernel_set([node.kernel for node in view.nodes], "net_kernels"))
+    (tmp_path / "kernels.c").write_text(
+        kernel_set([node.kernel for node in view.nodes], "net_kernels", kernels_without_ref([view]))
+    )
     return tmp_path
 
 

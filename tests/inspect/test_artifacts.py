@@ -17,8 +17,8 @@ import dqnn
 from dqnn.exporter.blob import ModelView, parse
 from dqnn.exporter.cli import main
 from dqnn.exporter.inspect import onnx as onnx_view
-from dqnn.exporter.inspect.artifacts import ArtifactError, c_array, identifier, intel_hex, padded
-from dqnn.exporter.inspect.kernel_set import kernel_set
+from dqnn.exporter.inspect.artifacts import ArtifactError, c_array, c_header, identifier, intel_hex, padded
+from dqnn.exporter.inspect.kernel_set import kernel_set, kernels_without_ref
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
 from dqnn.exporter.passes import run_pipeline
@@ -155,6 +155,120 @@ def test_a_name_cannot_break_the_comment(larq: Path) -> None:
     assert "*/ int evil" not in text
 
 
+PORTS = """
+#include <stdio.h>
+#include <string.h>
+#include "dqnn/dqnn.h"
+#include "dqnn/dqnn_kernels.h"
+#include "net.h"
+#include "net.h"
+static _Alignas(16) uint8_t memory[NET_MEMORY_BYTES + 4096]; /* pointers are longer here than on a 32-bit core */
+static int differs(const dqnn_tensor *t, const char *name, int dtype, int rank, const uint32_t *dims, size_t count,
+                   uint32_t elements, uint32_t bytes, float scale, int zero) {
+  uint32_t product = 1;
+  if (strcmp(t->name, name) || t->dtype != dtype || t->rank != rank || count != (size_t)rank) return 1;
+  for (int i = 0; i < rank; i++) product *= dims[i];
+  return memcmp(t->dims, dims, count * 4) || product != elements || t->bytes != bytes || t->scale != scale ||
+         t->zero_point != zero;
+}
+#define DIFFERS(t, P) differs(t, P##_NAME, P##_DTYPE, P##_RANK, (const uint32_t[])P##_DIMS, \
+    sizeof((const uint32_t[])P##_DIMS) / 4, P##_ELEMENTS, P##_BYTES, P##_SCALE, P##_ZERO_POINT)
+int main(void) {
+  const dqnn_options options = {.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count};
+  dqnn_interpreter *it;
+  dqnn_tensor t;
+  dqnn_model_info info;
+  if (net_size != NET_SIZE || dqnn_init(&it, memory, sizeof memory, net, net_size, &options, NULL)) return 1;
+  dqnn_model_of(it, &info);
+  if (info.inputs != NET_INPUTS || info.outputs != NET_OUTPUTS || info.model_id != NET_ID) return 2;
+  if (info.model_version != NET_VERSION || info.arena_bytes > NET_MEMORY_BYTES) return 3;
+  dqnn_input(it, 0, &t);
+  if (DIFFERS(&t, NET_INPUT0)) return 4;
+#ifdef NET_INPUT0_ROUNDING
+  if (t.rounding != NET_INPUT0_ROUNDING || t.u8 != NET_INPUT0_U8) return 5;
+#endif
+#ifdef NET_INPUT0_SAMPLE_SCALE
+  if (t.sample_scale != NET_INPUT0_SAMPLE_SCALE || t.sample_offset != NET_INPUT0_SAMPLE_OFFSET) return 6;
+  puts("samples");
+#endif
+  dqnn_output(it, 0, &t);
+  return DIFFERS(&t, NET_OUTPUT0) ? 7 : 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("digits_larq", {}, "DQNN_F32"),
+        ("digits_qkeras", {}, "_ROUNDING DQNN_ROUNDING_MULTIPLY"),
+        ("digits_qkeras", {"input_u8": (1 / 255, -0.5)}, "_SAMPLE_OFFSET (-0.5f)"),
+    ],
+)
+def test_the_header_says_what_the_interpreter_says(
+    library: Path,
+    repo: Path,
+    digits: Path,
+    cli: Cli,
+    model: str,
+    options: dict[str, Any],
+    said: str,
+    require_tool: Tool,
+) -> None:
+    dqnn.export(digits / f"{model}.h5", "net.dqnn", **options)
+    assert cli("net.dqnn", "--c-array", "net.c").exit_code == 0
+    assert said in Path("net.h").read_text()
+    Path("main.c").write_text(PORTS)
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{repo / 'interpreter_c/include'}"]
+    call(require_tool("gcc"), *flags, "main.c", "net.c", library, "-o", "program")
+    printed = call("./program")
+    assert ("samples" in printed) == bool(options)
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++20"])
+def test_the_header_is_cpp_too(larq: Path, tmp_path: Path, require_tool: Tool, standard: str) -> None:
+    """Linked with the array that a C compiler made."""
+    view, blob = parse(larq.read_bytes()), larq.read_bytes()
+    (tmp_path / "net.c").write_text(c_array(blob, view, "net"))
+    (tmp_path / "net.h").write_text(c_header(blob, view, "net"))
+    (tmp_path / "main.cpp").write_text(
+        '#include "net.h"\nalignas(16) static uint8_t memory[NET_MEMORY_BYTES];\n'
+        "int main() { return net[0] == 'D' && net_size == NET_SIZE && memory[0] == 0 ? 0 : 1; }\n"
+    )
+    call(require_tool("gcc"), "-std=c11", "-c", "net.c", cwd=tmp_path)
+    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    call(require_tool("g++"), f"-std={standard}", *warnings, "main.cpp", "net.o", "-o", "program", cwd=tmp_path)
+    call(tmp_path / "program")
+
+
+def test_names_of_ports_become_literals(larq: Path, tmp_path: Path, require_tool: Tool) -> None:
+    from dataclasses import replace
+
+    view = parse(larq.read_bytes())
+    name = 'a"b\\c\n??/*/é1%d'
+    text = c_header(b"x", replace(view, inputs=(replace(view.inputs[0], name=name),)), "net")
+    program = text + "#include <stdio.h>\nint main(void) { fputs(NET_INPUT0_NAME, stdout); return 0; }\n"
+    (tmp_path / "m.c").write_text(program)
+    call(require_tool("gcc"), "-std=c11", "-Wall", "-Werror", tmp_path / "m.c", "-o", tmp_path / "m")
+    assert subprocess.run([tmp_path / "m"], capture_output=True, check=True).stdout == name.encode()
+
+
+def test_the_header_writes_over_nothing_of_yours(larq: Path, cli: Cli) -> None:
+    """But over its own of the last time; and none is written beside a pipe."""
+    Path("net.h").write_text("mine")
+    result = cli(larq, "--c-array", "net.c")
+    assert result.exit_code == 2 and "net.h" in result.output and "not made by dqnn" in result.output
+    assert Path("net.h").read_text() == "mine" and not Path("net.c").exists()
+    assert cli(larq, "--c-array", "other.c").exit_code == 0 == cli(larq, "--c-array", "other.c").exit_code
+    for arguments in (("--c-array", "n.h"), ("--c-array", "n.c", "--kernel-set", "./n.h")):
+        result = cli(larq, *arguments)
+        assert result.exit_code == 2 and "n.h is the header that --c-array writes" in result.output
+    Path("m.h").write_bytes(larq.read_bytes())
+    assert "m.h is the model or data to be read" in cli("m.h", "--c-array", "m.c").output
+    assert Path("m.h").read_bytes() == larq.read_bytes()
+    assert cli(larq, "--c-array", "/dev/null").exit_code == 0 and not Path("/dev/null.h").exists()
+
+
 # --- kernel sets ------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +344,8 @@ def test_a_program_with_a_kernel_set_has_no_other_kernel(
     linked = set(re.findall(r" [Tt] dqnn_run_(\w+)_[a-z0-9]+$", call(require_tool("nm"), "program"), re.MULTILINE))
     assert linked & {v.kernel for v in variants()} == set(result.report.kernels)
     assert "dqnn_all_kernels" not in call("nm", "program")
+    slow = set(re.findall(r" [Tt] dqnn_run_(\w+)_ref$", call("nm", "program"), re.MULTILINE))
+    assert not slow & {v.kernel for v in variants() if v.isa == "portable"}
 
     interpreter = dqnn.Interpreter("net.dqnn")
     with np.load(digits / "digits_test.npz") as file:
@@ -237,6 +353,67 @@ def test_a_program_with_a_kernel_set_has_no_other_kernel(
     done = subprocess.run(["./program"], input=stored.tobytes(), capture_output=True, check=False)
     assert done.returncode == 0
     assert done.stdout == np.asarray(interpreter.predict(stored, raw=True)).tobytes()
+
+
+def test_ref_is_left_out_only_where_the_interpreter_never_takes_it(repo: Path) -> None:
+    """In every golden file; what the interpreter takes is asked of the interpreter."""
+    seen: set[bool] = set()
+    for file in sorted((repo / "schema" / "golden").glob("*/*.dqnn")):
+        blob = file.read_bytes()
+        taken = {(node.kernel, node.isa) for node in dqnn.Interpreter(blob, isas=["portable"]).nodes}
+        kernels = {kernel for kernel, _ in taken}
+        assert kernels_without_ref([parse(blob)]) == kernels - {kernel for kernel, isa in taken if isa == "ref"}
+        seen |= {isa == "ref" for _, isa in taken}
+    assert seen == {True, False}
+
+
+def test_a_file_with_less_scratch_keeps_ref(digits: Path) -> None:
+    """One node is enough: a file of an older exporter, say."""
+    from dataclasses import replace
+
+    view = parse(dqnn.export(digits / "digits_larq.h5").blob)
+    node = next(node for node in view.nodes if node.scratch_bytes)
+    short = replace(view, nodes=tuple(replace(n, scratch_bytes=0) if n is node else n for n in view.nodes))
+    assert node.kernel in kernels_without_ref([view])
+    assert node.kernel not in kernels_without_ref([short]) | kernels_without_ref([view, short])
+    text = kernel_set([node.kernel], "k", kernels_without_ref([view]))
+    assert f"#if !DQNN_HAVE_PORTABLE\n    &dqnn_variant_{node.kernel}_ref,\n#endif" in text
+    assert f"\n    &dqnn_variant_{node.kernel}_ref,\n}}" in kernel_set([node.kernel], "k")
+
+
+def test_a_kernel_set_for_several_models(digits: Path, cli: Cli) -> None:
+    reports = [dqnn.export(digits / f"{name}.h5", f"{name}.dqnn").report for name in ("digits_larq", "digits_qkeras")]
+    result = cli("digits_larq.dqnn", "digits_qkeras.dqnn", "--kernel-set", "k.c")
+    assert result.exit_code == 0 and "k.c:" in result.output, result.output
+    text = Path("k.c").read_text()
+    named = re.findall(r"&dqnn_variant_(\w+)_([a-z0-9]+),", text)
+    assert len(named) == len(set(named))
+    assert {kernel for kernel, _ in named} == {kernel for report in reports for kernel in report.kernels}
+    assert "const uint32_t model_kernels_count" in text
+    assert cli("digits_larq.dqnn", "digits_qkeras.dqnn", "--kernel-set", "k.c", "--name", "both").exit_code == 0
+    assert "both_kernels[]" in Path("k.c").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "several files are for --kernel-set alone"),
+        (("--json", "--kernel-set", "k.c"), "several files are for --kernel-set alone"),
+        (("--c-array", "a.c", "--kernel-set", "k.c"), "several files are for --kernel-set alone"),
+        (("--kernel-set", "k.c", "--name", "9x"), "no C identifier"),
+        (("--kernel-set", "b.dqnn"), "give the output another name"),
+        (("none.dqnn", "--kernel-set", "k.c"), "none.dqnn"),
+        (("cut.dqnn", "--kernel-set", "k.c"), "cut.dqnn: truncated"),
+    ],
+)
+@pytest.mark.damaged
+def test_several_files_are_refused(larq: Path, cli: Cli, arguments: tuple[str, ...], text: str) -> None:
+    for name in ("a.dqnn", "b.dqnn"):
+        Path(name).write_bytes(larq.read_bytes())
+    Path("cut.dqnn").write_bytes(larq.read_bytes()[:-1])
+    result = cli("a.dqnn", "b.dqnn", *arguments)
+    assert result.exit_code == 2 and text in " ".join(result.output.split()), result.output
+    assert {path.name for path in Path().iterdir()} == {"a.dqnn", "b.dqnn", "cut.dqnn"}
 
 
 # --- ONNX -------------------------------------------------------------------------------------------------------------
