@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 
 import dqnn
+from dqnn.exporter.blob import parse
 from dqnn.exporter.cli import LazyGroup, main
+from dqnn.exporter.inspect.artifacts import c_array, c_header
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -82,14 +84,18 @@ COMPILERS = (("gcc", ()), ("clang", ()), ("arm-none-eabi-gcc", ("-mcpu=cortex-m4
 
 
 @pytest.mark.parametrize(("compiler", "options"), COMPILERS, ids=[name for name, _ in COMPILERS])
-@pytest.mark.parametrize("page", ["README.md", "docs/c-api.md", "docs/inspect.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/c-api.md", "docs/firmware.md", "docs/inspect.md"])
 def test_c_on_the_pages_compiles(
-    repo: Path, tmp_path: Path, page: str, compiler: str, options: tuple[str, ...], require_tool: Tool
+    repo: Path, tmp_path: Path, page: str, compiler: str, options: tuple[str, ...], require_tool: Tool, digits: Path
 ) -> None:
     assert blocks(repo / page, "c")
+    if page == "docs/firmware.md":
+        write_model(digits / "digits_larq.h5", tmp_path)
     for block in blocks(repo / page, "c"):
         code = block
-        if "int classify" not in block:  # statements of a function body, but for what stands before a declaration
+        if (
+            "int classify" not in block and page != "docs/firmware.md"
+        ):  # statements of a function body, but for what stands before a declaration
             lines = block.splitlines()
             includes = [line for line in lines if line.startswith(("#", "static", "extern"))]
             body = [line for line in lines if line not in includes]
@@ -99,6 +105,119 @@ def test_c_on_the_pages_compiles(
         warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-error=unused-variable"]
         command = [require_tool(compiler), *options, "-std=c11", *warnings, "-fsyntax-only"]
         subprocess.run([*command, "-I", repo / "interpreter_c" / "include", tmp_path / "page.c"], check=True)
+
+
+def write_model(file: Path, folder: Path) -> None:
+    """model.h and model.c as `dqnn inspect --c-array model.c` would."""
+    blob = dqnn.export(file).blob
+    (folder / "model.h").write_text(c_header(blob, parse(blob), "model"))
+    (folder / "model.c").write_text(c_array(blob, parse(blob), "model"))
+
+
+@pytest.fixture(scope="module")
+def library(repo: Path, tmp_path_factory: pytest.TempPathFactory, require_tool: Tool) -> list[str | Path]:
+    """Arguments for a compiler that link the interpreter and find its headers, and model.h."""
+    c, folder = repo / "interpreter_c", tmp_path_factory.mktemp("library")
+    sources = [path for top in ("src", "kernels") for path in sorted((c / top).rglob("*.c"))]
+    subprocess.run([require_tool("gcc"), "-std=c11", f"-I{c / 'include'}", "-c", *sources], cwd=folder, check=True)
+    return [*sorted(folder.glob("*.o")), f"-I{c / 'include'}", "-I."]
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++20"])
+def test_cpp_on_the_firmware_page_gives_python_s_bytes(
+    repo: Path, tmp_path: Path, digits: Path, library: list[str | Path], standard: str, require_tool: Tool
+) -> None:
+    """With the memory of a 64-bit machine, where pointers are longer."""
+    (code,) = blocks(repo / "docs" / "firmware.md", "cpp")
+    write_model(digits / "digits_larq.h5", tmp_path)
+    assert "[MODEL_MEMORY_BYTES]" in code
+    program = """
+#include <cstdio>
+int main() {
+  static float image[MODEL_INPUT0_ELEMENTS];
+  if (std::fread(image, sizeof(float), MODEL_INPUT0_ELEMENTS, stdin) != MODEL_INPUT0_ELEMENTS) return 1;
+  const float *out = infer(image);
+  return out != nullptr && std::fwrite(out, 1, MODEL_OUTPUT0_BYTES, stdout) == MODEL_OUTPUT0_BYTES ? 0 : 2;
+}
+"""
+    (tmp_path / "main.cpp").write_text(code.replace("[MODEL_MEMORY_BYTES]", "[MODEL_MEMORY_BYTES + 4096]") + program)
+    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    subprocess.run([require_tool("gcc"), "-c", "model.c"], cwd=tmp_path, check=True)
+    words = [require_tool("g++"), f"-std={standard}", *warnings, "main.cpp", "model.o", *library, "-o", "app"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    x = np.load(digits / "digits_test.npz")["x"][0].astype("<f4")
+    done = subprocess.run([tmp_path / "app"], input=x.tobytes(), capture_output=True, check=True)
+    assert done.stdout == dqnn.Interpreter(dqnn.export(digits / "digits_larq.h5").blob).predict(x[None]).tobytes()
+
+
+PARTITIONS = """
+#include <stdio.h>
+#include <string.h>
+#include "model.h"
+#include "other.h"
+enum { BYTES = 32 * 1024 };
+static _Alignas(16) uint8_t a[BYTES], b[BYTES];
+static int file_of(const dqnn_interpreter *it) {
+  dqnn_model_info info;
+  if (it == NULL) return 0;
+  dqnn_model_of(it, &info);
+  return info.file == a ? 'a' : 'b';
+}
+int main(void) {
+  const void *const partitions[] = {a, b};
+  memset(a, 0xff, BYTES);
+  memset(b, 0xff, BYTES);
+  if (file_of(first_that_loads(partitions, 2, BYTES)) != 0) return 1; /* both erased */
+  memcpy(b, model, model_size);
+  if (file_of(first_that_loads(partitions, 2, BYTES)) != 'b') return 2;
+  memcpy(a, other, other_size / 2);
+  if (file_of(first_that_loads(partitions, 2, BYTES)) != 'b') return 3; /* a half-written */
+  memcpy(a, other, other_size);
+  dqnn_interpreter *it = first_that_loads(partitions, 2, BYTES);
+  if (file_of(it) != 'a') return 4;
+
+  /* the arena is free from one inference to the next */
+  uint8_t input_bytes[4096], expected[4096];
+  dqnn_tensor input, output;
+  dqnn_model_info info;
+  dqnn_model_of(it, &info);
+  dqnn_input(it, 0, &input);
+  dqnn_output(it, 0, &output);
+  for (uint32_t i = 0; i < input.bytes; i++) input_bytes[i] = (uint8_t)(i % 61);
+  for (int fill = 0; fill < 256; fill += 51) {
+    memset(info.arena, fill, info.arena_bytes);
+    memcpy(input.data, input_bytes, input.bytes);
+    dqnn_invoke(it);
+    if (fill == 0) memcpy(expected, output.data, output.bytes);
+    if (memcmp(expected, output.data, output.bytes) != 0) return 5;
+  }
+
+  /* switching, the file checked before */
+  dqnn_interpreter *other_it = NULL;
+  if (dqnn_verify(b, BYTES, &(dqnn_options){.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count}, NULL))
+    return 6;
+  if (switch_to(&other_it, b, BYTES, true) != DQNN_OK || file_of(other_it) != 'b') return 7;
+  return switch_to(&other_it, a, BYTES, false) == DQNN_OK && file_of(other_it) == 'a' ? 0 : 8;
+}
+"""
+
+
+def test_what_the_firmware_page_says_of_partitions_and_the_arena(
+    repo: Path, tmp_path: Path, digits: Path, library: list[str | Path], require_tool: Tool
+) -> None:
+    write_model(digits / "digits_larq.h5", tmp_path)
+    blob = dqnn.export(digits / "digits_qkeras.h5").blob
+    (tmp_path / "other.h").write_text(c_header(blob, parse(blob), "other"))
+    (tmp_path / "other.c").write_text(c_array(blob, parse(blob), "other"))
+    code = blocks(repo / "docs" / "firmware.md", "c")
+    (first,) = [block for block in code if "first_that_loads" in block]
+    (switch,) = [block for block in code if "switch_to" in block]
+    switch = "\n".join(line for line in switch.splitlines() if "memory[" not in line)  # it is the first one's
+    (tmp_path / "main.c").write_text(first + switch + PARTITIONS)
+    own = ["main.c", "model.c", "other.c"]
+    words = [require_tool("gcc"), "-std=c11", "-Wall", "-Wextra", "-Werror", *own, *library, "-o", "app"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "app"], check=False).returncode == 0
 
 
 def test_a_plain_makefile_builds_the_interpreter(repo: Path, tmp_path: Path, digits: Path, require_tool: Tool) -> None:
