@@ -8,7 +8,7 @@
  *
  * Same bits everywhere asks for the usual floating-point environment in dqnn_init and dqnn_invoke: round to nearest,
  * denormals kept (FZ of FPSCR, FTZ and DAZ of MXCSR are 0), no traps. Another one gives other numbers, no other memory.
- * Stack: below 1 KB on a Cortex-M; kernels for AVX2 and later take up to 40 KB. */
+ * Stack: at most 1 KB on a Cortex-M at -Os and -O2; kernels for AVX2 and later take up to 40 KB. */
 #ifndef DQNN_H
 #define DQNN_H
 
