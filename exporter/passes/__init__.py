@@ -5,8 +5,8 @@ algebra in the docstring; the graph is validated after each, so a fault names th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..ir.checks import validate
@@ -16,6 +16,7 @@ from . import (
     absorb_scale,
     canonicalize,
     choose_kernels,
+    drop_channels,
     drop_reshapes,
     fold_padding,
     fuse_conv,
@@ -29,7 +30,7 @@ from . import (
     quantized_islands,
     sensor_inputs,
 )
-from .context import Context, Decision, PassError
+from .context import Context, Decision, Part, PassError
 
 Pass: TypeAlias = Callable[[Graph, Context], Graph]
 
@@ -51,6 +52,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("fuse_conv", fuse_conv.run),
     ("lower_others", lower_others.run),
     ("lower_elementwise", lower_elementwise.run),
+    ("drop_channels", drop_channels.run),
     ("choose_kernels", choose_kernels.run),
     ("drop_reshapes", drop_reshapes.run),
 )
@@ -58,10 +60,12 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
 
 @dataclass(frozen=True)
 class Compiled:
-    """A kernel-ready graph and what was decided on the way."""
+    """A kernel-ready graph and what was decided on the way; `parts`: values that have fewer channels than the front
+    end's."""
 
     graph: Graph
     decisions: tuple[Decision, ...]
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def fallbacks(self) -> tuple[Decision, ...]:
@@ -77,7 +81,7 @@ def run_pipeline(graph: Graph, options: ExportOptions = DEFAULTS) -> Compiled:
         before, graph = graph, function(graph, context)
         validate(graph, stage=name, since=before)
     validate(graph, kernel_ready=True, stage="the last pass")
-    return Compiled(graph, tuple(context.decisions))
+    return Compiled(graph, tuple(context.decisions), context.parts)
 
 
-__all__ = ["PIPELINE", "Compiled", "Context", "Decision", "PassError", "run_pipeline"]
+__all__ = ["PIPELINE", "Compiled", "Context", "Decision", "Part", "PassError", "run_pipeline"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
 
 from ..ir.graph import Node
 from ..options import DEFAULTS, ExportOptions
@@ -12,7 +14,7 @@ from ..options import DEFAULTS, ExportOptions
 Code: TypeAlias = Literal[
     "fused", "stored-as-f32-first", "horizontal-weights", "zero-weights", "elementwise", "binary", "average-pool",
     "computed-in-f32", "grid-in-f32", "rounding-left-out", "ternary-as-signs", "raw-samples", "input-stays-f32",
-    "input-retyped", "integer",
+    "input-retyped", "integer", "dead-channels",
     # fallbacks
     "weights-as-f32", "sum-too-large", "pad-not-in-format", "padded-as-f32", "joined-as-f32", "grid-as-f32",
     "not-in-fixed-point",
@@ -33,12 +35,22 @@ class Decision:
     code: Code = field(kw_only=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the `count` channels of a value, by their numbers: all that is left of it."""
+
+    value: str
+    channels: NDArray[Any]
+    count: int
+
+
 @dataclass
 class Context:
-    """Handed from pass to pass."""
+    """Handed from pass to pass. `parts`: the values that are a part of one that had more channels."""
 
     options: ExportOptions = DEFAULTS
     decisions: list[Decision] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
 
     def note(self, node: Node, decision: str, reason: str, *, code: Code) -> None:
         """Record why a node became what it is."""

@@ -31,7 +31,7 @@ from ..ir.graph import Graph
 from ..ir.real import to_real
 from ..ir.types import F32, S8, TensorType
 from ..options import ExportOptions, IoDtype, OptionError, Requant
-from ..passes import PassError, run_pipeline
+from ..passes import Part, PassError, run_pipeline
 from ..samples.metrics import relative_error
 from ..targets.linked import LinkRunner, node_infos
 from ..targets.target import Target
@@ -39,6 +39,7 @@ from .model import LayerReport
 from .originals.original import Tick
 
 Array: TypeAlias = NDArray[Any]
+Parts: TypeAlias = Mapping[str, Part]
 UNMATCHED = (
     "The file was exported from another model, by another version or with passes that this one does not have: layers "
     "are matched by name, and there is no exact comparison."
@@ -57,11 +58,11 @@ def compare_layers(
     compiled = find_compiled(view, graph)
     if compiled is None:
         names = [_by_layers(graph, node, view.tensors[node.output].type) for node in view.nodes]
-        return _reports(view, traced, names, None, original), UNMATCHED
-    program, tensor_names = compiled
+        return _reports(view, traced, names, None, original, {}), UNMATCHED
+    program, tensor_names, parts = compiled
     names = [tensor_names[node.output] for node in view.nodes]
     exact = evaluate(program, _as_typed(blob, view, batch))
-    return _reports(view, traced, list(names), exact, original), ""
+    return _reports(view, traced, list(names), exact, original, parts), ""
 
 
 def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[Array]:
@@ -88,17 +89,17 @@ def _trace(blob: bytes, batch: Mapping[str, Array], place: Target, tick: Tick) -
     return [np.stack(values) for values in zip(*samples, strict=True)]
 
 
-def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str]] | None:
-    """The kernel-ready graph of a file, and the value name of each of its tensors."""
+def find_compiled(view: ModelView, graph: Graph) -> tuple[Graph, Sequence[str], Parts] | None:
+    """The kernel-ready graph of a file, the value name of each of its tensors, and those that lost channels."""
     for options in _asked(view):
         try:
-            program = run_pipeline(graph, options).graph
-            written = write(program, producer="", model_id=0, model_version=0)
+            compiled = run_pipeline(graph, options)
+            written = write(compiled.graph, producer="", model_id=0, model_version=0)
         except (PassError, ValidationError, WriteError):
             continue
         mine = parse(written.blob)
         if (mine.nodes, mine.constants, mine.tensors) == (view.nodes, view.constants, view.tensors):
-            return program, written.program.names
+            return compiled.graph, written.program.names, compiled.parts
     return None
 
 
@@ -124,25 +125,51 @@ def _by_layers(graph: Graph, node: NodeView, kind: TensorType) -> str | None:
 
 
 def _reports(
-    view: ModelView, traced: list[Array], names: Sequence[str | None], exact: Evaluation | None, original: Evaluation
+    view: ModelView,
+    traced: list[Array],
+    names: Sequence[str | None],
+    exact: Evaluation | None,
+    original: Evaluation,
+    parts: Parts,
 ) -> tuple[LayerReport, ...]:
-    return tuple(_report_all(view, traced, names, exact, original))
+    return tuple(_report_all(view, traced, names, exact, original, parts))
 
 
 def _report_all(
-    view: ModelView, traced: list[Array], names: Sequence[str | None], exact: Evaluation | None, original: Evaluation
+    view: ModelView,
+    traced: list[Array],
+    names: Sequence[str | None],
+    exact: Evaluation | None,
+    original: Evaluation,
+    parts: Parts,
 ) -> Iterator[LayerReport]:
     for index, (node, value, name) in enumerate(zip(view.nodes, traced, names, strict=True)):
         kind = view.tensors[node.output].type
         inexact = differing = l2r = None
         if exact is not None and name is not None:
             inexact = _unequal(exact.real(name).reshape(value.shape), value)
-        meant = name if _same_meaning(original.graph, name, kind) else _behind_reshape(original.graph, node, kind)
-        if meant is not None:
-            theirs = original.real(meant).reshape(value.shape)
+        part = None if name is None else parts.get(name)
+        theirs = _of_whole(original, name, node, kind) if part is None else _of_part(original, part, kind)
+        if theirs is not None:
+            theirs = theirs.reshape(value.shape)
             l2r = relative_error(theirs, value)
             differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
         yield LayerReport(index, node.layers, node.row, kind, value.size, inexact, differing, l2r)
+
+
+def _of_whole(original: Evaluation, name: str | None, node: NodeView, kind: TensorType) -> Array | None:
+    """What the original has for a value."""
+    meant = name if _same_meaning(original.graph, name, kind) else _behind_reshape(original.graph, node, kind)
+    return None if meant is None else original.real(meant)
+
+
+def _of_part(original: Evaluation, part: Part, kind: TensorType) -> Array | None:
+    """What the original has for the channels that a value kept."""
+    theirs = original.graph.types.get(part.value)
+    if theirs is None or type(theirs.fmt) is not type(kind.fmt) or theirs.shape[-1] != part.count:
+        return None
+    found = original.real(part.value)[..., part.channels]
+    return found if found[0].size == kind.elements else None
 
 
 def _same_meaning(graph: Graph, name: str | None, kind: TensorType) -> bool:
