@@ -49,7 +49,7 @@ class QemuRunner:
             return self._run_in(Path(directory), firmware, blob, inputs)
 
     def _run_in(self, directory: Path, firmware: Path, blob: bytes, inputs: Sequence[Array]) -> Result:
-        samples = len(inputs[0]) if inputs else 0
+        samples = len(inputs[0]) if inputs else 1  # constants alone: one result
         (directory / "model.dqnn").write_bytes(blob)
         (directory / "in.bin").write_bytes(_interleaved(inputs))
         records = _records(self._emulate(directory, firmware, samples), self.name)
