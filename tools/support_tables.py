@@ -169,14 +169,15 @@ def page() -> str:
     assert frontends.__doc__ is not None  # importing the package registers every handler
     lines = [
         "# What is supported\n",
-        "Made by `python tools/support_tables.py` from the kernel table, the layer registry and the published rows; CI",
-        "checks that it is fresh.",
         "Formats: s1 = +1 or -1 in one bit, s8 = affine 8-bit, f32 = float.\n",
-        *published_rows(),
-        *kernel_grid(_core.kernels()),
         *layers(),
         *operators(),
         *onnx_operators(),
+        "# For maintainers\n",
+        "Made by `python tools/support_tables.py` from the kernel table, the layer registry and the published rows; CI",
+        "checks that it is fresh.\n",
+        *published_rows(),
+        *kernel_grid(_core.kernels()),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -14,7 +14,7 @@ from .diff import Difference
 if TYPE_CHECKING:
     from rich.console import Console
 
-MAP_ROWS = 32  # rows of the memory map
+MAP_ROWS = 16  # rows of the memory map
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
@@ -50,7 +50,7 @@ def render(model: ModelView, console: Console) -> None:
 
 
 def _print_tensors(model: ModelView, console: Console) -> None:
-    table = plain_table(">#", "type", ">bytes", ">from", ">to", "role")
+    table = plain_table(">#", "=type", ">bytes", ">from", ">to", "role")
     roles = {port.tensor: f"input {port.name}" for port in model.inputs}
     roles |= {port.tensor: f"output {port.name}" for port in model.outputs}
     for number, tensor in enumerate(model.tensors):
