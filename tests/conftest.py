@@ -41,6 +41,10 @@ settings.register_profile("ci", settings.get_profile("dqnn"), derandomize=True, 
 settings.load_profile("ci" if STRICT else "dqnn")
 
 
+# Tables are as wide as where nobody says how wide: readline exports COLUMNS to the workers of xdist.
+os.environ.pop("COLUMNS", None)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-keys", action="store_true", help="tests/cli/test_json.py: write json/*.json anew")
 
