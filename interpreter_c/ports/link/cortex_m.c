@@ -1,9 +1,10 @@
-/* Cortex-M without a vendor's library: vector table, reset, faults, cycles. */
+/* Cortex-M without a vendor's library: vector table, reset, faults, received bytes, cycles. */
 #include "cortex_m.h"
 
 #include <stdbool.h>
 
 #include "port.h"
+#include "ring.h"
 
 #define SYST_CSR REGISTER(0xE000E010u)
 #define SYST_RVR REGISTER(0xE000E014u)
@@ -106,6 +107,27 @@ _Noreturn void cortex_m_reset(void) {
 
 void cortex_m_enable(uint32_t n) {
   NVIC_ISER(n / 32) = 1u << n % 32;
+}
+
+/* ---- received bytes ---- */
+
+static ring received;
+
+void cortex_m_received(uint8_t byte) {
+  ring_put(&received, byte);
+}
+
+uint32_t port_read(uint8_t *data, uint32_t bytes) {
+  return ring_take(&received, data, bytes);
+}
+
+/* Masked, an interrupt only wakes the core: none is missed between looking and sleeping. */
+void port_idle(void) {
+  __asm__ volatile("cpsid i" ::: "memory");
+  if (ring_empty(&received)) {
+    __asm__ volatile("dsb\n wfi" ::: "memory");
+  }
+  __asm__ volatile("cpsie i" ::: "memory");
 }
 
 /* ---- cycles ---- */

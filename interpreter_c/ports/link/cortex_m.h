@@ -1,5 +1,6 @@
 /* What every Cortex-M port shares. cortex_m.c starts the C environment and calls main; a fault starts the board anew.
- * Of port.h it has port_clock, port_core, port_board, port_memory and port_factory. */
+ * Of port.h it has port_read and port_idle, over a ring of received bytes, port_clock, port_core, port_board,
+ * port_memory and port_factory. */
 #ifndef DQNN_PORT_CORTEX_M_H
 #define DQNN_PORT_CORTEX_M_H
 
@@ -7,8 +8,9 @@
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
-/* Called for every interrupt of the chip; one of the port's. */
+/* Called for every interrupt of the chip; one of the port's. It hands over what the UART received. */
 void port_interrupt(void);
+void cortex_m_received(uint8_t byte);
 
 /* Lets the chip's interrupt number n through. */
 void cortex_m_enable(uint32_t n);
@@ -17,18 +19,5 @@ void cortex_m_enable(uint32_t n);
 void cortex_m_count(void);
 
 _Noreturn void cortex_m_reset(void);
-
-/* Between these two an interrupt only wakes the core, so that none is missed between looking and sleeping. */
-static inline void cortex_m_mask(void) {
-  __asm__ volatile("cpsid i" ::: "memory");
-}
-
-static inline void cortex_m_unmask(void) {
-  __asm__ volatile("cpsie i" ::: "memory");
-}
-
-static inline void cortex_m_sleep(void) {
-  __asm__ volatile("dsb\n wfi" ::: "memory");
-}
 
 #endif

@@ -1,7 +1,6 @@
-/* MPS2 boards (AN385, AN386, AN500): the CMSDK UART 0 of the FPGA image. Received bytes go into a ring. */
+/* MPS2 boards (AN385, AN386, AN500): the CMSDK UART 0 of the FPGA image. */
 #include "cortex_m.h"
 #include "port.h"
-#include "ring.h"
 
 #define UART_DATA REGISTER(0x40004000u)
 #define UART_STATE REGISTER(0x40004004u)
@@ -20,8 +19,6 @@ enum {
   CLOCK_HZ = 25000000
 };
 
-static ring received;
-
 void port_start(void) {
   UART_BAUDDIV = CLOCK_HZ / DQNN_BAUD;
   UART_CTRL = TX_ON | RX_ON | RX_INTERRUPT_ON;
@@ -33,12 +30,8 @@ void port_start(void) {
 void port_interrupt(void) {
   UART_INTCLEAR = RX_INTERRUPT;
   while ((UART_STATE & RX_FULL) != 0) {
-    ring_put(&received, (uint8_t)UART_DATA);
+    cortex_m_received((uint8_t)UART_DATA);
   }
-}
-
-uint32_t port_read(uint8_t *data, uint32_t bytes) {
-  return ring_take(&received, data, bytes);
 }
 
 void port_write(const uint8_t *data, uint32_t bytes) {
@@ -47,14 +40,6 @@ void port_write(const uint8_t *data, uint32_t bytes) {
     }
     UART_DATA = data[i];
   }
-}
-
-void port_idle(void) {
-  cortex_m_mask();
-  if (ring_empty(&received)) {
-    cortex_m_sleep();
-  }
-  cortex_m_unmask();
 }
 
 _Noreturn void port_reset(void) {

@@ -8,7 +8,7 @@
  * Runs in QEMU (netduinoplus2, olimex-stm32-h405), which has the USART, not the clocks and not the flash controller.
  * Not run on silicon. */
 #include "port.h"
-#include "stm32.h"
+#include "rcc_f4.h"
 
 #ifndef DQNN_HSE_MHZ
 #define DQNN_HSE_MHZ 8
@@ -17,33 +17,12 @@
 #define DQNN_USART 1
 #endif
 
-#define RCC_CR REGISTER(0x40023800u)
-#define RCC_PLLCFGR REGISTER(0x40023804u)
-#define RCC_CFGR REGISTER(0x40023808u)
-#define RCC_AHB1ENR REGISTER(0x40023830u)
-#define RCC_APB1ENR REGISTER(0x40023840u)
-#define RCC_APB2ENR REGISTER(0x40023844u)
-#define FLASH_ACR REGISTER(0x40023C00u)
-
 enum {
-  CR_HSEON = 1 << 16,
-  CR_HSERDY = 1 << 17,
-  CR_PLLON = 1 << 24,
-  CR_PLLRDY = 1 << 25,
   PLL_N = 336, /* of 1 MHz: HSE / M */
-  PLL_P_2 = 0 << 16,
-  PLL_HSE = 1 << 22,
   PLL_Q = 7 << 24,
-  CFGR_SW_PLL = 2,
-  CFGR_SWS = 3 << 2,
-  CFGR_SWS_PLL = 2 << 2,
-  CFGR_APB1_4 = 5 << 10,
-  CFGR_APB2_2 = 4 << 13,
   ACR_5_WAITS = 5,
-  ACR_PRFTEN = 1 << 8,
   ACR_ICEN = 1 << 9,
   ACR_DCEN = 1 << 10,
-  HSI_HZ = 16000000,
   PLL_HZ = 168000000
 };
 
@@ -87,27 +66,10 @@ enum {
 #error "DQNN_USART: 1, 3 or 6"
 #endif
 
-static uint32_t core_hz = PLL_HZ;
-static uint32_t usart_hz = APB2 ? PLL_HZ / 2 : PLL_HZ / 4;
-
-/* False where the crystal does not start: all runs on the internal oscillator then. */
-static bool start_clocks(void) {
-  RCC_CR |= CR_HSEON;
-  if (!stm32_wait(&RCC_CR, CR_HSERDY, CR_HSERDY)) {
-    return false;
-  }
-  RCC_PLLCFGR = DQNN_HSE_MHZ | PLL_N << 6 | PLL_P_2 | PLL_HSE | PLL_Q;
-  RCC_CR |= CR_PLLON;
-  if (!stm32_wait(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
-    return false;
-  }
-  FLASH_ACR = ACR_5_WAITS | ACR_PRFTEN | ACR_ICEN | ACR_DCEN;
-  RCC_CFGR = CFGR_APB1_4 | CFGR_APB2_2 | CFGR_SW_PLL;
-  return stm32_wait(&RCC_CFGR, CFGR_SWS, CFGR_SWS_PLL);
-}
-
 void port_start(void) {
-  if (!DQNN_EMULATED && !start_clocks()) {
+  uint32_t core_hz = PLL_HZ, usart_hz = APB2 ? PLL_HZ / 2 : PLL_HZ / 4;
+  uint32_t pll = DQNN_HSE_MHZ | PLL_N << 6 | PLL_Q, flash = ACR_5_WAITS | ACR_PRFTEN | ACR_ICEN | ACR_DCEN;
+  if (!DQNN_EMULATED && !stm32_start_clocks(pll, flash, NULL)) {
     core_hz = usart_hz = HSI_HZ;
   }
   RCC_AHB1ENR |= GPIO_ON;
@@ -118,15 +80,5 @@ void port_start(void) {
   }
   stm32_pin(GPIO, TX, AF);
   stm32_pin(GPIO, RX, AF);
-  usart_start(USART, INTERRUPT, usart_hz / DQNN_BAUD);
-  cortex_m_count();
-}
-
-uint32_t port_clock_hz(void) {
-  return core_hz;
-}
-
-_Noreturn void port_reset(void) {
-  usart_drain();
-  cortex_m_reset();
+  stm32_started(core_hz, USART, INTERRUPT, usart_hz / DQNN_BAUD);
 }

@@ -1,15 +1,8 @@
 /* STM32F746G-Discovery: 216 MHz from the 25 MHz crystal, over-drive, instruction and data cache, USART
  * 1 behind the debugger's USB port (PA9, PB7), slots in the two last sectors of its flash. Not run on silicon. */
 #include "port.h"
-#include "stm32.h"
+#include "rcc_f4.h"
 
-#define RCC_CR REGISTER(0x40023800u)
-#define RCC_PLLCFGR REGISTER(0x40023804u)
-#define RCC_CFGR REGISTER(0x40023808u)
-#define RCC_AHB1ENR REGISTER(0x40023830u)
-#define RCC_APB1ENR REGISTER(0x40023840u)
-#define RCC_APB2ENR REGISTER(0x40023844u)
-#define FLASH_ACR REGISTER(0x40023C00u)
 #define PWR_CR1 REGISTER(0x40007000u)
 #define PWR_CSR1 REGISTER(0x40007004u)
 #define SCB_CCR REGISTER(0xE000ED14u)
@@ -19,22 +12,10 @@
 #define SCB_DCISW REGISTER(0xE000EF60u)
 
 enum {
-  CR_HSEON = 1 << 16,
-  CR_HSERDY = 1 << 17,
-  CR_PLLON = 1 << 24,
-  CR_PLLRDY = 1 << 25,
   PLL_M = 25,
   PLL_N = 432,
-  PLL_P_2 = 0 << 16,
-  PLL_HSE = 1 << 22,
   PLL_Q = 9 << 24,
-  CFGR_SW_PLL = 2,
-  CFGR_SWS = 3 << 2,
-  CFGR_SWS_PLL = 2 << 2,
-  CFGR_APB1_4 = 5 << 10,
-  CFGR_APB2_2 = 4 << 13,
   ACR_7_WAITS = 7,
-  ACR_PRFTEN = 1 << 8,
   ACR_ARTEN = 1 << 9,
   APB1_PWR = 1 << 28,
   CR1_ODEN = 1 << 16,
@@ -46,7 +27,6 @@ enum {
   APB2_USART1 = 1 << 4,
   AHB1_GPIOA = 1 << 0,
   AHB1_GPIOB = 1 << 1,
-  HSI_HZ = 16000000,
   PLL_HZ = 216000000,
   USART1 = 0x40011000,
   USART1_INTERRUPT = 37,
@@ -54,8 +34,6 @@ enum {
   GPIOB = 0x40020400,
   AF_USART1 = 7
 };
-
-static uint32_t core_hz = PLL_HZ, usart_hz = PLL_HZ / 2;
 
 static bool start_overdrive(void) {
   RCC_APB1ENR |= APB1_PWR;
@@ -65,22 +43,6 @@ static bool start_overdrive(void) {
   }
   PWR_CR1 |= CR1_ODSWEN;
   return stm32_wait(&PWR_CSR1, CSR1_ODSWRDY, CSR1_ODSWRDY);
-}
-
-/* False where the crystal does not start: all runs on the internal oscillator then. */
-static bool start_clocks(void) {
-  RCC_CR |= CR_HSEON;
-  if (!stm32_wait(&RCC_CR, CR_HSERDY, CR_HSERDY)) {
-    return false;
-  }
-  RCC_PLLCFGR = PLL_M | PLL_N << 6 | PLL_P_2 | PLL_HSE | PLL_Q;
-  RCC_CR |= CR_PLLON;
-  if (!start_overdrive() || !stm32_wait(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
-    return false;
-  }
-  FLASH_ACR = ACR_7_WAITS | ACR_PRFTEN | ACR_ARTEN;
-  RCC_CFGR = CFGR_APB1_4 | CFGR_APB2_2 | CFGR_SW_PLL;
-  return stm32_wait(&RCC_CFGR, CFGR_SWS, CFGR_SWS_PLL);
 }
 
 /* Invalidates both before they are used: they hold anything after power-on. The data cache line by line: sets at bit 5,
@@ -101,7 +63,8 @@ static void start_caches(void) {
 }
 
 void port_start(void) {
-  if (!start_clocks()) {
+  uint32_t core_hz = PLL_HZ, usart_hz = PLL_HZ / 2;
+  if (!stm32_start_clocks(PLL_M | PLL_N << 6 | PLL_Q, ACR_7_WAITS | ACR_PRFTEN | ACR_ARTEN, start_overdrive)) {
     core_hz = usart_hz = HSI_HZ;
   }
   start_caches();
@@ -109,15 +72,5 @@ void port_start(void) {
   RCC_APB2ENR |= APB2_USART1;
   stm32_pin(GPIOA, 9, AF_USART1);
   stm32_pin(GPIOB, 7, AF_USART1);
-  usart_start(USART1, USART1_INTERRUPT, usart_hz / DQNN_BAUD);
-  cortex_m_count();
-}
-
-uint32_t port_clock_hz(void) {
-  return core_hz;
-}
-
-_Noreturn void port_reset(void) {
-  usart_drain();
-  cortex_m_reset();
+  stm32_started(core_hz, USART1, USART1_INTERRUPT, usart_hz / DQNN_BAUD);
 }

@@ -19,9 +19,6 @@ enum {
   SR_ERRORS = 0xF2, /* OPERR, WRPERR, PGAERR, PGPERR, PGSERR or ERSERR */
   SR_BSY = 1 << 16
 };
-#define CR_LOCK 0x80000000u
-#define KEY1 0x45670123u
-#define KEY2 0xCDEF89ABu
 
 /* Behind the four small sectors and the middle one, which together are as large, sectors of one size: number 5 is the
  * second of that size. */
@@ -37,13 +34,12 @@ static bool finish(void) {
   }
   bool good = (FLASH_SR & SR_ERRORS) == 0;
   FLASH_SR = SR_ERRORS;
-  FLASH_CR = CR_LOCK;
+  FLASH_CR = STM32_FLASH_LOCK;
   return good;
 }
 
 static void unlock(uint32_t bits) {
-  FLASH_KEYR = KEY1;
-  FLASH_KEYR = KEY2;
+  stm32_unlock_flash(&FLASH_KEYR);
   FLASH_SR = SR_ERRORS;
   FLASH_CR = bits;
 }
@@ -58,13 +54,8 @@ static void forget(uint32_t offset, uint32_t bytes) {
   }
   __asm__ volatile("dsb\n isb" ::: "memory");
 #else
-  enum { DCEN = 1 << 10, DCRST = 1 << 12 };
   (void)offset, (void)bytes;
-  uint32_t before = FLASH_ACR;
-  FLASH_ACR = before & ~(uint32_t)DCEN;
-  FLASH_ACR = (before & ~(uint32_t)DCEN) | DCRST;
-  FLASH_ACR = before & ~(uint32_t)DCEN;
-  FLASH_ACR = before;
+  stm32_forget_data(&FLASH_ACR);
 #endif
 }
 

@@ -20,14 +20,9 @@ enum {
   CR_BKER = 1 << 11,
   CR_STRT = 1 << 16,
   SR_ERRORS = 0xC3FA, /* OPERR, PROGERR, WRPERR, PGAERR, SIZERR, PGSERR, MISERR, FASTERR, RDERR, OPTVERR */
-  SR_BSY = 1 << 16,
-  ACR_DCEN = 1 << 10,
-  ACR_DCRST = 1 << 12
+  SR_BSY = 1 << 16
 };
-#define CR_LOCK 0x80000000u
 #define ECCR_ECCD 0x80000000u
-#define KEY1 0x45670123u
-#define KEY2 0xCDEF89ABu
 
 #ifdef STM32L4R5
 enum { PAGE = 4096, BANK_2 = 0x100000, SLOT = 0x80000 };
@@ -42,18 +37,13 @@ static bool finish(void) {
   }
   bool good = (FLASH_SR & SR_ERRORS) == 0;
   FLASH_SR = SR_ERRORS;
-  FLASH_CR = CR_LOCK;
-  uint32_t before = FLASH_ACR; /* what the data cache holds of it is no longer true */
-  FLASH_ACR = before & ~(uint32_t)ACR_DCEN;
-  FLASH_ACR = (before & ~(uint32_t)ACR_DCEN) | ACR_DCRST;
-  FLASH_ACR = before & ~(uint32_t)ACR_DCEN;
-  FLASH_ACR = before;
+  FLASH_CR = STM32_FLASH_LOCK;
+  stm32_forget_data(&FLASH_ACR);
   return good;
 }
 
 static void unlock(uint32_t bits) {
-  FLASH_KEYR = KEY1;
-  FLASH_KEYR = KEY2;
+  stm32_unlock_flash(&FLASH_KEYR);
   FLASH_SR = SR_ERRORS;
   FLASH_CR = bits;
 }

@@ -37,15 +37,30 @@ static inline void stm32_pin(uint32_t gpio, uint32_t pin, uint32_t function) {
   stm32_change(moder, 3u << 2 * pin, 2u << 2 * pin);
 }
 
-/* ---- usart_sr.c or usart_isr.c: 8 data bits, no parity, one stop bit ---- */
+/* ---- stm32.c ---- */
 
-/* The USART of that address, whose clock is on; `divider` goes into its BRR. */
-void usart_start(uint32_t address, uint32_t interrupt, uint32_t divider);
-
-/* Until the last bit has left. */
-void usart_drain(void);
+/* The end of port_start: the core runs at `hz`, and the USART of that address, whose clock is on, has 8 data bits, no
+ * parity, one stop bit; `divider` goes into its BRR. Counts cycles from now on. */
+void stm32_started(uint32_t hz, uint32_t address, uint32_t interrupt, uint32_t divider);
 
 /* ---- flash_f4.c, flash_l4.c ---- */
+
+#define STM32_FLASH_LOCK 0x80000000u /* of FLASH_CR */
+
+/* Opens FLASH_CR by its key register. */
+static inline void stm32_unlock_flash(volatile uint32_t *key) {
+  *key = 0x45670123u;
+  *key = 0xCDEF89ABu;
+}
+
+/* What the flash interface's data cache (F4, L4) holds is no longer true. */
+static inline void stm32_forget_data(volatile uint32_t *acr) {
+  const uint32_t enabled = 1u << 10, reset = 1u << 12, before = *acr;
+  *acr = before & ~enabled;
+  *acr = (before & ~enabled) | reset;
+  *acr = before & ~enabled;
+  *acr = before;
+}
 
 /* Offsets count from the start of flash. */
 #define STM32_FLASH 0x08000000u
