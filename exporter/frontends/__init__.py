@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ..errors import UnreadableModel
 from ..ir.graph import Graph
 from . import keras, onnx, tflite
 from .keras import SavedModel, build_graph, read_model, register, support_table
 
-__all__ = ["SavedModel", "build_graph", "is_onnx", "is_tflite", "load", "read_model", "register", "support_table"]
+__all__ = ["SavedModel", "build_graph", "kind_of", "load", "read_model", "register", "support_table"]
 
+Kind: TypeAlias = Literal["keras", "tflite", "onnx"]
 BEGINS = 8  # bytes by which a file is known
 
 
@@ -24,34 +24,29 @@ def load(source: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
     path to the text of model.to_json() with that to its `weights`.
 
     Raises `UnreadableModel` for what is no model, and `ExportError` with every unsupported layer."""
-    own: Callable[[Path], Graph] | None = None
-    own = tflite.load if is_tflite(source) else onnx.load if is_onnx(source) else None
-    if own is None:
+    kind = kind_of(source)
+    if kind == "keras":
         return keras.load(source, weights)
     if weights is not None:
         raise UnreadableModel(f"{source} has weights of its own; only a .json takes a file of weights")
-    return own(Path(source))
+    return tflite.load(source) if kind == "tflite" else onnx.load(Path(source))
 
 
-def is_tflite(source: Any) -> bool:
-    """Whether `source` is the path of a TensorFlow Lite model: by its content, or where that is damaged by its name."""
-    if not isinstance(source, str | os.PathLike) or not Path(source).is_file():
-        return False
-    return tflite.is_tflite(_beginning(source)) or Path(source).suffix.lower() == ".tflite"
+def kind_of(source: Any) -> Kind:
+    """Whose model `source` is: of a file by its content, or where that is damaged by its name; all else is Keras'."""
+    path = Path(source) if isinstance(source, str | os.PathLike) else None
+    if path is None or not path.is_file():
+        return "keras"
+    start, suffix = _beginning(path), path.suffix.lower()
+    if tflite.is_tflite(start) or suffix == ".tflite":
+        return "tflite"
+    return "onnx" if onnx.is_onnx(start) or (start and suffix == ".onnx") else "keras"
 
 
-def is_onnx(source: Any) -> bool:
-    """Whether `source` is the path of an ONNX model: by its content, or where that is damaged by its name."""
-    start = _beginning(source)
-    return onnx.is_onnx(start) or (start != b"" and str(source).lower().endswith(".onnx"))
-
-
-def _beginning(source: Any) -> bytes:
-    """The first bytes of a file, none where there is no such file."""
-    if not isinstance(source, str | os.PathLike) or not Path(source).is_file():
-        return b""
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file, none where it cannot be read."""
     try:
-        with Path(source).open("rb") as file:
+        with path.open("rb") as file:
             return file.read(BEGINS)
     except OSError:
         return b""

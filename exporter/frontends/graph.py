@@ -16,6 +16,9 @@ from ..ir.graph import Graph, Node, Port
 from ..ir.infer import InferError, infer_type
 from ..ir.types import TensorType
 
+# What values of kinds or sizes that a handler does not expect make Python and numpy raise.
+CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
+
 PortOrName: TypeAlias = Port | str
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import UnreadableModel, debugging
 from ...ir.graph import Graph
 from ...ir.types import F32, MOST_ELEMENTS, TensorType
-from ..graph import UNKNOWN, GraphBuilder, Unsupported
+from ..graph import CONFUSED, UNKNOWN, GraphBuilder, Unsupported
 from . import registry
 from .archive import SavedLayer, SavedModel
 from .context import LayerContext, flat, is_value
@@ -21,10 +21,6 @@ from .network import Call, Ref, network
 def build_graph(model: SavedModel) -> Graph:
     """The IR graph of a saved model. Raises `ExportError` with every problem found."""
     return _Builder(model).graph()
-
-
-# What a configuration with wrong types or numbers in it makes Python and numpy raise.
-CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 class _Builder:
@@ -98,7 +94,7 @@ class _Builder:
 
         try:
             return self.made.attempt(layer.path, build)
-        except CONFUSED as error:
+        except (*CONFUSED, RecursionError) as error:
             if debugging():
                 raise
             return [self._confused(layer, support.handler, error)]

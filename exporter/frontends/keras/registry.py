@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ..handlers import Handlers
 from .archive import SavedLayer
 from .context import LayerContext
 
@@ -29,7 +30,7 @@ class LayerSupport:
     handler: Handler
 
 
-_HANDLERS: dict[tuple[str, str], LayerSupport] = {}
+_HANDLERS: Handlers[tuple[str, str], LayerSupport] = Handlers(lambda key: f"{key[1]} of {key[0]}")
 _REFUSED: dict[str, str] = {}
 
 
@@ -53,20 +54,11 @@ def register(
     creates them. ValueError if a class has a handler already, unless it is this one anew (a cell of a notebook)."""
 
     def add(handler: Handler) -> Handler:
-        support = LayerSupport(library, classes, forms, tuple(limits), weights, handler)
-        for name in classes:
-            before = _HANDLERS.get((library, name))
-            if before is not None and _named(before.handler) != _named(handler):
-                raise ValueError(f"{name} of {library} has a handler already: {_named(before.handler)}")
-        for name in classes:
-            _HANDLERS[library, name] = support
+        row = LayerSupport(library, classes, forms, tuple(limits), weights, handler)
+        _HANDLERS.add([(library, name) for name in classes], row)
         return handler
 
     return add
-
-
-def _named(handler: Handler) -> str:
-    return f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', handler)}"
 
 
 def refuse(*classes: str, advice: str) -> None:
@@ -77,7 +69,7 @@ def refuse(*classes: str, advice: str) -> None:
 
 def support_table() -> tuple[LayerSupport, ...]:
     """Every registered row once, in order of registration."""
-    return tuple(dict.fromkeys(_HANDLERS.values()))
+    return _HANDLERS.table()
 
 
 def refused_classes() -> Mapping[str, str]:
@@ -112,8 +104,8 @@ def find(layer: SavedLayer) -> LayerSupport | None:
     library, class_name = identify(layer)
     libraries = (library,) if library else (*_KNOWN_LIBRARIES, "custom")
     for candidate in libraries:
-        if (candidate, class_name) in _HANDLERS:
-            return _HANDLERS[candidate, class_name]
+        if (candidate, class_name) in _HANDLERS.rows:
+            return _HANDLERS.rows[candidate, class_name]
     return None
 
 

@@ -14,7 +14,7 @@ from ...errors import ExportError, debugging
 from ...ir.graph import Graph, Port
 from ...ir.ops import Dequantize
 from ...ir.types import F32, MOST_ELEMENTS, S8, Format, TensorType
-from ..graph import UNKNOWN, GraphBuilder, Unsupported
+from ..graph import CONFUSED, UNKNOWN, GraphBuilder, Unsupported
 from . import folding, registry
 from .codes import input_format
 from .context import Network, OnnxContext
@@ -23,8 +23,6 @@ from .operands import Activation, Constant, Operand, as_in_file, value_shape
 
 REFUSED = Activation(UNKNOWN, (), ())
 REALS, CODES = "f32", ("u8", "s8")
-# What attributes of wrong sizes, or arrays that do not fit together, make Python and numpy raise.
-CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 
 def build_graph(model: OnnxModel) -> Graph:

@@ -171,6 +171,11 @@ def _gather(node: OnnxNode, arrays: list[Array]) -> Array:
     return np.take(arrays[0], arrays[1].astype(np.int64), axis=node.attributes.get("axis", 0))
 
 
+def span(start: int, end: int, step: int, size: int) -> slice:
+    """ONNX's bounds on an axis as Python's: going down, an end in front of the first element takes that, too."""
+    return slice(start, None if step < 0 and end < -size else end, step)
+
+
 def _slice(node: OnnxNode, arrays: list[Array]) -> Array:
     x = arrays[0]
     if len(arrays) > 2:
@@ -182,8 +187,7 @@ def _slice(node: OnnxNode, arrays: list[Array]) -> Array:
         axes, steps = node.attributes.get("axes", list(range(len(starts)))), [1] * len(starts)
     cut = [slice(None)] * x.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        low = None if step < 0 and end < -x.shape[axis] else end
-        cut[axis] = slice(start, low, step)
+        cut[axis] = span(start, end, step, x.shape[axis])
     return x[tuple(cut)]
 
 

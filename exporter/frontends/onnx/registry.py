@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..handlers import Handlers
 from .context import OnnxContext
 from .model import MICROSOFT, QONNX, STANDARD, OnnxNode
 from .operands import Operand
@@ -24,7 +25,9 @@ class OperatorSupport:
     handler: Handler
 
 
-_HANDLERS: dict[tuple[str, str], OperatorSupport] = {}
+_HANDLERS: Handlers[tuple[str, str], OperatorSupport] = Handlers(
+    lambda key: f"{key[1]} of {key[0] or 'ai.onnx'}", anew=False
+)
 _REFUSED: dict[tuple[str, str], str] = {}
 
 
@@ -34,11 +37,8 @@ def register(
     """Decorator: the function builds these operators. ValueError if one has a handler already."""
 
     def add(handler: Handler) -> Handler:
-        support = OperatorSupport(domain, operators, forms, tuple(limits), handler)
-        for name in operators:
-            if (domain, name) in _HANDLERS:
-                raise ValueError(f"{name} of {domain or 'ai.onnx'} has a handler already")
-            _HANDLERS[domain, name] = support
+        row = OperatorSupport(domain, operators, forms, tuple(limits), handler)
+        _HANDLERS.add([(domain, name) for name in operators], row)
         return handler
 
     return add
@@ -52,7 +52,7 @@ def refuse(*operators: str, domain: str = STANDARD, advice: str) -> None:
 
 def support_table() -> tuple[OperatorSupport, ...]:
     """Every registered row once, in order of registration."""
-    return tuple(dict.fromkeys(_HANDLERS.values()))
+    return _HANDLERS.table()
 
 
 def refused_operators() -> Mapping[tuple[str, str], str]:
@@ -64,8 +64,8 @@ def find(node: OnnxNode) -> OperatorSupport | None:
     """The handler's row for a node, None if there is none. Exporters differ in which domain they put the operators of
     opset 20 and QONNX in."""
     for domain in (node.domain, STANDARD) if node.domain == MICROSOFT else (node.domain,):
-        if (domain, node.op) in _HANDLERS:
-            return _HANDLERS[domain, node.op]
+        if (domain, node.op) in _HANDLERS.rows:
+            return _HANDLERS.rows[domain, node.op]
     return None
 
 

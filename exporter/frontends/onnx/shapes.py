@@ -14,9 +14,11 @@ from ...ir import ops
 from ...ir.infer import stored_value
 from ...ir.types import S8
 from ..graph import Unsupported
+from ..selection import Indices, selection
 from .codes import result, triple
 from .context import OnnxContext
 from .elementwise import common_order
+from .folding import span
 from .model import MICROSOFT
 from .operands import Activation, Constant, Operand, as_in_file, value_shape
 from .registry import register
@@ -148,29 +150,11 @@ def qlinear_concat(ctx: OnnxContext) -> Operand:
     return result(ctx, _joined(ctx, operands, ctx.whole("axis", 1)), 0)
 
 
-def _moved(ctx: OnnxContext, x: Activation, indices: dict[int, NDArray[np.int64]]) -> Activation:
-    """Along ONNX's axes the elements with these numbers: a View where they go up evenly, else a Gather."""
+def _moved(ctx: OnnxContext, x: Activation, indices: dict[int, Indices]) -> Activation:
+    """Along ONNX's axes the elements with these numbers."""
     shape = tuple(len(indices[axis]) if axis in indices else n for axis, n in enumerate(x.shape))
-    walks = [_walk(indices.get(axis), x.shape[axis]) for axis in x.order]
-    result_shape = value_shape(shape, x.order)
-    if all(walk is not None for walk in walks):
-        start, step, repeat = zip(*(walk for walk in walks if walk is not None), strict=True)
-        op: ops.Op = ops.View(result_shape, tuple(range(len(x.order))), start, step, repeat)
-    else:
-        op = ops.Gather(tuple(indices.get(axis) for axis in x.order))
+    op = selection(value_shape(x.shape, x.order), [indices.get(axis) for axis in x.order])
     return Activation(ctx.emit(op, x.value), shape, x.order, x.coded, x.unsigned)
-
-
-def _walk(index: NDArray[np.int64] | None, size: int) -> tuple[int, int, int] | None:
-    """start, step and repeat of a View."""
-    if index is None:
-        return 0, 1, 1
-    if len(index) == 1:
-        return int(index[0]), 1, 1
-    repeat = int(np.argmax(index != index[0])) or len(index)
-    step = int(index[repeat] - index[0]) if repeat < len(index) else 1
-    even = step > 0 and bool((index == index[0] + np.arange(len(index)) // repeat * step).all())
-    return (int(index[0]), step, repeat) if even else None
 
 
 @register("Slice", forms="constant bounds, any step", limits=("the batch axis",))
@@ -184,17 +168,16 @@ def slice_(ctx: OnnxContext) -> Operand:
         starts, ends, axes, steps = ctx.wholes("starts"), ctx.wholes("ends"), ctx.wholes("axes"), None
     if starts is None or ends is None:
         raise Unsupported("no bounds are given", "constant starts and ends")
-    indices: dict[int, NDArray[np.int64]] = {}
+    indices: dict[int, Indices] = {}
     for start, end, axis, step in zip(
         starts, ends, axes or range(len(starts)), steps or [1] * len(starts), strict=True
     ):
         at = ctx.axis(axis, rank)
-        low = None if step < 0 and end < -x.shape[at] else end
-        indices[at] = np.arange(x.shape[at])[slice(start, low, step)]
+        indices[at] = np.arange(x.shape[at])[span(start, end, step, x.shape[at])]
     return _cut(ctx, x, indices)
 
 
-def _cut(ctx: OnnxContext, x: Activation, indices: dict[int, NDArray[np.int64]]) -> Activation:
+def _cut(ctx: OnnxContext, x: Activation, indices: dict[int, Indices]) -> Activation:
     whole = {axis for axis, index in indices.items() if np.array_equal(index, np.arange(x.shape[axis]))}
     rest = {axis: index for axis, index in indices.items() if axis not in whole}
     if 0 in rest or any(len(index) == 0 for index in rest.values()):
@@ -262,7 +245,7 @@ def pad(ctx: OnnxContext) -> Operand:
     return _moved(ctx, x, moves) if moves else x
 
 
-def _mirrored(size: int, before: int, after: int, reflect: bool) -> NDArray[np.int64]:
+def _mirrored(size: int, before: int, after: int, reflect: bool) -> Indices:
     """Which cells stand in a padded row: those at the ends again, or mirrored about them."""
     places = np.arange(-before, size + after)
     if not reflect:
@@ -354,7 +337,7 @@ def _places(ctx: OnnxContext, old: int, new: int, scale: float) -> NDArray[np.fl
     )
 
 
-def _nearest(ctx: OnnxContext, old: int, new: int, scale: float) -> NDArray[np.int64]:
+def _nearest(ctx: OnnxContext, old: int, new: int, scale: float) -> Indices:
     places = _places(ctx, old, new, scale)
     mode = ctx.text("nearest_mode", "round_prefer_floor" if ctx.opset >= 11 else "floor")
     rules: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {

@@ -12,14 +12,12 @@ from dqnn.tensors import Rounding, words
 from ...errors import debugging
 from ...ir.graph import Graph, Port
 from ...ir.types import S1, TensorType
-from ..graph import UNKNOWN, PortOrName, ShapeUnknown, Unsupported, Value
+from ..graph import CONFUSED, UNKNOWN, PortOrName, ShapeUnknown, Unsupported, Value
 from . import folding, registry
 from .context import OpContext, Shape, State, format_of, inside
 from .model import Model, Operator, Tensor
 
-# What operands that no converter writes make Python and numpy raise in a handler.
 CONVERT_AGAIN = "Convert the model again; if TensorFlow wrote it so, this is a bug, and DQNN_DEBUG=1 shows where"
-CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 
 def build_graph(model: Model) -> Graph:

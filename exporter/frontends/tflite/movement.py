@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from ...ir import ops
 from ...ir.types import F32, S8
 from ..graph import Unsupported, Value
+from ..selection import Indices, selection
 from . import rules
 from .context import OpContext
 from .model import MOST_ELEMENTS
 from .registry import register
 from .slices import strided
 
-Indices = NDArray[np.int64]
 MOST_MATRIX = 1 << 22  # weights of a resizing along one axis
 
 
@@ -48,23 +48,8 @@ def taken(ctx: OpContext, value: Value, indices: Sequence[Indices]) -> Value:
         return value
     result = tuple(len(index) for index in indices)
     value = value if len(shape) == 1 else ctx.batched(value)
-    walks = [_walk(index) for index in indices]
-    known = [walk for walk in walks if walk is not None]
-    if len(known) == len(walks):
-        start, step, repeat = (tuple(part) for part in zip(*known, strict=True))
-        y = ctx.emit(ops.View(result, tuple(range(len(shape))), start, step, repeat), value)
-    else:
-        y = ctx.emit(ops.Gather(tuple(None if w else index for w, index in zip(whole, indices, strict=True))), value)
-    return ctx.reshape(y, result)
-
-
-def _walk(index: Indices) -> tuple[int, int, int] | None:
-    """start, step and repeat with index[i] = start + i // repeat * step, None if there are none."""
-    differ = np.flatnonzero(np.diff(index))
-    repeat = int(differ[0]) + 1 if differ.size else len(index)
-    step = int(index[repeat] - index[0]) if differ.size else 0
-    fits = step >= 0 and bool((index == index[0] + np.arange(len(index)) // repeat * step).all())
-    return (int(index[0]), step, repeat) if fits else None
+    chosen = [None if w else index for w, index in zip(whole, indices, strict=True)]
+    return ctx.reshape(ctx.emit(selection(shape, chosen), value), result)
 
 
 def everything(shape: Sequence[int]) -> list[Indices]:

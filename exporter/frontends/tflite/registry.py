@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..handlers import Handlers
+
 if TYPE_CHECKING:
     from .context import OpContext
 
@@ -25,7 +27,7 @@ class OperatorSupport:
     handler: Handler
 
 
-_HANDLERS: dict[str, OperatorSupport] = {}
+_HANDLERS: Handlers[str, OperatorSupport] = Handlers(str)
 _REFUSED: dict[str, str] = {}
 
 
@@ -34,19 +36,10 @@ def register(*operators: str, forms: str = "", limits: Iterable[str] = ()) -> Ca
     anew (a cell of a notebook)."""
 
     def add(handler: Handler) -> Handler:
-        for name in operators:
-            before = _HANDLERS.get(name)
-            if before is not None and _named(before.handler) != _named(handler):
-                raise ValueError(f"{name} has a handler already: {_named(before.handler)}")
-        support = OperatorSupport(operators, forms, tuple(limits), handler)
-        _HANDLERS.update(dict.fromkeys(operators, support))
+        _HANDLERS.add(operators, OperatorSupport(operators, forms, tuple(limits), handler))
         return handler
 
     return add
-
-
-def _named(handler: Handler) -> str:
-    return f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', handler)}"
 
 
 def refuse(*operators: str, advice: str) -> None:
@@ -56,7 +49,7 @@ def refuse(*operators: str, advice: str) -> None:
 
 def support_table() -> tuple[OperatorSupport, ...]:
     """Every registered row once, in order of registration."""
-    return tuple(dict.fromkeys(_HANDLERS.values()))
+    return _HANDLERS.table()
 
 
 def refused_operators() -> Mapping[str, str]:
@@ -65,7 +58,7 @@ def refused_operators() -> Mapping[str, str]:
 
 
 def find(kind: str) -> OperatorSupport | None:
-    return _HANDLERS.get(kind)
+    return _HANDLERS.rows.get(kind)
 
 
 def advice_for(kind: str, custom: bool) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..graph import Unsupported
-
-Indices = NDArray[np.int64]
+from ..selection import Indices
 
 
 def strided(

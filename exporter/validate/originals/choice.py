@@ -15,7 +15,7 @@ from typing import Any
 
 from ...api import load_graph
 from ...errors import ExportError, Problem
-from ...frontends import is_onnx, is_tflite, onnx
+from ...frontends import kind_of, onnx
 from ...frontends.keras import build_graph, read_model
 from ...ir.graph import Graph
 from . import tflite
@@ -38,9 +38,10 @@ def find(model: Any, kind: Kind = "auto") -> Original:
     path = Path(model)
     if not path.is_file():
         raise OriginalError(f"{path}: no such file; expected a Keras .h5 or .keras file, a .tflite or an .onnx file")
-    if is_tflite(path):
+    what = kind_of(path)
+    if what == "tflite":
         return _tflite(path, kind)
-    if is_onnx(path):
+    if what == "onnx":
         return _onnx(path, kind)
     if kind == "tflite":
         raise OriginalError(f"{path} is no .tflite file, so TensorFlow Lite cannot run it")

@@ -536,8 +536,8 @@ def test_spellings_of_a_quantizer(quantizer: Any, tmp_path: Path) -> None:
 @pytest.fixture
 def handlers(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
     """The registered handlers; what a test adds goes with it."""
-    monkeypatch.setattr(registry, "_HANDLERS", dict(registry._HANDLERS))
-    return registry._HANDLERS
+    monkeypatch.setattr(registry._HANDLERS, "rows", dict(registry._HANDLERS.rows))
+    return registry._HANDLERS.rows
 
 
 def test_users_can_register_layers(tmp_path: Path, handlers: dict[Any, Any]) -> None:

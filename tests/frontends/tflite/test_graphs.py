@@ -216,7 +216,7 @@ def test_a_handler_for_a_custom_operator() -> None:
         found = oracle.interpreted(export(tflite.load(content)).blob, [inputs])
         np.testing.assert_array_equal(found[0], inputs[:, 0, ::-1])
     finally:
-        del registry._HANDLERS["Mirror"]
+        del registry._HANDLERS.rows["Mirror"]
 
 
 def _tiled(net: Net) -> Value:
