@@ -10,7 +10,7 @@ their layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from math import prod
@@ -119,8 +119,13 @@ def _asked(view: ModelView) -> Iterator[ExportOptions]:
 
 def _by_layers(graph: Graph, node: NodeView, kind: TensorType) -> str | None:
     """The last value of the original that these layers make, if it has the node's type."""
+    return _last_made(graph, node, lambda theirs: theirs == kind)
+
+
+def _last_made(graph: Graph, node: NodeView, fits: Callable[[TensorType], bool]) -> str | None:
+    """The last value of the original that the layers of a node make, among those whose type fits."""
     made = [n.output for n in graph.nodes if n.layers and set(n.layers) <= set(node.layers)]
-    fitting = [name for name in made if graph.types[name] == kind]
+    fitting = [name for name in made if fits(graph.types[name])]
     return fitting[-1] if fitting else None
 
 
@@ -183,11 +188,7 @@ def _behind_reshape(graph: Graph, node: NodeView, kind: TensorType) -> str | Non
     of it, which changes no bit."""
     if isinstance(kind.fmt, F32):
         return None
-    made = [n.output for n in graph.nodes if n.layers and set(n.layers) <= set(node.layers)]
-    fitting = [
-        name for name in made if graph.types[name].fmt == kind.fmt and _reshaped(graph.types[name].shape, kind.shape)
-    ]
-    return fitting[-1] if fitting else None
+    return _last_made(graph, node, lambda theirs: theirs.fmt == kind.fmt and _reshaped(theirs.shape, kind.shape))
 
 
 def _reshaped(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

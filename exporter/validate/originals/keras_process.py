@@ -12,12 +12,14 @@ import json
 import os
 import sys
 import zipfile
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .answering import Run, answer
 
 TOOLKIT = "tensorflow_model_optimization"
 
@@ -97,26 +99,22 @@ def _keras_version() -> str:
     return version(package)
 
 
-def main(model_path: str, inputs_path: str, outputs_path: str, batch: str) -> None:
+def main(*arguments: str) -> None:
     if version("keras").startswith("3."):
         os.environ["TF_USE_LEGACY_KERAS"] = "1"  # Larq and QKeras know only Keras 2, which is then called tf_keras
-    say = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with what we say
-    model = load(model_path)
+    answer(_start, *arguments)
+
+
+def _start(path: str) -> tuple[str, Run]:
+    model = load(path)
     import tensorflow as tf
 
-    print(f"loaded Keras {_keras_version()} (TensorFlow {tf.__version__})", file=say, flush=True)
-    with np.load(inputs_path) as file:
-        inputs = [file[f"in{i}"] for i in range(len(file.files))]
-    parts: list[list[Any]] = []
-    for start in range(0, len(inputs[0]), int(batch)):
-        part = [tf.constant(array[start : start + int(batch)]) for array in inputs]
+    def run(arrays: list[Any]) -> Sequence[Any]:
+        part = [tf.constant(array) for array in arrays]
         outputs = model(part if len(part) > 1 else part[0], training=False)
-        parts.append([np.asarray(y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs])])
-        print(f"done {start + len(part[0])}", file=say, flush=True)
-    joined: dict[str, Any] = {f"out{i}": np.concatenate(pieces) for i, pieces in enumerate(zip(*parts, strict=True))}
-    with Path(outputs_path).open("wb") as target:
-        np.savez(target, **joined)
+        return [np.asarray(y) for y in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+
+    return f"Keras {_keras_version()} (TensorFlow {tf.__version__})", run
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ is the file's, that is one sample at a time."""
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dqnn.tensors import Rounding, quantize_s8
+
+from .answering import Run, answer
 
 
 def interpreter_of(path: str) -> tuple[Any, str]:
@@ -55,28 +56,27 @@ def to_real(detail: Any, stored: Any) -> Any:
     return (stored.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale if scale else 1)
 
 
-def main(model_path: str, inputs_path: str, outputs_path: str, batch: str) -> None:
-    say = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with what we say
+def main(*arguments: str) -> None:
+    answer(_start, *arguments)
+
+
+def _start(path: str) -> tuple[str, Run]:
     try:
-        interpreter, name = interpreter_of(model_path)
+        interpreter, name = interpreter_of(path)
     except (ValueError, RuntimeError) as error:  # an operator that the reference kernels lack
         sys.exit(" ".join(str(error).split()))
-    print(f"loaded {name}", file=say, flush=True)
-    with np.load(inputs_path) as file:
-        inputs = [file[f"in{i}"] for i in range(len(file.files))]
     sources, sinks = interpreter.get_input_details(), interpreter.get_output_details()
-    rows: list[list[Any]] = []
-    for sample in zip(*inputs, strict=True):
-        for detail, value in zip(sources, sample, strict=True):
-            interpreter.set_tensor(detail["index"], to_stored(detail, value))
-        interpreter.invoke()
-        rows.append([to_real(detail, interpreter.get_tensor(detail["index"])) for detail in sinks])
-        if len(rows) % int(batch) == 0 or len(rows) == len(inputs[0]):
-            print(f"done {len(rows)}", file=say, flush=True)
-    joined: dict[str, Any] = {f"out{i}": np.stack(column) for i, column in enumerate(zip(*rows, strict=True))}
-    with Path(outputs_path).open("wb") as target:
-        np.savez(target, **joined)
+
+    def run(arrays: list[Any]) -> Sequence[Any]:
+        rows = []
+        for sample in zip(*arrays, strict=True):
+            for detail, value in zip(sources, sample, strict=True):
+                interpreter.set_tensor(detail["index"], to_stored(detail, value))
+            interpreter.invoke()
+            rows.append([to_real(detail, interpreter.get_tensor(detail["index"])) for detail in sinks])
+        return [np.stack(column) for column in zip(*rows, strict=True)]
+
+    return name, run
 
 
 if __name__ == "__main__":
