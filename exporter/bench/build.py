@@ -98,6 +98,11 @@ def compile_sources(
     return output
 
 
+def runtime_sources() -> list[Path]:
+    """Loader, interpreter and what kernels share."""
+    return sorted(path.relative_to(SOURCES) for path in (SOURCES / "src").glob("*.c"))
+
+
 def kernel_sources() -> list[Path]:
     """Plans, reference and portable kernels: what every target compiles."""
     found = [

@@ -85,14 +85,10 @@ def _measure_board(blob: bytes, target: Target, runner: QemuRunner, samples: Sam
     arrays = [_as_stored(view, i, b"".join(inputs)) for i, inputs in enumerate(zip(*samples.stored, strict=True))]
     found = replace(runner, count_instructions=True, profile=True).run(blob, arrays)
     stats, host = found.stats, HostRunner().run(blob, arrays)
-    by_sample = [stats.nodes[i :: len(view.nodes)] for i in range(len(view.nodes))]
     nodes = tuple(
-        NodeCost(
-            ", ".join(node.layers), node.kernel, seen[0].isa, macs_of(view, node),
-            round(sum(one.instructions for one in seen) / count), None,
-        )
-        for node, seen in zip(view.nodes, by_sample, strict=True)
-    )  # fmt: skip
+        NodeCost(", ".join(node.layers), node.kernel, seen.isa, macs_of(view, node), round(seen.instructions), None)
+        for node, seen in zip(view.nodes, stats.nodes, strict=True)
+    )
     return ModelCost(
         target=target.name if target.name.startswith(QEMU) else str(target.core), timing=None, nodes=nodes,
         instructions=int(stats.instructions or 0), cycles=None, init_instructions=0, arena_bytes=stats.arena_bytes,

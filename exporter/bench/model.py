@@ -15,12 +15,10 @@ import numpy as np
 
 from ..blob import parse
 from ..ir.types import S1
-from ..targets.firmware import SOURCES
-from .build import Target, compile_sources, kernel_sources
+from .build import Target, compile_sources, kernel_sources, runtime_sources
 from .cost import ModelCost, NodeCost, Samples, macs_of, random_input, random_samples
 from .machine import Cost, Machine
 
-RUNTIME = ("flatbuffer.c", "host.c", "interpreter.c", "names.c", "numerics.c", "reader.c", "registry.c", "verify.c")
 DRIVER = """
 #include "dqnn/dqnn.h"
 #include "dqnn/dqnn_kernels.h"
@@ -128,8 +126,7 @@ class EmulatedModel:
 def build_model_firmware(target: Target, directory: Path, optimize: str) -> Path:
     driver = directory / "driver.c"
     driver.write_text(DRIVER)
-    runtime = [Path("src") / name for name in RUNTIME if (SOURCES / "src" / name).exists()]
-    sources = [driver, *runtime, *kernel_sources()]
+    sources = [driver, *runtime_sources(), *kernel_sources()]
     return compile_sources(target, sources, directory / "model.elf", optimize, keep=ENTRIES)
 
 

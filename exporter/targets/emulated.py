@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +87,7 @@ class QemuRunner:
 
     def _stats(self, records: list[dict[str, str]]) -> Stats:
         result = {key: int(value) for key, value in records[-1].items() if value.isdigit()}
+        nodes = (len(records) - 1) // max(1, result["samples"])  # each sample's nodes come behind each other
         ticks = self.board.nanoseconds_per_tick  # with -icount shift=0 an instruction takes a nanosecond
         return Stats(
             result["samples"],
@@ -97,8 +98,14 @@ class QemuRunner:
             result["stack_init"],
             result["stack_invoke"],
             result["ticks"] * ticks / max(1, result["samples"]) if self._counts else None,
-            tuple(NodeStats(r["layer"], r["kernel"], r["isa"], int(r["ticks"]) * ticks) for r in records[:-1]),
+            tuple(_node(records[i:-1:nodes], ticks) for i in range(nodes)),
         )
+
+
+def _node(records: Sequence[Mapping[str, str]], ticks: float) -> NodeStats:
+    """One node in every sample."""
+    mean = sum(int(record["ticks"]) for record in records) * ticks / len(records)
+    return NodeStats(records[0]["layer"], records[0]["kernel"], records[0]["isa"], mean)
 
 
 def _isa_mask(names: Sequence[str]) -> int:

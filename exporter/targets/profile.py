@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..options import MOST_SAMPLES
 from ..show.console import plain_table
 from .boards import TargetError
 from .emulated import QemuRunner
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 HOST_REPEATS = 10  # of each sample
-MOST_SAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,8 @@ def _host(blob: bytes, stored: Sequence[Array]) -> list[NodeProfile]:
 
 
 def _emulated(blob: bytes, runner: QemuRunner, stored: Sequence[Array]) -> list[NodeProfile]:
-    found = replace(runner, count_instructions=True, profile=True).run(blob, stored).stats.nodes
-    count = len(found) // len(stored[0])
-    parts = [found[at::count] for at in range(count)]
-    return [
-        NodeProfile(part[0].layer, part[0].kernel, part[0].isa, sum(n.instructions for n in part) / len(part))
-        for part in parts
-    ]
+    nodes = replace(runner, count_instructions=True, profile=True).run(blob, stored).stats.nodes
+    return [NodeProfile(node.layer, node.kernel, node.isa, node.instructions) for node in nodes]
 
 
 def _linked(blob: bytes, runner: LinkRunner, stored: Sequence[Array]) -> list[NodeProfile]:

@@ -33,7 +33,7 @@ class RefusedError(TargetError):
 
 @dataclass(frozen=True)
 class NodeStats:
-    """Instructions that one node took."""
+    """Instructions that one node took, mean over the samples."""
 
     layer: str
     kernel: str

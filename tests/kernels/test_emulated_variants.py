@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,10 +100,7 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if shutil.which(target.compiler) is None:
         pytest.skip(f"{target.compiler} is not installed")
     elf = tmp_path_factory.mktemp(target.name) / "kernels.elf"
-    runtime = [
-        Path("src") / name for name in ("host.c", "numerics.c", "registry.c", "verify.c", "reader.c", "flatbuffer.c")
-    ]
-    sources = [*build.kernel_sources(), *runtime, Path("src/interpreter.c"), Path("src/names.c")]
+    sources = [*build.runtime_sources(), *build.kernel_sources()]
     return machine.Machine(build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",)), None)
 
 
