@@ -212,7 +212,7 @@ class Interpreter:
             return check_stored(info, array)
         stored = to_stored(info, array)
         found = check_meant(info, array)
-        if found.is_alarming and info.name not in self._warned:
+        if found is not None and found.is_alarming and info.name not in self._warned:
             self._warned.add(info.name)
             warn_saturated(found)
         return stored

@@ -61,13 +61,8 @@ def accepted_range(info: TensorInfo) -> tuple[float, float] | None:
 
 
 def meaning_of_bytes(info: TensorInfo, values: Array) -> tuple[float, float] | None:
-    """(scale, offset) of an array that holds sensor samples or uint8 codes u, which stand for scale * u + offset; None
-    for real values."""
-    if values.dtype != np.uint8:
-        return None
-    if info.unsigned:
-        return info.scale, -info.scale * (info.zero_point + 128)
-    return info.sample
+    """What an array of samples or codes stands for; None for real values."""
+    return info.byte_meaning if values.dtype == np.uint8 else None
 
 
 def input_range(info: TensorInfo, values: Array) -> InputRange:
@@ -89,17 +84,20 @@ def input_range(info: TensorInfo, values: Array) -> InputRange:
     return InputRange(info.name, low, high, accepted, saturated, values.size)
 
 
-def check_meant(info: TensorInfo, values: Array) -> InputRange:
-    """What `input_range` says of values that were given as reals; ValueError for whole numbers that cannot be meant."""
+def check_meant(info: TensorInfo, values: Array) -> InputRange | None:
+    """What `input_range` says of values that were given as reals, None where any value can be meant; ValueError for
+    whole numbers that cannot be."""
+    whole = values.dtype.kind in "iu"
+    if info.dtype == "f32" or (info.dtype == "s1" and not whole) or meaning_of_bytes(info, values) is not None:
+        return None
     found = input_range(info, values)
-    if values.dtype.kind in "iu" and meaning_of_bytes(info, values) is None:
-        if found.saturated:
-            raise ValueError(f"input {info} got {_pixels(found, values)}; {_remedy(info, values)}")
-        if info.dtype == "s1" and found.low >= 0 and found.high > found.low:
-            raise ValueError(
-                f"input {info} got {_pixels(found, values)}: none is negative, so all of them are +1. "
-                "Give reals whose sign is meant, as in training: 2 * x - 1 for bits; raw=True for packed words"
-            )
+    if whole and found.saturated:
+        raise ValueError(f"input {info} got {_pixels(found, values)}; {_remedy(info, values)}")
+    if info.dtype == "s1" and found.low >= 0 and found.high > found.low:
+        raise ValueError(
+            f"input {info} got {_pixels(found, values)}: none is negative, so all of them are +1. "
+            "Give reals whose sign is meant, as in training: 2 * x - 1 for bits; raw=True for packed words"
+        )
     return found
 
 

@@ -66,6 +66,12 @@ class TensorInfo:
         return reciprocal(self.scale) if self.inverse is None else np.float32(self.inverse)
 
     @property
+    def byte_meaning(self) -> tuple[float, float] | None:
+        """(scale, offset) of an array of dtype uint8, sensor samples or uint8 codes u, which stand for scale * u +
+        offset; None where such an array holds real values."""
+        return (self.scale, -self.scale * (self.zero_point + 128)) if self.unsigned else self.sample
+
+    @property
     def stored_shape(self) -> tuple[int, ...]:
         """Shape of the stored array: packed words for s1."""
         return (*self.shape[:-1], words(self.shape[-1])) if self.dtype == "s1" else self.shape
@@ -205,8 +211,7 @@ def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
 def to_stored(info: TensorInfo, values: npt.ArrayLike) -> Array:
     """Real values as the tensor stores them; ValueError for what is no number. For an input of sensor samples or uint8
     codes an array of dtype uint8 holds those, not real values."""
-    bytewise = info.sample is not None or info.unsigned
-    if bytewise and isinstance(values, np.ndarray) and values.dtype == np.uint8:
+    if info.byte_meaning is not None and isinstance(values, np.ndarray) and values.dtype == np.uint8:
         return sample_codes(values)
     real = _as_float32(info, values)
     if np.isnan(real).any():

@@ -64,7 +64,9 @@ def test_bits_that_are_all_positive() -> None:
 
 def test_samples_are_taken_as_they_are() -> None:
     image = TensorInfo("image", (2, 2), "s8", 1 / 128, 0, (1 / 255, 0.0))
-    found = check_meant(image, np.array([[0, 255], [1, 2]], np.uint8))
+    samples = np.array([[0, 255], [1, 2]], np.uint8)
+    assert check_meant(image, samples) is None
+    found = input_range(image, samples)
     assert (found.low, found.high, found.saturated) == (0.0, 1.0, 0)
     with refuses("give samples as dtype uint8, or reals as in training"):
         check_meant(image, np.array([[0, 255], [1, 2]]))
