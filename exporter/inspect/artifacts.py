@@ -6,7 +6,7 @@ of erased flash, so that something may follow them. The interpreter takes the fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dqnn.tensors import Rounding
 
@@ -76,22 +76,25 @@ def c_array(blob: bytes, model: ModelView, name: str) -> str:
             "#include <stddef.h>",
             "#include <stdint.h>",
             "",
-            "#ifdef __cplusplus",
-            'extern "C" {',
-            "#endif",
-            f"extern const uint8_t {name}[];",
-            f"extern const size_t {name}_size;",
-            "",
-            f"alignas({ALIGNMENT}) const uint8_t {name}[{len(content)}] = {{",
-            *lines,
-            "};",
-            f"const size_t {name}_size = {len(blob)};",
-            "#ifdef __cplusplus",
-            "}",
-            "#endif",
+            *in_c(
+                [
+                    f"extern const uint8_t {name}[];",
+                    f"extern const size_t {name}_size;",
+                    "",
+                    f"alignas({ALIGNMENT}) const uint8_t {name}[{len(content)}] = {{",
+                    *lines,
+                    "};",
+                    f"const size_t {name}_size = {len(blob)};",
+                ]
+            ),
             "",
         ]
     )
+
+
+def in_c(lines: Sequence[str]) -> list[str]:
+    """Declarations that C++ takes as C's."""
+    return ["#ifdef __cplusplus", 'extern "C" {', "#endif", *lines, "#ifdef __cplusplus", "}", "#endif"]
 
 
 def c_header(blob: bytes, model: ModelView, name: str) -> str:
@@ -106,14 +109,7 @@ def c_header(blob: bytes, model: ModelView, name: str) -> str:
         "#include <stddef.h>",
         "#include <stdint.h>",
         "",
-        "#ifdef __cplusplus",
-        'extern "C" {',
-        "#endif",
-        f"extern const uint8_t {name}[]; /* {ALIGNMENT}-byte aligned */",
-        f"extern const size_t {name}_size;",
-        "#ifdef __cplusplus",
-        "}",
-        "#endif",
+        *in_c([f"extern const uint8_t {name}[]; /* {ALIGNMENT}-byte aligned */", f"extern const size_t {name}_size;"]),
         "",
         f"#define {upper}_SIZE {len(blob)} /* bytes, as {name}_size */",
         f"#define {upper}_MEMORY_BYTES {model.memory_bytes} /* what dqnn_init needs on a 32-bit core */",
