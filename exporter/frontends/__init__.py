@@ -1,4 +1,5 @@
-"""Front ends: from a model as its framework saved it to the IR. graph.py has what they share.
+"""Front ends: from a model as its framework saved it to the IR. graph.py, handlers.py and selection.py
+have what they share.
 
 `load` takes what any of them reads: a file is known by how it begins, not by its name."""
 
