@@ -353,6 +353,10 @@ def _pack_gather(op: ops.Gather, inputs: Types, output: TensorType) -> Packed:
     return Packed(f"gather_{dtype_name(output.fmt)}", GatherParams(sum(1 << axis for axis, _ in chosen)), constants)
 
 
+def _pack_bilinear(op: ops.Bilinear, inputs: Types, output: TensorType) -> Packed:
+    return Packed("bilinear_s8", None, tuple(_bytes(places.astype("<u4")) for places in op.places))
+
+
 def _pack_constant(op: ops.Constant, inputs: Types, output: TensorType) -> Packed:
     stored = pack_signs(op.values) if isinstance(op.fmt, S1) else op.values
     return Packed(f"constant_{dtype_name(op.fmt)}", None, (_bytes(stored),))
@@ -455,6 +459,7 @@ _PACKERS: dict[type, Callable[[Any, Types, TensorType], Packed]] = {
     ops.ReduceKernel: _pack_reduce,
     ops.FixedSoftmax: _pack_fixed_softmax,
     ops.Gather: _pack_gather,
+    ops.Bilinear: _pack_bilinear,
     ops.Constant: _pack_constant,
     ops.BinaryKernel: _pack_binary,
     ops.AvgPoolKernel: _pack_avgpool,

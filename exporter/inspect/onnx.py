@@ -159,6 +159,10 @@ def _gather(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: 
     yield from ((f"indices_{number}", np.frombuffer(data, "<u4")) for number, data in enumerate(raw))
 
 
+def _bilinear(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
+    yield from ((name, np.frombuffer(data, "<u4")) for name, data in zip(("rows", "columns"), raw, strict=True))
+
+
 def _constant(node: NodeView, raw: list[bytes], inputs: list[TensorType], output: TensorType) -> Iterator[Named]:
     kind = dtype_name(output.fmt)
     if kind == "s1":
@@ -179,6 +183,7 @@ _READERS: dict[str, Callable[[NodeView, list[bytes], list[TensorType], TensorTyp
     "lut_channels": _lut,
     "reduce": _reduce,
     "gather": _gather,
+    "bilinear": _bilinear,
     "constant": _constant,
     "prelu": _floats("alpha"),
     "layernorm": _floats("gamma", "beta", "epsilon"),

@@ -92,7 +92,7 @@ def is_quantized(op: ops.Op) -> bool:
         return op.integer
     if isinstance(op, ops.AvgPool):
         return op.raw
-    return isinstance(op, ops.Rescale | ops.WeightedSum | ops.Reduce | ops.Table | ops.FixedSoftmax)
+    return isinstance(op, ops.Rescale | ops.WeightedSum | ops.Reduce | ops.Table | ops.FixedSoftmax | ops.Bilinear)
 
 
 def _ordered(graph: Graph, inputs: Inputs) -> list[Array]:

@@ -425,6 +425,16 @@ def _fixed_softmax(op: ops.FixedSoftmax, inputs: tuple[TensorType, ...]) -> Tens
     return TensorType(shape, SOFTMAX_OUT)
 
 
+def _bilinear(op: ops.Bilinear, inputs: tuple[TensorType, ...]) -> TensorType:
+    shape, fmt = inputs[0].shape, inputs[0].fmt
+    _require(isinstance(fmt, S8), f"Bilinear takes s8, got {fmt}")
+    _require(len(shape) == 3, f"Bilinear takes (H, W, C), got {shape}")
+    for places, n, what in zip(op.places, shape, ("rows", "columns"), strict=False):
+        good = places.ndim == 1 and places.size > 0 and places.min() >= 0 and places.max() <= (n - 1) * ops.PLACES
+        _require(good, f"Bilinear: {what} must be a vector within 0..{(n - 1) * ops.PLACES} ({ops.PLACES} a cell)")
+    return TensorType((len(op.places[0]), len(op.places[1]), shape[2]), fmt)
+
+
 def _constant(op: ops.Constant, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(not inputs, "Constant takes no input")
     dtype = np.dtype(np.float32 if isinstance(op.fmt, F32) else np.int8)
@@ -579,6 +589,7 @@ _RULES: dict[type, Callable[[Any, tuple[TensorType, ...]], TensorType]] = {
     ops.Reduce: _reduce,
     ops.Table: _table,
     ops.FixedSoftmax: _fixed_softmax,
+    ops.Bilinear: _bilinear,
     ops.Constant: _constant,
     ops.Gather: _gather,
     ops.FixedBinaryKernel: _fixed_binary,

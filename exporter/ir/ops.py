@@ -32,6 +32,7 @@ F64 = NDArray[np.float64]
 F32Array = NDArray[np.float32]
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]  # ((top, bottom), (left, right)) in cells
+PLACES = 1024  # of a cell, in a Bilinear
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
@@ -365,6 +366,15 @@ class FixedSoftmax:
 
 
 @dataclass(frozen=True, eq=False)
+class Bilinear:
+    """TFLite's int8 RESIZE_BILINEAR of an (H, W, C) map; the format stays. Row i lies at places[0][i] / 1024 of the
+    input's rows, column i at places[1][i] / 1024 of its columns; the four cells around are mixed by the shares, in
+    2**20 parts, and rounded once, half away from zero. Also the kernel bilinear_s8."""
+
+    places: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
 class Constant:
     """No input; `values` as stored: int8 +1/-1 for s1, int8 for s8, float32. Also a kernel, which copies them into the
     arena: an operand that the other side cannot hold as a Table or a bias."""
@@ -375,7 +385,7 @@ class Constant:
 
 # --- 5. kernel-ready: one node is one kernel call ---------------------------------------------------------------------
 # The operators of section 3 that only move or compare stored values (MaxPool, Concat, Pad, View, Gather, Reshape) and
-# Table, FixedSoftmax and Constant are kernels as they are.
+# Table, FixedSoftmax, Bilinear and Constant are kernels as they are.
 
 
 @dataclass(frozen=True, eq=False)
@@ -568,6 +578,7 @@ KernelOp: TypeAlias = (
     | SoftmaxKernel
     | LayerNormKernel
     | FixedSoftmax
+    | Bilinear
     | Constant
     | Mover
 )

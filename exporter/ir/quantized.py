@@ -69,10 +69,23 @@ def raw_mean(op: ops.AvgPool, x: Array) -> Array:
     return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count), np.int8)
 
 
+def bilinear(op: ops.Bilinear, x: Array) -> Array:
+    """A Bilinear of stored codes, (N, H, W, C)."""
+    mixed: I64 = x.astype(np.int64)
+    for axis, places in enumerate(op.places, 1):
+        share = (places % ops.PLACES).reshape([-1 if k == axis else 1 for k in range(4)])
+        below = np.take(mixed, places // ops.PLACES, axis)
+        above = np.take(mixed, -(-places // ops.PLACES), axis)
+        mixed = np.asarray(below * (ops.PLACES - share) + above * share, np.int64)
+    parts = ops.PLACES**2
+    return np.asarray(np.sign(mixed) * ((np.abs(mixed) + parts // 2) // parts), np.int8)
+
+
 _RULES: dict[type, Callable[[Any, list[Array], list[TensorType]], Array]] = {
     ops.Rescale: _rescale,
     ops.WeightedSum: _weighted_sum,
     ops.Binary: _binary,
+    ops.Bilinear: lambda op, inputs, types: bilinear(op, inputs[0]),
     ops.Reduce: lambda op, inputs, types: reduce(op, inputs[0], types[0]),
     ops.AvgPool: lambda op, inputs, types: raw_mean(op, inputs[0]),
 }

@@ -282,6 +282,10 @@ def _fixed_softmax(op: ops.FixedSoftmax, inputs: list[Array], types: list[Tensor
     return codes.astype(np.int8)
 
 
+def _bilinear(op: ops.Bilinear, inputs: list[Array], types: list[TensorType]) -> Array:
+    return quantized.bilinear(op, inputs[0])
+
+
 def _constant(op: ops.Constant, inputs: list[Array], types: list[TensorType]) -> Array:
     return op.values[None]
 
@@ -433,6 +437,7 @@ _KERNELS: dict[type, Callable[[Any, list[Array], list[TensorType]], Array]] = {
     ops.FixedBinaryKernel: _fixed_binary,
     ops.ReduceKernel: _reduce,
     ops.FixedSoftmax: _fixed_softmax,
+    ops.Bilinear: _bilinear,
     ops.Constant: _constant,
     ops.Gather: _gather,
     ops.BinaryKernel: _binary,

@@ -110,4 +110,11 @@ typedef struct {
 
 dqnn_conv dqnn_conv_of(const dqnn_call *call, int depthwise);
 
+/* Bilinear resizing: a place is a cell's index in parts of 1/1024; where it is no whole cell, the next one joins in. */
+#define DQNN_PLACES 1024
+
+static inline uint32_t dqnn_place_upper(uint32_t place) {
+  return place / DQNN_PLACES + (place % DQNN_PLACES != 0);
+}
+
 #endif

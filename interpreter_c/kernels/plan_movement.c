@@ -1,4 +1,5 @@
-/* Plans of the kernels that move elements without changing them: concat, pad, view, reshape, gather, constant. */
+/* Plans of the kernels that move elements: concat, pad, view, reshape, gather, constant; and of bilinear, which mixes
+ * them. */
 #include "../src/numerics.h"
 #include "map.h"
 #include "parts.h"
@@ -135,6 +136,33 @@ static dqnn_check plan_gather(const dqnn_call *call, dqnn_plan *plan) {
 
 dqnn_status dqnn_plan_gather(const dqnn_call *call, dqnn_plan *plan) {
   return dqnn_plan_with(plan_gather, call, plan);
+}
+
+/* --- bilinear --- */
+
+static dqnn_check check_places(const dqnn_call *call, uint32_t axis) {
+  const uint32_t *place = (const uint32_t *)call->constants[axis];
+  uint32_t count = call->out_def->dims[axis];
+  DQNN_REQUIRE(call->constant_bytes[axis] == dqnn_size_mul(count, 4), constant_bytes);
+  for (uint32_t i = 0; i < count; ++i) {
+    DQNN_REQUIRE(dqnn_place_upper(place[i]) < call->in_def[0]->dims[axis], index);
+  }
+  return DQNN_CHECK_none;
+}
+
+static dqnn_check plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
+  (void)plan;
+  DQNN_TRY(dqnn_check_call(call, 1, 1, 0));
+  DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
+  DQNN_REQUIRE(call->in_def[0]->rank == 3 && call->out_def->rank == 3, rank);
+  DQNN_REQUIRE(call->in_def[0]->dims[2] == call->out_def->dims[2], output_shape);
+  DQNN_REQUIRE(call->constant_count == 2, constant_count);
+  DQNN_TRY(check_places(call, 0));
+  return check_places(call, 1);
+}
+
+dqnn_status dqnn_plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
+  return dqnn_plan_with(plan_bilinear, call, plan);
 }
 
 /* --- constant --- */

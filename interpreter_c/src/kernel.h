@@ -73,7 +73,8 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
   X(unary, unary) X(prelu, none) X(softmax, none) X(binary, binary) X(maxpool, pool)              \
   X(avgpool, pool) X(concat, concat) X(pad, pad) X(view, view) X(reshape, none) X(layernorm, none) \
   X(convz, conv) X(depthwisez, conv) X(lut_channels, none) X(binary_fixed, fixed_binary)           \
-  X(avgpool_raw, pool) X(reduce, reduce) X(softmax_fixed, softmax) X(gather, gather) X(constant, none)
+  X(avgpool_raw, pool) X(reduce, reduce) X(softmax_fixed, softmax) X(gather, gather) X(constant, none) \
+  X(bilinear, none)
 /* clang-format on */
 
 #define DQNN_FAMILY_ENUMERATOR(name, params) DQNN_FAMILY_##name,

@@ -245,6 +245,15 @@ def quantized() -> Graph:
     return make.graph()
 
 
+def resized() -> Graph:
+    """Bilinear resizing of codes."""
+    make = Maker("resized")
+    larger = (np.arange(13) * 300, np.arange(7) * 512)
+    make.add(ops.Bilinear(larger), ("s8",), (13, 7, 9), S8(0.05, 3))
+    make.add(ops.Bilinear((np.array([512, 1536]), np.array([1, 1023, 3072]))), ("s8",), (2, 3, 9), S8(0.05, 3))
+    return make.graph()
+
+
 def _fixed64(make: Maker, channels: int) -> ops.Fixed64:
     multiplier = make.rng.integers(2**30, 2**31, channels).astype(np.int32)
     shift = make.rng.integers(31, 40, channels).astype(np.int32)
@@ -359,6 +368,7 @@ MODELS: dict[str, Callable[[], Graph]] = {
     "in_place": in_place,
     "norms": norms,
     "quantized": quantized,
+    "resized": resized,
     "digits_larq": lambda: digits("larq"),
     "digits_qkeras": lambda: digits("qkeras"),
 }

@@ -540,6 +540,14 @@ static void mend_gather(job *j) {
   }
 }
 
+static bool mend_bilinear(job *j) {
+  set_format(output(j), input(j, 0));
+  output(j)->rank = 3;
+  output(j)->dims[2] = input(j, 0)->dims[2];
+  output(j)->dims[3] = 1;
+  return input(j, 0)->rank == 3;
+}
+
 /* ---- movement ---- */
 
 static bool joins(const dqnn_tensor_def *a, const dqnn_tensor_def *b, uint32_t along) {
@@ -635,6 +643,8 @@ static bool mend_shapes(job *j) {
     case DQNN_FAMILY_gather:
       mend_gather(j);
       break;
+    case DQNN_FAMILY_bilinear:
+      return mend_bilinear(j);
     case DQNN_FAMILY_constant:
       break;
     case DQNN_FAMILY_affine:

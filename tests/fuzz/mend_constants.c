@@ -390,6 +390,13 @@ static void indices(job *j, const dqnn_tensor_def *in, const dqnn_tensor_def *ou
   }
 }
 
+/* Places of rows and columns, in 1/1024 of a cell. */
+static void places(job *j, const dqnn_tensor_def *in, const dqnn_tensor_def *out) {
+  for (uint32_t k = 0; k < 2; ++k) {
+    integers(j, out->dims[k], 0, (int32_t)(in->dims[k] < 1u << 20 ? in->dims[k] - 1 : 0) * 1024);
+  }
+}
+
 static void value(job *j, const dqnn_tensor_def *out) {
   if (out->dtype == DQNN_S1) {
     uint32_t last = out->dims[out->rank - 1];
@@ -413,6 +420,9 @@ static void quantized(job *j) {
       break;
     case DQNN_FAMILY_gather:
       indices(j, &j->d->tensors[j->node->inputs[0]], out);
+      break;
+    case DQNN_FAMILY_bilinear:
+      places(j, &j->d->tensors[j->node->inputs[0]], out);
       break;
     case DQNN_FAMILY_constant:
       value(j, out);

@@ -6,6 +6,7 @@ builder."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -708,6 +709,26 @@ def gather_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     return Case(kernel, (source,), target, tuple(constants), params, (source.store(values),), target.store(result))
 
 
+def bilinear_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
+    source = tensor((draw.integer(1, 5), draw.integer(1, 5), draw.choice((1, 3, 8, 33))), kernel.input, draw)
+    values = contents(source, rng)
+    places = [rng.integers(0, (n - 1) * 1024 + 1, draw.choice((1, 2, 5, 12))) for n in source.dims[:2]]
+    for index in places:
+        index[::3] -= index[::3] % draw.choice((1, 512, 1024))  # ties and whole cells among them
+    target = replace(source, dims=(len(places[0]), len(places[1]), source.dims[2]))
+    result = np.empty(target.dims, values.dtype)
+    for y, x in np.ndindex(*target.dims[:2]):
+        (top, down), (left, right) = (divmod(int(index[i]), 1024) for index, i in zip(places, (y, x), strict=True))
+        parts = np.zeros(source.dims[2], np.int64)
+        for dy, dx in np.ndindex(2, 2):
+            share = (down if dy else 1024 - down) * (right if dx else 1024 - right)
+            if share:
+                parts += share * values[top + dy, left + dx].astype(np.int64)
+        result[y, x] = [math.floor(abs(p) / 2**20 + 0.5) * (1 if p > 0 else -1) for p in parts]
+    constants = tuple(index.astype("<u4").tobytes() for index in places)
+    return Case(kernel, (source,), target, constants, None, (source.store(values),), target.store(result))
+
+
 def constant_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     target = tensor(any_dims(draw), kernel.output, draw)
     stored = target.store(contents(target, rng))
@@ -751,4 +772,5 @@ FAMILIES: dict[str, Callable[[Kernel, Draw, np.random.Generator], Case]] = {
     "softmax_fixed": softmax_fixed_case,
     "gather": gather_case,
     "constant": constant_case,
+    "bilinear": bilinear_case,
 }

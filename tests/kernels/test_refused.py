@@ -204,6 +204,7 @@ LARGEST = accepted("reduce_s8", lambda c: c.params.kind == 3 and len(c.inputs[0]
 DROPPED = accepted("reduce_s8", lambda c: 1 < len(c.output.dims) < len(c.inputs[0].dims) and c.params.axes & 1 == 1)  # type: ignore[union-attr]
 SOFTMAX_FIXED = accepted("softmax_s8")
 GATHER = accepted("gather_s8", lambda c: len(c.output.dims) == 3 and c.params.axes == 2)  # type: ignore[union-attr]
+BILINEAR = accepted("bilinear_s8", lambda c: c.inputs[0].dims[0] == 3)
 CONSTANT_S1 = accepted("constant_s1", lambda c: c.output.dims[-1] % 32 != 0)
 AFFINE = accepted("affine_s8_s1", lambda c: flipped(c) and per_channel(c) and c.output.dims[-1] == 33)
 AFFINE_ONE = accepted("affine_s8_s1", lambda c: flipped(c) and not per_channel(c))
@@ -242,6 +243,16 @@ QUANTIZED: list[tuple[str, Case, Change]] = [
     ("constant_count", GATHER, no_constants),
     ("constant_count", GATHER, more_constants),
     ("constant_count", CONSTANT_S1, no_constants),
+    ("input_count", BILINEAR, two_inputs),
+    ("constant_count", BILINEAR, no_constants),
+    ("constant_count", BILINEAR, more_constants),
+    ("constant_bytes", BILINEAR, longer(0)),
+    ("constant_bytes", BILINEAR, shorter(1)),
+    ("quantization", BILINEAR, output(scale=0.123)),
+    ("rank", BILINEAR, lambda c: output(dims=(1, *c.output.dims))(c)),
+    ("output_shape", BILINEAR, lambda c: output(dims=(*c.output.dims[:2], c.output.dims[2] + 1))(c)),
+    ("index", BILINEAR, first_value(0, "<u4", 2049)),
+    ("index", BILINEAR, last_value(1, "<u4", 2**32 - 1)),
     ("constant_bytes", CONVZ, longer(1)),
     ("constant_bytes", DEPTHWISEZ, shorter(1)),
     ("constant_bytes", LUTS, shorter(0)),

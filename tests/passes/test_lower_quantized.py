@@ -312,6 +312,12 @@ def test_indices() -> None:
     check(builder.graph(), "Gather")
 
 
+def test_bilinear_resizing() -> None:
+    builder = Builder(byte())
+    builder.add(ops.Bilinear((np.array([0, 300, 1024, 1536]), np.array([0, 512, 1100]))))
+    check(builder.graph(), "Bilinear")
+
+
 def test_a_block_of_a_residual_network() -> None:
     builder = Builder(byte())
     builder.add(ops.Conv2D(weights(2, 8, 3, 3, 8), bias(3, 8), padding=((1, 1), (1, 1)), integer=True))

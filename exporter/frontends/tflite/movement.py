@@ -282,13 +282,17 @@ def _sizes(ctx: OpContext) -> list[int]:
     return sizes
 
 
-@register("RESIZE_BILINEAR", forms="float32; align_corners, half_pixel_centers", limits=("int8",))
+@register("RESIZE_BILINEAR", forms="int8, float32; align_corners, half_pixel_centers")
 def resize_bilinear(ctx: OpContext) -> str:
-    """A product with a matrix along each axis, turned to be the last."""
+    """Of floats a product with a matrix along each axis, turned to be the last."""
     moved(ctx)
     x = ctx.map()
     if not isinstance(ctx.format(x), F32):
-        raise Unsupported("RESIZE_BILINEAR of int8", "float32", "Use nearest resizing, or TRANSPOSE_CONV")
+        corners, middle = ctx.options["align_corners"], ctx.options["half_pixel_centers"]
+        height, width = _sizes(ctx)
+        rows, columns, _ = ctx.inner_shape(x)
+        places = rules.places(rows, height, corners, middle), rules.places(columns, width, corners, middle)
+        return ctx.emit(ops.Bilinear(places), x)
     for axis, new in zip((0, 1), _sizes(ctx), strict=True):
         order = [k for k in range(3) if k != axis] + [axis]
         matrix = _bilinear(

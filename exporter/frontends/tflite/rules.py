@@ -175,3 +175,14 @@ def padding(mode: Literal["SAME", "VALID"] | str, n: int, k: int, stride: int, d
         return (0, 0)
     total = max((-(-n // stride) - 1) * stride + (k - 1) * dilation + 1 - n, 0)
     return (total // 2, total - total // 2)
+
+
+def places(old: int, new: int, corners: bool, middle: bool) -> NDArray[np.int64]:
+    """int8 RESIZE_BILINEAR: where each new cell lies among the old ones, in parts of a cell (`ops.PLACES`). The step is
+    rounded to such a part, too."""
+    steps, cells = (new - 1, old - 1) if corners and new > 1 else (new, old)
+    step = (cells * ops.PLACES + steps // 2) // steps
+    where = np.arange(new, dtype=np.int64) * step
+    if middle:
+        where += step // 2 - ops.PLACES // 2
+    return np.clip(where, 0, (old - 1) * ops.PLACES)

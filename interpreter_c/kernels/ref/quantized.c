@@ -1,5 +1,5 @@
-/* The arithmetic of quantized files (SPEC.md 3.7): binary_s8_fixed, reduce_s8, softmax_s8, lut_s8_channels. Integers
- * only. */
+/* The arithmetic of quantized files (SPEC.md 3.7): binary_s8_fixed, reduce_s8, softmax_s8, lut_s8_channels,
+ * bilinear_s8. Integers only. */
 #include "../../src/numerics.h"
 #include "elements.h"
 #include "sink.h"
@@ -163,5 +163,32 @@ void dqnn_run_softmax_s8_ref(const dqnn_call *call) {
   for (uint32_t row = 0; row < rows; ++row) {
     softmax_row((const dqnn_softmax_params *)call->params, (const int8_t *)call->in[0] + row * last,
                 (int8_t *)call->out + row * last, last);
+  }
+}
+
+/* --- bilinear resizing --- */
+
+/* Twice the cells around a place are mixed: along x, and what that gives along y; 2^20 parts in all, rounded once. */
+static int8_t mixed(const int8_t *upper, const int8_t *lower, uint32_t step, int32_t share_y, int32_t share_x) {
+  int32_t top = upper[0] * (DQNN_PLACES - share_x) + upper[step] * share_x;
+  int32_t bottom = lower[0] * (DQNN_PLACES - share_x) + lower[step] * share_x;
+  return (int8_t)dqnn_shift_half_away(top * (DQNN_PLACES - share_y) + bottom * share_y, 20);
+}
+
+void dqnn_run_bilinear_s8_ref(const dqnn_call *call) {
+  const uint32_t *places_y = (const uint32_t *)call->constants[0], *places_x = (const uint32_t *)call->constants[1];
+  const int8_t *in = (const int8_t *)call->in[0];
+  int8_t *out = (int8_t *)call->out;
+  uint32_t channels = dqnn_last(call->out_def), pitch = call->in_def[0]->dims[1] * channels;
+  for (uint32_t y = 0; y < call->out_def->dims[0]; ++y) {
+    uint32_t place_y = places_y[y], top = place_y / DQNN_PLACES * pitch, bottom = dqnn_place_upper(place_y) * pitch;
+    for (uint32_t x = 0; x < call->out_def->dims[1]; ++x) {
+      uint32_t place_x = places_x[x], left = place_x / DQNN_PLACES * channels;
+      uint32_t step = dqnn_place_upper(place_x) * channels - left;
+      for (uint32_t c = left; c < left + channels; ++c) {
+        *out++ = mixed(in + top + c, in + bottom + c, step, (int32_t)(place_y % DQNN_PLACES),
+                       (int32_t)(place_x % DQNN_PLACES));
+      }
+    }
   }
 }
