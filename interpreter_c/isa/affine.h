@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "isa_pairs.h"
+#include "plans.h"
 #include "../src/numerics.h"
 
 #if DQNN_ARM_DSP_FPU
@@ -27,7 +28,7 @@ static inline __attribute__((always_inline)) void dqnn_affine_4(const int32_t ac
       "  qadd %[a], %[a], %[zero]\n qadd %[b], %[b], %[zero]\n qadd %[c], %[c], %[zero]\n qadd %[d], %[d], %[zero]\n"
       "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
       : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
-      : [acc] "r"(acc), [scale] "t"(scale), [offset] "t"(offset), [zero] "r"(zero_point), "m"(*(const int32_t(*)[4])(const void *)acc)
+      : [acc] "r"(acc), [scale] "t"(scale), [offset] "t"(offset), [zero] "r"(zero_point), "m"(*(const dqnn_four_words *)(const void *)acc)
       : "s4", "s5", "s6", "s7");
   x[0] = a;
   x[1] = b;

@@ -54,6 +54,7 @@ DQNN_WORD_IS(2, dqnn_lines_plan, weights);
 DQNN_WORD_IS(3, dqnn_lines_plan, sums);
 DQNN_WORD_IS(4, dqnn_lines_plan, words);
 DQNN_WORD_IS(5, dqnn_lines_plan, blocks);
+_Static_assert(DQNN_LANES == 4, "sums of 16 bytes, four of them a group");
 
 /* Registers: r0 near, r1 far, r2 and r3 their words, r4 to r7 sums, r8 to r12 and lr weights; s0 sums, s1 end, s2 weights,
  * s3 bytes that a walk goes, s4 end of the first sums. Two groups of four sums at a time, an odd one enters in the

@@ -14,7 +14,7 @@
 DQNN_WORD_IS(0, dqnn_half_channel, offsets);
 DQNN_WORD_IS(1, dqnn_half_channel, threshold);
 DQNN_WORDS_ARE(2, dqnn_half_channel);
-_Static_assert(4 * DQNN_HALF_ROW == 128, "a table row, in bytes");
+_Static_assert(4 * DQNN_HALF_CODE == 16 && 4 * DQNN_HALF_ROW == 128, "a code and a table row, in bytes");
 
 /* Registers: r0 channels, r1 tables, r2 and r12 results, r3 where they go, r4, r6, r7 entries of the three kernel rows, r5 threshold in
  * both halves, r8 to r11 and lr free. Bit n - 1 of r2 marks the end: it leaves the low half with the last of n channels. */

@@ -29,7 +29,7 @@ DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
       "sadd16 %[s0],%[s0],%[a]\n sadd16 %[s1],%[s1],%[b]\n sadd16 %[s2],%[s2],%[c]\n sadd16 %[s3],%[s3],%[d]"
       : [s0] "+r"(sum[0]), [s1] "+r"(sum[1]), [s2] "+r"(sum[2]), [s3] "+r"(sum[3]), [a] "=&r"(a), [b] "=&r"(b),
         [c] "=&r"(c), [d] "=&r"(d)
-      : [x] "r"(x), "m"(*(const uint32_t(*)[4])(const void *)x));
+      : [x] "r"(x), "m"(*(const dqnn_four_words *)(const void *)x));
 }
 #else
 DQNN_INLINE uint32_t dqnn_halves(int32_t low, int32_t high) {

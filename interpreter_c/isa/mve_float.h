@@ -137,7 +137,4 @@ static __attribute__((noinline, unused)) uint32_t dqnn_tap_lanes(dqnn_taps_f32 t
   return dqnn_denormals_met(before) || bad ? 0 : done;
 }
 
-#define dqnn_dot_f32_4x4 dqnn_dot_f32_4x4_mve
-#define dqnn_dot_f32_1x4 dqnn_dot_f32_1x4_mve
-
 #endif

@@ -9,6 +9,11 @@
 #define DQNN_WORD_IS(word, type, field) _Static_assert(offsetof(type, field) == 4 * (word), "assembly reads " #field)
 #define DQNN_WORDS_ARE(words, type) _Static_assert(sizeof(type) == 4 * (words), "assembly reads " #type)
 
+/* What an instruction reads from a pointer to the first of them. */
+typedef struct {
+  uint32_t word[4];
+} dqnn_four_words;
+
 /* dqnn_count_nines */
 typedef struct {
   int32_t base;     /* what an output with no differing bit has */
@@ -18,9 +23,10 @@ typedef struct {
 } dqnn_count_plan;
 
 /* dqnn_nine_signs; the distances are in bytes */
+enum { DQNN_NINE_PLANES = 6 }; /* of the preset of a 3x3 window */
 typedef struct {
   const uint32_t *weights; /* nine words per word of a pixel */
-  const uint32_t *presets; /* six planes per word of a pixel */
+  const uint32_t *presets; /* DQNN_NINE_PLANES per word of a pixel */
   uint32_t column, row;    /* from a tap to its right and to its lower neighbour */
   uint32_t pixel;          /* size of a pixel */
   uint32_t step;           /* from a window to the next */

@@ -9,6 +9,8 @@
 
 #define DQNN_OWN_ROW_TABLES_F32
 
+_Static_assert(DQNN_STRIP == 6 && DQNN_TABLE_ROWS == 4, "rows of 24 bytes in codes of 96");
+
 #define DQNN_VFP_6(op, a0, a1, a2, a3, a4, a5, b0, b1, b2, b3, b4, b5, c0, c1, c2, c3, c4, c5)                        \
   op " s" #a0 ",s" #b0 ",s" #c0 "\n " op " s" #a1 ",s" #b1 ",s" #c1 "\n " op " s" #a2 ",s" #b2 ",s" #c2 "\n " op " s" \
   #a3 ",s" #b3 ",s" #c3 "\n " op " s" #a4 ",s" #b4 ",s" #c4 "\n " op " s" #a5 ",s" #b5 ",s" #c5 "\n"

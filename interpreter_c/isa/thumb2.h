@@ -156,6 +156,7 @@ DQNN_WORD_IS(2, dqnn_nine_plan, column);
 DQNN_WORD_IS(3, dqnn_nine_plan, row);
 DQNN_WORD_IS(4, dqnn_nine_plan, pixel);
 DQNN_WORD_IS(5, dqnn_nine_plan, step);
+_Static_assert(4 * DQNN_NINE_PLANES == 24, "a preset, in bytes");
 
 /* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 last plane of the preset, lr output; r4 to r11 are free. */
 

@@ -23,8 +23,19 @@ uint32_t dqnn_rows(const dqnn_tensor_def *def) {
   return rows;
 }
 
+dqnn_operand dqnn_operand_of(const dqnn_call *call, uint32_t n) {
+  const dqnn_tensor_def *def = call->in_def[n];
+  dqnn_operand o = {def, call->in[n], {0, 0, 0}, dqnn_last(def), dqnn_last(def) == 1 && dqnn_last(call->out_def) != 1};
+  uint32_t rows = 1;
+  for (uint32_t k = def->rank - 1u; k-- > 0;) {
+    o.pitch[k] = def->dims[k] == 1 ? 0 : rows;
+    rows *= def->dims[k];
+  }
+  return o;
+}
+
 int dqnn_class_begins(const dqnn_axis *axis, int32_t output) {
-  dqnn_inside before = dqnn_inside_of(axis, output - 1), now = dqnn_inside_of(axis, output);
+  dqnn_taps before = dqnn_inside_of(axis, output - 1), now = dqnn_inside_of(axis, output);
   return before.first != now.first || before.end != now.end;
 }
 

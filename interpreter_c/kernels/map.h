@@ -37,6 +37,22 @@ static inline void dqnn_next_row(const dqnn_tensor_def *def, uint32_t at[3]) {
   }
 }
 
+/* An input seen from the rows of the output: dimensions of 1 are repeated. */
+typedef struct {
+  const dqnn_tensor_def *def;
+  const void *data;
+  uint32_t pitch[3]; /* rows per step of the dimensions before the last, outermost first */
+  uint32_t last;
+  uint32_t repeats; /* 1: its last dimension is 1, the output's is not */
+} dqnn_operand;
+
+dqnn_operand dqnn_operand_of(const dqnn_call *call, uint32_t n);
+
+/* Its row under the output's row that has these indices; those beyond the rank are 0. */
+static inline uint32_t dqnn_operand_row(const dqnn_operand *o, const uint32_t at[3]) {
+  return at[0] * o->pitch[0] + at[1] * o->pitch[1] + at[2] * o->pitch[2];
+}
+
 /* Bytes of elements that stand in one row. */
 static inline uint32_t dqnn_bytes_along(uint8_t dtype, uint32_t elements) {
   return dtype == DQNN_S1 ? 4 * dqnn_words(elements) : dtype == DQNN_S8 ? elements : 4 * elements;
@@ -67,17 +83,19 @@ static inline dqnn_place dqnn_tap(const dqnn_axis *axis, int32_t output, int32_t
   return DQNN_INSIDE;
 }
 
-/* Taps first <= k < end of output o are inside a map without holes (they are consecutive); none: 0, 0. */
+/* Taps first <= k < end of a window lie inside a map without holes; they are neighbours, whatever the dilation. None:
+ * 0, 0; then no address of a cell may be formed. */
 typedef struct {
   int32_t first, end;
-} dqnn_inside;
+} dqnn_taps;
 
-static inline dqnn_inside dqnn_inside_of(const dqnn_axis *axis, int32_t output) {
+/* Those of output o. The kernels' dqnn_taps_inside (opt/geometry.h) answers the same without divisions. */
+static inline dqnn_taps dqnn_inside_of(const dqnn_axis *axis, int32_t output) {
   int32_t at = output * axis->stride - axis->pad; /* position of tap 0 */
   int32_t first = at < 0 ? (-at + axis->dilation - 1) / axis->dilation : 0;
   int32_t end = at < axis->size ? (axis->size - 1 - at) / axis->dilation + 1 : 0;
   end = end < axis->kernel ? end : axis->kernel;
-  return first < end ? (dqnn_inside){first, end} : (dqnn_inside){0, 0};
+  return first < end ? (dqnn_taps){first, end} : (dqnn_taps){0, 0};
 }
 
 /* Border classes (SPEC.md 3.4): does output o (> 0) begin a new one? */

@@ -55,8 +55,7 @@ static void clear(uint32_t minus[DQNN_MOST_PLANES]) {
 }
 
 /* Counts the weights that are -1 among some taps of a block into `minus`, or out of it. */
-DQNN_APART static void count_taps(const layer *l, uint32_t block, const dqnn_inside taps[2], int take,
-                                  uint32_t *minus) {
+DQNN_APART static void count_taps(const layer *l, uint32_t block, const dqnn_taps taps[2], int take, uint32_t *minus) {
   uint32_t width = l->v.group_in, kernel_w = (uint32_t)l->v.x.kernel;
   const uint32_t *words = (const uint32_t *)l->call->constants[0] + (size_t)block * kernel_w * (l->rows + 1);
   for (uint32_t kx = (uint32_t)taps[X].first; kx < (uint32_t)taps[X].end; ++kx) {
@@ -71,13 +70,13 @@ static uint32_t missing_of(const layer *l, uint32_t block) {
   return (block + 1) % l->blocks == 0 ? dqnn_missing_lanes(l->v.group_out) : 0;
 }
 
-static uint32_t length(dqnn_inside taps) {
+static uint32_t length(dqnn_taps taps) {
   return (uint32_t)(taps.end - taps.first);
 }
 
 /* T of ones = T - S lies in [-1, n_in] (missing outputs: n_in), and zeros = -(T + S) - 1 in the class that they are
  * for. */
-static dqnn_check check_ones(const layer *l, const dqnn_inside taps[2], uint32_t block, const uint32_t *ones,
+static dqnn_check check_ones(const layer *l, const dqnn_taps taps[2], uint32_t block, const uint32_t *ones,
                              const uint32_t *minus) {
   uint32_t inputs = length(taps[Y]) * length(taps[X]) * l->v.group_in;
   int full = inputs == l->rows * (uint32_t)l->v.x.kernel;
@@ -121,27 +120,27 @@ static int32_t next_class(const layer *l, uint32_t along, int32_t output) {
   return output;
 }
 
-static dqnn_inside counted(const layer *l, uint32_t along, int32_t output) {
-  return l->cut ? dqnn_inside_of(l->axis[along], output) : (dqnn_inside){0, l->axis[along]->kernel};
+static dqnn_taps counted(const layer *l, uint32_t along, int32_t output) {
+  return l->cut ? dqnn_inside_of(l->axis[along], output) : (dqnn_taps){0, l->axis[along]->kernel};
 }
 
 /* The count of a window whose taps along the walked axis were `before`: both ends went downwards to what they are. */
-static void follow(const layer *l, uint32_t block, const dqnn_inside taps[2], dqnn_inside before, uint32_t *minus) {
-  dqnn_inside part[2] = {taps[Y], taps[X]}, now = taps[l->walked];
+static void follow(const layer *l, uint32_t block, const dqnn_taps taps[2], dqnn_taps before, uint32_t *minus) {
+  dqnn_taps part[2] = {taps[Y], taps[X]}, now = taps[l->walked];
   if (before.first >= now.end || now.first >= before.end) {
     clear(minus);
     before.first = before.end = now.end;
   }
-  part[l->walked] = (dqnn_inside){now.first, before.first};
+  part[l->walked] = (dqnn_taps){now.first, before.first};
   count_taps(l, block, part, 0, minus);
-  part[l->walked] = (dqnn_inside){now.end, before.end};
+  part[l->walked] = (dqnn_taps){now.end, before.end};
   count_taps(l, block, part, 1, minus);
 }
 
 /* One block in class `fixed` of the one axis: all classes of the walked one. taps: those of the other are set. */
-static dqnn_check check_line(const layer *l, uint32_t block, dqnn_inside taps[2], uint32_t fixed) {
+static dqnn_check check_line(const layer *l, uint32_t block, dqnn_taps taps[2], uint32_t fixed) {
   uint32_t minus[DQNN_MOST_PLANES], number = 0, walked = l->walked;
-  dqnn_inside before = {0, 0};
+  dqnn_taps before = {0, 0};
   for (int32_t o = 0; o < l->outputs[walked]; o = next_class(l, walked, o), ++number) {
     taps[walked] = counted(l, walked, o);
     follow(l, block, taps, before, minus);
@@ -159,7 +158,7 @@ static dqnn_check check_presets(const layer *l) {
   for (uint32_t block = 0; block < l->v.groups * l->blocks; ++block) {
     uint32_t number = 0;
     for (int32_t o = 0; o < l->outputs[fixed]; o = next_class(l, fixed, o), ++number) {
-      dqnn_inside taps[2] = {{0, 0}, {0, 0}};
+      dqnn_taps taps[2] = {{0, 0}, {0, 0}};
       taps[fixed] = counted(l, fixed, o);
       DQNN_TRY(check_line(l, block, taps, number));
     }

@@ -19,6 +19,10 @@ BYTES_ARE(12, dqnn_binary_params);
 BYTES_ARE(4, dqnn_concat_params);
 BYTES_ARE(20, dqnn_pad_params);
 BYTES_ARE(64, dqnn_view_params);
+BYTES_ARE(36, dqnn_fixed_binary_params);
+BYTES_ARE(16, dqnn_reduce_params);
+BYTES_ARE(12, dqnn_softmax_params);
+BYTES_ARE(4, dqnn_gather_params);
 _Static_assert(offsetof(dqnn_prefix, arena_bytes) == 20 && offsetof(dqnn_prefix, prefix_crc) == 60, "as in SPEC.md");
 
 #define INLINE(type, align) \

@@ -1,5 +1,5 @@
 /* conv_s1_s1_{s1,s8,f32} with the counters of isa/mve.h: rows of weights are gathered four at a time. Windows with too
- * many taps for these counters are left to the 32-bit code. */
+ * many taps for these counters are left to the 32-bit code, whose scratch is the same. */
 #include "../../src/kernel.h"
 
 #if DQNN_HAVE_MVE
@@ -14,6 +14,7 @@ DQNN_NOINLINE void dqnn_run_conv_s1_s1_s8_lanes(const dqnn_call *call);
 DQNN_NOINLINE void dqnn_run_conv_s1_s1_f32_lanes(const dqnn_call *call);
 
 #define NAME(function) function##_lanes
+#define EMIT(function) function##_mve
 #include "../opt/conv_bitsliced.inc.h"
 
 static int fits(const dqnn_call *call) {

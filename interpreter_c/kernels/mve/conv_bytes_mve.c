@@ -247,11 +247,11 @@ static void emit(const layer *l, const int32_t *total, uint32_t pixel) {
   if (call->out_def->dtype == DQNN_S1) {
     const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
     uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
-    dqnn_emit_s1((const int32_t *)call->constants[1], flip, total, channel, count, row);
+    dqnn_emit_s1_mve((const int32_t *)call->constants[1], flip, total, channel, count, row);
   } else if (call->out_def->dtype == DQNN_S8) {
-    dqnn_emit_s8(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
+    dqnn_emit_s8_mve(&l->epilogue, total, channel, count, (int8_t *)call->out + pixel * outputs + channel);
   } else {
-    dqnn_emit_f32(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
+    dqnn_emit_f32_mve(&l->epilogue, total, channel, count, (float *)call->out + pixel * outputs + channel);
   }
 }
 

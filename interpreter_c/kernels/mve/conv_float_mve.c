@@ -7,5 +7,7 @@
 #include "epilogue_mve.h"
 
 #define NAME(function) function##_mve
+#define EMIT(function) function##_mve
+#define DOT(function) function##_mve
 #include "../opt/conv_float.inc.h"
 #endif

@@ -3,6 +3,7 @@
 #include "../opt/conv_nibbles_layer.h"
 
 #if DQNN_HAVE_MVE
+#include "../opt/conv_blocks.h"
 #include "epilogue_mve.h"
 #include "nibbles.h"
 
@@ -10,12 +11,12 @@
 DQNN_NOINLINE void dqnn_run_nibbles_lanes(const dqnn_call *call);
 
 #define NAME(function) function##_lanes
+#define EMIT(function) function##_mve
 #include "../opt/conv_nibbles.inc.h"
 
 /* Distances of seven positions are 16-bit numbers. */
-DQNN_NOINLINE int takes_lanes(const dqnn_call *call) {
-  dqnn_conv v = dqnn_conv_of(call, 0);
-  return dqnn_fits_nibbles(&v) && v.in_c <= UINT16_MAX / LANES;
+static int takes_lanes(const dqnn_call *call) {
+  return dqnn_blocks_path_of(call) == DQNN_BLOCKS_NIBBLES && dqnn_last(call->in_def[0]) <= UINT16_MAX / LANES;
 }
 
 void dqnn_run_conv_s8_s1_s1_mve(const dqnn_call *call) {

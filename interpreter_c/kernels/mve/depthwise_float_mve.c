@@ -7,5 +7,6 @@
 #include "epilogue_mve.h"
 
 #define NAME(function) function##_mve
+#define EMIT(function) function##_mve
 #include "../opt/depthwise_float.inc.h"
 #endif

@@ -2,13 +2,10 @@
  *
  * Vectors take denormals for zero (isa/mve_float.h). An s8 output cannot tell: such a term, even as the scale of the
  * largest accumulator, is too small to move a sum across half a step. Others are computed again with scalars. */
-#include "../opt/epilogue.h"
+#include "epilogue_mve.h"
 
 #if DQNN_HAVE_MVE
 #include "../../isa/mve_float.h"
-
-#define EMITTER(function) function##_mve
-DQNN_EMITTERS(EMITTER)
 
 /* lanes: those to load; `whole` (a constant): all. */
 DQNN_INLINE float32x4_t dqnn_load_floats(const float *from, mve_pred16_t lanes, int whole) {
@@ -197,5 +194,6 @@ void dqnn_emit_float_s8_mve(const dqnn_epilogue *given, const float *acc, uint32
   }
 }
 
+#define EMIT(function) function##_mve
 #include "../opt/epilogue_any.inc.h"
 #endif

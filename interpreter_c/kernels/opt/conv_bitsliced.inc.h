@@ -18,9 +18,9 @@
  * there is listed anew. Windows cut by a border with pad value 0 always use the ones, for which the file has presets
  * per border class.
  *
- * A template. In: NAME(function); the counters of isa/mve.h or isa/isa.h, whichever is included before. Out:
- * NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8), NAME(dqnn_run_conv_s1_s1_f32); for portable, and for mve
- * as _lanes. */
+ * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; the counters of isa/mve.h or isa/isa.h,
+ * whichever is included before. Out: NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8),
+ * NAME(dqnn_run_conv_s1_s1_f32); for portable, and for mve as _lanes. */
 #include "conv_bitsliced.h"
 
 #include "epilogue.h"
@@ -268,14 +268,14 @@ static const int32_t *finish_int(const layer *l, const window *w, const place *a
 static void finish_s8(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
   const int32_t *acc = finish_int(l, w, at, counter);
   if (acc) {
-    dqnn_emit_s8(&l->epilogue, acc, at->channel, at->count, (int8_t *)pixel + at->channel);
+    EMIT(dqnn_emit_s8)(&l->epilogue, acc, at->channel, at->count, (int8_t *)pixel + at->channel);
   }
 }
 
 static void finish_f32(const layer *l, const window *w, const place *at, uint32_t *counter, uint8_t *pixel) {
   const int32_t *acc = finish_int(l, w, at, counter);
   if (acc) {
-    dqnn_emit_f32(&l->epilogue, acc, at->channel, at->count, (float *)(void *)pixel + at->channel);
+    EMIT(dqnn_emit_f32)(&l->epilogue, acc, at->channel, at->count, (float *)(void *)pixel + at->channel);
   }
 }
 

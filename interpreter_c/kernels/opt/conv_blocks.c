@@ -29,12 +29,13 @@ static float load_float(const void *image, uint32_t index) {
   return ((const float *)image)[index];
 }
 
-#define dqnn_emit_int dqnn_emit
 #define blocks_value int32_t
+#define blocks_emit dqnn_emit
 #define BLOCKS(name) name##_int
 #include "conv_blocks.inc.h"
 
 #define blocks_value float
+#define blocks_emit dqnn_emit_float
 #define BLOCKS(name) name##_float
 #include "conv_blocks.inc.h"
 

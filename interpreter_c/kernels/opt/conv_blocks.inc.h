@@ -1,7 +1,7 @@
 /* The walk of conv_blocks.c for one type of accumulator.
  *
- * A template. In: BLOCKS(name), blocks_value (the type), BLOCKS(load)(); both macros are undefined at the end. Out:
- * BLOCKS(run)(). */
+ * A template. In: BLOCKS(name), BLOCKS(load)(), blocks_value (the type) and blocks_emit, its output of epilogue.h; the
+ * macros are undefined at the end. Out: BLOCKS(run)(). */
 
 typedef struct {
   dqnn_geometry shape;
@@ -153,7 +153,7 @@ static void BLOCKS(gather)(void *state, dqnn_origin at, uint32_t lane, uint32_t 
 static void BLOCKS(put)(void *state, uint32_t pixel) {
   const BLOCKS(layer) *l = (const BLOCKS(layer) *)state;
   uint32_t outputs = l->shape.out_group;
-  BLOCKS(dqnn_emit)(l->call, &l->epilogue, l->row, l->group * outputs, outputs, pixel);
+  blocks_emit(l->call, &l->epilogue, l->row, l->group * outputs, outputs, pixel);
 }
 
 static void BLOCKS(sum)(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
@@ -204,3 +204,4 @@ DQNN_NOINLINE void BLOCKS(run)(const dqnn_call *call) {
 
 #undef BLOCKS
 #undef blocks_value
+#undef blocks_emit

@@ -3,5 +3,7 @@
 
 #if DQNN_HAVE_PORTABLE
 #define NAME(function) function##_portable
+#define EMIT(function) function
+#define DOT(function) function
 #include "conv_float.inc.h"
 #endif

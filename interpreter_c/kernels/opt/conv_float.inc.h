@@ -6,9 +6,10 @@
  * is first written to scratch as floats. Channels come in blocks of four, as the weights do; s8 weights of a block are
  * written to scratch as floats each time.
  *
- * A template. In: NAME(function); the primitives of isa/mve_float.h or isa/isa_float.h, whichever is included before.
- * Out: NAME(dqnn_run_conv_<input>_f32_<output>) for all nine, NAME(dqnn_run_conv_f32_s8_{s1,s8,f32}); for portable and
- * mve. */
+ * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h, DOT(function) for the sums of
+ * isa_float.h; the lanes of isa/mve_float.h or isa/isa_float.h, whichever is included before. Out:
+ * NAME(dqnn_run_conv_<input>_f32_<output>) for all nine, NAME(dqnn_run_conv_f32_s8_{s1,s8,f32}); for portable and mve.
+ */
 #include "conv_float.h"
 
 #include "../../isa/isa_float.h"
@@ -148,7 +149,7 @@ DQNN_NOINLINE void sum_quad_f32(const layer *l, uint32_t first, uint32_t n) {
   }
   for (; channel < end; channel += 4) {
     const float *w = block_weights(l, channel - l->first_output);
-    dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
+    DOT(dqnn_dot_f32_4x4)(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < 4 && channel + i < end; i++) {
       emit_quad(l, acc + 4 * i, channel + i, out);
     }
@@ -172,7 +173,7 @@ DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
     const float *w = block_weights(l, c);
     uint32_t n = count - c < 4 ? count - c : 4;
     if (lanes == 1) {
-      dqnn_dot_f32_1x4(l->rows, 4, kernel_h, l->row_taps, w, acc);
+      DOT(dqnn_dot_f32_1x4)(l->rows, 4, kernel_h, l->row_taps, w, acc);
       for (uint32_t i = 0; i < n; i++) {
         l->totals[c + i] = acc[i];
       }
@@ -181,7 +182,7 @@ DQNN_NOINLINE void sum_totals(const layer *l, uint32_t lanes) {
     if (n == 4 && dqnn_dot_lanes_4x4(l->rows, kernel_h, l->row_taps, w, l->totals + c, count)) {
       continue;
     }
-    dqnn_dot_f32_4x4(l->rows, kernel_h, l->row_taps, w, acc);
+    DOT(dqnn_dot_f32_4x4)(l->rows, kernel_h, l->row_taps, w, acc);
     scatter(acc, n, l->totals + c, count);
   }
 }
@@ -195,7 +196,7 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   sum_totals(l, lanes);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t outputs = l->shape.out_group;
-    dqnn_emit_float(l->call, &l->epilogue, l->totals + i * outputs, l->first_output, outputs, first + i);
+    EMIT(dqnn_emit_float)(l->call, &l->epilogue, l->totals + i * outputs, l->first_output, outputs, first + i);
   }
 }
 
@@ -210,7 +211,7 @@ static void quad_maximum(void *state, int first) {
   float acc[16];
   for (uint32_t c = 0; c < count; c += 4) {
     const float *w = block_weights(l, c);
-    dqnn_dot_f32_4x4(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
+    DOT(dqnn_dot_f32_4x4)(l->rows, (uint32_t)l->shape.kernel_h, l->row_taps, w, acc);
     for (uint32_t i = 0; i < 4 && c + i < count; i++) {
       const float *a = acc + 4 * i;
       float most = first ? a[0] : larger(l->totals[c + i], a[0]);
@@ -221,7 +222,7 @@ static void quad_maximum(void *state, int first) {
 
 static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
-  dqnn_emit_float(l->call, &l->epilogue, l->totals, l->first_output, l->shape.out_group, pixel);
+  EMIT(dqnn_emit_float)(l->call, &l->epilogue, l->totals, l->first_output, l->shape.out_group, pixel);
 }
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};

@@ -94,5 +94,6 @@ static void add_any_block(const layer *l, const uint8_t *weights) {
 }
 
 #define NAME(function) function
+#define EMIT(function) function
 #include "conv_nibbles.inc.h"
 #endif

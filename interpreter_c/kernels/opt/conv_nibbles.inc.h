@@ -1,7 +1,7 @@
 /* The walk of conv_nibbles.c, with any layout of tables.
  *
- * A template. In: NAME(function), fill_row() and add_any_block() as conv_nibbles.c has them. Out:
- * NAME(dqnn_run_nibbles); plain and with _lanes behind, in kernels/mve. */
+ * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; fill_row() and add_any_block() as
+ * conv_nibbles.c has them. Out: NAME(dqnn_run_nibbles); plain and with _lanes behind, in kernels/mve. */
 #include "../../isa/halves.h"
 #include "conv_nibbles_layer.h"
 
@@ -31,9 +31,10 @@ static void emit_strip(const layer *l, uint32_t first_pixel, uint32_t count, uin
   const int32_t *acc = l->totals;
   for (uint32_t pixel = first_pixel; pixel < first_pixel + count; pixel++, acc += channels) {
     if (call->out_def->dtype == DQNN_S8) {
-      dqnn_emit_s8(&l->epilogue, acc, channel, channels, (int8_t *)call->out + pixel * l->shape.outputs + channel);
+      EMIT(dqnn_emit_s8)
+      (&l->epilogue, acc, channel, channels, (int8_t *)call->out + pixel * l->shape.outputs + channel);
     } else {
-      dqnn_emit(call, &l->epilogue, acc, channel, channels, pixel);
+      EMIT(dqnn_emit)(call, &l->epilogue, acc, channel, channels, pixel);
     }
   }
 }

@@ -8,6 +8,8 @@
 
 enum { TABLE_WORDS = 16 * DQNN_NIBBLE_CODE, POSITIONS = DQNN_NIBBLE_STRIP + DQNN_NIBBLE_WIDTH - 1 };
 
+_Static_assert(4 * DQNN_NIBBLE_CODE == 32 && 4 * TABLE_WORDS == 512, "isa/nibbles_dsp.h reads codes and tables so");
+
 typedef struct {
   dqnn_geometry shape;
   dqnn_epilogue epilogue;

@@ -12,7 +12,7 @@
 
 #if DQNN_HAVE_PORTABLE
 
-enum { NINE = 9, NINE_PLANES = 6, MOST_PLANES = 32 };
+enum { NINE = 9, NINE_PLANES = DQNN_NINE_PLANES, MOST_PLANES = 32 };
 
 typedef struct {
   dqnn_geometry shape;

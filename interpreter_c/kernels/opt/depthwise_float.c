@@ -3,5 +3,6 @@
 
 #if DQNN_HAVE_PORTABLE
 #define NAME(function) function##_portable
+#define EMIT(function) function
 #include "depthwise_float.inc.h"
 #endif

@@ -4,9 +4,9 @@
  * Taps outside the map are left out where the pad value is 0: the sums begin at +0 and weights are finite, so that
  * adding a zero changes nothing. Any other pad value takes part in order. No scratch.
  *
- * A template. In: NAME(function); the primitives of isa/mve_float.h or isa/isa_float.h, whichever is included before.
- * Out: NAME(dqnn_run_depthwise_f32_{f32,s8,s1}_{s1,s8,f32}), NAME(dqnn_run_depthwise_{s8,s1}_f32_{s1,s8,f32}); for
- * portable and mve. */
+ * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; the lanes of isa/mve_float.h or
+ * isa/isa_float.h, whichever is included before. Out: NAME(dqnn_run_depthwise_f32_{f32,s8,s1}_{s1,s8,f32}),
+ * NAME(dqnn_run_depthwise_{s8,s1}_f32_{s1,s8,f32}); for portable and mve. */
 #include "../../isa/isa_float.h"
 #include "epilogue.h"
 #include "geometry.h"
@@ -173,7 +173,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   for (uint32_t first = 0; first < outputs; first += n) {
     n = outputs - first < CHUNK ? outputs - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
-    dqnn_emit_float(l->call, &l->epilogue, total, first, n, pixel);
+    EMIT(dqnn_emit_float)(l->call, &l->epilogue, total, first, n, pixel);
   }
 }
 

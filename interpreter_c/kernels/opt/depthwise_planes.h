@@ -1,16 +1,8 @@
-/* When depthwise_planes.c takes a call, and its scratch. */
+/* Scratch of depthwise_planes.c, and whether it takes a call of depthwise{,z}_{s8,s1}_*. */
 #ifndef DQNN_OPT_DEPTHWISE_PLANES_H
 #define DQNN_OPT_DEPTHWISE_PLANES_H
 
 #include "../map.h"
-
-/* 3x3 windows of s8 cells with integer weights, all dense, an output per channel, and at least four of them. */
-static inline int dqnn_fits_planes(const dqnn_call *call, const dqnn_conv *v) {
-  const dqnn_conv_params *p = v->params;
-  int strides = p->stride_h == p->stride_w && (p->stride_h == 1 || p->stride_h == 2);
-  return call->in_def[0]->dtype == DQNN_S8 && p->kernel_h == 3 && p->kernel_w == 3 && strides && p->dilation_h == 1 &&
-         p->dilation_w == 1 && p->pool_h == 1 && p->pool_w == 1 && p->multiplier == 1 && v->in_c >= 4;
-}
 
 /* Groups of four sums of a walk over `outputs` positions; words of one channel of a pair of lines. */
 static inline uint64_t dqnn_planes_blocks(uint64_t outputs, int32_t stride) {

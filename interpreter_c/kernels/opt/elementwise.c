@@ -9,7 +9,7 @@
 
 #if DQNN_HAVE_PORTABLE
 
-enum { CHUNK = 32, LEADING = 3 /* dimensions before the last */ };
+enum { CHUNK = 32 };
 
 typedef struct {
   float value[CHUNK];
@@ -170,26 +170,7 @@ void dqnn_run_affine_s1_f32_portable(const dqnn_call *call) {
 
 /* ---- binary ---- */
 
-/* One input seen from the output's rows: dimensions of 1 are repeated. */
-typedef struct {
-  const dqnn_tensor_def *def;
-  const void *data;
-  uint32_t pitch[LEADING]; /* rows per step of the leading dimensions, outermost first */
-  uint32_t repeats;        /* 1: its last dimension is 1, the output's is not */
-} operand;
-
-static operand operand_of(const dqnn_call *call, uint32_t n) {
-  const dqnn_tensor_def *def = call->in_def[n];
-  operand o = {def, call->in[n], {0, 0, 0}, dqnn_last(def) == 1 && dqnn_last(call->out_def) != 1};
-  uint32_t rows = 1;
-  for (uint32_t k = def->rank - 1u; k-- > 0;) {
-    o.pitch[k] = def->dims[k] == 1 ? 0 : rows;
-    rows *= def->dims[k];
-  }
-  return o;
-}
-
-static void read_operand(const operand *o, uint32_t row, uint32_t first, uint32_t count, chunk *to) {
+static void read_operand(const dqnn_operand *o, uint32_t row, uint32_t first, uint32_t count, chunk *to) {
   if (!o->repeats) {
     read_chunk(o->def, o->data, row, first, count, o->def->scale, to);
     return;
@@ -232,14 +213,10 @@ static void combine(uint8_t kind, uint32_t count, chunk *a, const chunk *b) {
   }
 }
 
-static void run_row(const dqnn_call *call, const rule *r, const operand *a, const operand *b, uint32_t row,
+static void run_row(const dqnn_call *call, const rule *r, const dqnn_operand *a, const dqnn_operand *b, uint32_t row,
                     const uint32_t *at) {
-  uint32_t last = dqnn_last(call->out_def), row_a = 0, row_b = 0;
+  uint32_t last = dqnn_last(call->out_def), row_a = dqnn_operand_row(a, at), row_b = dqnn_operand_row(b, at);
   chunk x, y;
-  for (uint32_t k = 0; k < LEADING && k + 1 < call->out_def->rank; k++) {
-    row_a += at[k] * a->pitch[k];
-    row_b += at[k] * b->pitch[k];
-  }
   for (uint32_t first = 0; first < last; first += CHUNK) {
     uint32_t count = last - first < CHUNK ? last - first : CHUNK;
     read_operand(a, row_a, first, count, &x);
@@ -252,21 +229,16 @@ static void run_row(const dqnn_call *call, const rule *r, const operand *a, cons
 static void run_binary(const dqnn_call *call) {
   static const float nothing = -0.0f; /* r + -0.0 is r, also for r = -0.0 */
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
-  operand a = operand_of(call, 0), b = operand_of(call, 1);
+  dqnn_operand a = dqnn_operand_of(call, 0), b = dqnn_operand_of(call, 1);
   rule r = make_rule(call, p->act_min, p->act_max, p->per_channel);
-  uint32_t at[LEADING] = {0, 0, 0}, rows = dqnn_rows(call->out_def);
+  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(call->out_def);
   if (r.type == DQNN_S8) {
     r.scale = (const float *)call->constants[0];
     r.offset = &nothing;
   }
   for (uint32_t row = 0; row < rows; row++) {
     run_row(call, &r, &a, &b, row, at);
-    for (uint32_t k = call->out_def->rank - 1u; k-- > 0;) {
-      if (++at[k] < call->out_def->dims[k]) {
-        break;
-      }
-      at[k] = 0;
-    }
+    dqnn_next_row(call->out_def, at);
   }
 }
 

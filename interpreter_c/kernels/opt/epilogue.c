@@ -154,7 +154,7 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
   }
 }
 
-#define EMITTER(function) function
+#define EMIT(function) function
 #include "epilogue_any.inc.h"
 
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {

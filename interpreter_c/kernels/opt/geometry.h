@@ -36,12 +36,7 @@ DQNN_INLINE uint32_t dqnn_kernel_cells(const dqnn_geometry *g) {
   return (uint32_t)g->kernel_h * (uint32_t)g->kernel_w;
 }
 
-/* Taps first <= t < end of a window that begins at `at` lie inside 0..size-1; none: 0, 0. They are neighbours, whatever
- * the dilation. Without any, no address of a cell may be formed. */
-typedef struct {
-  int32_t first, end;
-} dqnn_taps;
-
+/* The taps of a window that begins at `at` which lie inside 0..size-1. */
 dqnn_taps dqnn_taps_cut(int32_t at, int32_t taps, int32_t dilation, int32_t size);
 
 DQNN_INLINE dqnn_taps dqnn_taps_inside(int32_t at, int32_t taps, int32_t dilation, int32_t size) {

@@ -1,23 +1,49 @@
-/* Which inner kernel runs, where a kernel has several: asked by plan for the scratch and by the kernel itself, so that
- * the two cannot differ. Functions of their own, so that what they look at does not lie on the stack under the kernel
- * that is chosen. */
+/* Which inner kernel runs, where a kernel has several: decided here alone, asked by plan for the scratch and by every
+ * variant for the way it goes, so that the two cannot differ. Functions of their own, so that what they look at does
+ * not lie on the stack under the kernel that is chosen. */
 #include "conv_blocks.h"
 #include "conv_first.h"
 #include "conv_float.h"
 #include "conv_nibbles.h"
 #include "depthwise_planes.h"
 
+/* One channel, 3x3, stride 1, pool 2x2, s1 output, f32 or s8 input. */
+static int is_first_layer(const dqnn_call *call, const dqnn_conv *v) {
+  const dqnn_conv_params *p = v->params;
+  int window = p->kernel_h == 3 && p->kernel_w == 3 && p->stride_h == 1 && p->stride_w == 1 && p->dilation_h == 1 &&
+               p->dilation_w == 1;
+  int plain = p->up_h == 1 && p->up_w == 1 && p->pool_h == 2 && p->pool_w == 2;
+  return window && plain && v->in_c == 1 && call->out_def->dtype == DQNN_S1;
+}
+
+/* Neighbouring columns, no pool, whole blocks of channels. */
+static int fits_nibbles(const dqnn_conv *v) {
+  const dqnn_conv_params *p = v->params;
+  uint32_t taps = (uint32_t)p->kernel_h * p->kernel_w;
+  int plain =
+      p->stride_w == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1 && p->pool_h == 1 && p->pool_w == 1;
+  return plain && v->group_in % 8 == 0 && p->kernel_w <= DQNN_NIBBLE_WIDTH && taps <= DQNN_NIBBLE_TAPS;
+}
+
 dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
-  if (dqnn_is_first_layer(call, &v)) {
+  if (is_first_layer(call, &v)) {
     return DQNN_BLOCKS_FIRST;
   }
-  return call->in_def[0]->dtype == DQNN_S8 && dqnn_fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
+  return call->in_def[0]->dtype == DQNN_S8 && fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
+}
+
+/* 3x3 windows of s8 cells with integer weights, all dense, an output per channel, and at least four of them. */
+static int fits_planes(const dqnn_call *call, const dqnn_conv *v) {
+  const dqnn_conv_params *p = v->params;
+  int strides = p->stride_h == p->stride_w && (p->stride_h == 1 || p->stride_h == 2);
+  return call->in_def[0]->dtype == DQNN_S8 && p->kernel_h == 3 && p->kernel_w == 3 && strides && p->dilation_h == 1 &&
+         p->dilation_w == 1 && p->pool_h == 1 && p->pool_w == 1 && p->multiplier == 1 && v->in_c >= 4;
 }
 
 int dqnn_takes_planes(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 1);
-  return dqnn_fits_planes(call, &v);
+  return fits_planes(call, &v);
 }
 
 /* Every window along this axis lies in the map. */

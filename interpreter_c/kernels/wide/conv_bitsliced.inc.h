@@ -285,7 +285,7 @@ static void put(const layer *l, const pooled *in, uint32_t b, unsigned lane, uin
 /* ---- the walk ---- */
 
 static uint32_t border_class(const dqnn_axis *axis, int32_t inner, int32_t at) {
-  dqnn_inside taps = dqnn_inside_of(axis, at);
+  dqnn_taps taps = dqnn_inside_of(axis, at);
   return (uint32_t)(taps.end - taps.first == axis->kernel ? inner : dqnn_class_of(axis, at));
 }
 
@@ -303,7 +303,7 @@ static void place_windows(const layer *l, windows *w, uint32_t first, uint32_t n
     if (!l->skips) {
       continue;
     }
-    dqnn_inside rows = dqnn_inside_of(&l->y, y), columns = dqnn_inside_of(&l->x, x);
+    dqnn_taps rows = dqnn_inside_of(&l->y, y), columns = dqnn_inside_of(&l->x, x);
     w->inside[i] = (uint32_t)((rows.end - rows.first) * (columns.end - columns.first)) * g->in_group;
     w->classes[i] = border_class(&l->y, l->inner_y, y) * l->column_classes + border_class(&l->x, l->inner_x, x);
   }
@@ -329,7 +329,7 @@ static void run_pass(const layer *l, uint32_t first_pixel, uint32_t n, uint32_t 
 
 static int32_t inner_class(const dqnn_axis *axis, int32_t outputs) {
   for (int32_t o = 0; o < outputs; o++) {
-    dqnn_inside taps = dqnn_inside_of(axis, o);
+    dqnn_taps taps = dqnn_inside_of(axis, o);
     if (taps.end - taps.first == axis->kernel) {
       return dqnn_class_of(axis, o);
     }

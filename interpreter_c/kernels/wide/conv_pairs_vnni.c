@@ -150,7 +150,7 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
   layer l;
   prepare_layer(call, zero_points, &l);
-  if (l.window_taps > DQNN_VNNI_TAPS) {
+  if (!dqnn_takes_vnni(l.window_taps)) {
     otherwise(call);
     return;
   }

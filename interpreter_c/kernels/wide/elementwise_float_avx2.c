@@ -34,30 +34,8 @@ void dqnn_run_affine_f32_f32_avx2(const dqnn_call *call) {
 
 /* ---- binary ---- */
 
-enum { LEADING = 3 /* dimensions before the last */ };
-
-/* One input seen from the output's rows: dimensions of 1 are repeated. */
-typedef struct {
-  const dqnn_tensor_def *def;
-  const void *data;
-  uint32_t pitch[LEADING]; /* rows per step of the leading dimensions, outermost first */
-  uint32_t last;
-  uint8_t repeats; /* its last dimension is 1, the output's is not */
-} operand;
-
-static operand operand_of(const dqnn_call *call, uint32_t n) {
-  const dqnn_tensor_def *def = call->in_def[n];
-  operand o = {def, call->in[n], {0, 0, 0}, dqnn_last(def), dqnn_last(def) == 1 && dqnn_last(call->out_def) != 1};
-  uint32_t rows = 1;
-  for (uint32_t k = def->rank - 1u; k-- > 0;) {
-    o.pitch[k] = def->dims[k] == 1 ? 0 : rows;
-    rows *= def->dims[k];
-  }
-  return o;
-}
-
 /* Real numbers. Returns where they are: in memory, or in `to`. */
-static const float *read_chunk(const operand *o, uint32_t row, uint32_t first, uint32_t count, float *to) {
+static const float *read_chunk(const dqnn_operand *o, uint32_t row, uint32_t first, uint32_t count, float *to) {
   if (o->def->dtype == DQNN_F32) {
     return (const float *)o->data + row * o->last + first;
   }
@@ -81,7 +59,7 @@ static const float *read_chunk(const operand *o, uint32_t row, uint32_t first, u
   return to;
 }
 
-static const float *read_operand(const operand *o, uint32_t row, uint32_t first, uint32_t count, float *to) {
+static const float *read_operand(const dqnn_operand *o, uint32_t row, uint32_t first, uint32_t count, float *to) {
   if (!o->repeats) {
     return read_chunk(o, row, first, count, to);
   }
@@ -152,13 +130,9 @@ static void read_binary(const dqnn_call *call, layer *l) {
   repeat_constants(l, values, 0);
 }
 
-static void run_row(const dqnn_call *call, layer *l, const operand o[2], uint32_t row, const uint32_t *at) {
-  uint32_t rows[2] = {0, 0};
+static void run_row(const dqnn_call *call, layer *l, const dqnn_operand o[2], uint32_t row, const uint32_t *at) {
+  uint32_t rows[2] = {dqnn_operand_row(o, at), dqnn_operand_row(o + 1, at)};
   float x[3][CHUNK];
-  for (uint32_t k = 0; k < LEADING && k + 1 < call->out_def->rank; k++) {
-    rows[0] += at[k] * o[0].pitch[k];
-    rows[1] += at[k] * o[1].pitch[k];
-  }
   for (uint32_t first = 0; first < l->last; first += CHUNK) {
     uint32_t n = l->last - first < CHUNK ? l->last - first : CHUNK;
     const float *a = read_operand(o, rows[0], first, n, x[0]), *b = read_operand(o + 1, rows[1], first, n, x[1]);
@@ -169,17 +143,12 @@ static void run_row(const dqnn_call *call, layer *l, const operand o[2], uint32_
 
 static void run_binary(const dqnn_call *call) {
   layer l;
-  operand o[2] = {operand_of(call, 0), operand_of(call, 1)};
-  uint32_t at[LEADING] = {0, 0, 0};
+  dqnn_operand o[2] = {dqnn_operand_of(call, 0), dqnn_operand_of(call, 1)};
+  uint32_t at[3] = {0, 0, 0};
   read_binary(call, &l);
   for (uint32_t row = 0; row < l.rows; row++) {
     run_row(call, &l, o, row, at);
-    for (uint32_t k = call->out_def->rank - 1u; k-- > 0;) {
-      if (++at[k] < call->out_def->dims[k]) {
-        break;
-      }
-      at[k] = 0;
-    }
+    dqnn_next_row(call->out_def, at);
   }
 }
 

@@ -4,7 +4,11 @@
 
 #include <stdint.h>
 
-enum { DQNN_VNNI_TAPS = 4608 /* of windows that conv_pairs_vnni.c takes; longer ones go to conv_pairs_avx2.c */ };
+/* Windows that conv_pairs_vnni.c takes, which keeps them on the stack; longer ones go to conv_pairs_avx2.c. */
+enum { DQNN_VNNI_TAPS = 4608 };
+static inline int dqnn_takes_vnni(uint64_t taps) {
+  return taps <= DQNN_VNNI_TAPS;
+}
 
 /* Elements of a gathered window of pairs. */
 static inline uint64_t dqnn_pairs_copy(uint64_t taps) {
@@ -17,7 +21,7 @@ static inline uint64_t dqnn_conv_pairs_avx2_scratch(uint64_t taps, uint64_t outp
 }
 
 static inline uint64_t dqnn_conv_pairs_vnni_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
-  return taps > DQNN_VNNI_TAPS ? dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes) : 4 * outputs;
+  return dqnn_takes_vnni(taps) ? 4 * outputs : dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes);
 }
 
 /* conv_float_avx2.c: maxima of a pooling window, gathered windows unless all can be read in place. */
