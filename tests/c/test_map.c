@@ -1,7 +1,9 @@
-/* What plan functions take from formulas instead of walking there: where border classes begin, and how far the output
- * of a first layer may lie on its input. Compared with the walk, on small axes of all kinds. */
+/* What is taken from formulas instead of walking there: which taps of a window lie inside the map, where border classes
+ * begin, and how far the output of a first layer may lie on its input. Compared with the walk, on small axes of all
+ * kinds. */
 #include "kernels/map.h"
 #include "kernels/opt/conv_first.h"
+#include "kernels/opt/geometry.h"
 #include "test.h"
 
 int test_failures;
@@ -10,6 +12,28 @@ const char *test_label;
 static int32_t draw(uint32_t *state, int32_t low, int32_t high) {
   *state = *state * 1664525u + 1013904223u;
   return low + (int32_t)((*state >> 8) % (uint32_t)(high - low + 1));
+}
+
+static dqnn_taps taps_by_walk(const dqnn_axis *axis, int32_t output) {
+  dqnn_taps inside = {0, 0};
+  for (int32_t tap = 0; tap < axis->kernel; ++tap) {
+    int32_t index;
+    if (dqnn_tap(axis, output, tap, &index) == DQNN_INSIDE) {
+      inside.first = inside.end == 0 ? tap : inside.first;
+      inside.end = tap + 1;
+    }
+  }
+  return inside;
+}
+
+/* Plans divide, kernels step. */
+static void test_taps(const dqnn_axis *axis, int32_t outputs) {
+  for (int32_t o = 0; o < outputs; ++o) {
+    dqnn_taps wanted = taps_by_walk(axis, o);
+    int32_t at = o * axis->stride - axis->pad;
+    CHECK(dqnn_same_taps(dqnn_inside_of(axis, o), wanted));
+    CHECK(dqnn_same_taps(dqnn_taps_inside(at, axis->kernel, axis->dilation, axis->size), wanted));
+  }
 }
 
 /* Every class is met, in at most two steps for each tap. */
@@ -28,7 +52,7 @@ static void test_classes(const dqnn_axis *axis, int32_t outputs) {
   CHECK(steps <= 2 * axis->kernel);
 }
 
-static void test_all_classes(void) {
+static void test_axes(void) {
   uint32_t state = 1;
   for (int i = 0; i < 20000; ++i) {
     const dqnn_axis axis = {.size = draw(&state, 1, 20),
@@ -38,6 +62,7 @@ static void test_all_classes(void) {
                             .pad = draw(&state, 0, 40),
                             .up = 1};
     test_classes(&axis, 80);
+    test_taps(&axis, 80);
   }
   const dqnn_axis longest = {.size = 1 << 30, .kernel = 3, .stride = 1, .dilation = 65535, .pad = 65535, .up = 1};
   CHECK_EQUAL(dqnn_class_of(&longest, (1 << 30) - 1), 2);
@@ -80,7 +105,7 @@ static void test_overlap(void) {
 }
 
 int main(void) {
-  test_all_classes();
+  test_axes();
   test_overlap();
   return test_failures != 0;
 }

@@ -2,8 +2,8 @@
  * description and name, signatures, flags, kernel sets; then every variant that this machine can run, whose output must
  * be ref's, byte for byte. Shared by the fuzz targets, the byte sweep and the other drivers.
  *
- * While a kernel runs, AddressSanitizer guards everything but the tensors, the scratch and the constants of its node:
- * the rest of the arena, of the file's data, and all memory around them. */
+ * While a kernel runs, AddressSanitizer guards everything but the tensors and the constants of its node and the scratch
+ * that its variant asked for: the rest of the arena, of the file's data, and all memory around them. */
 #ifndef DQNN_FUZZ_SAFELY_H
 #define DQNN_FUZZ_SAFELY_H
 

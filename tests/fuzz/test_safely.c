@@ -13,7 +13,10 @@
 
 enum { MOST = 200 };
 
-static dqnn_run_fn softmax;   /* ref's: its node reads 32 bytes, writes 32 and has 32 of scratch */
+enum { NEED = 16 }; /* of scratch, says the plan of the kernel that misbehaves */
+
+static dqnn_run_fn softmax; /* ref's: its node reads 32 bytes, writes 32 and has 32 of scratch */
+static dqnn_plan_fn plan_softmax;
 static const uint8_t *others; /* constants that another node has */
 static volatile uint8_t sink;
 
@@ -21,7 +24,7 @@ static uint8_t *behind(const void *at) {
   return (uint8_t *)(uintptr_t)at + 32;
 }
 static void good(const dqnn_call *call) {
-  memset(call->scratch, 0x55, call->scratch_bytes);
+  memset(call->scratch, 0x55, NEED);
   softmax(call);
 }
 static void wrong(const dqnn_call *call) {
@@ -44,6 +47,10 @@ static void writes_behind_scratch(const dqnn_call *call) {
   softmax(call);
   *behind(call->scratch) += 1; /* the interpreter's state */
 }
+static void takes_more_scratch_than_it_asked_for(const dqnn_call *call) {
+  softmax(call);
+  ((uint8_t *)call->scratch)[NEED] = 0; /* another variant's need made the file give it */
+}
 static void reads_constants_of_others(const dqnn_call *call) {
   softmax(call);
   sink = *others;
@@ -62,12 +69,20 @@ static const misdeed misdeeds[] = {
     {"writes behind its output", writes_behind_output, false, false},
     {"reads behind its input", reads_behind_input, false, false},
     {"writes behind its scratch", writes_behind_scratch, false, true},
+    {"takes more scratch than it asked for", takes_more_scratch_than_it_asked_for, false, false},
     {"reads others' constants", reads_constants_of_others, false, false},
 };
+
+static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
+  dqnn_status status = plan_softmax(call, result);
+  result->scratch[DQNN_ISA_portable] = NEED;
+  return status;
+}
 
 /* ref for all kernels, and a variant of softmax before its ref. */
 static void use(dqnn_run_fn run) {
   static dqnn_variant variant;
+  static dqnn_kernel kernel;
   static const dqnn_variant *set[MOST];
   uint32_t count = 1;
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
@@ -79,6 +94,10 @@ static void use(dqnn_run_fn run) {
     }
   }
   softmax = variant.run;
+  kernel = *variant.kernel;
+  plan_softmax = kernel.plan;
+  kernel.plan = plan;
+  variant.kernel = &kernel;
   variant.run = run;
   variant.isa = DQNN_ISA_portable;
   set[0] = &variant;
