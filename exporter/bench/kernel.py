@@ -70,7 +70,8 @@ def bench_layer(
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
         sources = [*kernel_sources(), Path("src/numerics.c"), Path("src/registry.c")]
         runtime = [
-            Path("src") / f"{part}.c" for part in ("host", "verify", "reader", "flatbuffer", "interpreter", "names")
+            Path("src") / f"{part}.c"
+            for part in ("checksum", "host", "verify", "reader", "flatbuffer", "interpreter", "names")
         ]
         elf = compile_sources(target, [*sources, *runtime], Path(directory) / "kernel.elf", optimize, keep=(function,))
         machine = Machine(elf, target.core)

@@ -47,6 +47,9 @@ def render_model(cost: ModelCost, out: Console) -> None:
         f"{stack}file {cost.file_bytes:,} B; {equal}"
     )
     out.print(f"data: {data_text(cost)}")
+    if cost.init_instructions:
+        load = cost.init_instructions
+        out.print(f"load: dqnn_init takes {load:,} instructions, {load / cost.file_bytes:.1f} per byte of the file")
     if cost.code_bytes:
         own = ", ".join(f"{name} {size:,} B" for name, size in cost.code_bytes.items() if name != "total")
         out.print(f"code: {cost.code_bytes['total']:,} B with loader and interpreter; each kernel's own part: {own}")

@@ -113,6 +113,8 @@ def c_header(blob: bytes, model: ModelView, name: str) -> str:
         "",
         f"#define {upper}_SIZE {len(blob)} /* bytes, as {name}_size */",
         f"#define {upper}_MEMORY_BYTES {model.memory_bytes} /* what dqnn_init needs on a 32-bit core */",
+        f"#define {upper}_ARENA_BYTES {model.prefix.arena_bytes} /* the part of it that interpreters may share */",
+        f"#define {upper}_STATE_BYTES {model.state_bytes} /* the rest, on a 32-bit core */",
         f"#define {upper}_ID {model.prefix.model_id:#010x}u",
         f"#define {upper}_VERSION {model.prefix.model_version}",
         f"#define {upper}_INPUTS {len(model.inputs)}",

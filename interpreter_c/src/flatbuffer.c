@@ -46,8 +46,8 @@ static bool check_field(const dqnn_fb *fb, uint32_t at, uint32_t room, const dqn
   return room >= 4 && check_vector(fb, at, field);
 }
 
-uint32_t dqnn_fb_check_root(const dqnn_fb *fb, const char *identifier) {
-  if (fb->size < 8 || memcmp(fb->base + 4, identifier, 4) != 0) {
+uint32_t dqnn_fb_check_root(const dqnn_fb *fb, uint32_t identifier) {
+  if (fb->size < 8 || u32_at(fb->base + 4) != identifier) {
     return 0;
   }
   return follow(fb, 0);

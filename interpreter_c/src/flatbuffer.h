@@ -27,8 +27,9 @@ typedef struct {
   uint8_t size;      /* likewise */
 } dqnn_fb_field;
 
-/* The root table's position, or 0 if the buffer is too small or has another identifier (4 characters). */
-uint32_t dqnn_fb_check_root(const dqnn_fb *fb, const char *identifier);
+/* The root table's position, or 0 if the buffer is too small or has another identifier (4 characters, as a
+ * little-endian word). */
+uint32_t dqnn_fb_check_root(const dqnn_fb *fb, uint32_t identifier);
 
 /* A table, its vtable and what its slots point to lie inside the buffer and are aligned. Slots beyond `count` are
  * fields appended by newer versions and are ignored; for vectors of tables this checks the vector, not the tables. */

@@ -1,6 +1,6 @@
-/* The public API: lays out the caller's memory (arena, then state), loads a file into it and runs it. State is one
- * pointer per node; everything else is read from the file on each call, which costs some 300 to 500 instructions per
- * node on a Cortex-M4 and saves RAM. */
+/* The public API: lays out the caller's memory (arena, then state, unless that lies apart), loads a file into it and
+ * runs it. State is one pointer per node; everything else is read from the file on each call, which costs some 300 to
+ * 500 instructions per node on a Cortex-M4 and saves RAM. */
 #include <string.h>
 
 #include "model.h"
@@ -50,6 +50,28 @@ dqnn_status dqnn_verify(const void *blob, size_t size, const dqnn_options *optio
   return status == DQNN_OK ? dqnn_model_verify(&model, options, NULL, fault) : status;
 }
 
+/* Where the state goes in the caller's memory. */
+static dqnn_status place_state(const dqnn_model *model, uint8_t *mem, size_t bytes, const dqnn_options *options,
+                               dqnn_interpreter **self) {
+  uint32_t arena_bytes = model->prefix->arena_bytes;
+  if (mem == NULL || (uintptr_t)mem % DQNN_ALIGNMENT != 0) {
+    return mem == NULL ? DQNN_ERROR_ARGUMENT : DQNN_ERROR_ALIGNMENT;
+  }
+  if (bytes < arena_bytes) {
+    return DQNN_ERROR_MEMORY;
+  }
+  size_t room = options->state_bytes;
+  *self = options->state;
+  if (*self == NULL) {
+    *self = (void *)(mem + arena_bytes);
+    room = bytes - arena_bytes;
+  }
+  if (room < state_bytes(model)) {
+    return DQNN_ERROR_MEMORY;
+  }
+  return (uintptr_t)*self % _Alignof(dqnn_interpreter) != 0 ? DQNN_ERROR_ALIGNMENT : DQNN_OK;
+}
+
 dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
                       const dqnn_options *options, dqnn_fault *fault) {
   if (it == NULL) {
@@ -58,27 +80,21 @@ dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void
   *it = NULL;
   dqnn_model model;
   dqnn_fault unwanted;
+  dqnn_interpreter *self;
   fault = fault != NULL ? fault : &unwanted;
   dqnn_status status = open_file(&model, blob, size, options, fault);
+  if (status == DQNN_OK) {
+    status = place_state(&model, mem, bytes, options, &self); /* before anything that may take long */
+  }
+  if (status == DQNN_OK) {
+    status = dqnn_model_verify(&model, options, self->variants, fault);
+  }
   if (status != DQNN_OK) {
     return status;
   }
-  if (mem == NULL || (uintptr_t)mem % DQNN_ALIGNMENT != 0) {
-    return mem == NULL ? DQNN_ERROR_ARGUMENT : DQNN_ERROR_ALIGNMENT;
-  }
-  uint32_t arena_bytes = model.prefix->arena_bytes;
-  if (bytes < arena_bytes + state_bytes(&model)) {
-    return DQNN_ERROR_MEMORY; /* before anything that may take long */
-  }
-  uint8_t *arena = mem;
-  dqnn_interpreter *self = (void *)(arena + arena_bytes);
-  status = dqnn_model_verify(&model, options, self->variants, fault);
-  if (status != DQNN_OK) {
-    return status;
-  }
-  memset(arena, 0, arena_bytes);
+  memset(mem, 0, model.prefix->arena_bytes);
   self->model = model;
-  self->arena = arena;
+  self->arena = mem;
   self->profile = options->profile;
   self->profile_context = options->profile_context;
   *it = self;

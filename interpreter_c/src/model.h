@@ -6,9 +6,12 @@
 #include "flatbuffer.h"
 #include "kernel.h"
 
+#define DQNN_MAGIC 0x4E4E5144u      /* "DQNN", as a little-endian word */
+#define DQNN_IDENTIFIER 0x314E5144u /* "DQN1", the FlatBuffer's */
+
 /* The first 64 bytes of a file, see SPEC.md section 1. */
 typedef struct {
-  uint8_t magic[4];
+  uint32_t magic; /* DQNN_MAGIC */
   uint16_t format_version, runtime_version;
   uint32_t total_bytes, payload_offset, payload_crc, arena_bytes;
   uint32_t kernels[6];
@@ -77,9 +80,6 @@ typedef struct {
   uint32_t tensor_count, constant_count, data_bytes;
   uint32_t node_count, input_count, output_count;
 } dqnn_model;
-
-/* CRC-32 (IEEE 802.3, as zlib): of files; the link and the store use it, too. */
-uint32_t dqnn_crc32(const void *data, uint32_t bytes);
 
 /* Offset in the file behind its payload. */
 uint32_t dqnn_payload_end(const dqnn_prefix *prefix);

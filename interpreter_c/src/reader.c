@@ -72,28 +72,13 @@ static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {
     INLINE(uint8_t, 1),  INLINE(float, 4), INLINE(uint8_t, 1),
 };
 
-/* Four bits at a time: 64 bytes of table instead of 1,024. */
-uint32_t dqnn_crc32(const void *data, uint32_t bytes) {
-  static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-                                     0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
-                                     0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
-  const uint8_t *byte = data;
-  uint32_t crc = 0xFFFFFFFF;
-  for (uint32_t i = 0; i < bytes; ++i) {
-    crc ^= byte[i];
-    crc = table[crc & 15] ^ (crc >> 4);
-    crc = table[crc & 15] ^ (crc >> 4);
-  }
-  return ~crc;
-}
-
 uint32_t dqnn_payload_end(const dqnn_prefix *prefix) {
   return prefix->signature_offset != 0 ? prefix->signature_offset : prefix->total_bytes;
 }
 
 /* Who wrote the prefix, and can this firmware read the rest? */
 static dqnn_status check_identity(const dqnn_prefix *prefix) {
-  if (memcmp(prefix->magic, "DQNN", 4) != 0) {
+  if (prefix->magic != DQNN_MAGIC) {
     return DQNN_ERROR_MAGIC;
   }
   if (dqnn_crc32(prefix, offsetof(dqnn_prefix, prefix_crc)) != prefix->prefix_crc) {
@@ -113,21 +98,30 @@ static dqnn_status check_extent(const dqnn_prefix *prefix, size_t size) {
   if (size < total) {
     return DQNN_ERROR_TRUNCATED;
   }
-  bool good = total <= INT32_MAX && payload >= sizeof *prefix && payload % DQNN_ALIGNMENT == 0 && payload <= end &&
-              end <= total && prefix->flags == 0 && prefix->arena_bytes % DQNN_ALIGNMENT == 0 &&
-              prefix->arena_bytes <= INT32_MAX;
+  uint32_t odd = (payload | prefix->arena_bytes) % DQNN_ALIGNMENT, huge = (total | prefix->arena_bytes) >> 31;
+  bool good = (odd | huge | prefix->flags) == 0 && payload >= sizeof *prefix && payload <= end && end <= total;
   return good ? DQNN_OK : DQNN_ERROR_STRUCTURE;
 }
 
+static bool checksum_holds(const dqnn_prefix *prefix, const dqnn_options *options) {
+  const uint8_t *payload = (const uint8_t *)prefix + prefix->payload_offset;
+  uint32_t bytes = dqnn_payload_end(prefix) - prefix->payload_offset;
+  if (options != NULL && (options->flags & DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM) != 0) {
+    return true;
+  }
+  if (options != NULL && options->checksum != NULL) {
+    return options->checksum(options->checksum_context, payload, bytes) == prefix->payload_crc;
+  }
+  return dqnn_crc32(payload, bytes) == prefix->payload_crc;
+}
+
 static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *options) {
-  const uint8_t *file = (const uint8_t *)prefix;
-  uint32_t payload = prefix->payload_offset, end = dqnn_payload_end(prefix),
-           signature_bytes = prefix->total_bytes - end;
-  bool skip = options != NULL && (options->flags & DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM) != 0;
-  if (!skip && dqnn_crc32(file + payload, end - payload) != prefix->payload_crc) {
+  if (!checksum_holds(prefix, options)) {
     return DQNN_ERROR_CHECKSUM;
   }
   if (options != NULL && options->signature != NULL) {
+    const uint8_t *file = (const uint8_t *)prefix;
+    uint32_t end = dqnn_payload_end(prefix), signature_bytes = prefix->total_bytes - end;
     const uint8_t *signature = prefix->signature_offset != 0 ? file + end : NULL;
     if (!options->signature(options->signature_context, file, end, signature, signature_bytes)) {
       return DQNN_ERROR_SIGNATURE;
@@ -138,7 +132,7 @@ static dqnn_status check_content(const dqnn_prefix *prefix, const dqnn_options *
 
 static bool check_structure(const dqnn_prefix *prefix, dqnn_model *model) {
   dqnn_fb fb = {(const uint8_t *)prefix + prefix->payload_offset, dqnn_payload_end(prefix) - prefix->payload_offset};
-  uint32_t root = dqnn_fb_check_root(&fb, "DQN1");
+  uint32_t root = dqnn_fb_check_root(&fb, DQNN_IDENTIFIER);
   if (!dqnn_fb_check_table(&fb, root, model_fields, DQNN_MODEL_SLOTS)) {
     return false;
   }

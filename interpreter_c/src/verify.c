@@ -249,10 +249,14 @@ static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
   return 0;
 }
 
+static uint32_t kernel_of(const dqnn_model *model, uint32_t node) {
+  return dqnn_fb_u16(dqnn_model_node(model, node), DQNN_NODE_KERNEL);
+}
+
 /* What fails from here on is due to a node. */
 static void blame(dqnn_fault *fault, const dqnn_model *model, uint32_t i) {
   fault->node = (uint16_t)i;
-  fault->kernel = (uint16_t)dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
+  fault->kernel = (uint16_t)kernel_of(model, i);
 }
 
 static check nodes_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
@@ -285,7 +289,7 @@ static check outputs_check(const dqnn_model *model, uint32_t *work, dqnn_fault *
 static check bitmap_check(const dqnn_model *model) {
   uint32_t used[6] = {0};
   for (uint32_t i = 0; i < model->node_count; ++i) {
-    uint32_t kernel = dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
+    uint32_t kernel = kernel_of(model, i);
     if (kernel >= 32 * 6) {
       return DQNN_CHECK_kernel_bitmap;
     }

@@ -23,7 +23,7 @@ typedef struct {
 } prefix_case;
 
 static void magic(dqnn_prefix *p) {
-  p->magic[3] = 'X';
+  p->magic ^= 1u << 24;
 }
 static void no_edit(dqnn_prefix *p) {
   (void)p;
@@ -133,6 +133,58 @@ static void test_payload_checksum(blob original) {
   blob_prefix(b)->model_id ^= 1; /* the prefix's own is never skipped */
   CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_ERROR_CHECKSUM);
   blob_free(b);
+}
+
+/* Every length around what the fast way takes, at every alignment. */
+static void test_crc(void) {
+  uint8_t bytes[128];
+  uint32_t random = 1;
+  for (uint32_t i = 0; i < sizeof bytes; ++i) {
+    random = random * 1664525u + 1013904223u;
+    bytes[i] = (uint8_t)(random >> 24);
+  }
+  blob b = blob_copy(bytes, sizeof bytes);
+  for (uint32_t start = 0; start < 8; ++start) {
+    for (uint32_t count = 0; count <= b.size - start; ++count) {
+      CHECK_EQUAL(dqnn_crc32(b.bytes + start, count), blob_crc(b.bytes + start, count));
+    }
+  }
+  for (uint32_t bit = 0; bit < 8 * b.size; ++bit) { /* each bit alone */
+    memset(b.bytes, 0, b.size);
+    b.bytes[bit / 8] = (uint8_t)(1u << bit % 8);
+    CHECK_EQUAL(dqnn_crc32(b.bytes, b.size), blob_crc(b.bytes, b.size));
+  }
+  blob_free(b);
+}
+
+typedef struct {
+  const void *data;
+  uint32_t bytes, change, calls;
+} unit_state;
+
+static uint32_t on_checksum(void *context, const void *data, uint32_t bytes) {
+  unit_state *s = context;
+  ++s->calls;
+  s->data = data;
+  s->bytes = bytes;
+  return dqnn_crc32(data, bytes) ^ s->change;
+}
+
+/* The hook is asked for the payload and believed; it is not asked where the flag says so. */
+static void test_checksum_unit(blob b) {
+  dqnn_options options = stub_options();
+  unit_state s = {0};
+  const dqnn_prefix *prefix = blob_prefix(b);
+  options.checksum = on_checksum;
+  options.checksum_context = &s;
+  CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_OK);
+  CHECK_EQUAL(s.calls, 1);
+  CHECK(s.data == b.bytes + prefix->payload_offset && s.bytes == dqnn_payload_end(prefix) - prefix->payload_offset);
+  s.change = 1;
+  CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_ERROR_CHECKSUM);
+  options.flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM;
+  CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_OK);
+  CHECK_EQUAL(s.calls, 2);
 }
 
 /* A shorter file that says so itself: bytes of the signature may be gone, none of the payload. */
@@ -360,7 +412,10 @@ int main(int argc, char **argv) {
   stubs_reset();
   blob floats = blob_load(directory, "floats.dqnn"), signed_file = blob_load(directory, "signed.dqnn");
   test_prefix(floats);
+  test_crc();
   test_payload_checksum(floats);
+  test_checksum_unit(floats);
+  test_checksum_unit(signed_file);
   test_truncation(floats);
   test_truncation(signed_file);
   test_surplus(floats);

@@ -220,6 +220,58 @@ def test_what_the_firmware_page_says_of_partitions_and_the_arena(
     assert subprocess.run([tmp_path / "app"], check=False).returncode == 0
 
 
+SHARING = """
+#include <string.h>
+#include "other.h"
+static _Alignas(16) uint8_t one[MODEL_MEMORY_BYTES + 4096], two[OTHER_MEMORY_BYTES + 4096];
+static uint8_t expected[2][4096];
+static void infer(dqnn_interpreter *it, uint8_t *result) {
+  dqnn_tensor input, output;
+  dqnn_input(it, 0, &input);
+  for (uint32_t i = 0; i < input.bytes; i++) ((uint8_t *)input.data)[i] = (uint8_t)(i % 61);
+  dqnn_invoke(it);
+  dqnn_output(it, 0, &output);
+  memcpy(result, output.data, output.bytes);
+}
+int main(void) {
+  const dqnn_options options = {.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count};
+  const void *const files[2] = {model, other};
+  uint8_t result[4096] = {0};
+  dqnn_interpreter *it;
+  if (OTHER_ARENA_BYTES > sizeof arena) return 1;
+  if (dqnn_init(&it, one, sizeof one, model, model_size, &options, NULL)) return 2;
+  infer(it, expected[0]);
+  if (dqnn_init(&it, two, sizeof two, other, other_size, &options, NULL)) return 3;
+  infer(it, expected[1]);
+  if (!load_both(files, model_size + other_size)) return 4;
+  for (int i = 0; i < 6; i++) {
+    infer(models[i % 2], result);
+    if (memcmp(result, expected[i % 2], sizeof result)) return 5;
+    memset(result, 0, sizeof result);
+  }
+  return 0;
+}
+"""
+
+
+def test_what_the_firmware_page_says_of_one_arena_for_two_models(
+    repo: Path, tmp_path: Path, digits: Path, library: list[str | Path], require_tool: Tool
+) -> None:
+    blobs = {name: dqnn.export(digits / f"digits_{name}.h5").blob for name in ("larq", "qkeras")}
+    most, least = sorted(blobs.values(), key=lambda blob: -parse(blob).prefix.arena_bytes)
+    for name, blob in (("model", most), ("other", least)):
+        (tmp_path / f"{name}.h").write_text(c_header(blob, parse(blob), name))
+        (tmp_path / f"{name}.c").write_text(c_array(blob, parse(blob), name))
+    (code,) = [block for block in blocks(repo / "docs" / "firmware.md", "c") if "load_both" in block]
+    wider = code.replace("[MODEL_STATE_BYTES]", "[(MODEL_STATE_BYTES + 4096) / 16 * 16]")  # longer pointers
+    (tmp_path / "main.c").write_text(wider + SHARING)
+    sanitize = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    own = ["-Wall", "-Wextra", "-Werror", "main.c", "model.c", "other.c"]
+    words = [require_tool("gcc"), "-std=c11", *sanitize, *own, *library, "-o", "app"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert subprocess.run([tmp_path / "app"], check=False).returncode == 0
+
+
 def test_a_plain_makefile_builds_the_interpreter(repo: Path, tmp_path: Path, digits: Path, require_tool: Tool) -> None:
     """As the Makefiles of vendors' tools do it: all objects in one directory, so no two sources may share a name. The
     program runs two models, the second without being built anew."""
@@ -309,7 +361,7 @@ def test_the_fuzzing_page_names_every_regression(repo: Path, tmp_path: Path) -> 
 def test_the_c_page_names_every_function_and_option(repo: Path) -> None:
     header = (repo / "interpreter_c" / "include" / "dqnn" / "dqnn.h").read_text()
     names = set(re.findall(r"^(?:dqnn_status|uint32_t|const char \*)\s*(dqnn_\w+)\(", header, re.MULTILINE))
-    assert len(names) == 18
+    assert len(names) == 19
     options = re.search(r"take their default.*?typedef struct \{(.*?)\} dqnn_options;", header, re.DOTALL)
     assert options is not None
     names |= set(re.findall(r"(\w+);", options[1]))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 C = ROOT / "interpreter_c"
-CORE = ("flatbuffer", "host", "reader", "verify", "interpreter")
+CORE = ("checksum", "flatbuffer", "host", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
 PARTS = ("link", "store")

@@ -333,7 +333,7 @@ static void write_model(writer *w) {
 
 static void write_prefix(const writer *w, dqnn_prefix *prefix, uint32_t payload_end) {
   const draft *d = w->d;
-  *prefix = (dqnn_prefix){.magic = {'D', 'Q', 'N', 'N'},
+  *prefix = (dqnn_prefix){.magic = DQNN_MAGIC,
                           .format_version = 1,
                           .runtime_version = 1,
                           .total_bytes = (uint32_t)sizeof *prefix + w->used,

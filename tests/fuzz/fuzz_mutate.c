@@ -118,7 +118,7 @@ static void list_kernels(blob b, const dqnn_model *model) {
 static bool repair(blob b, dqnn_model *model) {
   const dqnn_options skip = {.flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM};
   dqnn_prefix *prefix = blob_prefix(b);
-  memcpy(prefix->magic, "DQNN", 4);
+  prefix->magic = DQNN_MAGIC;
   prefix->format_version = prefix->runtime_version = 1;
   prefix->total_bytes = b.size;
   prefix->payload_offset = sizeof *prefix;

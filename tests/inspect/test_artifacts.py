@@ -181,7 +181,8 @@ int main(void) {
   if (net_size != NET_SIZE || dqnn_init(&it, memory, sizeof memory, net, net_size, &options, NULL)) return 1;
   dqnn_model_of(it, &info);
   if (info.inputs != NET_INPUTS || info.outputs != NET_OUTPUTS || info.model_id != NET_ID) return 2;
-  if (info.model_version != NET_VERSION || info.arena_bytes > NET_MEMORY_BYTES) return 3;
+  if (info.model_version != NET_VERSION || info.arena_bytes != NET_ARENA_BYTES) return 3;
+  if (NET_ARENA_BYTES + NET_STATE_BYTES != NET_MEMORY_BYTES) return 3;
   dqnn_input(it, 0, &t);
   if (DIFFERS(&t, NET_INPUT0)) return 4;
 #ifdef NET_INPUT0_ROUNDING

@@ -98,6 +98,10 @@ typedef void (*dqnn_profile_fn)(void *context, uint32_t node, uint16_t kernel, b
 typedef bool (*dqnn_signature_fn)(void *context, const void *file, size_t file_bytes, const void *signature,
                                   size_t signature_bytes);
 
+/* The CRC-32 of `bytes` bytes as dqnn_crc32 gives it, by hardware that has a unit for it. Called once per load, for the
+ * payload: `data` is 16-byte aligned, `bytes` what the file says, a multiple of 4 in every file that dqnn exports. */
+typedef uint32_t (*dqnn_checksum_fn)(void *context, const void *data, uint32_t bytes);
+
 enum {
   /* For files whose payload a boot loader has already checked: skips the payload's CRC (not the prefix's). All other
    * checks are made, so that memory stays safe even if the payload is corrupt. */
@@ -117,6 +121,11 @@ typedef struct {
   void *signature_context;     /* passed to signature */
   uint32_t work_limit;         /* most steps that checking the file may take; 0: DQNN_WORK_PER_BYTE (dqnn_config.h) for
                                   each of its bytes */
+  dqnn_checksum_fn checksum;   /* NULL: dqnn_crc32 */
+  void *checksum_context;      /* passed to checksum */
+  void *state;        /* NULL: the state lies behind the arena. Else where it lies, aligned as a pointer is. mem is
+                         then the arena alone, which other interpreters may use, too: see dqnn_init */
+  size_t state_bytes; /* available at state, at least dqnn_requirements.state_bytes */
 } dqnn_options;
 
 /* What was wrong, filled on every failure of dqnn_verify and dqnn_init. DQNN_NONE where it does not apply. */
@@ -128,7 +137,7 @@ typedef struct {
 } dqnn_fault;
 
 typedef struct {
-  uint32_t memory_bytes; /* what dqnn_init needs: arena_bytes + state_bytes */
+  uint32_t memory_bytes; /* what dqnn_init needs: arena_bytes + state_bytes, unless options.state is used */
   uint32_t arena_bytes;  /* activations, inputs, outputs and scratch */
   uint32_t state_bytes;  /* the interpreter itself */
   uint32_t nodes, tensors, inputs, outputs;
@@ -168,7 +177,7 @@ typedef struct {
   const char *name, *producer; /* in the file; "" if it has none */
   uint8_t *arena;              /* 16-byte aligned, the first arena_bytes of the memory block */
   uint32_t arena_bytes;
-  uint32_t state_bytes; /* directly behind the arena */
+  uint32_t state_bytes; /* directly behind the arena, unless options.state said where */
   uint32_t file_bytes;
   uint32_t model_id; /* as chosen at export */
   uint16_t model_version;
@@ -193,6 +202,9 @@ dqnn_status dqnn_verify(const void *blob, size_t size, const dqnn_options *optio
  *   unspecified after a failure. The arena is zeroed on success. A static array of bytes will do: compilers let bytes
  *   stand for anything. By the letter of the standard memory without a declared type (a heap, a linker's section) is
  *   better, as floats and words are stored there.
+ *   With options.state, mem is the arena alone: at least arena_bytes, and any number of interpreters, each with a state
+ *   of its own, may be given the same, as long as they are used one after the other: from the first write to an input
+ *   to the last read of an output. dqnn_init counts as use: it zeroes the arena.
  * blob, size: as for dqnn_requirements_of; must stay readable and unchanged while the interpreter is in use: offsets
  *   are checked here and only here, so that memory is safe only as long as nobody writes to the file.
  * options: required, for its kernel set. fault: NULL, or receives what was wrong.
@@ -226,6 +238,10 @@ dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *
 /* DQNN_VERSION of the header that the library was compiled with: another one than yours means that structs may differ.
  */
 uint32_t dqnn_version(void);
+
+/* CRC-32 (IEEE 802.3, as zlib), the checksum of files: 4 instructions per byte of a Cortex-M4 where data is 4-byte
+ * aligned, else 40. */
+uint32_t dqnn_crc32(const void *data, uint32_t bytes);
 
 /* The instruction sets that this library was compiled with and this processor can execute. */
 uint32_t dqnn_host_isas(void);
