@@ -89,7 +89,7 @@ def _half_away(x: I64, shift: Any) -> I64:
 
 
 def _shift_left(x: I64, shift: int) -> I64:
-    return np.clip(x << shift, INT32.min, INT32.max)
+    return np.asarray(np.clip(x << shift, INT32.min, INT32.max), np.int64)
 
 
 def exp_of_negative(x: I64) -> I64:

@@ -431,7 +431,7 @@ def _bilinear(op: ops.Bilinear, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(len(shape) == 3, f"Bilinear takes (H, W, C), got {shape}")
     for places, n, what in zip(op.places, shape, ("rows", "columns"), strict=False):
         good = places.ndim == 1 and places.size > 0 and places.min() >= 0 and places.max() <= (n - 1) * ops.PLACES
-        _require(good, f"Bilinear: {what} must be a vector within 0..{(n - 1) * ops.PLACES} ({ops.PLACES} a cell)")
+        _require(bool(good), f"Bilinear: {what} must be a vector within 0..{(n - 1) * ops.PLACES} ({ops.PLACES} a cell)")
     return TensorType((len(op.places[0]), len(op.places[1]), shape[2]), fmt)
 
 
@@ -451,7 +451,7 @@ def _gather(op: ops.Gather, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(len(op.indices) == len(shape), f"Gather: indices for {len(op.indices)} axes, the input has {len(shape)}")
     for axis, (index, n) in enumerate(zip(op.indices, shape, strict=True)):
         good = index is None or (index.ndim == 1 and index.size > 0 and index.min() >= 0 and index.max() < n)
-        _require(good, f"Gather: indices of axis {axis} must be a vector within 0..{n - 1}")
+        _require(bool(good), f"Gather: indices of axis {axis} must be a vector within 0..{n - 1}")
     sizes = [n if index is None else len(index) for index, n in zip(op.indices, shape, strict=True)]
     return TensorType(tuple(sizes), inputs[0].fmt)
 

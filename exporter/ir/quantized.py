@@ -51,13 +51,16 @@ def _binary(op: ops.Binary, inputs: list[Array], types: list[TensorType]) -> Arr
     return wrap(a * b if op.kind == "mul" else a + b if op.kind == "add" else a - b)
 
 
+_OVER: dict[str, np.ufunc] = {"sum": np.add, "maximum": np.maximum, "minimum": np.minimum}
+
+
 def reduce(op: ops.Reduce, x: Array, kind: TensorType) -> Array:
     """A Reduce of stored values."""
     axes = tuple(axis + 1 for axis in op.axes)
-    if op.kind == "sum":
-        return wrap(numbers(x, kind).sum(axis=axes, keepdims=op.keepdims))
-    extreme = np.max if op.kind == "maximum" else np.min
-    return np.asarray(extreme(x, axis=axes, keepdims=op.keepdims))
+    keepdims: Any = op.keepdims  # numpy's types want to know which
+    x = numbers(x, kind) if op.kind == "sum" else x
+    reduced = np.asarray(_OVER[op.kind].reduce(x, axis=axes, keepdims=keepdims))
+    return wrap(reduced) if op.kind == "sum" else reduced
 
 
 def raw_mean(op: ops.AvgPool, x: Array) -> Array:

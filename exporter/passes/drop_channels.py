@@ -339,7 +339,8 @@ def _narrow(node: Node, types: Types, constants: Mapping[str, Ints], kept: Mappi
         case ops.ChannelKernel() | ops.BinaryKernel():
             return replace(op, epilogue=_picked(op.epilogue, out))
         case ops.Constant():
-            return replace(op, values=np.ascontiguousarray(op.values[..., out]))
+            values: Any = np.ascontiguousarray(op.values[..., out])
+            return replace(op, values=values)
         case ops.Reshape() | ops.View():
             return replace(op, shape=(*op.shape[:-1], int(out.sum())))
         case _:

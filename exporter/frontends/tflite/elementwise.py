@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dqnn.tensors import Rounding
 
@@ -128,7 +129,7 @@ def leaky_relu(ctx: OpContext) -> str:
 def prelu(ctx: OpContext) -> str:
     x, alpha = ctx.x(), ctx.constant(1, "slope")
     shape = inside(ctx.shape(x))
-    slopes = alpha.reshape(alpha.shape[-len(shape) :])
+    slopes: NDArray[Any] = alpha.reshape(alpha.shape[-len(shape) :])
     by_channel = slopes.size == slopes.shape[-1]
     if ctx.codes(x):
         if not by_channel or slopes.size not in (1, shape[-1]) or slopes.size > MOST_CHANNELS:
