@@ -84,26 +84,10 @@ enum { DQNN_AFFINE_WORDS = 0 }; /* nothing is gained by it */
 
 #endif
 
-/* Fixed point and power of two for sums plus bias within 30 bits and a shift to the right by 1 to 22: x becomes
- * saturated s8 values. `half` is half a step, and the zero point, in units before the shift. */
+/* Fixed point where shifts go to the right, multipliers have 31 bits and sums plus bias 30. On cores with the DSP extension: h is
+ * the high word of sum * multiplier * 2, rounded, less 1 where it is negative; the high word of h * 2^(32 - shift), rounded, is
+ * h / 2^shift with ties away from zero. The power is subtracted negated, so that a shift by 1 has one too. */
 #if DQNN_ARM_DSP
-static inline __attribute__((always_inline)) void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
-  int32_t a = x[0], b = x[1], c = x[2], d = x[3];
-  __asm__(
-      "  add %[a], %[bias], %[a], lsl #1\n add %[b], %[bias], %[b], lsl #1\n add %[c], %[bias], %[c], lsl #1\n add %[d], %[bias], %[d], lsl #1\n"
-      "  smmulr %[a], %[a], %[m]\n smmulr %[b], %[b], %[m]\n smmulr %[c], %[c], %[m]\n smmulr %[d], %[d], %[m]\n"
-      "  add %[a], %[a], %[a], asr #31\n add %[b], %[b], %[b], asr #31\n add %[c], %[c], %[c], asr #31\n add %[d], %[d], %[d], asr #31\n"
-      "  add %[a], %[a], %[half]\n add %[b], %[b], %[half]\n add %[c], %[c], %[half]\n add %[d], %[d], %[half]\n"
-      "  asr %[a], %[a], %[shift]\n asr %[b], %[b], %[shift]\n asr %[c], %[c], %[shift]\n asr %[d], %[d], %[shift]\n"
-      "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
-      : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d)
-      : [bias] "r"(2 * bias), [m] "r"(multiplier), [half] "r"(half), [shift] "r"(shift));
-  x[0] = a;
-  x[1] = b;
-  x[2] = c;
-  x[3] = d;
-}
-
 /* Signed bytes of x, at least those of low and at most those of high. */
 static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
   uint32_t t;
@@ -126,10 +110,10 @@ static inline uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
   return (a & ~mask) | (b & mask);
 }
 
-static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t half, int32_t shift) {
+/* The values of one channel, saturated. */
+static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point) {
   for (unsigned p = 0; p < 4; p++) {
-    int32_t high = dqnn_high_mul(x[p] + bias, multiplier);
-    x[p] = dqnn_clamp_int((high + (high >> 31) + half) >> shift, -128, 127);
+    x[p] = dqnn_clamp_int(dqnn_fixed_point(x[p] + bias, multiplier, shift) + zero_point, -128, 127);
   }
 }
 
@@ -141,17 +125,5 @@ static inline uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high)
   return y;
 }
 #endif
-
-static inline int32_t dqnn_shift_1(int32_t x, int32_t bias, int32_t half, int32_t shift) {
-  x += bias;
-  return dqnn_clamp_int((x + half - 1 + (x >> shift & 1)) >> shift, -128, 127);
-}
-
-static inline void dqnn_shift_4(int32_t x[4], int32_t bias, int32_t half, int32_t shift) {
-  x[0] = dqnn_shift_1(x[0], bias, half, shift);
-  x[1] = dqnn_shift_1(x[1], bias, half, shift);
-  x[2] = dqnn_shift_1(x[2], bias, half, shift);
-  x[3] = dqnn_shift_1(x[3], bias, half, shift);
-}
 
 #endif

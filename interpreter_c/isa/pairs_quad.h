@@ -27,7 +27,7 @@ typedef struct {
   uint32_t pairs;    /* of a column, at least 1 */
   uint32_t channels; /* even, at least 2 */
   int32_t zero_point;
-  const int32_t *shift; /* fixed point: minus 1 to minus 22, sums and bias within 30 bits */
+  const int32_t *shift; /* fixed point, as isa/affine.h takes it */
   int32_t *sums;        /* [channel][pixel] */
   uint32_t rule;        /* dqnn_pairs_rule */
 } dqnn_pairs_plan;
@@ -57,18 +57,19 @@ _Static_assert(DQNN_PAIRS_AFFINE == 0 && DQNN_PAIRS_FIXED == 1 && DQNN_PAIRS_SUM
   "]\n ldr.w r3,[r2,#" x12 "]\n " mul " r6,r12,r0" c2 "\n " mul " r7,r12,r3" c3 "\n " mul " r10,lr,r0" d2 "\n " mul \
   " r11,lr,r3" d3 "\n"
 
-/* One channel by the fixed-point rule: x of four pixels to saturated values. r2 shift, r3 half a step and the zero point,
- * r12 multiplier. */
-#define DQNN_PAIR_FIXED(x0, x1, x2, x3)                                                                                   \
-  "vmov r0,r3,s16,s17\n ldr r2,[r0],#4\n ldr r12,[r3],#4\n vmov s16,s17,r0,r3\n lsls r2,#1\n"                              \
-  "add " x0 ",r2," x0 ",lsl #1\n add " x1 ",r2," x1 ",lsl #1\n add " x2 ",r2," x2 ",lsl #1\n add " x3 ",r2," x3 ",lsl #1\n"     \
-  "smmulr " x0 "," x0 ",r12\n smmulr " x1 "," x1 ",r12\n smmulr " x2 "," x2 ",r12\n smmulr " x3 "," x3 ",r12\n"                 \
-  "vmov r0,s26\n vmov r3,s22\n ldr r2,[r0],#4\n mov r12,#1\n vmov s26,r0\n negs r2,r2\n lsls r3,r2\n lsl r12,r12,r2\n"       \
-  "add r3,r3,r12,asr #1\n"                                                                                             \
-  "add " x0 "," x0 "," x0 ",asr #31\n add " x1 "," x1 "," x1 ",asr #31\n add " x2 "," x2 "," x2 ",asr #31\n add " x3 "," x3      \
-  "," x3 ",asr #31\n add " x0 "," x0 ",r3\n add " x1 "," x1 ",r3\n add " x2 "," x2 ",r3\n add " x3 "," x3 ",r3\n"              \
-  "asr " x0 "," x0 ",r2\n asr " x1 "," x1 ",r2\n asr " x2 "," x2 ",r2\n asr " x3 "," x3 ",r2\n"                                 \
-  "ssat " x0 ",#8," x0 "\n ssat " x1 ",#8," x1 "\n ssat " x2 ",#8," x2 "\n ssat " x3 ",#8," x3 "\n"
+/* Both channels by the fixed-point rule of isa/affine.h. */
+#define DQNN_PAIR_EACH(op, a, b)                                                                                                    \
+  op(r4, a) op(r5, a) op(r6, a) op(r7, a) op(r8, b) op(r9, b) op(r10, b) op(r11, b)
+#define DQNN_PAIR_ADD(x, y) "add " #x "," #x "," #y "\n"
+#define DQNN_PAIR_SCALE(x, y) "smmlar " #x "," #x "," #y "," #x "\n"
+#define DQNN_PAIR_SIGN(x, y) "add " #x "," #x "," #x ",asr #31\n"
+#define DQNN_PAIR_SHIFT(x, y) "smmlsr " #x "," #x "," #y ",r3\n"
+#define DQNN_PAIR_SATURATE(x, y) "ssat " #x ",#8," #x "\n"
+#define DQNN_PAIR_FIXED                                                                                                             \
+  "vmov r0,r3,s16,s17\n ldrd r2,r12,[r0],#8\n vmov s16,r0\n" DQNN_PAIR_EACH(DQNN_PAIR_ADD, r2, r12)                                  \
+  "vmov r0,s26\n ldrd r2,r12,[r3],#8\n vmov s17,r3\n lsls r2,#1\n lsl r12,#1\n" DQNN_PAIR_EACH(DQNN_PAIR_SCALE, r2, r12)            \
+  DQNN_PAIR_EACH(DQNN_PAIR_SIGN, , ) "ldrd r2,r12,[r0],#8\n vmov s26,r0\n mov r3,#-1\n adds r2,#32\n add r12,#32\n lsl r2,r3,r2\n"  \
+  "lsl r12,r3,r12\n vmov r3,s22\n" DQNN_PAIR_EACH(DQNN_PAIR_SHIFT, r2, r12) DQNN_PAIR_EACH(DQNN_PAIR_SATURATE, , )
 
 __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute__((unused))
                                                                        const dqnn_pairs_plan *plan) {
@@ -107,7 +108,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
       "strb r8,[r2,#1]\n strb r4,[r2],#2\n strb r9,[r3,#1]\n strb r5,[r3],#2\n"
       "strb r10,[r12,#1]\n strb r6,[r12],#2\n strb r11,[lr,#1]\n strb r7,[lr],#2\n"
       "vmov s18,s19,r2,r3\n vmov s20,s21,r12,lr\n 7: vmov r4,s23\n cmp r0,r4\n bne.w 1b\n vpop {s16-s27}\n pop {r4-r11,pc}\n"
-      "5: bne 6f\n" DQNN_PAIR_FIXED("r4", "r5", "r6", "r7") DQNN_PAIR_FIXED("r8", "r9", "r10", "r11") "vmov r0,s16\n b.w 4b\n"
+      "5: bne 6f\n" DQNN_PAIR_FIXED "vmov r0,s16\n b.w 4b\n"
       "6: vmov r2,s27\n vmov r0,s16\n stmia r2!,{r4-r11}\n vmov s27,r2\n adds r0,#8\n vmov s16,r0\n b.w 7b\n");
 }
 
@@ -130,8 +131,7 @@ static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
       if (plan->rule == DQNN_PAIRS_AFFINE) {
         dqnn_affine_4(x, plan->first.scale[c], plan->second.offset[c], plan->zero_point, x);
       } else {
-        int32_t shift = -plan->shift[c], half = (1 << shift >> 1) + plan->zero_point * (1 << shift);
-        dqnn_fixed_4(x, plan->first.bias[c], plan->second.multiplier[c], half, shift);
+        dqnn_fixed_4(x, plan->first.bias[c], plan->second.multiplier[c], plan->shift[c], plan->zero_point);
       }
       for (uint32_t p = 0; p < 4; p++) {
         plan->out[p][c] = (int8_t)x[p];

@@ -143,6 +143,7 @@ INDIRECT = {
     "dqnn_model_open": "$^",
     "notify": "$^",
     "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",
+    "run_sums": r"\S*:dqnn_sum_(floats|fixed)$",
     "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }
 

@@ -509,9 +509,11 @@ def fixed_params(kind: int, single: int, rng: np.random.Generator) -> FixedBinar
     if kind == 2:
         return FixedBinaryParams(2, multiplier=factor(), shift=-int(rng.integers(0, 16)))
     shifts = [-int(n) for n in rng.integers(0, 4, 2)]
-    return FixedBinaryParams(
-        kind, 0, 20, 0, factor(), shifts[0], factor(), shifts[1], factor(), -int(rng.integers(16, 20))
-    )
+    factors = [(factor(), shift) for shift in shifts]
+    if rng.random() < 0.7:  # what TFLite writes: half of the larger scale is 1
+        factors[int(rng.integers(2))] = (2**30, 0)
+    (a, shift_a), (b, shift_b) = factors
+    return FixedBinaryParams(kind, 0, 20, 0, a, shift_a, b, shift_b, factor(), -int(rng.integers(16, 23)))
 
 
 def fixed_result(p: FixedBinaryParams, a: Array, b: Array) -> Array:

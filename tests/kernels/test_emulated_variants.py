@@ -141,7 +141,7 @@ def tensor_type(tensor: Tensor) -> TensorType:
     return TensorType(tensor.dims, formats[tensor.dtype])
 
 
-MOVES = ("maxpool", "avgpool", "lut", "pad")
+MOVES = ("maxpool", "avgpool", "lut", "pad", "binary")
 QUANTIZED = ("convz", "depthwisez", "lut_channels", "binary_fixed", "avgpool_raw", "reduce", "gather")
 OTHERS = [k for k in KERNELS if k.family in MOVES + QUANTIZED and "portable" in k.variants]
 

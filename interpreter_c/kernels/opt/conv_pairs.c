@@ -34,7 +34,8 @@ typedef struct {
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
   uint8_t nine;                /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t binary, half_weights;
-  uint8_t narrow; /* s8 outputs are clamped to less than an int8 after they are stored */
+  uint8_t direct;       /* s8 outputs that need no sums in memory ... */
+  dqnn_pairs_plan plan; /* ... by this */
   dqnn_quad_kind kind;
   uint32_t *columns;
   int16_t *row;
@@ -169,19 +170,19 @@ static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
 }
 
 /* The last element of kernel row ky goes to the pairs after all rows. */
-DQNN_INLINE void put_odd(uint32_t *odd, int32_t ky, uint32_t lanes, int32_t value) {
-  uint32_t *pair = odd + ((uint32_t)ky >> 1) * lanes;
+DQNN_INLINE void put_odd(uint32_t *odd, uint32_t ky, uint32_t lanes, int32_t value) {
+  uint32_t *pair = odd + (ky >> 1) * lanes;
   *pair = ky & 1 ? (*pair & 0xffffu) | (uint32_t)value << 16 : (uint32_t)value & 0xffffu;
 }
 
-/* A window that lies whole inside an s8 map and begins at `run`. taps: of a kernel row. */
-DQNN_INLINE void gather_rows(const layer *l, const int8_t *run, uint32_t *column, uint32_t taps, uint32_t lanes) {
-  const dqnn_geometry *g = &l->shape;
-  uint32_t *odd = column + (uint32_t)g->kernel_h * (taps >> 1) * lanes;
-  for (int32_t ky = 0; ky < g->kernel_h; ky++, run += l->pitch) {
-    column = put_s8(run, taps, l->offset, column, lanes);
+/* A window that lies whole inside an s8 map and begins at `run`: rows of `taps`, `pitch` bytes apart. */
+DQNN_INLINE void gather_rows(const int8_t *run, uint32_t rows, uint32_t taps, uint32_t pitch, uint32_t add,
+                             uint32_t *column, uint32_t lanes) {
+  uint32_t *odd = column + rows * (taps >> 1) * lanes;
+  for (uint32_t ky = 0; ky < rows; ky++, run += pitch) {
+    column = put_s8(run, taps, add, column, lanes);
     if (taps & 1u) {
-      put_odd(odd, ky, lanes, run[taps - 1] - l->zero_point);
+      put_odd(odd, ky, lanes, run[taps - 1] + dqnn_half(add, 0));
     }
   }
 }
@@ -198,11 +199,33 @@ DQNN_INLINE void gather_nine(const int8_t *row0, uint32_t pitch, uint32_t add, u
   column[52] = dqnn_pair(row2[8] + offset, 0);
 }
 
+/* Rows of whole blocks of eight, four lanes. */
+DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, uint32_t pitch, uint32_t add,
+                               uint32_t *column) {
+  for (; rows; rows--, run += pitch) {
+    const int8_t *from = run, *end = run + taps;
+    do {
+      uint32_t low, high, pairs[4];
+      memcpy(&low, from, 4);
+      memcpy(&high, from + 4, 4);
+      from += 8;
+      dqnn_widen_s8(low, add, pairs);
+      dqnn_widen_s8(high, add, pairs + 2);
+      column[0] = pairs[0];
+      column[4] = pairs[1];
+      column[8] = pairs[2];
+      column[12] = pairs[3];
+      column += 16;
+    } while (from != end);
+  }
+}
+
 /* The windows of n neighbours that lie whole inside the map. */
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
   const dqnn_geometry *g = &l->shape;
   const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x) * g->channels;
-  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset;
+  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
+  const uint32_t rows = (uint32_t)g->kernel_h; /* stores could change the layer */
   uint32_t *column = l->columns + lane;
   if (l->nine) {
     for (; n; n--, run += step, column++) {
@@ -210,8 +233,14 @@ DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, 
     }
     return;
   }
+  if (l->lanes == 4 && !(taps & 7u)) {
+    for (; n; n--, run += step, column++) {
+      gather_eights(run, rows, taps, pitch, add, column);
+    }
+    return;
+  }
   for (; n; n--, run += step, column++) {
-    gather_rows(l, run, column, l->row_taps, l->lanes);
+    gather_rows(run, rows, taps, pitch, add, column, l->lanes);
   }
 }
 
@@ -233,7 +262,7 @@ DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) 
     }
     put_pairs(l->row, taps, column, lanes);
     if (taps & 1u) {
-      put_odd(odd, ky, lanes, l->row[taps - 1]);
+      put_odd(odd, (uint32_t)ky, lanes, l->row[taps - 1]);
     }
   }
 }
@@ -255,7 +284,7 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 /* ---- sums ---- */
 
-enum { CHUNK = 8 /* channels */ };
+enum { CHUNK = 8, SINGLE = 32 /* channels of four pixels, and of one */ };
 
 /* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
  * their zero point. c: of the group. */
@@ -286,68 +315,41 @@ DQNN_INLINE uint32_t chunk_at(const layer *l, uint32_t c) {
   return l->shape.out_group - c < CHUNK ? l->shape.out_group - c : CHUNK;
 }
 
-/* s8 values of one channel of four pixels. */
-DQNN_NOINLINE void emit_quad(const layer *l, const int32_t acc[4], uint32_t channel, int8_t *const out[4]) {
-  const dqnn_quad_rule rule = dqnn_quad_rule_of(&l->epilogue, l->kind, channel);
-  int32_t x[4];
-  dqnn_quad_values(&rule, l->kind, l->epilogue.requant, acc, x);
-  for (uint32_t p = 0; p < 4; p++) {
-    out[p][channel] = (int8_t)x[p];
-  }
-}
-
-/* Whole channel pairs of four pixels by a rule that needs no sums in memory; returns how many channels. */
-DQNN_NOINLINE uint32_t sum_direct_s8(const layer *l, int8_t *const out[4]) {
-  const dqnn_epilogue *e = &l->epilogue;
-  uint32_t channel = l->first_output, count = l->shape.out_group & ~1u;
-  int affine = l->kind == DQNN_QUAD_AFFINE;
-  if (l->by_inputs || !count || (!affine && l->kind != DQNN_QUAD_FIXED)) {
-    return 0;
-  }
-  dqnn_pairs_plan plan = {l->weights, l->columns,    {NULL}, {NULL}, {NULL, NULL, NULL, NULL}, l->pairs,
-                          count,      e->zero_point, NULL,   NULL,   DQNN_PAIRS_FIXED};
-  if (affine) {
-    plan.rule = DQNN_PAIRS_AFFINE;
-    plan.first.scale = e->scale + channel;
-    plan.second.offset = e->offset + channel;
-  } else {
-    plan.first.bias = e->bias + channel;
-    plan.second.multiplier = e->multiplier + channel;
-    plan.shift = e->shift + channel;
-  }
-  for (uint32_t p = 0; p < 4; p++) {
-    plan.out[p] = out[p] + channel;
-  }
-  dqnn_pairs_quad(&plan);
-  return count;
-}
-
-/* The same through sums, channels from c on. */
+/* s8 outputs of four pixels through sums, channels from c on. */
 DQNN_NOINLINE void sum_rest_s8(const layer *l, int8_t *const out[4], uint32_t c) {
-  int32_t sums[4 * CHUNK];
+  int32_t sums[4 * CHUNK], row[CHUNK];
   for (; c < l->shape.out_group; c += CHUNK) {
-    uint32_t channels = chunk_at(l, c);
+    uint32_t channels = chunk_at(l, c), channel = l->first_output + c;
     sum_chunk(l, c, channels, sums);
-    for (uint32_t i = 0; i < channels; i++) {
-      emit_quad(l, sums + 4 * i, l->first_output + c + i, out);
+    for (uint32_t p = 0; p < 4; p++) {
+      for (uint32_t i = 0; i < channels; i++) {
+        row[i] = sums[4 * i + p];
+      }
+      dqnn_emit_s8(&l->epilogue, row, channel, channels, out[p] + channel);
     }
   }
 }
 
-/* Four pixels, straight to an s8 output. */
-static void sum_quad_s8(const layer *l, uint32_t first, uint32_t n) {
-  uint32_t count = l->shape.out_group, outputs = l->shape.outputs;
-  int8_t *out[4];
+/* Four pixels of an s8 output, the last one again and again behind n: an odd last channel, and all that no quick rule
+ * takes, through sums. */
+static void sum_quad_s8(layer *l, uint32_t first, uint32_t n) {
+  int8_t *out = (int8_t *)l->call->out + first * l->shape.outputs;
+  int8_t **to = l->plan.out;
   for (uint32_t p = 0; p < 4; p++) {
-    out[p] = (int8_t *)l->call->out + (first + (p < n ? p : n - 1)) * outputs;
+    to[p] = out;
+    out += p + 1 < n ? l->shape.outputs : 0;
   }
-  uint32_t done = sum_direct_s8(l, out);
-  if (done < count) {
-    sum_rest_s8(l, out, done);
+  if (!l->direct) {
+    sum_rest_s8(l, to, 0);
+    return;
   }
-  for (uint32_t p = 0; l->narrow && p < n; p++) {
-    dqnn_clamp_row(&l->epilogue, out[p] + l->first_output, count);
+  if (l->shape.out_group & 1u) {
+    sum_rest_s8(l, to, l->shape.out_group - 1);
   }
+  for (uint32_t p = 0; p < 4; p++) {
+    to[p] += l->first_output;
+  }
+  dqnn_pairs_quad(&l->plan);
 }
 
 /* Four pixels, straight to an s1 output. */
@@ -408,16 +410,23 @@ static void quad_maximum(void *state, int first) {
   }
 }
 
-/* All channels of one pixel. An odd number of channel pairs reads the last pair twice. */
-DQNN_NOINLINE void sum_one(const layer *l) {
-  const uint32_t *w = l->weights;
-  uint32_t count = l->shape.out_group;
-  int32_t acc[4];
-  for (uint32_t c = 0; c < count; c += 4, w += 2 * l->pairs) {
-    dqnn_dot_1x4(w, c + 2 < count ? w + l->pairs : w, l->columns, l->pairs, acc);
-    for (uint32_t i = 0; i < 4 && c + i < count; i++) {
-      l->totals[c + i] = l->by_inputs ? by_inputs(l, c + i, 0, acc[i]) : acc[i];
-    }
+/* Channels c to c + n - 1 of one pixel, c a multiple of 4. An odd number of channel pairs reads the last pair twice. */
+DQNN_NOINLINE void sum_one(const layer *l, uint32_t c, uint32_t n, int32_t *acc) {
+  const uint32_t *w = l->weights + (c >> 1) * l->pairs;
+  for (uint32_t i = 0; i < n; i += 4, w += 2 * l->pairs) {
+    dqnn_dot_1x4(w, i + 2 < n ? w + l->pairs : w, l->columns, l->pairs, acc + i);
+  }
+  for (uint32_t i = 0; l->by_inputs && i < n; i++) {
+    acc[i] = by_inputs(l, c + i, 0, acc[i]);
+  }
+}
+
+DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
+  int32_t acc[SINGLE];
+  for (uint32_t c = 0, n; c < l->shape.out_group; c += n) {
+    n = l->shape.out_group - c < SINGLE ? l->shape.out_group - c : SINGLE;
+    sum_one(l, c, n, acc);
+    dqnn_emit(l->call, &l->epilogue, acc, l->first_output + c, n, pixel);
   }
 }
 
@@ -440,20 +449,20 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) 
 }
 
 static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
-  const layer *l = (const layer *)state;
-  if (lanes == 4 && l->call->out_def->dtype == DQNN_S8) {
+  layer *l = (layer *)state;
+  if (lanes == 1) {
+    emit_one(l, first);
+    return;
+  }
+  if (l->call->out_def->dtype == DQNN_S8) {
     sum_quad_s8(l, first, n);
     return;
   }
-  if (lanes == 4 && l->call->out_def->dtype == DQNN_S1) {
+  if (l->call->out_def->dtype == DQNN_S1) {
     sum_quad_s1(l, first, n);
     return;
   }
-  if (lanes == 4) {
-    sum_quad(l);
-  } else {
-    sum_one(l);
-  }
+  sum_quad(l);
   for (uint32_t i = 0; i < n; i++) {
     uint32_t outputs = l->shape.out_group;
     dqnn_emit(l->call, &l->epilogue, l->totals + i * outputs, l->first_output, outputs, first + i);
@@ -493,7 +502,7 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + l->lanes * l->pairs);
-  l->row = (int16_t *)(l->totals + l->lanes * g->out_group);
+  l->row = (int16_t *)(l->totals + (l->lanes == 4 ? 4 * g->out_group : 0));
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
@@ -501,7 +510,24 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   if (call->out_def->dtype == DQNN_S8) {
     l->kind = dqnn_quad_kind_of(&l->epilogue, g->outputs, 2 * l->pairs);
   }
-  l->narrow = call->out_def->dtype == DQNN_S8 && dqnn_quad_narrow(&l->epilogue, l->kind);
+  l->direct = l->kind != DQNN_QUAD_ANY && !l->by_inputs && l->lanes == 4 && g->pool_cells == 1 && g->out_group > 1;
+}
+
+/* Straight to s8: all whole channel pairs of the group at work; `out` is set for each four pixels. */
+static void set_direct(layer *l) {
+  const dqnn_epilogue *e = &l->epilogue;
+  const uint32_t channel = l->first_output;
+  const int fixed = l->kind == DQNN_QUAD_FIXED;
+  dqnn_pairs_plan *plan = &l->plan;
+  plan->weights = l->weights;
+  plan->columns = l->columns;
+  plan->first.scale = e->scale + channel; /* or the bias, as far from where it begins */
+  plan->second.offset = e->offset + channel;
+  plan->pairs = l->pairs;
+  plan->channels = l->shape.out_group & ~1u;
+  plan->zero_point = e->zero_point;
+  plan->shift = fixed ? e->shift + channel : NULL;
+  plan->rule = fixed ? DQNN_PAIRS_FIXED : DQNN_PAIRS_AFFINE;
 }
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
@@ -513,7 +539,13 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     l.weights = (const uint32_t *)call->constants[0] + group * group_words;
     l.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
+    if (l.direct) {
+      set_direct(&l);
+    }
     dqnn_quads_run(g, &quad_ops, &l);
+  }
+  if (l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+    dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
   }
 }
 

@@ -105,7 +105,7 @@ DQNN_NOINLINE void spread(const layer *l, int32_t line, uint32_t first, uint32_t
 typedef struct {
   const int32_t *sums;
   uint32_t at, offset[3], step, blocks;
-  dqnn_lines_affine_plan affine; /* the same for the affine rule */
+  dqnn_lines_output quick; /* the same for quick rules */
 } places;
 
 static void set_offsets(const layer *l, uint32_t lower, uint32_t count, places *p) {
@@ -119,9 +119,9 @@ static void set_offsets(const layer *l, uint32_t lower, uint32_t count, places *
     p->offset[1] = count > 2 ? 2 * step : 0;
     p->offset[0] = count > 3 ? 3 * step : 0;
   }
-  p->affine.offset[0] = p->offset[0];
-  p->affine.offset[1] = p->offset[1];
-  p->affine.offset[2] = p->offset[2];
+  p->quick.offset[0] = p->offset[0];
+  p->quick.offset[1] = p->offset[1];
+  p->quick.offset[2] = p->offset[2];
 }
 
 /* `blocks` groups of the first line of outputs, from position `from` of the walk on. */
@@ -131,35 +131,22 @@ static void find_places(const layer *l, uint32_t first, uint32_t from, uint32_t 
   p->at = from * l->out_step;
   p->step = l->per_block * l->out_step;
   p->blocks = blocks;
-  if (l->kind != DQNN_QUAD_AFFINE) {
+  if (l->kind == DQNN_QUAD_ANY) {
     return;
   }
-  p->affine = (dqnn_lines_affine_plan){p->sums,
-                                       (int8_t *)l->call->out + p->at + first,
-                                       {0, 0, 0},
-                                       p->step,
-                                       e->zero_point,
-                                       ((uint32_t)(e->least + e->zero_point) & 0xffu) * 0x01010101u,
-                                       ((uint32_t)(e->most + e->zero_point) & 0xffu) * 0x01010101u,
-                                       blocks,
-                                       e->scale + first,
-                                       e->offset + first};
-}
-
-DQNN_INLINE void put_s8(const layer *l, dqnn_quad_kind kind, uint32_t channel, const int32_t *sums, const places *p) {
-  const dqnn_quad_rule rule = dqnn_quad_rule_of(&l->epilogue, kind, channel);
-  const uint8_t requant = l->epilogue.requant;
-  const uint32_t first = p->offset[0], second = p->offset[1], third = p->offset[2], step = p->step;
-  int8_t *out = (int8_t *)l->call->out + p->at + channel;
-  for (const int32_t *end = sums + 16 * p->blocks; sums < end; sums += 16, out += step) {
-    const int32_t acc[4] = {sums[0], sums[4], sums[8], sums[12]};
-    int32_t x[4];
-    dqnn_quad_values(&rule, kind, requant, acc, x);
-    out[first] = (int8_t)x[0];
-    out[second] = (int8_t)x[1];
-    out[third] = (int8_t)x[2];
-    out[0] = (int8_t)x[3];
-  }
+  p->quick = (dqnn_lines_output){p->sums,
+                                 (int8_t *)l->call->out + p->at + first,
+                                 {0, 0, 0},
+                                 p->step,
+                                 e->zero_point,
+                                 ((uint32_t)(e->least + e->zero_point) & 0xffu) * 0x01010101u,
+                                 ((uint32_t)(e->most + e->zero_point) & 0xffu) * 0x01010101u,
+                                 blocks,
+                                 e->scale + first,
+                                 e->offset + first,
+                                 e->bias + first,
+                                 e->multiplier + first,
+                                 e->shift + first};
 }
 
 DQNN_INLINE float between(float y, float low, float high) {
@@ -208,25 +195,12 @@ static void put_s1(const layer *l, uint32_t first, const int32_t *sums, const pl
   }
 }
 
-DQNN_NOINLINE void put_fixed(const layer *l, uint32_t channel, const int32_t *sums, const places *p) {
-  put_s8(l, DQNN_QUAD_FIXED, channel, sums, p);
-}
-
-DQNN_NOINLINE void put_shift(const layer *l, uint32_t channel, const int32_t *sums, const places *p) {
-  put_s8(l, DQNN_QUAD_SHIFT, channel, sums, p);
-}
-
-DQNN_NOINLINE void put_any(const layer *l, uint32_t channel, const int32_t *sums, const places *p) {
-  put_s8(l, DQNN_QUAD_ANY, channel, sums, p);
-}
-
-static void put_lane(const layer *l, uint32_t channel, const int32_t *sums, const places *p) {
-  if (l->kind == DQNN_QUAD_FIXED) {
-    put_fixed(l, channel, sums, p);
-  } else if (l->kind == DQNN_QUAD_SHIFT) {
-    put_shift(l, channel, sums, p);
-  } else {
-    put_any(l, channel, sums, p);
+static void put_s8(const layer *l, uint32_t first, const int32_t *sums, const places *p) {
+  int8_t *out = (int8_t *)l->call->out + p->at + first;
+  for (uint32_t i = 0; i < 4 * p->blocks; i++, sums += LANES) {
+    uint32_t which = i & 3u;
+    dqnn_emit_s8(&l->epilogue, sums, first, LANES, which < 3 ? out + p->offset[which] : out);
+    out += which < 3 ? 0 : p->step;
   }
 }
 
@@ -236,9 +210,7 @@ DQNN_NOINLINE void put_others(const layer *l, uint32_t first, const places *p) {
   } else if (l->call->out_def->dtype == DQNN_S1) {
     put_s1(l, first, p->sums, p);
   } else {
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-      put_lane(l, first + lane, p->sums + lane, p);
-    }
+    put_s8(l, first, p->sums, p);
   }
 }
 
@@ -248,11 +220,13 @@ static void put(const layer *l, uint32_t first, uint32_t down, places *p) {
     return;
   }
   if (l->kind == DQNN_QUAD_AFFINE) {
-    dqnn_lines_affine(&p->affine);
-    p->affine.out += down;
+    dqnn_lines_affine(&p->quick);
+  } else if (l->kind == DQNN_QUAD_FIXED) {
+    dqnn_lines_fixed(&p->quick);
   } else {
     put_others(l, first, p);
   }
+  p->quick.out += down;
   p->at += down;
 }
 

@@ -6,6 +6,7 @@
 #include "../../isa/isa.h"
 #include "../../src/numerics.h"
 #include "../map.h"
+#include "sums.h"
 
 #if DQNN_HAVE_PORTABLE
 
@@ -246,7 +247,9 @@ void dqnn_run_binary_s1_portable(const dqnn_call *call) {
   run_binary(call);
 }
 void dqnn_run_binary_s8_portable(const dqnn_call *call) {
-  run_binary(call);
+  if (!DQNN_HAS_SUMS || !dqnn_run_float_sums(call)) {
+    run_binary(call);
+  }
 }
 void dqnn_run_binary_f32_portable(const dqnn_call *call) {
   run_binary(call);

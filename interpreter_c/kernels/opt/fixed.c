@@ -1,6 +1,7 @@
 /* lut_s8_channels, binary_s8_fixed and reduce_s8: integers only, a row of the last axis at a time. */
 #include "../map.h"
 #include "epilogue.h"
+#include "sums.h"
 
 #if DQNN_HAVE_PORTABLE
 
@@ -22,38 +23,18 @@ void dqnn_run_lut_s8_channels_portable(const dqnn_call *call) {
 
 /* ---- two inputs ---- */
 
-/* One input seen from the output's rows: dimensions of 1 are repeated. */
-typedef struct {
-  const int8_t *data;
-  uint32_t pitch[LEADING]; /* elements per step of the leading dimensions, outermost first */
-  uint32_t step;           /* along a row: 1, or 0 where its last dimension is 1 */
-  int32_t zero_point;
-} operand;
-
-static operand operand_of(const dqnn_call *call, uint32_t n) {
-  const dqnn_tensor_def *def = call->in_def[n];
-  uint32_t elements = dqnn_last(def);
-  operand o = {(const int8_t *)call->in[n], {0, 0, 0}, elements == 1 ? 0 : 1, def->zero_point};
-  for (uint32_t k = def->rank - 1u; k-- > 0;) {
-    o.pitch[k] = def->dims[k] == 1 ? 0 : elements;
-    elements *= def->dims[k];
-  }
-  return o;
-}
-
 typedef struct {
   const dqnn_fixed_binary_params *params;
-  operand a, b;
-  uint32_t count; /* of a row */
-  int32_t zero_point, least, most;
+  uint32_t count, step_a, step_b; /* elements of a row; steps along it */
+  int32_t zero_a, zero_b, zero_point, least, most;
 } layer;
 
 /* A loop per rule: `result` sees the numbers a and b. */
 #define EACH_ELEMENT(l, a_row, b_row, out, result)                                   \
   do {                                                                               \
     const int8_t *a_ = (a_row), *b_ = (b_row);                                       \
-    for (uint32_t i_ = (l)->count; i_; i_--, a_ += (l)->a.step, b_ += (l)->b.step) { \
-      int32_t a = *a_ - (l)->a.zero_point, b = *b_ - (l)->b.zero_point;              \
+    for (uint32_t i_ = (l)->count; i_; i_--, a_ += (l)->step_a, b_ += (l)->step_b) { \
+      int32_t a = *a_ - (l)->zero_a, b = *b_ - (l)->zero_b;                          \
       *(out)++ = (int8_t)((result) + (l)->zero_point);                               \
     }                                                                                \
   } while (0)
@@ -114,20 +95,20 @@ static void binary_row(const layer *l, const int8_t *a, const int8_t *b, int8_t 
 
 void dqnn_run_binary_s8_fixed_portable(const dqnn_call *call) {
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
-  const dqnn_tensor_def *def = call->out_def;
-  layer l = {p, operand_of(call, 0), operand_of(call, 1), dqnn_last(def), def->zero_point, 0, 0};
-  l.least = p->act_min - l.zero_point;
-  l.most = p->act_max - l.zero_point;
-  uint32_t at[LEADING] = {0, 0, 0};
+  if (DQNN_HAS_SUMS && dqnn_run_fixed_sums(call)) {
+    return;
+  }
+  const dqnn_operand a = dqnn_operand_of(call, 0), b = dqnn_operand_of(call, 1);
+  const int32_t zero_point = call->out_def->zero_point;
+  const layer l = {p,          dqnn_last(call->out_def), !a.repeats,
+                   !b.repeats, a.def->zero_point,        b.def->zero_point,
+                   zero_point, p->act_min - zero_point,  p->act_max - zero_point};
   int8_t *out = (int8_t *)call->out;
-  for (uint32_t row = dqnn_rows(def); row; row--, out += l.count) {
-    uint32_t from_a = 0, from_b = 0;
-    for (uint32_t k = 0; k + 1u < def->rank; k++) {
-      from_a += at[k] * l.a.pitch[k];
-      from_b += at[k] * l.b.pitch[k];
-    }
-    binary_row(&l, l.a.data + from_a, l.b.data + from_b, out);
-    dqnn_next_row(def, at);
+  uint32_t at[LEADING] = {0, 0, 0};
+  for (uint32_t row = dqnn_rows(call->out_def); row; row--, out += l.count) {
+    binary_row(&l, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
+               (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out);
+    dqnn_next_row(call->out_def, at);
   }
 }
 

@@ -1,0 +1,137 @@
+/* Sums of two s8 maps, a row of the output at a time, or all of it where nothing is repeated. */
+#include "sums.h"
+
+#include <string.h>
+
+#include "../../isa/sums.h"
+#include "../map.h"
+
+#if DQNN_HAVE_PORTABLE
+
+enum { STEP = 8 };
+
+typedef struct {
+  union {
+    dqnn_sum_rows rows; /* begins each rule */
+    dqnn_float_sums floats;
+    dqnn_fixed_sums fixed;
+  } of;
+  void (*run)(const dqnn_sum_rows *); /* of isa/sums.h */
+  int8_t last[3][STEP];               /* elements of both inputs and the output behind whole steps */
+  uint8_t swapped;                    /* the second input is `a` */
+} sums;
+
+static uint32_t each_byte(int32_t x) {
+  return ((uint32_t)x & 0xffu) * 0x01010101u;
+}
+static uint32_t both_halves(int32_t x) {
+  return ((uint32_t)x & 0xffffu) * 0x00010001u;
+}
+
+static void set_range(sums *s, int32_t least, int32_t most) {
+  s->of.rows.base = each_byte(most - 255);
+  s->of.rows.room = each_byte(255 - (most - least));
+}
+
+static void sum(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  s->of.rows.a = a;
+  s->of.rows.b = b;
+  s->of.rows.end = a + count;
+  s->of.rows.distance = (uint32_t)(uintptr_t)out - (uint32_t)(uintptr_t)a - 4u;
+  s->run(&s->of.rows);
+}
+
+/* The last elements of a row go through copies. */
+static void sum_row(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  uint32_t whole = count & ~(STEP - 1u), rest = count - whole;
+  if (whole) {
+    sum(s, a, b, out, whole);
+  }
+  if (rest) {
+    memcpy(s->last[0], a + whole, rest);
+    memcpy(s->last[1], b + whole, rest);
+    sum(s, s->last[0], s->last[1], s->last[2], STEP);
+    memcpy(out + whole, s->last[2], rest);
+  }
+}
+
+static int run_sums(const dqnn_call *call, sums *s) {
+  const dqnn_tensor_def *def = call->out_def;
+  const dqnn_operand a = dqnn_operand_of(call, s->swapped), b = dqnn_operand_of(call, !s->swapped);
+  int8_t *out = (int8_t *)call->out;
+  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
+  if (a.repeats || b.repeats) {
+    return 0;
+  }
+  if (dqnn_rows(a.def) == rows && dqnn_rows(b.def) == rows) {
+    count *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, out += count) {
+    sum_row(s, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
+            (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
+    dqnn_next_row(def, at);
+  }
+  return 1;
+}
+
+/* Results must fit 16 bits before they are clamped. */
+int dqnn_run_float_sums(const dqnn_call *call) {
+  const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
+  const dqnn_tensor_def *a = call->in_def[0], *b = call->in_def[1];
+  float inverse = *(const float *)call->constants[0];
+  sums s = {.run = dqnn_sum_floats};
+  if (p->kind > DQNN_SUB || a->dtype != DQNN_S8 || b->dtype != DQNN_S8 || !((a->scale + b->scale) * inverse < 126.0f)) {
+    return 0;
+  }
+  set_range(&s, (int32_t)p->act_min, (int32_t)p->act_max);
+  s.of.floats.scale_a = a->scale;
+  s.of.floats.scale_b = p->kind == DQNN_ADD ? b->scale : -b->scale;
+  s.of.floats.inverse = inverse;
+  s.of.floats.lift = both_halves(call->out_def->zero_point - (int32_t)p->act_min);
+  s.of.floats.zero_a = both_halves(-a->zero_point);
+  s.of.floats.zero_b = both_halves(-b->zero_point);
+  return run_sums(call, &s);
+}
+
+/* Where is the operand of the larger scale, whose multiplier is 1/2? 2: nowhere. */
+static uint32_t half_of(const dqnn_fixed_binary_params *p) {
+  const int32_t half = 1 << 30;
+  return p->multiplier_a == half && p->shift_a == 0 ? 0 : p->multiplier_b == half && p->shift_b == 0 ? 1 : 2;
+}
+
+/* A multiplier of 1/2 is 1 - 2^-31 with a shift of one more: the same for nine bits. Negated it rounds alike if no
+ * product lies in the middle: eight bits cannot reach that if it ends in less than 3 zeros or more than 10. */
+static int set_second(dqnn_fixed_sums *f, int32_t multiplier, int32_t shift, int negated) {
+  if (shift == 0 && multiplier == 1 << 30) {
+    multiplier = INT32_MAX;
+    shift = -1;
+  }
+  if (shift >= 0 || (negated && !(multiplier & 7) && (multiplier & 2047))) {
+    return 0;
+  }
+  f->multiplier_b = negated ? -multiplier : multiplier;
+  f->factor_b = 0u - (1u << (32 + shift));
+  return 1;
+}
+
+/* Sums have less than 28 bits, results 16 before they are clamped. */
+int dqnn_run_fixed_sums(const dqnn_call *call) {
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  uint32_t n = half_of(p), difference = p->kind == DQNN_SUB;
+  sums s = {.run = dqnn_sum_fixed, .swapped = n == 1};
+  dqnn_fixed_sums *f = &s.of.fixed;
+  if (p->kind > DQNN_SUB || p->single || p->left != 20 || n + difference > 1 || p->shift > -17 ||
+      p->multiplier < 1 << 30 ||
+      !set_second(f, n ? p->multiplier_a : p->multiplier_b, n ? p->shift_a : p->shift_b, (int)difference)) {
+    return 0;
+  }
+  set_range(&s, p->act_min, p->act_max);
+  f->bias = 0x8000u + ((uint32_t)(call->out_def->zero_point - p->act_min) << 16);
+  f->zero_a = 0u - ((uint32_t)call->in_def[n]->zero_point << 19);
+  f->zero_b = (uint32_t)call->in_def[1 - n]->zero_point << 21;
+  f->multiplier = (int32_t)(2u * (uint32_t)p->multiplier);
+  f->factor = 0u - (1u << (48 + p->shift));
+  return run_sums(call, &s);
+}
+#endif
