@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,32 +71,56 @@ def compile_sources(
     extra: Sequence[str] = (),
 ) -> Path:
     """Builds sources (relative to interpreter_c) and the layout table. The linker must not drop the symbols `keep`."""
-    if shutil.which(target.compiler) is None:
-        raise BuildError(f"{target.compiler} is not installed (Debian: gcc-arm-none-eabi)")
+    _require(target)
     layout = output.with_suffix(".layout.c")
     layout.write_text(LAYOUT)
-    includes = [f"-I{SOURCES / part}" for part in (".", "include")]
-    roots = [f"-Wl,-u,{symbol}" for symbol in (*keep, "dqnn_bench_layout")]
-    link = [] if target is HOST else [*BARE_METAL, *roots]
     files = [str(SOURCES / s) for s in sources]  # an absolute path stays as it is
-    command = [
-        target.compiler,
-        optimize,
-        *COMMON,
-        *target.flags,
-        *extra,
-        *includes,
-        *files,
-        str(layout),
-        *link,
-        "-o",
-        str(output),
-        "-lm",
-    ]
+    _run(target, [optimize, *extra, *files, str(layout), *_linking(target, keep), "-o", str(output), "-lm"])
+    return output
+
+
+class Objects:
+    """Compiled files that several programs are linked from; they go with it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="dqnn-objects-")
+        self.place = Path(self._folder.name)
+        self.files: list[str] = []
+
+
+def compile_objects(target: Target, sources: Sequence[Path], optimize: str = "-O2") -> Objects:
+    """As compile_sources, for `link`."""
+    _require(target)
+    made = Objects()
+    layout = made.place / "layout.c"
+    layout.write_text(LAYOUT)
+    for source in (*sources, layout):
+        made.files.append(str(made.place / (str(source).strip("/").replace("/", "_") + ".o")))
+        _run(target, [optimize, "-c", str(SOURCES / source), "-o", made.files[-1]])
+    return made
+
+
+def link(target: Target, objects: Objects, output: Path, keep: Sequence[str] = ()) -> Path:
+    _run(target, [*objects.files, *_linking(target, keep), "-o", str(output), "-lm"])
+    return output
+
+
+def _require(target: Target) -> None:
+    if shutil.which(target.compiler) is None:
+        raise BuildError(f"{target.compiler} is not installed (Debian: gcc-arm-none-eabi)")
+
+
+def _linking(target: Target, keep: Sequence[str]) -> list[str]:
+    roots = [f"-Wl,-u,{symbol}" for symbol in (*keep, "dqnn_bench_layout")]
+    return [] if target is HOST else [*BARE_METAL, *roots]
+
+
+def _run(target: Target, arguments: Sequence[str]) -> None:
+    includes = [f"-I{SOURCES / part}" for part in (".", "include")]
+    command = [target.compiler, *COMMON, *target.flags, *includes, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(command)}\n{done.stderr}")
-    return output
 
 
 def runtime_sources() -> list[Path]:

@@ -35,6 +35,11 @@ class Call:
     scratch_bytes: int = 0
     others: tuple[tuple[TensorType, bytes], ...] = ()
 
+    @property
+    def inputs(self) -> tuple[tuple[TensorType, bytes], ...]:
+        """None of a kernel that has no input, where `data` is empty."""
+        return ((self.input, self.data), *self.others) if self.data else ()
+
 
 def make_call(op: ops.ConvKernel, source: TensorType, output: TensorType, data: bytes, scratch_bytes: int = 0) -> Call:
     return Call(pack(op, [source], output), source, output, data, scratch_bytes)
@@ -53,8 +58,7 @@ def fill_call(
     out = place(GUARD + bytes(call.output.nbytes) + GUARD) + len(GUARD)
     scratch = place(GUARD + b"\x5a" * call.scratch_bytes + GUARD) + len(GUARD)
     put("params", place(call.packed.params_bytes))
-    inputs = ((call.input, call.data), *call.others)
-    for i, (source, data) in enumerate(inputs):
+    for i, (source, data) in enumerate(call.inputs):
         put("in_def", place(_core.tensor_def_bytes(tensor_def(source))), i)
         put("in", place(data), i)
     put("out_def", place(_core.tensor_def_bytes(tensor_def(call.output))))
@@ -65,7 +69,7 @@ def fill_call(
         struct.pack_into("<I", raw, layout["constant_bytes"] + 4 * i, len(constant))
     struct.pack_into("<I", raw, layout["scratch_bytes"], call.scratch_bytes)
     struct.pack_into("<H", raw, layout["kernel"], ids()[call.packed.kernel])
-    raw[layout["inputs"]] = len(inputs)
+    raw[layout["inputs"]] = len(call.inputs)
     raw[layout["constant_count"]] = len(call.packed.constants)
     return bytes(raw), out, scratch
 

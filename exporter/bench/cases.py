@@ -1,17 +1,15 @@
-"""Convolution layers by shape: random weights, thresholds and inputs for measuring and for comparing variants.
-
-The grid names the shapes whose cost per multiply-accumulate docs/benchmarks.md records, with the figure to reach and
-a peer's."""
+"""Kernel calls by shape: random weights, thresholds and inputs for measuring and for comparing variants. grid.py names
+the shapes that are measured."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..emit.packing import pack
 from ..ir import ops
 from ..ir.types import F32, S1, S8, Format, TensorType
 from .call import Call, make_call
@@ -47,6 +45,7 @@ class Layer:
     horizontal: bool = False
     requant: Requant = "affine"
     half: bool = False
+    weight_zero_points: bool = False
     zero_point: int = 0  # of an s8 input
     out_zero_point: int = 0
     density: float = 0.5  # share of -1 of an s1 input
@@ -94,6 +93,9 @@ def _weights(layer: Layer, rng: np.random.Generator) -> ops.Weights:
         codes = rng.integers(-128, 128, shape).astype(np.int8)
     else:
         codes = rng.standard_normal(shape).astype(np.float32)
+    if layer.weight_zero_points:
+        zero_point = rng.integers(-9, 10, layer.outputs).astype(np.int8)
+        return ops.Weights(layer.weights, codes, half=layer.half, zero_point=zero_point)
     return ops.Weights(layer.weights, codes, half=layer.half)
 
 
@@ -161,101 +163,28 @@ def make_layer_call(layer: Layer, seed: int = 1, scratch_bytes: int = 0) -> Call
     return make_call(op, source, output, random_input(source, rng, layer.density), scratch_bytes)
 
 
-# --- the grid ---------------------------------------------------------------------------------------------------------
+# --- other kernels ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Row:
-    """A measured shape: estimated Cortex-M4 cycles per MAC to reach, and what a peer takes."""
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """A kernel that is no convolution: an operator over given types."""
 
-    name: str
-    layer: Layer
-    goal: float | None = None
-    peer: str = ""
-    target: str = "cortex-m4"
+    op: ops.KernelOp
+    inputs: tuple[TensorType, ...]
+    output: TensorType
 
-
-def _same(layer: Layer) -> Layer:
-    before = tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in layer.kernel)
-    return replace(layer, padding=(before[0], before[1]))
+    @property
+    def macs(self) -> int:
+        """Elements of the output, or of an input that has more: what stands in the place of multiply-accumulates."""
+        return max(t.elements for t in (self.output, *self.inputs))
 
 
-def _binary(h: int, c: int, o: int, k: int = 1, output: Kind = "s1") -> Layer:
-    return Layer("s1", "s1", output, h, h, c, o, (k, k))
-
-
-def _bytes(h: int, c: int, o: int, k: int = 1) -> Layer:
-    return Layer("s8", "s8", "s8", h, h, c, o, (k, k), zero_point=5, pad_value=5.0)
-
-
-CMSIS = "1.87-1.89 instructions (CMSIS-NN)"
-CBIN = "1.0-1.25 (CBin-NN, repaired)"
-S1_3X3 = _same(_binary(16, 64, 64, 3))
-FIRST = Layer("f32", "s1", "s1", 28, 28, 1, 32, (3, 3), pool=(2, 2))
-
-GRID: tuple[Row, ...] = (
-    Row("s1 conv 3x3 16x16x64->64 same, pad 0", S1_3X3, 0.22, CBIN),
-    Row("s1 conv 3x3 16x16x64->64 same, pad +1", replace(S1_3X3, pad_value=1.0), 0.22, CBIN),
-    Row("s1 conv 3x3 16x16x64->64 same, pad -1", replace(S1_3X3, pad_value=-1.0), 0.22, CBIN),
-    Row("s1 conv 3x3 13x13x32->64 valid", _binary(13, 32, 64, 3), 0.28, CBIN),
-    Row("s1 conv 1x1 8x8x256->256", _binary(8, 256, 256), 0.22, CBIN),
-    Row("s1 dense 1024->1024", _binary(1, 1024, 1024), 0.17, "1.1"),
-    Row("s1 dense 576->64", _binary(1, 576, 64), 0.28, "1.1"),
-    Row("s1 conv 3x3 16x16x64->64 same, s8 out", replace(S1_3X3, output="s8"), 0.28),
-    Row("s1 conv 3x3 16x16x64->64 same, s8 fixed point", replace(S1_3X3, output="s8", requant="fixed_point"), 0.28),
-    Row("s1 conv 3x3 16x16x64->64 same, s8 power of two", replace(S1_3X3, output="s8", requant="power_of_two"), 0.28),
-    Row("s1 conv 3x3 16x16x64->64 same, f32 out", replace(S1_3X3, output="f32"), 0.28),
-    Row("s1 conv 3x3 16x16x64->64 same, density 0", replace(S1_3X3, density=0.0)),
-    Row("s1 conv 3x3 16x16x64->64 same, density .25", replace(S1_3X3, density=0.25)),
-    Row("s1 conv 3x3 16x16x64->64 same, density .75", replace(S1_3X3, density=0.75)),
-    Row("s1 conv 3x3 16x16x64->64 same, density 1", replace(S1_3X3, density=1.0)),
-    Row("s1 horizontal 3x3 16x16x64->10 same", _same(replace(_binary(16, 64, 10, 3), horizontal=True)), 0.45),
-    Row("s1 horizontal 3x3 16x16x64->10 valid", replace(_binary(16, 64, 10, 3), horizontal=True), 0.45),
-    Row("s1 depthwise 3x3 16x16x64 same", _same(replace(_binary(16, 64, 64, 3), depthwise=True)), 0.65),
-    Row("s1 conv 3x3 16x16x64->64 same, M0+", S1_3X3, 0.50, "1.25 (libgcc popcount)", "cortex-m0plus"),
-    Row("f32 x s1 first layer 3x3 28x28x1->32, pool 2x2", FIRST, 1.4, "49 instructions (TFLM f32)"),
-    Row(
-        "s8 x s1 first layer 3x3 28x28x1->32, pool 2x2",
-        replace(FIRST, input="s8"),
-        0.8,
-        "8.6 instructions (CMSIS-NN s8 x s8)",
-    ),
-    Row(
-        "s8 x s1 conv 3x3 16x16x32->32 same",
-        _same(Layer("s8", "s1", "s8", 16, 16, 32, 32, (3, 3))),
-        0.70,
-        "1.2 (as s8 x s8)",
-    ),
-    Row("s8 conv 3x3 16x16x32->32 same", _same(_bytes(16, 32, 32, 3)), 1.35, CMSIS),
-    Row("s8 conv 1x1 8x8x64->64", _bytes(8, 64, 64), 1.45, CMSIS),
-    Row("s8 conv 1x1 8x8x64->64, fixed point", replace(_bytes(8, 64, 64), requant="fixed_point"), 1.45, CMSIS),
-    Row("s8 conv 3x3 32x32x3->32 same", _same(_bytes(32, 3, 32, 3)), 1.7, "7 (CBin-NN)"),
-    Row("s8 dense 256->64", _bytes(1, 256, 64)),
-    Row("s8 depthwise 3x3 16x16x64 same", _same(replace(_bytes(16, 64, 64, 3), depthwise=True)), 3.0),
-    Row(
-        "f32 conv 3x3 16x16x16->16 same",
-        _same(Layer("f32", "f32", "f32", 16, 16, 16, 16, (3, 3))),
-        3.2,
-        "5.7-6.4 instructions (TFLM)",
-    ),
-    Row("f32 depthwise 3x3 16x16x64 same", _same(Layer("f32", "f32", "f32", 16, 16, 64, 64, (3, 3), depthwise=True))),
-)
-
-
-# Layers of a size that hosts run, beside the grid.
-HOST_GRID: tuple[Row, ...] = (
-    Row("s1 GEMM 1024x1024->1024", _binary(32, 1024, 1024)),
-    Row("s8 conv 3x3 16x16x64->64 same", _same(_bytes(16, 64, 64, 3))),
-    Row("s8 conv 1x1 16x16x256->256", _bytes(16, 256, 256)),
-    Row("s8 dense 1024->1024", _bytes(1, 1024, 1024)),
-    Row("s1 x s8 conv 3x3 16x16x64->64 same", _same(Layer("s1", "s8", "s8", 16, 16, 64, 64, (3, 3), pad_value=1.0))),
-    Row("s8 x s1 conv 3x3 16x16x64->64 same", _same(Layer("s8", "s1", "s8", 16, 16, 64, 64, (3, 3)))),
-    Row("f32 x s1 conv 3x3 16x16x64->64 same", _same(Layer("f32", "s1", "f32", 16, 16, 64, 64, (3, 3)))),
-    Row("f32 conv 3x3 16x16x64->64 same", _same(Layer("f32", "f32", "f32", 16, 16, 64, 64, (3, 3)))),
-    Row("f32 conv 1x1 16x16x256->256", Layer("f32", "f32", "f32", 16, 16, 256, 256)),
-)
-
-
-def find_rows(pattern: str, host: bool = False) -> list[Row]:
-    """Rows of the grid whose name matches a regular expression; host: with those for hosts."""
-    return [row for row in (*GRID, *(HOST_GRID if host else ())) if re.search(pattern, row.name)]
+def make_row_call(layer: Layer | Elements, seed: int = 1) -> Call:
+    if isinstance(layer, Layer):
+        return make_layer_call(layer, seed)
+    rng = np.random.default_rng(seed)
+    inputs = [(source, random_input(source, rng)) for source in layer.inputs]
+    packed = pack(layer.op, layer.inputs, layer.output)
+    first, data = inputs[0] if inputs else (layer.output, b"")
+    return Call(packed, first, layer.output, data, others=tuple(inputs[1:]))

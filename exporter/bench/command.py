@@ -15,8 +15,8 @@ from ..options import MOST_SAMPLES
 
 if TYPE_CHECKING:
     from ..targets.target import Target
-    from .cases import Row
     from .cost import ModelCost
+    from .grid import Row
 
 
 @command("bench")
@@ -171,7 +171,7 @@ def _bench_host_kernels(pattern: str, as_json: bool, markdown: bool) -> None:
 
 
 def _rows(pattern: str, host: bool = False) -> Sequence[Row]:
-    from .cases import find_rows
+    from .grid import find_rows
     from .measure import BenchError
 
     rows = find_rows(pattern, host=host)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..emit import writer
+from ..ir import ops
 from ..ir.graph import Graph, Node, Port
-from .cases import Layer, Row, make_op, types_of
+from ..ir.types import TensorType
+from .cases import Elements, Layer, make_op, types_of
 from .cost import random_input
+from .grid import Row
 
 SECONDS, ROUND = 0.25, 0.0005  # spent on a variant and on a round
 
@@ -29,15 +32,23 @@ class HostCost:
         return self.macs / self.seconds / 1e9
 
 
-def blob_of(layer: Layer, seed: int = 1) -> tuple[bytes, bytes]:
-    """A file with this layer alone, and random input for it."""
+def blob_of(layer: Layer | Elements, seed: int = 1) -> tuple[bytes, list[bytes]]:
+    """A file with this layer alone, and random inputs for it."""
     rng = np.random.default_rng(seed)
-    source, output = types_of(layer)
-    node = Node(make_op(layer, rng), ("in",), "out", (str(layer),))
-    graph = Graph(
-        str(layer), ("in",), ("out",), (node,), {"in": source, "out": output}, {n: Port(n) for n in ("in", "out")}
-    )
-    return writer.write(graph, producer="dqnn bench").blob, random_input(source, rng, layer.density)
+    op: ops.Op
+    sources: tuple[TensorType, ...]
+    if isinstance(layer, Layer):
+        source, output = types_of(layer)
+        op, sources = make_op(layer, rng), (source,)
+        data = [random_input(source, rng, layer.density)]
+    else:
+        op, sources, output = layer.op, layer.inputs, layer.output
+        data = [random_input(source, rng) for source in sources]
+    names = tuple(f"in{i}" for i in range(len(sources)))
+    types = {**dict(zip(names, sources, strict=True)), "out": output}
+    node = Node(op, names, "out", ("layer",))
+    graph = Graph("layer", names, ("out",), (node,), types, {name: Port(name) for name in types})
+    return writer.write(graph, producer="dqnn bench").blob, data
 
 
 def bench_host_row(row: Row) -> list[HostCost]:
@@ -51,12 +62,13 @@ def bench_host_row(row: Row) -> list[HostCost]:
     return [HostCost(row.name, kernel, isa, row.layer.macs, _seconds(blob, data, isa)) for isa in usable]
 
 
-def _seconds(blob: bytes, data: bytes, isa: str) -> float:
+def _seconds(blob: bytes, data: list[bytes], isa: str) -> float:
     """Of the fastest among many short rounds, which other work on the machine leaves alone."""
     from dqnn import _core
 
     interpreter = _core.Interpreter(blob, [isa])
-    interpreter.set_input(0, data)
+    for i, stored in enumerate(data):
+        interpreter.set_input(i, stored)
     best = interpreter.profile(1)[0]
     repeats, end = max(1, int(ROUND / max(best, 1e-7))), time.monotonic() + SECONDS
     while time.monotonic() < end:

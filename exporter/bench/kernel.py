@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
+from dqnn import _core
+
 from ..emit import kernel_table
-from .build import TARGETS, Target, compile_sources, kernel_sources
+from .build import TARGETS, Objects, Target, compile_objects, kernel_sources, link, runtime_sources
 from .call import Call, run_on_machine
-from .cases import Layer, Row, make_layer_call
+from .cases import Elements, Layer, make_row_call
+from .grid import Row
 from .machine import Machine
 
 ISA = "portable"
@@ -44,36 +48,43 @@ class KernelCost:
 
 def planned(call: Call) -> Call:
     """The call with the scratch that plan() asks for."""
-    found = kernel_table.plan(call.packed, [call.input], call.output)
+    found = kernel_table.plan(call.packed, [source for source, _ in call.inputs], call.output)
     return replace(call, scratch_bytes=found.scratch)
 
 
 def reference(call: Call) -> bytes:
     """Output bytes of the reference kernel on this machine."""
-    from dqnn import _core
-
-    defs = [kernel_table.tensor_def(call.input)]
+    defs = [kernel_table.tensor_def(source) for source, _ in call.inputs]
     number = kernel_table.ids()[call.packed.kernel]
     output = kernel_table.tensor_def(call.output)
     return bytes(
         _core.run_kernel(
-            number, "ref", [call.data], defs, output, list(call.packed.constants), call.packed.params_bytes
+            number,
+            "ref",
+            [data for _, data in call.inputs],
+            defs,
+            output,
+            list(call.packed.constants),
+            call.packed.params_bytes,
         )
     )
 
 
+@lru_cache(maxsize=2)
+def _objects(target: Target, optimize: str) -> Objects:
+    """Compiled once for all rows of a run."""
+    return compile_objects(target, [*kernel_sources(), *runtime_sources()], optimize)
+
+
 def bench_layer(
-    layer: Layer, target: Target, optimize: str = "-O2", isa: str = ISA, seed: int = 1, name: str = ""
+    layer: Layer | Elements, target: Target, optimize: str = "-O2", isa: str = ISA, seed: int = 1, name: str = ""
 ) -> KernelCost:
-    call = planned(make_layer_call(layer, seed))
+    call = planned(make_row_call(layer, seed))
+    if isa not in next(row["variants"] for row in _core.kernels() if row["name"] == call.packed.kernel):
+        isa = "ref"
     function = f"dqnn_run_{call.packed.kernel}_{isa}"
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
-        sources = [*kernel_sources(), Path("src/numerics.c"), Path("src/registry.c")]
-        runtime = [
-            Path("src") / f"{part}.c"
-            for part in ("checksum", "host", "verify", "reader", "flatbuffer", "interpreter", "names")
-        ]
-        elf = compile_sources(target, [*sources, *runtime], Path(directory) / "kernel.elf", optimize, keep=(function,))
+        elf = link(target, _objects(target, optimize), Path(directory) / "kernel.elf", keep=(function,))
         machine = Machine(elf, target.core)
     output, cost = run_on_machine(machine, function, call)
     total = sum(cost.by_function.values())

@@ -1,0 +1,31 @@
+"""The rows that `dqnn bench --kernels` measures."""
+
+from __future__ import annotations
+
+import pytest
+
+from dqnn import _core
+from dqnn.exporter.bench import cases, grid, host, kernel
+
+FIRST_QUANTIZED = 93  # kernels that only .tflite and .onnx files use
+
+
+@pytest.mark.parametrize("row", grid.GRID, ids=lambda row: row.name)
+def test_a_row_is_a_call_that_is_accepted_and_a_file_that_runs(row: grid.Row) -> None:
+    call = kernel.planned(cases.make_row_call(row.layer))
+    assert len(kernel.reference(call)) == call.output.nbytes
+    blob, data = host.blob_of(row.layer)
+    interpreter = _core.Interpreter(blob)
+    assert interpreter.nodes()[0]["kernel"] == call.packed.kernel
+    assert [len(stored) for stored in data] == [len(stored) for _, stored in call.inputs]
+
+
+def test_rows_have_names_of_their_own() -> None:
+    for rows in (grid.GRID, grid.HOST_GRID):
+        assert len({row.name for row in rows}) == len(rows)
+
+
+def test_every_kernel_of_quantized_files_is_measured() -> None:
+    measured = {cases.make_row_call(row.layer).packed.kernel for row in grid.GRID}
+    quantized = {row["name"] for row in _core.kernels() if row["id"] >= FIRST_QUANTIZED}
+    assert quantized - measured <= {"convz_s8_s8_f32", "depthwisez_s8_s8_f32"}  # the same sums, another output
