@@ -14,6 +14,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -30,6 +31,9 @@ WIDE_ISAS = {"x86_64": ("avx2", "avx512", "vnni")}  # processor -> what some of 
 # Marker or tool -> why it cannot be had here: lines of `name: reason`.
 NOTES = [path.read_text() for path in (ROOT / "build" / "left-out", ROOT / ".venv-test" / "left-out") if path.exists()]
 LEFT_OUT = dict(line.split(": ", 1) for line in "".join(NOTES).splitlines())
+
+# A shell's background job starts with interrupts ignored, and so would every command that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Larq and QKeras know only Keras 2, which later TensorFlows have from tf-keras.
 if importlib.util.find_spec("tf_keras") is not None:

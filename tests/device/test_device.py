@@ -67,7 +67,10 @@ def serving(*arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             yield found[0], process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            finally:
+                process.kill()
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
