@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dqnn.tensors import Rounding
 
@@ -97,10 +98,11 @@ def in_c(lines: Sequence[str]) -> list[str]:
     return ["#ifdef __cplusplus", 'extern "C" {', "#endif", *lines, "#ifdef __cplusplus", "}", "#endif"]
 
 
-def c_header(blob: bytes, model: ModelView, name: str) -> str:
+def c_header(blob: bytes, model: ModelView, name: str, labels: Sequence[Sequence[str]] = ()) -> str:
     """The header of `c_array`, for C and C++: what a firmware must know of the model when it is compiled, as macros
-    that begin with the name in capitals."""
+    that begin with the name in capitals. `labels`: names of the classes, for each output in order that has them."""
     upper = name.upper()
+    enums = list(_label_enums(model, upper, labels))
     lines = [
         f"/* {_title(blob, model)} */",
         f"#ifndef {upper}_MODEL_H",
@@ -124,7 +126,48 @@ def c_header(blob: bytes, model: ModelView, name: str) -> str:
         for index, port in enumerate(ports):
             macros = _port_macros(port, model.tensors[port.tensor], kind == "INPUT")
             lines += ["", *(f"#define {upper}_{kind}{index}_{macro} {value}" for macro, value in macros)]
-    return "\n".join([*lines, "", "#endif", ""])
+    return "\n".join([*lines, *enums, "", "#endif", ""])
+
+
+def _label_enums(model: ModelView, upper: str, labels: Sequence[Sequence[str]]) -> Iterator[str]:
+    """An enumerator per class, whose value is its index along the output's last axis."""
+    if len(labels) > len(model.outputs):
+        raise ArtifactError(f"labels for {len(labels)} outputs; the model has {len(model.outputs)}")
+    for index, (port, names) in enumerate(zip(model.outputs, labels, strict=False)):
+        classes = model.tensors[port.tensor].type.shape[-1]
+        if len(names) != classes:
+            raise ArtifactError(
+                f"output {index} ('{port.name}') has {classes} classes, but {len(names)} labels are given"
+            )
+        macro = f"{upper}_OUTPUT{index}_LABEL"
+        words = [re.sub(r"\W+", "_", name.strip(), flags=re.ASCII).strip("_").upper() for name in names]
+        twice = [name for name, word in zip(names, words, strict=True) if words.count(word) > 1 or not word]
+        if twice:
+            raise ArtifactError(
+                f"labels of output {index} that are empty or alike as C names: {', '.join(map(repr, twice))}; C names "
+                "keep letters, digits and _, without case"
+            )
+        yield ""
+        yield f"#define {macro}S {classes}"
+        yield f"#define {macro}_NAMES {{{', '.join(map(_c_string, names))}}}"
+        yield "enum {"
+        yield from (f"  {macro}_{word} = {number}," for number, word in enumerate(words[:-1]))
+        yield f"  {macro}_{words[-1]} = {classes - 1}"
+        yield "};"
+
+
+def read_labels(given: str) -> list[str]:
+    """Names of classes: the lines of a text file, or words with commas between them."""
+    path = Path(given)
+    if "," not in given or path.is_file():
+        try:
+            return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(
+                f"labels {given!r} are no text file with a name on each line ({error}); names can also be given with "
+                "commas between them"
+            ) from error
+    return [name.strip() for name in given.split(",")]
 
 
 def _port_macros(port: PortView, tensor: TensorView, written: bool) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,7 @@ class Wanted:
     intel_hex: tuple[int, Path] | None
     kernel_set: Path | None
     name: str | None
+    labels: tuple[str, ...] = ()
 
 
 @command("inspect")
@@ -46,6 +47,13 @@ class Wanted:
 )
 @click.option("--kernel-set", type=OUTPUT, help="Write the C array of the kernels that the models need.")
 @click.option("--name", help="C name of the arrays.  [default: from the name of the file; of several: model]")
+@click.option(
+    "--labels",
+    multiple=True,
+    metavar="FILE|A,B,...",
+    help="Names of the classes for the header of --c-array: a text file with a name on each line, or names with commas "
+    "between them; once per output, in order.",
+)
 def inspect_command(
     models: tuple[Path, ...],
     as_json: bool,
@@ -55,13 +63,16 @@ def inspect_command(
     intel_hex: tuple[int, Path] | None,
     kernel_set: Path | None,
     name: str | None,
+    labels: tuple[str, ...],
 ) -> None:
     """Show what is in a .dqnn file. With an option that writes, write instead. --kernel-set takes several files."""
     from ..blob import NotAModelError, read, to_json, verdict
     from ..show.console import console
     from .text import render
 
-    wanted = Wanted(onnx, c_array, binary, intel_hex, kernel_set, name)
+    wanted = Wanted(onnx, c_array, binary, intel_hex, kernel_set, name, labels)
+    if labels and c_array is None:
+        raise click.UsageError("--labels are for the header that --c-array writes")
     if len(models) > 1:
         if as_json or kernel_set is None or wanted != Wanted(None, None, None, None, kernel_set, name):
             raise click.UsageError("several files are for --kernel-set alone; give one file")
@@ -103,7 +114,8 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
         yield wanted.c_array, artifacts.c_array(blob, view, name).encode()
         header = _header_beside(wanted.c_array, model, wanted)
         if header is not None:
-            yield header, artifacts.c_header(blob, view, name).encode()
+            labels = [artifacts.read_labels(given) for given in wanted.labels]
+            yield header, artifacts.c_header(blob, view, name, labels).encode()
     if wanted.binary is not None:
         yield wanted.binary, artifacts.padded(blob)
     if wanted.intel_hex is not None:

@@ -132,7 +132,10 @@ def reciprocal(scale: float) -> np.float32:
     8-bit quantizers multiply by 255, and 1 / float32(1/255) is not 255: codes at ties would differ from theirs."""
     exact = 1.0 / float(np.float32(scale))
     whole = round(exact) if exact < 2**24 else 0
-    return np.float32(whole if whole and np.float32(1.0 / whole) == np.float32(scale) else exact)
+    if whole and np.float32(1.0 / whole) == np.float32(scale):
+        return np.float32(whole)
+    with np.errstate(over="ignore"):  # of a denormal: infinity
+        return np.float32(exact)
 
 
 def factor_of(scale: float, rounding: Rounding) -> np.float32:

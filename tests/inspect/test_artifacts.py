@@ -242,6 +242,47 @@ def test_the_header_is_cpp_too(larq: Path, tmp_path: Path, require_tool: Tool, s
     call(tmp_path / "program")
 
 
+LABELS = """
+#include <stdio.h>
+#include "net.h"
+#include "net.h"
+int main(void) {
+  const char *const names[NET_OUTPUT0_LABELS] = NET_OUTPUT0_LABEL_NAMES;
+  printf("%d %d %s", NET_OUTPUT0_LABEL_T_SHIRT_TOP, NET_OUTPUT0_LABEL_9, names[NET_OUTPUT0_LABEL_ANKLE_BOOT]);
+  return 0;
+}
+"""
+CLASSES = ["zero", "T-shirt/top", "two", "ankle boot", "é 4", "five", "six", "7", "eight", "9"]
+
+
+def test_labels_become_enumerators(larq: Path, cli: Cli, require_tool: Tool) -> None:
+    Path("labels.txt").write_text("\n".join([*CLASSES, ""]), encoding="utf-8")
+    Path("main.c").write_text(LABELS)
+    for given in ("labels.txt", ",".join(CLASSES)):
+        assert cli(larq, "--c-array", "net.c", "--name", "net", "--labels", given).exit_code == 0
+        for compiler, language in (("gcc", "-std=c11"), ("g++", "-xc++")):
+            call(
+                require_tool(compiler), language, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "main.c", "-o", "program"
+            )
+            assert call("./program") == "1 9 ankle boot"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["a,b"], "output 0 ('activation') has 10 classes, but 2 labels are given"),
+        ([",".join(CLASSES)] * 2, "labels for 2 outputs; the model has 1"),
+        (["a,A,c,d,e,f,g,h,i,+"], "empty or alike as C names: 'a', 'A', '+'"),
+        (["nowhere.txt"], "labels 'nowhere.txt' are no text file with a name on each line"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(larq: Path, cli: Cli, labels: list[str], said: str) -> None:
+    result = cli(larq, "--c-array", "net.c", *(word for given in labels for word in ("--labels", given)))
+    assert result.exit_code != 0 and said in " ".join(result.stderr.split())
+    assert not Path("net.c").exists() and not Path("net.h").exists()
+    assert "--labels are for the header" in cli(larq, "--labels", "a,b").stderr
+
+
 def test_names_of_ports_become_literals(larq: Path, tmp_path: Path, require_tool: Tool) -> None:
     from dataclasses import replace
 
