@@ -93,6 +93,7 @@ lint() {
 }
 
 format() {
+  python tools/licence_lines.py
   ruff check --fix-only .
   ruff format .
   # One at a time: two of them might mend the same header.

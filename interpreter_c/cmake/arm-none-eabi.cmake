@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # Common part of the Cortex-M toolchain files: GNU Arm toolchain, bare metal. DQNN_CPU holds the flags of the core.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # What `cmake --install` puts where, and the package that find_package(dqnn) reads. DQNN_HAVE_* of the build travel with dqnn::dqnn, so
 # that a kernel set compiles to what the library has.
 include(CMakePackageConfigHelpers)

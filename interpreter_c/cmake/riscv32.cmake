@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # RISC-V rv32imac, bare metal, soft float.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR riscv32)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Ed25519 around Monocypher's check of the equation S B = R + h A: h is the SHA-512 of R, A and the message, which
  * Monocypher's own signatures take from BLAKE2b. */
 #include "dqnn/dqnn_ed25519.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Names as in FIPS 180-4. */
 #include "sha512.h"
 

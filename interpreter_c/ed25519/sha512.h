@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* SHA-512 (FIPS 180-4) of a message that comes in parts. Small rather than fast: a schedule of 16 words, rolled. */
 #ifndef DQNN_SHA512_H
 #define DQNN_SHA512_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The rules of SPEC.md 3.2 for s8, four values at a time.
  *
  * Affine: (float)acc * scale + offset, each step rounded, to the nearest integer, ties to even. The FPU of Cortex-M4F and later rounds and saturates in one instruction; plan() refuses scales and offsets that are not finite, so no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* How the bit-sliced counter of portable.h and thumb2.h lies in memory: 32 lanes, plane p holding bit p, in an array of
  * words. Macros, because assembly takes offsets as text. mve.h has another counter.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Sums of 3x3 depthwise windows over pairs of neighbouring lines: a word holds the same channel of a cell (low half)
  * and of the cell below it (high half), words stand side by side along the lines. `near` holds lines 2k and 2k + 1,
  * `far` the two that follow.

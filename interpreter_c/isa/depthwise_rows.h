@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The taps of one depthwise window for a run of channels, four at a time: bytes times bytes. */
 #ifndef DQNN_ISA_DEPTHWISE_ROWS_H
 #define DQNN_ISA_DEPTHWISE_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Armv7E-M and Armv8-M with the DSP extension (Cortex-M4, M7, M33): dual 16-bit multiply-accumulate.
  * Guarded names replace those of portable.h; the sums are the same integers. */
 #ifndef DQNN_ISA_DSP_H

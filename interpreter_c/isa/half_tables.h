@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Row tables of the first layer on s8 inputs: as isa_tables.h with sums of 16 bits, eight outputs in the four words of
  * a row: (0, 2), (1, 3), (4, 6) and (5, 7), so that two outputs of a pooled pixel share a half. */
 #ifndef DQNN_ISA_HALF_TABLES_H

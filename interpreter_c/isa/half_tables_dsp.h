@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* DSP extension (Cortex-M4, M7, M33, M55): sums of 16-bit table entries for the first layer, half_tables.h. */
 #ifndef DQNN_ISA_HALF_TABLES_DSP_H
 #define DQNN_ISA_HALF_TABLES_DSP_H

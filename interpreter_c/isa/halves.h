@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Pairs of 16-bit numbers in a word, for table sums of 8-bit inputs. One instruction each with the DSP extension
  * (Cortex-M4, M7, M33, M55); isa/target.h decides. */
 #ifndef DQNN_ISA_HALVES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Float primitives of the core this file is compiled for. */
 #ifndef DQNN_ISA_FLOAT_H
 #define DQNN_ISA_FLOAT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Look-ups of conv_nibbles.c that a core has its own way for. */
 #ifndef DQNN_ISA_NIBBLES_H
 #define DQNN_ISA_NIBBLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* 8-bit primitives of the core this file is compiled for. */
 #ifndef DQNN_ISA_PAIRS_H
 #define DQNN_ISA_PAIRS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Row tables of the first layer: a kernel row of three signs has eight values at each position of an input row, so they
  * are computed once and looked up by all channels. Code bit i is the sign bit of weight i (1 = -1). */
 #ifndef DQNN_ISA_TABLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Armv8.1-M vectors (Helium: Cortex-M55, M85) for the files of kernels/mve: counters of binary kernels. */
 #ifndef DQNN_ISA_MVE_H
 #define DQNN_ISA_MVE_H

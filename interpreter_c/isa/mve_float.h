@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Float vectors of Armv8.1-M. They take denormals for zero, in operands and results, and every NaN they make is the
  * default one. FPSCR says when a denormal was met: then, and where a result is NaN, the caller computes again with
  * scalars. "memory" keeps stores on their side of these instructions, and nothing else: sums must be in memory before

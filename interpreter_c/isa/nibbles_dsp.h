@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* DSP extension (Cortex-M4, M7, M33, M55): the 3x3 look-ups of conv_nibbles.c for all outputs of a block of eight
  * channels. */
 #ifndef DQNN_ISA_NIBBLES_DSP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* All channels of four pixels, the inner part of the 8-bit convolutions: as sums, or straight to s8 outputs by the affine
  * or the fixed-point rule of SPEC.md 3.2.
  *

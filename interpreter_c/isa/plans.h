@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What some primitives are told besides their pointers. Assembly reads the fields by their places. */
 #ifndef DQNN_ISA_PLANS_H
 #define DQNN_ISA_PLANS_H

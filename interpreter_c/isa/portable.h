@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Inline primitives in plain C11: what every other header in this directory may replace, with the same results.
  *
  * A kernel in kernels/opt is written once over these names and includes isa/isa.h, which picks the header of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plain C forms of the 8-bit primitives: products of pairs of halfwords (columns) with pairs of bytes (weights,
  * SPEC.md 3.3). */
 #ifndef DQNN_ISA_PORTABLE_PAIRS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The rules of SPEC.md 3.2, one value at a time; isa/affine.h has them for four. */
 #ifndef DQNN_ISA_REQUANTIZE_H
 #define DQNN_ISA_REQUANTIZE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Sums of two rows of s8, eight elements at a time: by the float rule (SPEC.md 3.5) and by TFLite's (3.7).
  *
  * Both end alike. Results less their lower bound stand in pairs of halfwords: USAT16 is the lower clamp, UQADD8 of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Single-precision FPU: row tables of the first layer (isa_tables.h), six pixels in a register list. */
 #ifndef DQNN_ISA_TABLES_VFP_H
 #define DQNN_ISA_TABLES_VFP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the compiler's target offers, asked here and nowhere else: each name is 1 or 0. The headers of isa/ choose by
  * them; kernels are written over the primitives and never look.
  *

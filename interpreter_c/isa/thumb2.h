@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Armv7-M and Armv8-M main line (Cortex-M3, M4, M7, M33, M55): bit scan with CLZ, row adder in assembly.
  * The compiler needs 10 to 11 cycles per row for the C body of the adder in portable.h, this one 8.2 on a Cortex-M4
  * (estimated). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Single-precision FPU of Cortex-M4F, M7, M33: separate multiply and add (never fused), four pixels by four channels in 16 registers. */
 #ifndef DQNN_ISA_VFP_H
 #define DQNN_ISA_VFP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What plan functions put a bound to and an exporter wants to know before it asks them: the Python extension hands
  * these on (dqnn._core.limits), so that they are typed once. C++ includes this. */
 #ifndef DQNN_KERNELS_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The part of map.h that is too long to be inlined where speed does not matter. */
 #include "map.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Tensors as maps of cells, and windows over them: the addressing that SPEC.md 3 and 3.1 define, shared by plan
  * functions and reference kernels. */
 #ifndef DQNN_MAP_H

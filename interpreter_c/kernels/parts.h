@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What a concat's inputs are in the bytes of its output; shared by its plan function and its fast variant. */
 #ifndef DQNN_PARTS_H
 #define DQNN_PARTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the plan functions share: one check is one condition with a name from checks.def.
  *
  * A check function returns DQNN_CHECK_none or the first condition that failed. Sizes are computed in saturating 32-bit

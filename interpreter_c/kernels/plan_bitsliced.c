@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plan of conv_bitsliced. Its presets (SPEC.md 3.4) repeat what the weights say: S(class) is the number of -1 weights.
  * The fast variants take either of two forms of a preset, whichever is cheaper for a window, and leave out the mask of
  * missing outputs; so that a file means the same to all of them, the presets are compared with the weights here, 32

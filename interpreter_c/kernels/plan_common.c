@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Checks that several families share. plan.h explains the style. */
 #include "plan.h"
 

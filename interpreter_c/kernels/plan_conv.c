@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plans of conv (horizontal s1 among them) and depthwise, and what conv_bitsliced shares with them. SPEC.md 3.1 to 3.4
  * is what they check. */
 #include "plan_conv.h"

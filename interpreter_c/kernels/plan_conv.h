@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Checks that the plans of all convolutions share. */
 #ifndef DQNN_PLAN_CONV_H
 #define DQNN_PLAN_CONV_H

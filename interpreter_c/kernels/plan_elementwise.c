@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plans of the kernels that work element by element: affine, lut, unary, prelu, softmax, layernorm, binary. Where
  * output elements are not larger than input elements the output may lie on input 0: every variant reads an element (s1:
  * up to 32 of them) before it stores there. */

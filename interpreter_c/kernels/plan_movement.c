@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plans of the kernels that move elements: concat, pad, view, reshape, gather, constant; and of bilinear, which mixes
  * them. */
 #include "../src/numerics.h"

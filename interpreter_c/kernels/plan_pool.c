@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Plans of max and average pooling, and of reductions. */
 #include "map.h"
 #include "plan.h"

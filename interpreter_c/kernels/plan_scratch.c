@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of the fast convolutions. What runs for a call is asked of the kernels' own functions (opt/paths.c). */
 #include "map.h"
 #include "mve/conv_bytes_mve.h"

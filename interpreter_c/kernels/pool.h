@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Windows of the pools, and the walk over all of them: what the fast variants share. */
 #ifndef DQNN_POOL_H
 #define DQNN_POOL_H

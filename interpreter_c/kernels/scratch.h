@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of the fast variants, in bytes, for their plan functions: what each needs for a call whose shapes and
  * constants are checked. scratch[] is all 0 before; instruction sets that this build neither has nor plans for
  * (DQNN_PLAN_ALL) stay so. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `plan`: what every build contains.
 set(DQNN_ISAS_WITH_SOURCES portable mve avx2 avx512 vnni)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* COBS (Cheshire and Baker, 1999), decoded byte by byte into the frame buffer as bytes arrive, and encoded out of it as
  * they leave: no second buffer. */
 #include "frames.h"

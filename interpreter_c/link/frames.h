@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Frames on a byte stream: COBS, so that a zero byte ends a frame and occurs nowhere in it, around a content whose last
  * four bytes are its CRC-32. What is damaged is dropped here and nobody else sees it. */
 #ifndef DQNN_FRAMES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The requests of schema/LINK.md. One frame buffer holds the request and then, written over it, the answer; a request
  * that changes something keeps its short answer besides, so that a repetition is answered without doing it again. */
 #include "dqnn/dqnn_link.h"

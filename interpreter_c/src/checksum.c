@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* CRC-32 (IEEE 802.3, as zlib): of files; the link and the store use it, too. Without a table: a checksum is the rest
  * of a division by a polynomial P, and a multiple of P leaves it as it is. x^216 + x^195 + x^185 + x^141 + x^62 + 1 is
  * a multiple, so a word may be taken out of the message if it is added again 21, 31, 75, 154 and 216 bits later. Seven

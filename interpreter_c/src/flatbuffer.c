@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* FlatBuffer reader: bounds checks once, then plain pointers. Every position that is ever followed passes through
  * inside(), which is written so that no sum can wrap. */
 #include "flatbuffer.h"

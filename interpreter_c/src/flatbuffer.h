@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Reader of the FlatBuffer subset that dqnn.fbs uses: tables of scalars, structs, strings, vectors of scalars and
  * structs, and vectors of tables. First the whole buffer is checked with dqnn_fb_check_*, then it is read with the
  * unchecked accessors; positions are offsets from the start of the buffer, whose address is 16-byte aligned, so that an

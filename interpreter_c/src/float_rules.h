@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the compiler must not do with floats, so that they have the same bits everywhere: included before any
  * arithmetic. gcc has no pragma for it and needs -ffp-contract=off, which CMakeLists.txt gives. */
 #ifndef DQNN_FLOAT_RULES_H

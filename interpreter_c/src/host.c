@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the library is, and on what it runs. Which instruction sets may be used: those that the library was compiled
  * with and the processor has. A host is asked for what its vectors need, as one library serves many; elsewhere the
  * compiler's options named the processor. */

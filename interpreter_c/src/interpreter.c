@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The public API: lays out the caller's memory (arena, then state, unless that lies apart), loads a file into it and
  * runs it. State is one pointer per node; everything else is read from the file on each call, which costs some 300 to
  * 500 instructions per node on a Cortex-M4 and saves RAM. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What a kernel is: a plan function, shared by all variants, that checks everything once, and run functions that cannot
  * fail.
  *

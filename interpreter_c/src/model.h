@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* A file in memory, once its prefix and structure have been checked: where its parts are. Shared by the loader
  * (reader.c), the verifier (verify.c) and the interpreter; no other code knows slots or the prefix. */
 #ifndef DQNN_MODEL_H

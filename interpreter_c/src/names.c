@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Names of the enums, for messages. A file of its own, so that firmware which prints none links no string. */
 #include "kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The float functions, in binary32 operations only. numerics.h says what they guarantee; the comments give the steps
  * for a mirror in another language. "Horner" means y = c0; y = y * x + c1; y = y * x + c2; ... with two roundings each.
  */

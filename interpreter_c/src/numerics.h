@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Arithmetic that must give the same bits on every target.
  *
  * Integers: rounding, saturation and TFLite's fixed-point multiplication. Floats: exp and its relatives as our own

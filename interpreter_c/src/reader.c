@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Opens a file: prefix, checksums, signature hook and FlatBuffer structure, in this order, so that nothing is
  * interpreted before it is known to be intact and inside the buffer. What the structures mean is checked in verify.c.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The kernel table made real: expands kernels.def into one constant object per kernel and per variant, and into the set
  * of all of them. Nothing else names a kernel. Built with -fdata-sections, so that a firmware which passes a set of its
  * own links only the objects, plans and run functions that the set names. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The structs of schema/dqnn.fbs as they lie in the file: little-endian, read in place.
  * tests/schema holds sizes, offsets and slots equal to flatc's reflection of the .fbs. */
 #ifndef DQNN_SCHEMA_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Self-tests of a file: optional, and read by nothing else, so that their structure is checked here and not by the
  * loader. */
 #include <string.h>

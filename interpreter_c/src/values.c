@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* See dqnn_values.h; python_bindings/dqnn/tensors.py says the same in numpy, and tests/bindings/test_values.py compares
  * the two bit for bit. */
 #include "dqnn/dqnn_values.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Checks what a structurally sound file means, so that no later invoke can leave its buffers: tensors, memory plan,
  * order of nodes, then each node's kernel with its plan(). This is the only place for these checks; run functions and
  * the interpreter rely on them. Needs no memory: the question "is this tensor still intact here?" is answered by

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* See journal.h. Nothing of the journal is held in RAM: it is read when it is asked. */
 #include "journal.h"
 

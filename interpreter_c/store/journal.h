@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The journal at a slot's end: cells that are programmed in order, each once. */
 #ifndef DQNN_JOURNAL_H
 #define DQNN_JOURNAL_H

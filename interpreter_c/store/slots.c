@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The store behind the link's interface. */
 #include "dqnn/dqnn_store.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The slots' life: which model is due, and how a new one comes in. Every state that power can leave is one that start()
  * understands: a record is appended only after what it says is true in flash. */
 #include "dqnn/dqnn_store.h"

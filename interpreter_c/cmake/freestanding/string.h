@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* For toolchains that come without a C library: the memory functions the library uses, which the firmware then has to
  * define. */
 #ifndef DQNN_FREESTANDING_STRING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Public API of the dqnn interpreter.
  *
  * A .dqnn file is used where it lies (flash, mmap) and is never copied or written. The caller gives one block of memory

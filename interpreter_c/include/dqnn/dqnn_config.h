@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Compile-time limits and switches. Every one can be set with -D, or all of them in a header of your own named by
  * -DDQNN_CONFIG_FILE='"my_config.h"'. The library and everything that includes kernel.h must see the same values. */
 #ifndef DQNN_CONFIG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The signature hook of dqnn_options for Ed25519 (RFC 8032), as `dqnn sign` makes it: 64 bytes at the signature offset,
  * over everything before them, the prefix included. An object beside the interpreter; the arithmetic on the curve is
  * Monocypher's, which the build is told where to find (docs/security.md). No heap, no globals; 2 KB of stack. */

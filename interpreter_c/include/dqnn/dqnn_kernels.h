@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Kernel sets: which kernels a firmware contains. dqnn_options.kernels is an array of pointers to variants, best first
  * for each kernel. `dqnn_all_kernels` names every variant that was compiled; a firmware that runs known models lists
  * its own

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* A model on a device, from a computer: over any byte stream (UART, USB, TCP) the other side asks what the device is,
  * writes inputs, runs the model, reads outputs, times and inner tensors, and replaces the model in the device's slots.
  * schema/LINK.md is the protocol, byte by byte; dqnn.link (Python) and `dqnn device` are the other side.

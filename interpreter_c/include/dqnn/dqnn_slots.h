@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What dqnn_link.h asks of whatever keeps a device's models, so that neither it nor dqnn_store.h needs the other. */
 #ifndef DQNN_SLOTS_H
 #define DQNN_SLOTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Two slots for models in flash: one runs, the other takes the next. A new model becomes active only after every check
  * and its self-test, at first on trial: unless it is confirmed, the next start goes back to the one before. Power may
  * fail at any moment: whatever was being erased or programmed, the next start finds a complete model.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Between real values and what a tensor stores, with the roundings that schema/SPEC.md section 2 gives: the bits that
  * Python's `set_input` and `predict` would have made. An optional object (src/values.c), linked where it is called. For
  * cores without double precision it brings libgcc's; code that must do without stores codes itself. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* DQNN_EACH_VARIANT(name, avx2 portable ref) is DQNN_VARIANT(name, avx2) DQNN_VARIANT(name, portable)
  * DQNN_VARIANT(name, ref), without those that the build has not: the only place that leaves variants out. A new
  * instruction set takes a DQNN_WORD_ and a DQNN_IF_.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_s1_s1_{s1,s8,f32} with the counters of isa/mve.h: rows of weights are gathered four at a time. Windows with too
  * many taps for these counters are left to the 32-bit code, whose scratch is the same. */
 #include "../../src/kernel.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32}: 8-bit weights, sixteen taps of two channels and up to three
  * pixels at a time.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of conv_bytes_mve.c. */
 #ifndef DQNN_MVE_CONV_BYTES_H
 #define DQNN_MVE_CONV_BYTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{f32,s8,s1}_f32_{s1,s8,f32} and conv_f32_s8_{s1,s8,f32} with the vectors of isa/mve_float.h: four channels of up
  * to four pixels. */
 #include "../../src/kernel.h"

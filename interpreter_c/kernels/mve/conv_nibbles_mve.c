@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_s8_s1_{s1,s8,f32}: maps of whole blocks of channels by tables of vectors; the rest is left to the 32-bit code.
  */
 #include "../opt/conv_nibbles_layer.h"

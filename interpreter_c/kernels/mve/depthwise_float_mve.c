@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_f32_{f32,s8,s1}_{s1,s8,f32} and depthwise_{s8,s1}_f32_{s1,s8,f32} with the vectors of isa/mve_float.h: four
  * channels at a time where all is f32. */
 #include "../../src/kernel.h"

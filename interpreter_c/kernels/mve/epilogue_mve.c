@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Outputs four channels at a time; the rules are those of kernels/opt/epilogue.c.
  *
  * Vectors take denormals for zero (isa/mve_float.h). An s8 output cannot tell: such a term, even as the scale of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The outputs of kernels/mve: those of epilogue.h on vectors. */
 #ifndef DQNN_MVE_EPILOGUE_H
 #define DQNN_MVE_EPILOGUE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Tables and sums of kernels/opt/conv_nibbles.c in vectors of eight 16-bit numbers: here a code has its positions in
  * order, so the eight outputs of kernel column kx are one vector from position kx on. */
 #ifndef DQNN_MVE_NIBBLES_H

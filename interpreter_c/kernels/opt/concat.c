@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* concat_{s1,s8,f32}: each input goes to the output in runs of memory, and one that lies there already (plan allows it
  * where nothing stands before the joined axis) is left alone. Bits whose rows are joined off word boundaries are
  * shifted together, a word at a time. */

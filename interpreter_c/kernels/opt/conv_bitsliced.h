@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Limits and scratch of conv_bitsliced.c. */
 #ifndef DQNN_OPT_CONV_BITSLICED_H
 #define DQNN_OPT_CONV_BITSLICED_H

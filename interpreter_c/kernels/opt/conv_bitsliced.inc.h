@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_s1_s1_{s1,s8,f32}: binary convolution with 32 output channels in the bits of a word.
  *
  * One weight word ("row" k) holds bit k of 32 outputs. With P1 the sum of the rows whose input bit is 1, P0 of those

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{f32,s8}_s1_*: binary weights, other inputs.
  *
  * Four inputs under four signs have sixteen sums. They are tabulated for each chunk of four inputs of a kernel row

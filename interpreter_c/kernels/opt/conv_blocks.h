@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of conv_blocks.c, and which kernel takes a call of conv_{f32,s8}_s1_*. */
 #ifndef DQNN_OPT_CONV_BLOCKS_H
 #define DQNN_OPT_CONV_BLOCKS_H

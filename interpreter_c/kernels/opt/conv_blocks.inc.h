@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The walk of conv_blocks.c for one type of accumulator.
  *
  * A template. In: BLOCKS(name), BLOCKS(load)(), blocks_value (the type) and blocks_emit, its output of epilogue.h; the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* First layers: 3x3 binary convolution of one f32 channel, threshold and 2x2 maximum in one pass.
  *
  * A pooled row needs four input rows. A strip of them, three pooled pixels wide, becomes four row tables

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* First layers: 3x3 binary convolution of one channel, threshold and 2x2 maximum in one pass. */
 #ifndef DQNN_OPT_CONV_FIRST_H
 #define DQNN_OPT_CONV_FIRST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* First layers: 3x3 binary convolution of one s8 channel, threshold and 2x2 maximum in one pass.
  *
  * As conv_first.c, with sums of 16 bits, two to a word (half_tables.h): strips are eight outputs, four pooled pixels,

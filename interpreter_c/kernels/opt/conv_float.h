@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of conv_float.c. */
 #ifndef DQNN_OPT_CONV_FLOAT_H
 #define DQNN_OPT_CONV_FLOAT_H

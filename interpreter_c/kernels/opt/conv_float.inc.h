@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{f32,s8,s1}_f32_* and conv_f32_s8_*: float sums in the order of SPEC.md 3.1, four output pixels and four
  * channels at a time.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* convh_s1_s1_{s1,s8,f32}: binary convolution output by output, for few outputs, constant time and input dilation.
  *
  * The words under a window are gathered once, in the order of the weights; then each output counts the bits in which

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of conv_horizontal.c. */
 #ifndef DQNN_OPT_CONV_HORIZONTAL_H
 #define DQNN_OPT_CONV_HORIZONTAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* s8 x s1 convolution of whole blocks of eight channels, eight neighbouring outputs at a time.
  *
  * The sixteen sums of four channels under four signs are tabulated per input position, in 16 bits, and shared by all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* s8 x s1 convolution of whole blocks of eight channels: conv_nibbles.c. */
 #ifndef DQNN_OPT_CONV_NIBBLES_H
 #define DQNN_OPT_CONV_NIBBLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The walk of conv_nibbles.c, with any layout of tables.
  *
  * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; fill_row() and add_any_block() as

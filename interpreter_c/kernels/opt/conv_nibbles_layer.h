@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* A layer at work in conv_nibbles.c and kernels/mve/conv_nibbles_mve.c. */
 #ifndef DQNN_OPT_CONV_NIBBLES_LAYER_H
 #define DQNN_OPT_CONV_NIBBLES_LAYER_H

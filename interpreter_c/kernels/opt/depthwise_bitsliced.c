@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s1_s1_{s1,s8,f32}: each of 32 channels in the bits of a word counts the taps where input and weight differ.
  *
  * s1 output: with N taps, z = 2 * differing + outside + preset (SPEC.md 3.4) is negative exactly where the bit is 0. A

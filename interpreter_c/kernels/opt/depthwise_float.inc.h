@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_{f32,s8,s1}_f32_* and depthwise_f32_{s8,s1}_*: four neighbouring outputs at a time, products and sums in
  * the order of SPEC.md 3.1, each rounded. Types other than f32 are converted element by element.
  *

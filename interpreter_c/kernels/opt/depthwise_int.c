@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_{s8,s1}_s8_*, depthwise_s8_s1_* and depthwisez_s8_s8_*: integer sums of four neighbouring outputs at a
  * time.
  *

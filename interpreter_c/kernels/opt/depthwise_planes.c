@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s8_{s8,s1}_* and depthwisez_s8_s8_* with dense 3x3 windows: four channels at a time are spread into pairs
  * of lines of halfwords (dqnn_depthwise_lines), each channel is then a convolution of one channel with its nine weights
  * in six registers.

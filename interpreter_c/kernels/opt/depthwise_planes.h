@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of depthwise_planes.c, and whether it takes a call of depthwise{,z}_{s8,s1}_*. */
 #ifndef DQNN_OPT_DEPTHWISE_PLANES_H
 #define DQNN_OPT_DEPTHWISE_PLANES_H

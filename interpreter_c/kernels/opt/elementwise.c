@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* binary_{s1,s8,f32}, lut_s8 and the affine_* kernels with a float on either side, 32 elements of a row at a time.
  *
  * A chunk of each input is read as floats, combined, and written by the rule of the output; types are looked at once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* s8 outputs of four pixels at a time by quick rules, which saturate to int8 only: a narrower range is left to
  * dqnn_clamp_row. What they do not take goes pixel by pixel (dqnn_emit_s8). */
 #ifndef DQNN_OPT_EMIT_QUAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Outputs of the fast kernels, compiled once for all of them. */
 #include "epilogue.h"
 

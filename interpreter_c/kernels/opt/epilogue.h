@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* From integer accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time.
  * The requantization rule is chosen once per run of channels, never per value. */
 #ifndef DQNN_OPT_EPILOGUE_H

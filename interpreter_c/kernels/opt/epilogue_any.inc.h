@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* dqnn_emit and dqnn_emit_float of epilogue.h over the functions of one type.
  *
  * A template. In: EMIT(function), and those functions under it. Out: EMIT(dqnn_emit)(), EMIT(dqnn_emit_float)(); plain

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* lut_s8_channels, binary_s8_fixed and reduce_s8: integers only, a row of the last axis at a time. */
 #include "../map.h"
 #include "epilogue.h"

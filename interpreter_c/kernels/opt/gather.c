@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* gather_{s1,s8,f32}, a row of the output's last axis at a time: copied as it is where that axis is taken whole. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What every fast convolution reads and asks, compiled once. */
 #include "geometry.h"
 

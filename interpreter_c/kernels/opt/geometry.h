@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The shape of a convolution as the fast kernels want it: plain numbers read once from the call, and which taps of a
  * window lie inside the map. plan() has checked everything, so nothing is checked here. */
 #ifndef DQNN_OPT_GEOMETRY_H

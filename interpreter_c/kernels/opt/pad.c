@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* pad_{s1,s8,f32}: rows along the last axis go to their place whole, the rest is filled with the pad value. */
 #include <string.h>
 

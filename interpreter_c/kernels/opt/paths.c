@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Which inner kernel runs, where a kernel has several: decided here alone, asked by plan for the scratch and by every
  * variant for the way it goes, so that the two cannot differ. Functions of their own, so that what they look at does
  * not lie on the stack under the kernel that is chosen. */

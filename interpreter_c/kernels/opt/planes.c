@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Compiled once for all kernels that count in planes. */
 #include "planes.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Bit planes (32 numbers, plane p holding bit p of each) to integers. */
 #ifndef DQNN_OPT_PLANES_H
 #define DQNN_OPT_PLANES_H

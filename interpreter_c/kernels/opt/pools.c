@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* maxpool_{s1,s8,f32}, avgpool_{s8,f32}_{s8,f32} and avgpool_s8_raw: a few neighbouring channels of all cells of a
  * window at a time. Each block of channels is read whole before it is written, so that the output may lie on the input
  * as plan allows. */

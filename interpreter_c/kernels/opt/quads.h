@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The walk that the 8-bit and float convolutions share: output pixels in groups of four, whose windows are gathered,
  * multiplied with all channels of a group of the convolution, and sent to the output.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Sums of two s8 maps, a row of the output at a time, or all of it where nothing is repeated. */
 #include "sums.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Sums and differences of two s8 maps in loops of their own, on cores that have them (isa/sums.h). */
 #ifndef DQNN_OPT_SUMS_H
 #define DQNN_OPT_SUMS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* view_{s1,s8,f32}, a row of the output's last axis at a time: runs of memory where neighbours stay neighbours, else
  * one element after the other from an address that moves by a constant. Rows are written in order, each from its start,
  * so that the output may lie on the input as plan allows. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Reading and writing packed s1 rows one element at a time. */
 #ifndef DQNN_REF_BITS_H
 #define DQNN_REF_BITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The loop over outputs that all reference convolutions run, and how it reads. */
 #include "conv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the reference convolutions share: the input seen through a window, and the loop over outputs, pool and epilogue.
  */
 #ifndef DQNN_REF_CONV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* s1 x s1 convolutions with presets (SPEC.md 3.4), decoded lane by lane. Counters are taken modulo 2^np, as the bit
  * planes of the fast variants are. Presets mean what the weights say: plan_bitsliced.c compares them. */
 #include "conv.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Convolutions with float accumulators. The order of the additions is part of the format (SPEC.md 3.1). */
 #include "../../src/numerics.h"
 #include "conv.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Convolutions with integer accumulators, horizontal s1 x s1 among them: inputs and weights of s1 or s8. */
 #include "conv.h"
 

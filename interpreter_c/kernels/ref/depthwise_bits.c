@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s1_s1_s1: its thresholds are presets of a counter (SPEC.md 3.4). */
 #include "conv.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* affine, lut, unary, prelu, softmax, layernorm, binary. */
 #include "elements.h"
 #include "../../src/numerics.h"

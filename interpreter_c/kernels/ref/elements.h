@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Tensors element by element, whatever their type: reading as numbers or as they are stored, writing in order, walking
  * all rows. */
 #ifndef DQNN_REF_ELEMENTS_H

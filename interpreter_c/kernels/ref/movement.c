@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* concat, pad, view, reshape, gather: output elements in order, each copied as it is stored; constant. */
 #include "elements.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Max and average pooling over the cells inside the map. */
 #include "../../src/numerics.h"
 #include "elements.h"

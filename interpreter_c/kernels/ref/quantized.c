@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The arithmetic of quantized files (SPEC.md 3.7): binary_s8_fixed, reduce_s8, softmax_s8, lut_s8_channels,
  * bilinear_s8. Integers only. */
 #include "../../src/numerics.h"

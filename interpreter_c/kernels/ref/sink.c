@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Epilogues, one value at a time. */
 #include "sink.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Epilogues (SPEC.md 3.2): takes accumulators in output order, channel by channel, and stores results. */
 #ifndef DQNN_REF_SINK_H
 #define DQNN_REF_SINK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The weight layouts of SPEC.md 3.3: where the weight of output o (of all), kernel cell (ky, kx) and channel i (of the
  * group) lies. */
 #ifndef DQNN_REF_WEIGHTS_H

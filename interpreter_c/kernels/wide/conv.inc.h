@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_*_{s8,f32}_*: four output pixels and a tile of neighbouring channels at a time, in the walk of
  * kernels/opt/quads.h.
  *

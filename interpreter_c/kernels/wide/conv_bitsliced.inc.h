@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_s1_s1_{s1,s8,f32} on a host with wide registers: WIDTH output pixels side by side, 32 output channels in the
  * bits of each lane.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{f32,s8}_s1_*: sixteen output pixels side by side, channels one after the other, four inputs per addition.
  *
  * Weights lie in blocks of eight channels (SPEC.md 3.3). Four neighbouring inputs have sixteen sums, which are made

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_f32_s1_{s1,s8,f32}: float sums. */
 #include "../../src/kernel.h"
 

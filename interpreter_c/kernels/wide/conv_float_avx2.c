@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, neighbouring channels side by side. */
 #include "../../src/kernel.h"
 

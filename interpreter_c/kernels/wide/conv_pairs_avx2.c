@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32}: integer sums, neighbouring taps side by side.
  *
  * Eight words of weights hold 16 taps of two channels, one channel in the low, one in the high bytes of each half: two

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{s8,s1}_s8_{s1,s8,f32} and convz_s8_s8_{s8,f32} with the byte products of AVX-512 VNNI: each adds four products
  * of an unsigned input and a signed weight to a 32-bit sum.
  *

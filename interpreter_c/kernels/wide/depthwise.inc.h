@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_* with one input type and one type of weights per function, neighbouring channels side by side.
  *
  * For every window the taps that count are listed once, in the order of SPEC.md 3.1; all channels go through the list.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s8_{s8,s1}_{s1,s8,f32}, depthwise_s1_s8_{s1,s8,f32}: integer sums. */
 #include "../../src/kernel.h"
 

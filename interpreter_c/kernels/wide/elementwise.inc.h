@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What affine_* and binary_* share: rows of a tensor go in chunks through the epilogues of emit.inc.h.
  *
  * A chunk is read whole before it is written, so that the output may take the place of input 0 as plan allows. Where

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* affine_f32_{s1,s8,f32}, binary_{s1,s8,f32}, and the members of unary_f32 that need no series. */
 #include "../../src/kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* affine_{s1,s8}_{s1,s8,f32}. */
 #include "../../src/kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* From accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time, LANES at once. The
  * rest of a run, and the integer rules, go through kernels/opt.
  *

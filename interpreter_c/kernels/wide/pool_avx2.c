@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* maxpool_{s1,s8,f32} and avgpool_{s8,f32}_{s8,f32}: neighbouring channels side by side. */
 #include "../../src/kernel.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Scratch of the kernels for hosts; what is small stands on the stack. */
 #ifndef DQNN_WIDE_SCRATCH_H
 #define DQNN_WIDE_SCRATCH_H

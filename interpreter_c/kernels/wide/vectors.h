@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Vectors of eight floats or 32-bit integers in the registers of AVX2 (on the processors measured, 512-bit registers
  * gained nothing for these kernels). Operators of the compiler's vector types do the arithmetic; the functions below
  * are what they lack. Nothing here multiplies and adds in one rounding, so that sums are those of every other target.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the runner needs to know of the machine it is on; each port defines it. */
 #ifndef DQNN_PORT_BOARD_H
 #define DQNN_PORT_BOARD_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # Finds the line of boards.cmake for DQNN_BOARD and takes it apart: core, isas, and CODE_, DATA_ and MODEL_ with ORIGIN and LENGTH.
 set(names "")
 foreach(line IN LISTS DQNN_BOARDS)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # What every firmware consists of besides its startup code: the interpreter with all kernels, and the runner.
 set(DQNN_RUNNER_SOURCES
   ${CMAKE_CURRENT_LIST_DIR}/paint.c

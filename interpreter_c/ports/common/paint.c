@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Painting the stack. The functions below run on the stack they paint: they leave a margin under their own frame. */
 #include "paint.h"
 

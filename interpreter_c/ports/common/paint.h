@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* High-water marks: memory is painted, used, and looked at again. */
 #ifndef DQNN_PORT_PAINT_H
 #define DQNN_PORT_PAINT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The firmware's program: runs the .dqnn file that lies in memory on samples from a file of the host.
  *
  *   command line: dqnn <input file> <output file> <samples> [clock] [profile] [isas=<mask>]

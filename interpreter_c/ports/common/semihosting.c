@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Semihosting operations, as "Semihosting for AArch32 and AArch64" (Arm) numbers them. An argument block is an array of
  * words. */
 #include "semihosting.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Semihosting: the emulator (or a debug probe) opens files and prints for the firmware. Operations and arguments are
  * the same on Arm and RISC-V; each port's startup file gives the instruction that calls the host. */
 #ifndef DQNN_PORT_SEMIHOSTING_H

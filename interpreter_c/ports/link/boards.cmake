@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # Boards with a link: name, sources beside cortex_m.c, toolchain file in interpreter_c/cmake, instruction sets, where its slots are (flash, or
 # RAM for emulated ones, which cannot write their flash), then origin and length of the memories for code, data, the interpreter and
 # a model that is flashed with the firmware.

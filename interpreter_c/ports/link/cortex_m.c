@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Cortex-M without a vendor's library: vector table, reset, faults, received bytes, cycles. */
 #include "cortex_m.h"
 

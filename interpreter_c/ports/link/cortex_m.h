@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What every Cortex-M port shares. cortex_m.c starts the C environment and calls main; a fault starts the board anew.
  * Of port.h it has port_read and port_idle, over a ring of received bytes, port_clock, port_core, port_board,
  * port_memory and port_factory. */

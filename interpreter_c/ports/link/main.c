@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* A firmware that holds a model, runs it for a computer, and lets it be replaced: the link and the store around
  * port.h. It knows no model and has every kernel; a product passes a kernel set of its own, and calls the interpreter
  * between two polls (dqnn_link_interpreter). */

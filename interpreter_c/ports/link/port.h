@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* All that main.c asks of a board: a dozen functions. docs/porting.md goes through them. */
 #ifndef DQNN_PORT_H
 #define DQNN_PORT_H

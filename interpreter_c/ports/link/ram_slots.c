@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Slots in RAM that behave like flash, for boards whose flash cannot be written: emulated ones. They outlive a reset,
  * not the power. */
 #include <stdbool.h>

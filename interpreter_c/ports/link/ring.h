@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Bytes from an interrupt to the main loop. One side puts, the other takes; what comes when it is full is lost, and
  * asked for again. */
 #ifndef DQNN_PORT_RING_H

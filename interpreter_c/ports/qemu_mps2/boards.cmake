@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # The emulated boards: name of the QEMU machine, toolchain file in interpreter_c/cmake, instruction sets, nanoseconds of a SysTick tick,
 # then origin and length of the memories for code, data and the model. The model is loaded into its own memory beside the firmware, as it would
 # be flashed. exporter/targets/emulated.py reads this file too: one board to a line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Cortex-M without a vendor's library: vector table, reset, crash reports, SysTick as a clock, and the instruction that
  * calls the semihosting host. Serves Armv6-M to Armv8.1-M. */
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The C library of this port. */
 #include <stdint.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* RISC-V, machine mode, without a library: reset, crash reports, the cycle counter as a clock, and the instructions
  * that call the semihosting host. */
 #include "board.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* MPS2 boards (AN385, AN386, AN500): the CMSDK UART 0 of the FPGA image. */
 #include "cortex_m.h"
 #include "port.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Raspberry Pi Pico: port.h over the pico-sdk. While the flash is erased or programmed nothing may run from it, so
  * interrupts are off and the other core must be (this firmware does not start it). Not run on silicon. */
 #include "port.h"

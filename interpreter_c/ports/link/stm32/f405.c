@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* STM32F405: 168 MHz from a crystal (or 16 MHz from the internal oscillator, if there is none), a USART, slots in the
  * two last sectors of its flash. The board's crystal and USART are options:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* STM32F746G-Discovery: 216 MHz from the 25 MHz crystal, over-drive, instruction and data cache, USART
  * 1 behind the debugger's USB port (PA9, PB7), slots in the two last sectors of its flash. Not run on silicon. */
 #include "port.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Flash of STM32F405 and F746: few large sectors, programmed word by word. While it is erased or programmed the core
  * waits for its code, and what arrives meanwhile may be lost: the other side asks again. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Flash of STM32L475 and L4R5: two banks of small pages, programmed by double words with an error-correcting code, each
  * once after an erase. The slots are in the second bank, which is written while the code runs from the first. A double
  * word that power left half written may not be readable: the code's error arrives as NMI, and a read of it is taken as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* B-L475E-IOT01A: 80 MHz from the internal 16 MHz oscillator, USART 1 behind the debugger's USB port (PB6, PB7), slots
  * in the second bank of its flash, which is written while the code runs from the first. Runs in QEMU (b-l475e-iot01a,
  * from version 9 on). Not run on silicon. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Nucleo-L4R5ZI, the board of MLPerf Tiny's reference results: 120 MHz from the internal 16 MHz oscillator, LPUART 1
  * behind the debugger's USB port (PG7, PG8), slots in the second bank of its flash. Not run on silicon. */
 #include "port.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The clocks of STM32F4 and F7: 1 MHz from a crystal times N, over 2. */
 #ifndef DQNN_PORT_STM32_RCC_F4_H
 #define DQNN_PORT_STM32_RCC_F4_H

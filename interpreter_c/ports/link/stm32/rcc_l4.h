@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* The clocks of STM32L4: 4 MHz of the internal oscillator times N, over 2. */
 #ifndef DQNN_PORT_STM32_RCC_L4_H
 #define DQNN_PORT_STM32_RCC_L4_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What all boards with an STM32 have of port.h: bytes out of the USART, the core's clock, the reset. Bytes in come by
  * interrupt. STM32F1, F2 and F4 have an older USART: its status register is cleared by reading data. */
 #include "stm32.h"

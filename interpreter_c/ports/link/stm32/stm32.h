@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Parts of STM32 chips that several boards share. Registers by address, bits by the reference manuals' names: RM0090
  * (F405), RM0385 (F746), RM0351 (L475), RM0432 (L4R5). */
 #ifndef DQNN_PORT_STM32_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* What the interpreter and the runner use of <string.h>; memory.c has it. */
 #ifndef DQNN_PORT_STRING_H
 #define DQNN_PORT_STRING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* ESP32-C3: port.h over ESP-IDF. Flash is read through the cache, which the partition API keeps true when it writes.
  * Not run on silicon. */
 #include "port.h"
