@@ -1,7 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
-# DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `plan`: what every build contains.
+# DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `core` and `plan`: what every build contains;
+# `link` and `store`: optional parts. The recipes of env_support/ read this file, too.
 set(DQNN_ISAS_WITH_SOURCES portable mve avx2 avx512 vnni)
+set(DQNN_SOURCES_core
+  src/checksum.c
+  src/flatbuffer.c
+  src/host.c
+  src/interpreter.c
+  src/names.c
+  src/numerics.c
+  src/reader.c
+  src/registry.c
+  src/selftest.c
+  src/values.c
+  src/verify.c
+)
+set(DQNN_SOURCES_link
+  link/frames.c
+  link/link.c
+)
+set(DQNN_SOURCES_store
+  store/journal.c
+  store/slots.c
+  store/store.c
+)
 set(DQNN_SOURCES_plan
   kernels/map.c
   kernels/opt/epilogue.c
