@@ -431,7 +431,7 @@ def _bilinear(op: ops.Bilinear, inputs: tuple[TensorType, ...]) -> TensorType:
     _require(len(shape) == 3, f"Bilinear takes (H, W, C), got {shape}")
     for places, n, what in zip(op.places, shape, ("rows", "columns"), strict=False):
         good = places.ndim == 1 and places.size > 0 and places.min() >= 0 and places.max() <= (n - 1) * ops.PLACES
-        _require(bool(good), f"Bilinear: {what} must be a vector within 0..{(n - 1) * ops.PLACES} ({ops.PLACES} a cell)")
+        _require(bool(good), f"Bilinear: {what} must be a vector within 0..{(n - 1) * ops.PLACES}")
     return TensorType((len(op.places[0]), len(op.places[1]), shape[2]), fmt)
 
 

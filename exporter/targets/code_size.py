@@ -20,8 +20,17 @@ from .kernels_def import variants
 
 LIBRARY = "libdqnn.a"
 TOOLCHAINS = {core: name for name, core in CORES.items()} | {"cortex-m0": "cortex-m0plus"}  # named otherwise
+# Of the C library there are names alone, of functions of no size: it is not counted, and linkers since binutils 2.44
+# refuse calls of what is nowhere, whatever they are told to ignore.
 PROBE = """
 #include "dqnn/dqnn.h"
+#ifdef __arm__
+#define LABEL ".thumb_func\\n"
+#else
+#define LABEL
+#endif
+#define ABSENT(name) __asm__(".text\\n.global " name "\\n" LABEL name ":\\n");
+ABSENT("memcpy") ABSENT("memmove") ABSENT("memset") ABSENT("memcmp") ABSENT("sqrtf")
 %s
 static const dqnn_variant *const kernels[] = {%s};
 dqnn_status entry(void *memory, size_t bytes, const void *model, size_t size, dqnn_tensor *input, dqnn_tensor *output) {

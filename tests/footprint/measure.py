@@ -114,6 +114,7 @@ class Build:
             "-Wl,--unresolved-symbols=ignore-all",
             "-Wl,--no-warn-rwx-segments",
             probe,
+            self._absent(probe, *objects),
             *objects,
             "-o",
             elf,
@@ -125,11 +126,23 @@ class Build:
         assert found is not None
         return total - int(found[1])
 
+    def _absent(self, *objects: Path) -> Path:
+        """Functions of no size for what these objects need from outside: linkers since binutils 2.44 refuse calls of
+        what is nowhere, whatever they are told to ignore."""
+        source, target = self.directory / "absent.s", self.directory / "absent.o"
+        thumb = "" if self.core in PREFIX else ".thumb_func\n"
+        names = sorted(self._needed(objects) - {"model", "memory"})
+        source.write_text(".text\n" + "".join(f".global {name}\n{thumb}{name}:\n" for name in names))
+        self.run(self.tool("gcc"), *flags(self.core), "-c", source, "-o", target)
+        return target
+
     def undefined(self) -> set[str]:
         """What the library needs from outside."""
-        needed = set(re.findall(r" U (\S+)", self.run(self.tool("nm"), "-u", *self.objects)))
-        defined = set(re.findall(r" [TDRBV] (\S+)", self.run(self.tool("nm"), "--defined-only", *self.objects)))
-        return needed - defined
+        return self._needed(self.objects)
+
+    def _needed(self, objects: Iterable[Path]) -> set[str]:
+        needed = set(re.findall(r" U (\S+)", self.run(self.tool("nm"), "-u", *objects)))
+        return needed - set(re.findall(r" [TDRBVW] (\S+)", self.run(self.tool("nm"), "--defined-only", *objects)))
 
     def stack(self) -> dict[str, int]:
         """Deepest stack below each public function."""

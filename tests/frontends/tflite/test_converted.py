@@ -125,7 +125,7 @@ def test_int8_between_floats() -> None:
     """The file quantizes by division, half away from zero, also in the middle between two codes, where other roundings
     differ; its float outputs are equal too."""
     content = converted(two_ends(), io=tf.float32)
-    graph = tflite.load(content)
+    graph = oracle.load(content)
     assert all(isinstance(graph.types[end].fmt, F32) for end in (*graph.inputs, *graph.outputs))
     steps = {node.inputs[0]: node.op.fmt.scale for node in graph.nodes if isinstance(node.op, ops.Quantize)}
     halves = np.arange(-40, 40, dtype=np.float32) + np.float32(0.5)
