@@ -547,9 +547,10 @@ def _differs(
     return differs
 
 
-def _fit_power_of_two(staircase: _Staircase, form: Clipped, low: int, high: int) -> ops.PowerOfTwo | None:
+def _fit_power_of_two(staircase: _Staircase, form: Clipped, low: int, high: int) -> ops.Affine | ops.PowerOfTwo | None:
     """(acc + bias) / 2**shift when every channel's scale is a negative power of two and its offset a whole number of
-    units."""
+    units: as an affine rule while float32 holds acc + bias, which cores with a float unit are made for, else in
+    integers."""
     if isinstance(staircase.quantizer, ops.Ternary) or not (form.scale > 0).all():
         return None
     mantissa, exponent = np.frexp(form.scale / staircase.fmt.scale)
@@ -560,7 +561,12 @@ def _fit_power_of_two(staircase: _Staircase, form: Clipped, low: int, high: int)
     reach = np.abs(bias) + np.maximum(np.abs(staircase.start.low), np.abs(staircase.start.high))
     if (bias != np.rint(bias)).any() or (reach > INT32.max).any():
         return None
-    epilogue = ops.PowerOfTwo(bias.astype(np.int32), shift.astype(np.int32), low, high)
+    epilogue: ops.Affine | ops.PowerOfTwo
+    if (reach < 1 << 24).all():
+        scale = np.exp2(-shift.astype(np.float64))
+        epilogue = ops.Affine(real.to_float32(scale), real.to_float32(bias * scale), low, high)
+    else:
+        epilogue = ops.PowerOfTwo(bias.astype(np.int32), shift.astype(np.int32), low, high)
     samples = staircase.samples()
     return None if _differs(staircase, epilogue, samples, staircase.codes(samples)).any() else epilogue
 

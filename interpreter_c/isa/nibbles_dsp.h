@@ -51,6 +51,19 @@ __attribute__((naked, noinline, unused)) static void dqnn_nibbles_3x3(__attribut
       "ldr r8,[sp]\n adds r2,#4\n cmp r2,r8\n bne 1b\n pop {r2-r11,pc}");
 }
 
+/* Two outputs look up their codes, bits 0 to 7 and 8 to 15: the loads stand together, as only then they take a cycle each. */
+#define DQNN_OWN_ADD_CODES
+static inline __attribute__((always_inline)) void dqnn_add_codes(uint32_t codes, const int16_t *low, const int16_t *high, int32_t *a,
+                                                                int32_t *b) {
+  uint32_t t, u, v, w;
+  __asm__(
+      "ubfx %[t],%[codes],#0,#4\n ubfx %[u],%[codes],#4,#4\n ubfx %[v],%[codes],#8,#4\n ubfx %[w],%[codes],#12,#4\n"
+      "ldrsh %[t],[%[low],%[t],lsl #1]\n ldrsh %[u],[%[high],%[u],lsl #1]\n ldrsh %[v],[%[low],%[v],lsl #1]\n"
+      "ldrsh %[w],[%[high],%[w],lsl #1]\n add %[a],%[t]\n add %[a],%[u]\n add %[b],%[v]\n add %[b],%[w]"
+      : [a] "+r"(*a), [b] "+r"(*b), [t] "=&r"(t), [u] "=&r"(u), [v] "=&r"(v), [w] "=&r"(w)
+      : [codes] "r"(codes), [low] "r"(low), [high] "r"(high), "m"(*(const int16_t(*)[32])(const void *)low));
+}
+
 /* clang-format on */
 
 #endif

@@ -52,27 +52,29 @@ DQNN_INLINE int32_t dqnn_round_between(float y, float low, float high, int32_t l
 }
 #endif
 
-/* The fixed-point rule, clamped. SMMLAR takes twice the multiplier as a signed number: where that is negative, x is missing. */
+/* The fixed-point rule of value i, clamped. SMMLAR takes twice the multiplier as a signed number: where that is negative, x is
+ * missing. */
 #if DQNN_ARM_DSP
-DQNN_ALWAYS_INLINE int32_t dqnn_fixed_between(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                           const int32_t *shift, int32_t least, int32_t most) {
+DQNN_ALWAYS_INLINE int32_t dqnn_fixed_between(const int32_t *acc, const int32_t *bias, const int32_t *multiplier, const int32_t *shift,
+                                              uint32_t i, int32_t least, int32_t most) {
   int32_t x, t, m, s;
-  __asm__(
-      "ldr %[x],%[acc]\n ldr %[t],%[bias]\n ldr %[m],%[multiplier]\n ldr %[s],%[shift]\n add %[x],%[x],%[t]\n"
+  __asm__ volatile(
+      "ldr %[x],[%[acc],%[i],lsl #2]\n ldr %[t],[%[bias],%[i],lsl #2]\n ldr %[m],[%[multiplier],%[i],lsl #2]\n"
+      "ldr %[s],[%[shift],%[i],lsl #2]\n add %[x],%[x],%[t]\n"
       "bic %[t],%[s],%[s],asr #31\n lsl %[x],%[x],%[t]\n lsl %[m],%[m],#1\n and %[t],%[x],%[m],asr #31\n"
       "smmlar %[x],%[x],%[m],%[t]\n mvn %[t],%[s]\n cmp %[s],#0\n itttt lt\n addlt %[x],%[x],%[x],asr #31\n"
       "asrlt %[x],%[x],%[t]\n addlt %[x],%[x],#1\n asrlt %[x],%[x],#1\n"
       "cmp %[x],%[least]\n it lt\n movlt %[x],%[least]\n cmp %[x],%[most]\n it gt\n movgt %[x],%[most]"
       : [x] "=&r"(x), [m] "=&r"(m), [t] "=&r"(t), [s] "=&r"(s)
-      : [acc] "m"(*acc), [bias] "m"(*bias), [multiplier] "m"(*multiplier), [shift] "m"(*shift), [least] "r"(least),
+      : [acc] "r"(acc), [bias] "r"(bias), [multiplier] "r"(multiplier), [shift] "r"(shift), [i] "r"(i), [least] "r"(least),
         [most] "r"(most)
-      : "cc");
+      : "cc", "memory");
   return x;
 }
 #else
-DQNN_ALWAYS_INLINE int32_t dqnn_fixed_between(const int32_t *acc, const int32_t *bias, const int32_t *multiplier,
-                                           const int32_t *shift, int32_t least, int32_t most) {
-  return dqnn_clamp_int(dqnn_scale_fixed(dqnn_wrap_add(*acc, *bias), *multiplier, *shift), least, most);
+DQNN_ALWAYS_INLINE int32_t dqnn_fixed_between(const int32_t *acc, const int32_t *bias, const int32_t *multiplier, const int32_t *shift,
+                                              uint32_t i, int32_t least, int32_t most) {
+  return dqnn_clamp_int(dqnn_scale_fixed(dqnn_wrap_add(acc[i], bias[i]), multiplier[i], shift[i]), least, most);
 }
 #endif
 

@@ -9,6 +9,7 @@
 #include "opt/conv_horizontal.h"
 #include "opt/conv_nibbles.h"
 #include "opt/conv_pairs.h"
+#include "opt/conv_single.h"
 #include "opt/depthwise_planes.h"
 #include "opt/quads.h"
 #include "plan.h"
@@ -63,10 +64,11 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
 }
 
 /* conv_{s8,s1}_s8_* */
-static void scratch_pairs(const dqnn_conv *v, uint32_t *scratch) {
+static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
-  uint32_t outputs = v->group_out, lanes = lanes_of(v);
-  scratch[DQNN_ISA_portable] = capped(dqnn_conv_pairs_scratch(taps, row_taps, outputs, lanes));
+  uint32_t outputs = v->group_out, lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? outputs : 0;
+  uint64_t row = call->in_def[0]->dtype == DQNN_S8 && dqnn_windows_inside(call) ? 0 : row_taps;
+  scratch[DQNN_ISA_portable] = capped(dqnn_conv_pairs_scratch(taps, row, totals, lanes));
   if (PLANNED(MVE)) {
     uint32_t pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
     scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
@@ -85,6 +87,9 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
     case DQNN_BLOCKS_FIRST:
       set_plain(scratch, dqnn_first_scratch(v, call->in_def[0]->dtype == DQNN_S8));
       break;
+    case DQNN_BLOCKS_SINGLE:
+      set_plain(scratch, dqnn_single_scratch(v->out_c));
+      break;
     case DQNN_BLOCKS_NIBBLES:
       set_plain(scratch, dqnn_nibbles_scratch(v));
       break;
@@ -93,13 +98,13 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   }
 }
 
-void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+DQNN_APART void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
     scratch_float(call, &v, types.weights == DQNN_S8, scratch);
   } else if (types.weights == DQNN_S8) {
-    scratch_pairs(&v, scratch);
+    scratch_pairs(call, &v, scratch);
   } else if (types.input == DQNN_S1) {
     set_plain(scratch, dqnn_conv_horizontal_scratch(&v));
   } else {

@@ -62,6 +62,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_horizontal.c
   kernels/opt/conv_nibbles.c
   kernels/opt/conv_pairs.c
+  kernels/opt/conv_single.c
   kernels/opt/depthwise_bitsliced.c
   kernels/opt/depthwise_float.c
   kernels/opt/depthwise_int.c

@@ -25,6 +25,15 @@ from .spec import Tensor
 
 TARGETS = ("cortex-m0plus", "cortex-m3", "cortex-m4")
 ROUNDS = 16
+DENSE = {
+    "input": "s8",
+    "height": 1,
+    "width": 1,
+    "groups": 1,
+    "kernel": (1, 1),
+    "padding": ((0, 0), (0, 0)),
+    "pool": (1, 1),
+}
 KINDS = {
     "bitsliced": {},
     "horizontal": {"horizontal": True},
@@ -33,6 +42,8 @@ KINDS = {
     "first_s8": {"input": "s8"},
     "blocks_f32": {"input": "f32"},
     "blocks_s8": {"input": "s8"},
+    "dense": {**DENSE, "weights": "s8"},
+    "dense_s1": DENSE,
     "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
     "planes": {"input": "s8", "weights": "s8", "depthwise": True},

@@ -185,14 +185,19 @@ def test_s8_by_trying_every_sum(
     assert np.abs(wanted.astype(int) - got).max() <= 1
 
 
+@pytest.mark.parametrize("reach", [10**6, 2**24 - 5, 2**24, 3 * 10**7])
 @pytest.mark.parametrize("scale", [2.0**-3, 2.0**-11, 1.0])
-def test_powers_of_two_requantize_in_integers(scale: float) -> None:
-    begin = start(-(10**6), 10**6, scale, 3 * scale)
+def test_powers_of_two_are_affine_while_floats_hold_the_sums(scale: float, reach: int) -> None:
+    begin = start(-reach, reach, scale, 3 * scale)
     fitted = chain.fit_s8(begin, [], ops.Quantize(S8(1.0)))
-    assert fitted is not None and isinstance(fitted.epilogue, ops.PowerOfTwo) and fitted.inexact == 0
-    acc = np.random.default_rng(0).integers(-(10**6), 10**6, 20000)[:, None]
-    wanted = real.to_codes(chain.run(begin, [], acc.astype(np.float64)), ops.Quantize(S8(1.0)))
-    assert (apply_epilogue(fitted.epilogue, acc, S8(1.0)) == wanted).all()
+    assert fitted is not None and fitted.inexact == 0
+    assert isinstance(fitted.epilogue, ops.Affine if reach + 3 < 2**24 else ops.PowerOfTwo)
+    rng = np.random.default_rng(0)
+    acc = rng.integers(-reach, reach, 20000)[:, None]
+    ties = ((2 * rng.integers(-130, 130, 2000) + 1) / scale / 2 - 3)[:, None].astype(np.int64).clip(-reach, reach)
+    for sums in (acc, ties):
+        wanted = real.to_codes(chain.run(begin, [], sums.astype(np.float64)), ops.Quantize(S8(1.0)))
+        assert (apply_epilogue(fitted.epilogue, sums, S8(1.0)) == wanted).all()
 
 
 def test_large_ranges_are_compared_at_every_step_of_the_staircase() -> None:

@@ -9,6 +9,7 @@
 
 #include "conv_first.h"
 #include "conv_nibbles.h"
+#include "conv_single.h"
 #include "epilogue.h"
 #include "quads.h"
 
@@ -41,7 +42,10 @@ static float load_float(const void *image, uint32_t index) {
 #include "conv_blocks.inc.h"
 
 static void run_s8(const dqnn_call *call) {
-  if (dqnn_blocks_path_of(call) == DQNN_BLOCKS_NIBBLES) {
+  dqnn_blocks_path path = dqnn_blocks_path_of(call);
+  if (path == DQNN_BLOCKS_SINGLE) {
+    dqnn_run_single(call);
+  } else if (path == DQNN_BLOCKS_NIBBLES) {
     dqnn_run_nibbles(call);
   } else {
     run_int(call);

@@ -9,6 +9,7 @@ enum { DQNN_BLOCK_PIXELS = 4 }; /* outputs at a time */
 
 typedef enum {
   DQNN_BLOCKS_FIRST,   /* conv_first.c, conv_first_s8.c */
+  DQNN_BLOCKS_SINGLE,  /* conv_single.c */
   DQNN_BLOCKS_NIBBLES, /* conv_nibbles.c */
   DQNN_BLOCKS_ANY      /* conv_blocks.c */
 } dqnn_blocks_path;

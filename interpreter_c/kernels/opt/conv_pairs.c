@@ -5,7 +5,7 @@
  * The window of a pixel is gathered once as a column of halfword pairs (input minus its zero point; +1, -1 for s1), in
  * the order of the weights (SPEC.md 3.3). Four columns stand interleaved, so that one weight word (two taps of two
  * channels) meets four pixels: 16 products for 17 cycles on a Cortex-M4. All channels share the columns. Sums for s1
- * and s8 go straight to the output, others wait in `totals` until a pixel is complete.
+ * and s8 go straight to the output; the largest of a pooling window wait in `totals`.
  *
  * Scratch: columns (4 bytes per pair and lane), totals, one kernel row of halfwords; dqnn_conv_pairs_scratch in the
  * plan. */
@@ -40,7 +40,7 @@ typedef struct {
   dqnn_quad_kind kind;
   uint32_t *columns;
   int16_t *row;
-  int32_t *totals;                  /* [pixel][channel of the group] */
+  int32_t *totals;                  /* [channel of the group], of a pooled pixel */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
   uint8_t by_inputs;                /* sums need those of the columns too */
   int32_t sums[4];                  /* of each column then */
@@ -316,41 +316,32 @@ DQNN_INLINE uint32_t chunk_at(const layer *l, uint32_t c) {
   return l->shape.out_group - c < CHUNK ? l->shape.out_group - c : CHUNK;
 }
 
-/* s8 outputs of four pixels through sums, channels from c on. */
-DQNN_NOINLINE void sum_rest_s8(const layer *l, int8_t *const out[4], uint32_t c) {
+/* Channels from c on of pixels first to first + n - 1 through sums. */
+DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t n) {
   int32_t sums[4 * CHUNK], row[CHUNK];
   for (; c < l->shape.out_group; c += CHUNK) {
-    uint32_t channels = chunk_at(l, c), channel = l->first_output + c;
+    uint32_t channels = chunk_at(l, c);
     sum_chunk(l, c, channels, sums);
-    for (uint32_t p = 0; p < 4; p++) {
+    for (uint32_t p = 0; p < n; p++) {
       for (uint32_t i = 0; i < channels; i++) {
         row[i] = sums[4 * i + p];
       }
-      dqnn_emit_s8(&l->epilogue, row, channel, channels, out[p] + channel);
+      dqnn_emit(l->call, &l->epilogue, row, l->first_output + c, channels, first + p);
     }
   }
 }
 
-/* Four pixels of an s8 output, the last one again and again behind n: an odd last channel, and all that no quick rule
- * takes, through sums. */
-static void sum_quad_s8(layer *l, uint32_t first, uint32_t n) {
-  int8_t *out = (int8_t *)l->call->out + first * l->shape.outputs;
-  int8_t **to = l->plan.out;
+/* Four pixels straight to an s8 output, the last one again and again behind n; an odd last channel through sums. */
+static void sum_direct(layer *l, uint32_t first, uint32_t n) {
+  int8_t *out = (int8_t *)l->call->out + first * l->shape.outputs + l->first_output;
   for (uint32_t p = 0; p < 4; p++) {
-    to[p] = out;
+    l->plan.out[p] = out;
     out += p + 1 < n ? l->shape.outputs : 0;
   }
-  if (!l->direct) {
-    sum_rest_s8(l, to, 0);
-    return;
-  }
-  if (l->shape.out_group & 1u) {
-    sum_rest_s8(l, to, l->shape.out_group - 1);
-  }
-  for (uint32_t p = 0; p < 4; p++) {
-    to[p] += l->first_output;
-  }
   dqnn_pairs_quad(&l->plan);
+  if (l->shape.out_group & 1u) {
+    sum_rest(l, l->shape.out_group - 1, first, n);
+  }
 }
 
 /* Four pixels, straight to an s1 output. */
@@ -374,21 +365,6 @@ DQNN_NOINLINE void sum_quad_s1(const layer *l, uint32_t first, uint32_t n) {
     uint32_t flips = flip ? dqnn_read_bits(flip, channel, channels) : 0;
     for (uint32_t p = 0; p < n; p++) {
       dqnn_append_bits(row + p * words, channel, channels, bits[p] >> (32 - channels) ^ flips);
-    }
-  }
-}
-
-/* Four pixels, all channels: totals[pixel][channel]. */
-DQNN_NOINLINE void sum_quad(const layer *l) {
-  uint32_t count = l->shape.out_group;
-  int32_t sums[4 * CHUNK], *total = l->totals;
-  for (uint32_t c = 0; c < count; c += CHUNK) {
-    uint32_t channels = chunk_at(l, c);
-    sum_chunk(l, c, channels, sums);
-    for (uint32_t i = 0; i < channels; i++, total++) {
-      for (uint32_t p = 0; p < 4; p++) {
-        total[p * count] = sums[4 * i + p];
-      }
     }
   }
 }
@@ -453,20 +429,12 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   layer *l = (layer *)state;
   if (lanes == 1) {
     emit_one(l, first);
-    return;
-  }
-  if (l->call->out_def->dtype == DQNN_S8) {
-    sum_quad_s8(l, first, n);
-    return;
-  }
-  if (l->call->out_def->dtype == DQNN_S1) {
+  } else if (l->direct) {
+    sum_direct(l, first, n);
+  } else if (l->call->out_def->dtype == DQNN_S1) {
     sum_quad_s1(l, first, n);
-    return;
-  }
-  sum_quad(l);
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t outputs = l->shape.out_group;
-    dqnn_emit(l->call, &l->epilogue, l->totals + i * outputs, l->first_output, outputs, first + i);
+  } else {
+    sum_rest(l, 0, first, n);
   }
 }
 
@@ -503,7 +471,7 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + l->lanes * l->pairs);
-  l->row = (int16_t *)(l->totals + (l->lanes == 4 ? 4 * g->out_group : 0));
+  l->row = (int16_t *)(l->totals + (g->pool_cells > 1 ? g->out_group : 0));
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }

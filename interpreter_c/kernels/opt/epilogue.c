@@ -40,13 +40,8 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
                                int8_t *out) {
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
-  for (; count > 1;
-       count -= 2, acc += 2, bias += 2, multiplier += 2, shift += 2) { /* steps the pointers half as often */
-    *out++ = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, least, most) + zero_point);
-    *out++ = (int8_t)(dqnn_fixed_between(acc + 1, bias + 1, multiplier + 1, shift + 1, least, most) + zero_point);
-  }
-  if (count > 0) {
-    *out = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, least, most) + zero_point);
+  for (uint32_t i = 0; i < count; i++) {
+    out[i] = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, i, least, most) + zero_point);
   }
 }
 
@@ -161,21 +156,6 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
   int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
   uint32_t low = ((uint32_t)least & 0xffu) * 0x01010101u, high = ((uint32_t)most & 0xffu) * 0x01010101u, word;
-  for (; count >= 16; count -= 16, out += 16) {
-    uint32_t a, b, c, d;
-    memcpy(&a, out, 4);
-    memcpy(&b, out + 4, 4);
-    memcpy(&c, out + 8, 4);
-    memcpy(&d, out + 12, 4);
-    a = dqnn_clamp_bytes(a, low, high);
-    b = dqnn_clamp_bytes(b, low, high);
-    c = dqnn_clamp_bytes(c, low, high);
-    d = dqnn_clamp_bytes(d, low, high);
-    memcpy(out, &a, 4);
-    memcpy(out + 4, &b, 4);
-    memcpy(out + 8, &c, 4);
-    memcpy(out + 12, &d, 4);
-  }
   for (; count >= 4; count -= 4, out += 4) {
     memcpy(&word, out, 4);
     word = dqnn_clamp_bytes(word, low, high);

@@ -31,13 +31,15 @@ typedef struct {
 } layer;
 
 /* A loop per rule: `result` sees the numbers a and b. */
-#define EACH_ELEMENT(l, a_row, b_row, out, result)                                   \
-  do {                                                                               \
-    const int8_t *a_ = (a_row), *b_ = (b_row);                                       \
-    for (uint32_t i_ = (l)->count; i_; i_--, a_ += (l)->step_a, b_ += (l)->step_b) { \
-      int32_t a = *a_ - (l)->zero_a, b = *b_ - (l)->zero_b;                          \
-      *(out)++ = (int8_t)((result) + (l)->zero_point);                               \
-    }                                                                                \
+#define EACH_ELEMENT(l, a_row, b_row, out, result)                                             \
+  do {                                                                                         \
+    const int8_t *a_ = (a_row), *b_ = (b_row);                                                 \
+    const uint32_t step_a_ = (l)->step_a, step_b_ = (l)->step_b;                               \
+    const int32_t zero_a_ = (l)->zero_a, zero_b_ = (l)->zero_b, zero_point_ = (l)->zero_point; \
+    for (uint32_t i_ = (l)->count; i_; i_--, a_ += step_a_, b_ += step_b_) {                   \
+      int32_t a = *a_ - zero_a_, b = *b_ - zero_b_;                                            \
+      *(out)++ = (int8_t)((result) + zero_point_);                                             \
+    }                                                                                          \
   } while (0)
 
 DQNN_INLINE int32_t clamped(const layer *l, int32_t x) {
@@ -74,11 +76,8 @@ static void single_row(const layer *l, const int8_t *a_row, const int8_t *b_row,
 }
 
 static void larger_row(const layer *l, const int8_t *a_row, const int8_t *b_row, int8_t *out) {
-  if (l->params->kind == DQNN_MAXIMUM) {
-    EACH_ELEMENT(l, a_row, b_row, out, clamped(l, a < b ? b : a));
-  } else {
-    EACH_ELEMENT(l, a_row, b_row, out, clamped(l, b < a ? b : a));
-  }
+  const int least = l->params->kind == DQNN_MINIMUM;
+  EACH_ELEMENT(l, a_row, b_row, out, clamped(l, (a < b) == least ? a : b));
 }
 
 static void binary_row(const layer *l, const int8_t *a, const int8_t *b, int8_t *out) {

@@ -6,6 +6,7 @@
 #include "conv_first.h"
 #include "conv_float.h"
 #include "conv_nibbles.h"
+#include "conv_pairs.h"
 #include "depthwise_planes.h"
 
 /* One channel, 3x3, stride 1, pool 2x2, s1 output, f32 or s8 input. */
@@ -15,6 +16,13 @@ static int is_first_layer(const dqnn_call *call, const dqnn_conv *v) {
                p->dilation_w == 1;
   int plain = p->up_h == 1 && p->up_w == 1 && p->pool_h == 2 && p->pool_w == 2;
   return window && plain && v->in_c == 1 && call->out_def->dtype == DQNN_S1;
+}
+
+/* One output that reads one cell of the map. */
+static int is_dense(const dqnn_conv *v) {
+  const dqnn_conv_params *p = v->params;
+  return p->kernel_h == 1 && p->kernel_w == 1 && v->y.pad == 0 && v->x.pad == 0 && p->pool_h == 1 && p->pool_w == 1 &&
+         v->pooled_h == 1 && v->pooled_w == 1 && v->groups == 1;
 }
 
 /* Neighbouring columns, no pool, whole blocks of channels. */
@@ -31,7 +39,10 @@ dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call) {
   if (is_first_layer(call, &v)) {
     return DQNN_BLOCKS_FIRST;
   }
-  return call->in_def[0]->dtype == DQNN_S8 && fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
+  if (call->in_def[0]->dtype != DQNN_S8) {
+    return DQNN_BLOCKS_ANY;
+  }
+  return is_dense(&v) ? DQNN_BLOCKS_SINGLE : fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
 }
 
 /* 3x3 windows of s8 cells with integer weights, all dense, an output per channel, and at least four of them. */
@@ -53,8 +64,12 @@ static int stays_inside(const dqnn_axis *axis, int32_t outputs) {
          (outputs - 1) * axis->stride + (axis->kernel - 1) * axis->dilation < axis->size;
 }
 
-int dqnn_rows_in_place(const dqnn_call *call) {
+int dqnn_windows_inside(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 0);
-  return call->in_def[0]->dtype == DQNN_F32 && v.groups == 1 && v.x.dilation == 1 &&
-         stays_inside(&v.y, v.pooled_h * v.params->pool_h) && stays_inside(&v.x, v.pooled_w * v.params->pool_w);
+  return v.groups == 1 && v.x.dilation == 1 && stays_inside(&v.y, v.pooled_h * v.params->pool_h) &&
+         stays_inside(&v.x, v.pooled_w * v.params->pool_w);
+}
+
+int dqnn_rows_in_place(const dqnn_call *call) {
+  return call->in_def[0]->dtype == DQNN_F32 && dqnn_windows_inside(call);
 }
