@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from .ir.types import F32, S1, S8, Format, TensorType, dtype_name
 # The interpreter's state on a 32-bit core: sizeof(dqnn_interpreter), and a pointer per node. tests/qemu compares them
 # with the boards.
 STATE_BYTES, STATE_BYTES_PER_NODE = 68, 4
+SEGMENT_BYTES, SEGMENT_BYTES_PER_NODE = 308, 52  # the table of a segment, if there are any
 
 
 class NotAModelError(DqnnError):
@@ -57,10 +58,21 @@ class Prefix:
 class TensorView:
     type: TensorType
     offset: int
+    rows: int = 0  # of axis 0 in memory at a time, 0: all
+
+    @property
+    def stored(self) -> TensorType:
+        """What memory holds of it at a time."""
+        return replace(self.type, shape=(self.rows, *self.type.shape[1:])) if self.rows else self.type
+
+    @property
+    def nbytes(self) -> int:
+        """In memory."""
+        return self.stored.nbytes
 
     @property
     def end(self) -> int:
-        return self.offset + self.type.nbytes
+        return self.offset + self.nbytes
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,8 @@ class NodeView:
     scratch_bytes: int
     layers: tuple[str, ...]
     params: Params | None
+    rows: int = 0  # most rows of a call, 0: it runs once
+    segment: int = 0  # nodes of the segment that begins here
 
     @property
     def kernel(self) -> str:
@@ -103,6 +117,7 @@ class ModelView:
     data_bytes: int
     options: str = ""  # of the export, in short
     self_tests: int = 0
+    longest_segment: int = 0
 
     @property
     def file_bytes(self) -> int:
@@ -116,7 +131,8 @@ class ModelView:
     @property
     def state_bytes(self) -> int:
         """Of the interpreter on a 32-bit core."""
-        return STATE_BYTES + STATE_BYTES_PER_NODE * len(self.nodes)
+        table = SEGMENT_BYTES + SEGMENT_BYTES_PER_NODE * self.longest_segment if self.longest_segment else 0
+        return STATE_BYTES + STATE_BYTES_PER_NODE * len(self.nodes) + table
 
     @property
     def memory_bytes(self) -> int:
@@ -226,6 +242,7 @@ def _model(prefix: Prefix, payload: bytes, model: Any) -> ModelView:
         data_bytes=model.DataLength() * 16,
         options=_text(model.Options()),
         self_tests=model.SelfTestsLength(),
+        longest_segment=model.LongestSegment(),
     )
 
 
@@ -236,7 +253,7 @@ def _text(value: bytes | None) -> str:
 def _tensor(tensor: Any) -> TensorView:
     kind = DTYPES[tensor.Dtype()]
     fmt: Format = S8(tensor.Scale(), tensor.ZeroPoint()) if kind == "s8" else S1() if kind == "s1" else F32()
-    return TensorView(TensorType(tuple(tensor.Dims()[: tensor.Rank()]), fmt), tensor.Offset())
+    return TensorView(TensorType(tuple(tensor.Dims()[: tensor.Rank()]), fmt), tensor.Offset(), tensor.Rows())
 
 
 def _node(node: Any) -> NodeView:
@@ -250,6 +267,8 @@ def _node(node: Any) -> NodeView:
         scratch_bytes=node.ScratchBytes(),
         layers=tuple(layer.split(",")) if layer else (),
         params=from_node(node),
+        rows=node.Rows(),
+        segment=node.Segment(),
     )
 
 
@@ -287,16 +306,25 @@ class Live:
         return self.tensor_bytes + self.scratch_bytes
 
 
+def together(model: ModelView) -> list[tuple[int, int]]:
+    """For each node, the first and the last of its segment: what they use is in use while any of them runs."""
+    spans = [(index, index) for index in range(len(model.nodes))]
+    for index, node in enumerate(model.nodes):
+        inside = slice(index, index + node.segment)
+        spans[inside] = [(index, index + node.segment - 1)] * len(spans[inside])
+    return spans
+
+
 def lifetimes(model: ModelView) -> dict[int, tuple[int, int]]:
     """Tensor -> first and last node that needs its place in the arena."""
     end = len(model.nodes) - 1
     first = {port.tensor: 0 for port in model.inputs}
     last = {port.tensor: end for port in model.outputs}
-    for index, node in enumerate(model.nodes):
-        first.setdefault(node.output, index)
-        last.setdefault(node.output, index)
+    for node, (begins, ends) in zip(model.nodes, together(model), strict=True):
+        first.setdefault(node.output, begins)
+        last[node.output] = max(last.get(node.output, ends), ends)
         for tensor in node.inputs:
-            last[tensor] = max(last.get(tensor, index), index)
+            last[tensor] = max(last.get(tensor, ends), ends)
     return {tensor: (start, last.get(tensor, start)) for tensor, start in first.items()}
 
 
@@ -376,7 +404,8 @@ def _tensor_json(tensor: TensorView) -> dict[str, Any]:
         "shape": list(tensor.type.shape),
         **quantization,
         "offset": tensor.offset,
-        "bytes": tensor.type.nbytes,
+        "bytes": tensor.nbytes,
+        **({"rows": tensor.rows} if tensor.rows else {}),
     }
 
 
@@ -402,6 +431,8 @@ def _node_json(model: ModelView, node: NodeView) -> dict[str, Any]:
         "scratch_offset": node.scratch_offset,
         "scratch_bytes": node.scratch_bytes,
         "params": params,
+        **({"rows": node.rows} if node.rows else {}),
+        **({"segment": node.segment} if node.segment else {}),
     }
 
 

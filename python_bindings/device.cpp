@@ -46,6 +46,7 @@ class Device {
     options_.kernels = dqnn_all_kernels;
     options_.kernel_count = dqnn_all_kernel_count;
     options_.isa_mask = host_isa_mask();
+    options_.segments = &dqnn_strips;
     store_config_ = {};
     store_config_.context = this;
     store_config_.base = flash_.data();

@@ -38,6 +38,7 @@ dqnn_options options_for(uint32_t isa_mask) {
   options.kernels = dqnn_all_kernels;
   options.kernel_count = dqnn_all_kernel_count;
   options.isa_mask = isa_mask;
+  options.segments = &dqnn_strips;
   return options;
 }
 
@@ -114,12 +115,18 @@ struct Recorder {
   std::vector<double> seconds;
   std::vector<std::vector<uint8_t>> outputs;
 
-  dqnn_tensor output_of(uint32_t node) const {
+  // Of the whole output of a node, also if memory never holds all its rows.
+  size_t output_bytes(uint32_t node) const {
     dqnn_node_info info{};
     dqnn_tensor tensor{};
     (void)dqnn_node(it, node, &info);
     (void)dqnn_tensor_at(it, info.output, &tensor);
-    return tensor;
+    const size_t last = tensor.dims[tensor.rank - 1];
+    size_t bytes = tensor.dtype == DQNN_S1 ? (last + 31) / 32 * 4 : tensor.dtype == DQNN_F32 ? 4 * last : last;
+    for (uint32_t k = 0; k + 1 < tensor.rank; ++k) {
+      bytes *= tensor.dims[k];
+    }
+    return bytes;
   }
 
   // Takes all memory before the run: nothing may be thrown through C.
@@ -128,14 +135,17 @@ struct Recorder {
     seconds.resize(nodes);
     outputs.resize(nodes);
     for (uint32_t node = 0; keep_outputs && node < nodes; ++node) {
-      outputs[node].resize(output_of(node).bytes);
+      outputs[node].resize(output_bytes(node));
     }
   }
 
   void end(uint32_t node) noexcept {
     seconds[node] += std::chrono::duration<double>(Clock::now() - start).count();
     if (keep_outputs) {
-      std::memcpy(outputs[node].data(), output_of(node).data, outputs[node].size());
+      dqnn_tensor rows{};
+      uint32_t first = 0;
+      (void)dqnn_rows_made(it, node, &first, &rows);
+      std::memcpy(outputs[node].data() + size_t{first} * (rows.bytes / rows.dims[0]), rows.data, rows.bytes);
     }
   }
 };

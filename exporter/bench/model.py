@@ -28,7 +28,8 @@ __attribute__((noinline)) void dqnn_bench_mark(void *context, uint32_t node, uin
 }
 uint32_t dqnn_bench_init(void *memory, size_t bytes, const void *blob, size_t size) {
   const dqnn_options options = {
-      .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .profile = dqnn_bench_mark};
+      .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .profile = dqnn_bench_mark,
+      .segments = &dqnn_strips};
   return (uint32_t)dqnn_init(&interpreter, memory, bytes, blob, size, &options, NULL);
 }
 uint32_t dqnn_bench_invoke(void) { return (uint32_t)dqnn_invoke(interpreter); }
@@ -113,7 +114,7 @@ class EmulatedModel:
         def enter(node: int) -> None:
             for index in self.view.nodes[node].inputs:
                 if isinstance(tensors[index].type.fmt, S1):
-                    self.machine.write(arena + tensors[index].offset, random_input(tensors[index].type, rng))
+                    self.machine.write(arena + tensors[index].offset, random_input(tensors[index].stored, rng))
 
         return _whole(self.run(inputs, enter)[1])
 

@@ -129,7 +129,9 @@ def _kernel_set(views: list[ModelView], name: str) -> bytes:
     from .kernel_set import kernel_set, kernels_without_ref
 
     kernels = [node.kernel for view in views for node in view.nodes]
-    return kernel_set(kernels, f"{name}_kernels", kernels_without_ref(views)).encode()
+    return kernel_set(
+        kernels, f"{name}_kernels", kernels_without_ref(views), any(view.longest_segment for view in views)
+    ).encode()
 
 
 def _write_union(models: tuple[Path, ...], target: Path, name: str | None) -> None:

@@ -10,9 +10,11 @@ from ..targets.kernels_def import Variant, variants
 from .artifacts import ArtifactError
 
 
-def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] = ()) -> str:
+def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] = (), by_rows: bool = False) -> str:
     """A C file with `const dqnn_variant *const name[]` and `name_count`: every variant of these kernels, guarded as in
-    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one."""
+    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one. `by_rows`:
+    nodes of the models run for some rows at a time."""
+    strips = ", .segments = &dqnn_strips" if by_rows else ""
     wanted = sorted(set(kernels))
     known = {variant.kernel for variant in variants()}
     unknown = [kernel for kernel in wanted if kernel not in known]
@@ -32,7 +34,7 @@ def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] =
             " *",
             f" *   extern const dqnn_variant *const {name}[];",
             f" *   extern const uint32_t {name}_count;",
-            f" *   dqnn_options options = {{.kernels = {name}, .kernel_count = {name}_count}};",
+            f" *   dqnn_options options = {{.kernels = {name}, .kernel_count = {name}_count{strips}}};",
             " */",
             '#include "dqnn/dqnn_kernels.h"',
             "",

@@ -9,11 +9,11 @@
 
 #include "../src/kernel.h"
 
-/* Not inlined and compiled for size: runs once per load, and its locals do not stay on the stack under what follows. */
+/* Runs once per load: not inlined, and compiled for size. */
 #if defined(__GNUC__)
-#define DQNN_APART __attribute__((noinline, cold))
+#define DQNN_PLANNING __attribute__((noinline, cold))
 #else
-#define DQNN_APART
+#define DQNN_PLANNING
 #endif
 
 #define DQNN_REQUIRE(condition, name) \

@@ -56,7 +56,8 @@ static void clear(uint32_t minus[DQNN_MOST_PLANES]) {
 }
 
 /* Counts the weights that are -1 among some taps of a block into `minus`, or out of it. */
-DQNN_APART static void count_taps(const layer *l, uint32_t block, const dqnn_taps taps[2], int take, uint32_t *minus) {
+DQNN_PLANNING static void count_taps(const layer *l, uint32_t block, const dqnn_taps taps[2], int take,
+                                     uint32_t *minus) {
   uint32_t width = l->v.group_in, kernel_w = (uint32_t)l->v.x.kernel;
   const uint32_t *words = (const uint32_t *)l->call->constants[0] + (size_t)block * kernel_w * (l->rows + 1);
   for (uint32_t kx = (uint32_t)taps[X].first; kx < (uint32_t)taps[X].end; ++kx) {
@@ -227,7 +228,7 @@ static dqnn_check read_layer(const dqnn_call *call, dqnn_plan *plan, layer *l) {
 }
 
 /* Inlined, its planes would stay on the stack under the calls that follow. */
-DQNN_APART static dqnn_check check_constants(const dqnn_call *call, dqnn_plan *plan) {
+DQNN_PLANNING static dqnn_check check_constants(const dqnn_call *call, dqnn_plan *plan) {
   layer l;
   DQNN_TRY(read_layer(call, plan, &l));
   DQNN_TRY(check_sizes(&l));

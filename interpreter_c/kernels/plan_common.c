@@ -33,13 +33,17 @@ static uint32_t words_of_constants(const dqnn_call *call) {
   return words;
 }
 
-dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
+dqnn_status dqnn_status_of(uint16_t check) {
 #define DQNN_CHECK(number, name, status, text) [number] = DQNN_ERROR_KERNEL_##status,
 #define DQNN_LOAD_CHECK(number, name, status, text) [number] = DQNN_ERROR_##status,
   static const uint8_t statuses[DQNN_CHECK_COUNT] = {
       [DQNN_CHECK_none] = DQNN_OK,
 #include "../src/checks.def"
   };
+  return (dqnn_status)statuses[check];
+}
+
+dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
   *plan = (dqnn_plan){.work = plan->work};
   dqnn_check check = dqnn_spend(plan, words_of_constants(call));
   if (check == DQNN_CHECK_none) {
@@ -49,7 +53,7 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
     plan->scratch_bytes = plan->scratch[isa] > plan->scratch_bytes ? plan->scratch[isa] : plan->scratch_bytes;
   }
   plan->check = (uint16_t)check;
-  return (dqnn_status)statuses[check];
+  return dqnn_status_of(plan->check);
 }
 
 dqnn_kernel_types dqnn_types_of(uint16_t kernel) {

@@ -98,7 +98,7 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   }
 }
 
-DQNN_APART void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {

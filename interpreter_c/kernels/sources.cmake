@@ -12,6 +12,7 @@ set(DQNN_SOURCES_core
   src/numerics.c
   src/reader.c
   src/registry.c
+  src/segments.c
   src/selftest.c
   src/values.c
   src/verify.c

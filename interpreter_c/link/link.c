@@ -90,16 +90,27 @@ static uint32_t elapsed(dqnn_link *link) {
   return ticks;
 }
 
-/* Copies what there is room for of the traced node's output. */
+/* Copies what there is room for of the traced node's output; if the node runs for some rows at a time, of these. */
 static void capture(dqnn_link *link) {
   dqnn_node_info node;
-  dqnn_tensor tensor;
+  dqnn_tensor tensor, rows;
+  uint32_t first;
   (void)dqnn_node(link->it, link->run.traced, &node);
   (void)dqnn_tensor_at(link->it, node.output, &tensor);
-  uint32_t offset = least(link->run.offset, tensor.bytes);
-  link->run.whole = tensor.bytes;
-  link->run.captured = least(tensor.bytes - offset, link->model.spare_bytes);
-  memcpy(link->model.spare, (const uint8_t *)tensor.data + offset, link->run.captured);
+  (void)dqnn_rows_made(link->it, link->run.traced, &first, &rows);
+  const uint32_t row_bytes = rows.bytes / rows.dims[0], whole = row_bytes * tensor.dims[0];
+  const uint32_t begin = least(link->run.offset, whole), end = begin + least(whole - begin, link->model.spare_bytes);
+  uint32_t from = first * row_bytes, to = least(from + rows.bytes, end);
+  const uint8_t *data = rows.data;
+  link->run.whole = whole;
+  link->run.captured = end - begin;
+  if (from < begin) {
+    data += begin - from;
+    from = begin;
+  }
+  if (from < to) {
+    memcpy(link->model.spare + (from - begin), data, to - from);
+  }
 }
 
 /* The profile hook. What it takes itself falls between nodes. */

@@ -4,18 +4,12 @@
  * 500 instructions per node on a Cortex-M4 and saves RAM. */
 #include <string.h>
 
-#include "model.h"
-
-struct dqnn_interpreter {
-  dqnn_model model;
-  uint8_t *arena;
-  dqnn_profile_fn profile;
-  void *profile_context;
-  const dqnn_variant *variants[]; /* one per node */
-};
+#include "segments.h"
 
 static uint32_t state_bytes(const dqnn_model *model) {
-  return (uint32_t)(sizeof(dqnn_interpreter) + model->node_count * sizeof(const dqnn_variant *));
+  uint32_t longest = dqnn_fb_u16(model->root, DQNN_MODEL_LONGEST_SEGMENT);
+  uint32_t table = longest != 0 ? dqnn_segment_bytes(longest) : 0;
+  return (uint32_t)(sizeof(dqnn_interpreter) + model->node_count * sizeof(const dqnn_variant *)) + table;
 }
 
 dqnn_status dqnn_requirements_of(const void *blob, size_t size, dqnn_requirements *out) {
@@ -102,28 +96,20 @@ dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void
   return DQNN_OK;
 }
 
-static void notify(const dqnn_interpreter *it, uint32_t node, uint16_t kernel, bool begin) {
-#if DQNN_PROFILE
-  if (it->profile != NULL) {
-    it->profile(it->profile_context, node, kernel, begin);
-  }
-#else
-  (void)it, (void)node, (void)kernel, (void)begin;
-#endif
-}
-
 dqnn_status dqnn_invoke(dqnn_interpreter *it) {
   if (it == NULL) {
     return DQNN_ERROR_ARGUMENT;
   }
   for (uint32_t i = 0; i < it->model.node_count; ++i) {
-    const dqnn_variant *variant = it->variants[i];
+    const void *node = dqnn_model_node(&it->model, i);
     dqnn_call call;
+    if (dqnn_rows_of_call(node) != 0) {
+      i = dqnn_table_of(it)->segments->run(it, i, &call);
+      continue;
+    }
     dqnn_model_bind(&it->model, i, it->arena, &call);
-    call.params = dqnn_params(dqnn_model_node(&it->model, i), variant->kernel->family);
-    notify(it, i, call.kernel, true);
-    variant->run(&call);
-    notify(it, i, call.kernel, false);
+    call.params = dqnn_params(node, it->variants[i]->kernel->family);
+    dqnn_run_call(it, i, &call);
   }
   return DQNN_OK;
 }
@@ -139,20 +125,20 @@ static uint8_t port_byte(const void *port, uint32_t slot) {
   return field != NULL ? *field : 0;
 }
 
-static void describe(const dqnn_interpreter *it, uint32_t tensor, dqnn_tensor *out) {
-  const dqnn_tensor_def *def = &it->model.tensors[tensor];
+static void describe(const dqnn_interpreter *it, const dqnn_tensor_def *def, dqnn_tensor *out) {
   out->data = it->arena + def->offset;
   out->bytes = dqnn_bytes_of(def);
-  memcpy(out->dims, def->dims, sizeof out->dims);
-  out->scale = def->scale;
-  out->zero_point = def->zero_point;
+  memcpy(out->dims, def->dims, sizeof def->dims + sizeof def->scale + sizeof def->zero_point); /* alike in both */
   out->dtype = def->dtype;
   out->rank = def->rank;
 }
 
-static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *ports, uint32_t i, dqnn_tensor *out) {
-  const void *port = dqnn_fb_table(ports, i);
-  describe(it, dqnn_fb_u16(port, DQNN_PORT_TENSOR), out);
+static dqnn_status describe_port(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out, bool output) {
+  if (it == NULL || out == NULL || i >= (output ? it->model.output_count : it->model.input_count)) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  const void *port = dqnn_fb_table(output ? it->model.outputs : it->model.inputs, i);
+  describe(it, &it->model.tensors[dqnn_fb_u16(port, DQNN_PORT_TENSOR)], out);
   out->name = dqnn_fb_string(port, DQNN_PORT_NAME);
   port_float(port, DQNN_PORT_SAMPLE_SCALE, &out->sample_scale);
   port_float(port, DQNN_PORT_SAMPLE_OFFSET, &out->sample_offset);
@@ -163,17 +149,11 @@ static dqnn_status describe_port(const dqnn_interpreter *it, const uint32_t *por
 }
 
 dqnn_status dqnn_input(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
-  if (it == NULL || out == NULL || i >= it->model.input_count) {
-    return DQNN_ERROR_ARGUMENT;
-  }
-  return describe_port(it, it->model.inputs, i, out);
+  return describe_port(it, i, out, false);
 }
 
 dqnn_status dqnn_output(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
-  if (it == NULL || out == NULL || i >= it->model.output_count) {
-    return DQNN_ERROR_ARGUMENT;
-  }
-  return describe_port(it, it->model.outputs, i, out);
+  return describe_port(it, i, out, true);
 }
 
 dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out) {
@@ -182,8 +162,23 @@ dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *
   }
   memset(out, 0, sizeof *out); /* what only ports have */
   out->name = "";
-  describe(it, i, out);
+  describe(it, &it->model.tensors[i], out);
   return DQNN_OK;
+}
+
+dqnn_status dqnn_rows_made(const dqnn_interpreter *it, uint32_t i, uint32_t *first, dqnn_tensor *out) {
+  if (it == NULL || first == NULL || i >= it->model.node_count) {
+    return DQNN_ERROR_ARGUMENT;
+  }
+  const void *node = dqnn_model_node(&it->model, i);
+  dqnn_status status = dqnn_tensor_at(it, dqnn_fb_u16(node, DQNN_NODE_OUTPUT), out);
+  *first = 0;
+  if (status == DQNN_OK && dqnn_rows_of_call(node) != 0) {
+    const dqnn_segment *s = (const void *)dqnn_table_of(it);
+    describe(it, &s->out, out);
+    *first = s->spans[i - s->begin].made;
+  }
+  return status;
 }
 
 dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out) {

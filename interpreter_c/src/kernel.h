@@ -18,6 +18,13 @@
 #include "float_rules.h"
 #include "schema.h"
 
+/* Not inlined: for size, or so that its locals do not stay on the stack under what follows. */
+#if defined(__GNUC__)
+#define DQNN_APART __attribute__((noinline))
+#else
+#define DQNN_APART
+#endif
+
 enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };
 
 /* Why a file was refused (checks.def): by the loader, or by a plan function. */
@@ -27,6 +34,9 @@ typedef enum {
 #define DQNN_CHECK(number, name, status, text) DQNN_CHECK_##name = (number),
 #include "checks.def"
 } dqnn_check;
+
+/* The status that goes with a check that failed (plan_common.c); DQNN_OK for none. */
+dqnn_status dqnn_status_of(uint16_t check);
 
 /* Numbers in use, 0 among them: there are no gaps. */
 enum {

@@ -43,6 +43,7 @@ enum {
   DQNN_MODEL_DATA,
   DQNN_MODEL_OPTIONS,
   DQNN_MODEL_SELF_TESTS,
+  DQNN_MODEL_LONGEST_SEGMENT,
   DQNN_MODEL_SLOTS
 };
 enum { DQNN_SELFTEST_INPUTS, DQNN_SELFTEST_OUTPUTS, DQNN_SELFTEST_SLOTS };
@@ -66,6 +67,9 @@ enum {
   DQNN_NODE_reduce,
   DQNN_NODE_softmax,
   DQNN_NODE_gather,
+  DQNN_NODE_PARAMS_END,
+  DQNN_NODE_ROWS = DQNN_NODE_PARAMS_END,
+  DQNN_NODE_SEGMENT,
   DQNN_NODE_SLOTS,
   DQNN_NODE_none = DQNN_NODE_SLOTS, /* a slot that is always absent */
   DQNN_NODE_FIRST_PARAMS = DQNN_NODE_conv
@@ -93,7 +97,7 @@ dqnn_status dqnn_model_open(dqnn_model *model, const void *blob, size_t size, co
 dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
                               dqnn_fault *fault);
 
-/* Bytes of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
+/* Bytes in memory of a tensor with a sound rank; 0 if there are none, or if bytes or elements reach 2^31. */
 uint32_t dqnn_bytes_of(const dqnn_tensor_def *def);
 
 /* The call of node i but for its params. arena NULL leaves the activation pointers NULL, for planning. */
@@ -107,8 +111,85 @@ static inline const void *dqnn_model_node(const dqnn_model *model, uint32_t i) {
   return dqnn_fb_table(model->nodes, i);
 }
 
+/* Most rows that a call of the node makes; 0: it runs once, outside of segments. */
+static inline uint32_t dqnn_rows_of_call(const void *node) {
+  return dqnn_fb_u16(node, DQNN_NODE_ROWS);
+}
+
 static inline uint32_t dqnn_port_tensor(const uint32_t *ports, uint32_t i) {
   return dqnn_fb_u16(dqnn_fb_table(ports, i), DQNN_PORT_TENSOR);
+}
+
+/* What checking kernels needs. */
+typedef struct {
+  const dqnn_model *model;
+  const dqnn_options *options;
+  const dqnn_variant **variants; /* of the nodes; NULL in dqnn_verify */
+  dqnn_fault *fault;
+  dqnn_status status;          /* of the last call that a segment checked */
+  uint32_t node;               /* that is looked at */
+  const dqnn_variant *variant; /* for the call */
+  dqnn_plan plan;              /* of the call; plan.work is what checking may still take */
+  dqnn_call call;
+} dqnn_checker;
+
+/* What verify.c asks and segments.c asks, too. Does the tensor share memory with `bytes` bytes at `offset`, or with a
+ * node's scratch? No sum can wrap: all lie in the arena. */
+bool dqnn_overlaps(const dqnn_tensor_def *tensor, uint32_t offset, uint32_t bytes);
+bool dqnn_overlaps_scratch(const dqnn_tensor_def *tensor, const void *node);
+
+/* Which check failed, or 0: is the tensor intact before node number `before` runs? */
+uint16_t dqnn_intact_check(dqnn_checker *c, const dqnn_tensor_def *tensor, uint32_t before);
+
+/* False once there is no work left. */
+bool dqnn_pay(dqnn_checker *c, uint32_t steps);
+
+/* What fails from here on is due to node c->node, which it returns. */
+const void *dqnn_blame(dqnn_checker *c);
+
+/* The kernel of c->call, which is bound for c->node, by its plan(), and the variant for it. Parameters that are NULL
+ * are the node's. */
+dqnn_status dqnn_kernel_check(dqnn_checker *c);
+
+/* What dqnn_options.segments names (segments.c). */
+struct dqnn_segments {
+  dqnn_status (*check)(dqnn_checker *c); /* of the segment that begins at c->node, which is then its last node */
+  uint32_t (*run)(dqnn_interpreter *it, uint32_t i, dqnn_call *call); /* ... with room for its calls: how many nodes */
+};
+
+/* An interpreter in the caller's memory. If the file has segments, their table lies behind the variants (segments.h)
+ * and begins with what runs them. */
+struct dqnn_interpreter {
+  dqnn_model model;
+  uint8_t *arena;
+  dqnn_profile_fn profile;
+  void *profile_context;
+  const dqnn_variant *variants[]; /* one per node */
+};
+
+typedef struct {
+  const dqnn_segments *segments;
+} dqnn_segment_head;
+
+static inline const dqnn_segment_head *dqnn_table_of(const dqnn_interpreter *it) {
+  return (const dqnn_segment_head *)(const void *)&it->variants[it->model.node_count]; /* C++ tests read this, too */
+}
+
+static inline void dqnn_notify(const dqnn_interpreter *it, uint32_t node, uint16_t kernel, bool begin) {
+#if DQNN_PROFILE
+  if (it->profile != NULL) {
+    it->profile(it->profile_context, node, kernel, begin);
+  }
+#else
+  (void)it, (void)node, (void)kernel, (void)begin;
+#endif
+}
+
+/* Runs the call, of node i or some rows of it. Inline: what it needs of the stack lies above every kernel. */
+static inline void dqnn_run_call(const dqnn_interpreter *it, uint32_t i, const dqnn_call *call) {
+  dqnn_notify(it, i, call->kernel, true);
+  it->variants[i]->run(call);
+  dqnn_notify(it, i, call->kernel, false);
 }
 
 #endif

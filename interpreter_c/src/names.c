@@ -28,6 +28,7 @@ static const entry status_entries[] = {
     {DQNN_ERROR_FORMAT_VERSION, "format_version", "file format is newer than this runtime"},
     {DQNN_ERROR_RUNTIME_VERSION, "runtime_version", "file needs a newer runtime"},
     {DQNN_ERROR_KERNEL_MISSING, "kernel_missing", "a kernel the file needs is not in the kernel set"},
+    {DQNN_ERROR_SEGMENTS, "segments", "nodes run for some rows at a time, which this runtime was built without"},
     {DQNN_ERROR_UNSUPPORTED, "unsupported", "the device does not know this request, or has no means for it"},
     {DQNN_ERROR_RANGE, "range", "an index, offset or length of a request is out of range"},
     {DQNN_ERROR_NO_MODEL, "no_model", "no model is loaded"},

@@ -44,6 +44,7 @@ static const dqnn_fb_field model_fields[DQNN_MODEL_SLOTS] = {
     {DQNN_FB_VECTOR, 16, 16},
     STRING,
     VECTOR(uint32_t, 4),
+    INLINE(uint16_t, 2),
 };
 
 static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
@@ -66,6 +67,8 @@ static const dqnn_fb_field node_fields[DQNN_NODE_SLOTS] = {
     INLINE(dqnn_reduce_params, 4),
     INLINE(dqnn_softmax_params, 4),
     INLINE(dqnn_gather_params, 4),
+    INLINE(uint16_t, 2),
+    INLINE(uint16_t, 2),
 };
 
 static const dqnn_fb_field port_fields[DQNN_PORT_SLOTS] = {
@@ -193,11 +196,6 @@ const void *dqnn_params(const void *node, uint32_t family) {
   return dqnn_fb_inline(node, dqnn_params_slot(family));
 }
 
-/* Where a tensor or scratch lies; NULL without an arena. */
-static void *place(uint8_t *arena, uint32_t offset) {
-  return arena != NULL ? arena + offset : NULL;
-}
-
 void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint8_t *arena, dqnn_call *call) {
   const void *node = dqnn_model_node(model, i);
   uint32_t inputs, constants;
@@ -210,11 +208,15 @@ void dqnn_model_bind(const dqnn_model *model, uint32_t i, uint8_t *arena, dqnn_c
   call->constant_count = (uint8_t)constants;
   call->out_def = &model->tensors[dqnn_fb_u16(node, DQNN_NODE_OUTPUT)];
   call->scratch_bytes = dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES);
-  call->out = place(arena, call->out_def->offset);
-  call->scratch = place(arena, dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET));
   for (uint32_t k = 0; k < inputs; ++k) {
     call->in_def[k] = &model->tensors[input[k]];
-    call->in[k] = place(arena, call->in_def[k]->offset);
+  }
+  if (arena != NULL) {
+    call->out = arena + call->out_def->offset;
+    call->scratch = arena + dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET);
+    for (uint32_t k = 0; k < inputs; ++k) {
+      call->in[k] = arena + call->in_def[k]->offset;
+    }
   }
   for (uint32_t k = 0; k < constants; ++k) {
     const dqnn_constant_def *def = &model->constants[constant[k]];

@@ -24,7 +24,7 @@ typedef struct {
   uint32_t offset;
   uint8_t dtype;
   uint8_t rank;
-  uint16_t reserved;
+  uint16_t rows; /* of axis 0 in memory, 0: all */
 } dqnn_tensor_def;
 
 typedef struct {

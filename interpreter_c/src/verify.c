@@ -29,7 +29,7 @@ static check quantization_check(const dqnn_tensor_def *def) {
 }
 
 static check form_check(const dqnn_tensor_def *def) {
-  if (def->dtype > DQNN_F32 || def->reserved != 0) {
+  if (def->dtype > DQNN_F32) {
     return DQNN_CHECK_tensor_dtype;
   }
   if (def->rank < 1 || def->rank > 4) {
@@ -46,7 +46,7 @@ static check form_check(const dqnn_tensor_def *def) {
 uint32_t dqnn_bytes_of(const dqnn_tensor_def *def) {
   uint32_t elements = 1, bytes = def->dtype == DQNN_F32 ? 4 : 1;
   for (uint32_t k = 0; k < def->rank; ++k) {
-    uint32_t dim = def->dims[k];
+    uint32_t dim = k == 0 && def->rows != 0 ? def->rows : def->dims[k];
     uint32_t room = def->dtype == DQNN_S1 && k + 1u == def->rank ? (dim / 32 + (dim % 32 != 0)) * 4 : dim;
     uint64_t most = (uint64_t)elements * dim | (uint64_t)bytes * room;
     if (most > INT32_MAX) {
@@ -58,8 +58,9 @@ uint32_t dqnn_bytes_of(const dqnn_tensor_def *def) {
   return bytes;
 }
 
-uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
-  *failed = form_check(def);
+/* Bytes of a sound tensor of which memory holds at most so many rows. */
+static uint32_t sound_bytes(const dqnn_tensor_def *def, uint32_t most_rows, uint16_t *failed) {
+  *failed = def->rows > most_rows ? DQNN_CHECK_tensor_rows : form_check(def);
   uint32_t bytes = *failed == 0 ? dqnn_bytes_of(def) : 0;
   if (*failed == 0 && bytes == 0) {
     *failed = DQNN_CHECK_tensor_size;
@@ -67,11 +68,15 @@ uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
   return bytes;
 }
 
+uint32_t dqnn_tensor_bytes(const dqnn_tensor_def *def, uint16_t *failed) {
+  return sound_bytes(def, 0, failed);
+}
+
 static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
   for (uint32_t i = 0; i < model->tensor_count; ++i) {
     const dqnn_tensor_def *def = &model->tensors[i];
     uint16_t failed;
-    uint32_t bytes = dqnn_tensor_bytes(def, &failed);
+    uint32_t bytes = sound_bytes(def, def->dims[0], &failed);
     if (failed == 0 && !placed(def->offset, bytes, model->prefix->arena_bytes, DQNN_ALIGNMENT)) {
       failed = DQNN_CHECK_tensor_place;
     }
@@ -91,17 +96,16 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
 
 /* ---- graph and memory plan; from here on all tensors are sound ---- */
 
-/* Does the tensor share memory with `bytes` bytes at `offset`? No sum can wrap: both lie in the arena. */
-static bool overlaps(const dqnn_tensor_def *tensor, uint32_t offset, uint32_t bytes) {
+bool dqnn_overlaps(const dqnn_tensor_def *tensor, uint32_t offset, uint32_t bytes) {
   return bytes != 0 && tensor->offset < offset + bytes && offset < tensor->offset + dqnn_bytes_of(tensor);
 }
 
 static bool overlap(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
-  return overlaps(a, b->offset, dqnn_bytes_of(b));
+  return dqnn_overlaps(a, b->offset, dqnn_bytes_of(b));
 }
 
-static bool overlaps_scratch(const dqnn_tensor_def *tensor, const void *node) {
-  return overlaps(tensor, dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES));
+bool dqnn_overlaps_scratch(const dqnn_tensor_def *tensor, const void *node) {
+  return dqnn_overlaps(tensor, dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES));
 }
 
 static const dqnn_tensor_def *output_of(const dqnn_model *model, uint32_t node) {
@@ -112,7 +116,10 @@ static const dqnn_tensor_def *input_of(const dqnn_model *model, uint32_t port) {
   return &model->tensors[dqnn_port_tensor(model->inputs, port)];
 }
 
-static bool indices_valid(const uint16_t *index, uint32_t count, uint32_t most, uint32_t limit) {
+/* Do all indices of a vector name something? */
+static DQNN_APART bool indices_valid(const void *node, uint32_t slot, uint32_t most, uint32_t limit) {
+  uint32_t count;
+  const uint16_t *index = dqnn_fb_vector(node, slot, &count);
   if (count > most) {
     return false;
   }
@@ -125,39 +132,19 @@ static bool indices_valid(const uint16_t *index, uint32_t count, uint32_t most, 
 }
 
 static check indices_check(const dqnn_model *model, const void *node) {
-  uint32_t count;
-  const uint16_t *index = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
-  if (!indices_valid(index, count, DQNN_MAX_INPUTS, model->tensor_count) ||
+  if (!indices_valid(node, DQNN_NODE_INPUTS, DQNN_MAX_INPUTS, model->tensor_count) ||
       dqnn_fb_u16(node, DQNN_NODE_OUTPUT) >= model->tensor_count) {
     return DQNN_CHECK_tensor_index;
   }
-  index = dqnn_fb_vector(node, DQNN_NODE_CONSTANTS, &count);
-  if (!indices_valid(index, count, DQNN_MAX_CONSTANTS, model->constant_count)) {
-    return DQNN_CHECK_constant_index;
-  }
-  return 0;
-}
-
-/* Memory of one node: scratch apart from everything. Which inputs the output may share bytes with, plan() decides. */
-static check node_memory_check(const dqnn_model *model, const void *node, const dqnn_call *call) {
-  if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), call->scratch_bytes, model->prefix->arena_bytes,
-              DQNN_ALIGNMENT)) {
-    return DQNN_CHECK_scratch_place;
-  }
-  for (uint32_t k = 0; k < call->inputs; ++k) {
-    if (overlaps_scratch(call->in_def[k], node)) {
-      return DQNN_CHECK_scratch_overlap;
-    }
-  }
-  return overlaps_scratch(call->out_def, node) ? DQNN_CHECK_scratch_overlap : 0;
+  bool good = indices_valid(node, DQNN_NODE_CONSTANTS, DQNN_MAX_CONSTANTS, model->constant_count);
+  return good ? 0 : DQNN_CHECK_constant_index;
 }
 
 enum { STEPS_OF_VISIT = 8 }; /* what looking at a node or port and at the memory it writes costs (dqnn_config.h) */
 
-/* False once there is no work left. */
-static bool pay(uint32_t *work, uint32_t steps) {
-  *work -= steps < *work ? steps : *work;
-  return *work != 0;
+bool dqnn_pay(dqnn_checker *c, uint32_t steps) {
+  c->plan.work -= steps < c->plan.work ? steps : c->plan.work;
+  return c->plan.work != 0;
 }
 
 /* Do bits lie alike in rows of both lengths? Bits behind a row are 0, so that rows must be whole words or equally long.
@@ -169,14 +156,19 @@ static bool same_rows(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
 
 /* Two names of the same bytes: how a reshape without a node appears in a file. */
 static bool same_storage(const dqnn_tensor_def *a, const dqnn_tensor_def *b) {
-  return a->dtype == b->dtype && a->offset == b->offset && dqnn_bytes_of(a) == dqnn_bytes_of(b) && same_rows(a, b);
+  return a->dtype == b->dtype && a->offset == b->offset && a->rows == b->rows && dqnn_bytes_of(a) == dqnn_bytes_of(b) &&
+         same_rows(a, b);
 }
 
-/* Whether a node before `before` or a model input names exactly this tensor, so that it is no mere alias of another. */
-static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *visits) {
-  *visits += before + model->input_count;
-  for (uint32_t i = 0; i < before + model->input_count; ++i) {
-    if ((i < before ? output_of(model, i) : input_of(model, i - before)) == tensor) {
+/* What writes tensors, in order: the model inputs, then the nodes. */
+static const dqnn_tensor_def *written_by(const dqnn_model *model, uint32_t writer) {
+  return writer < model->input_count ? input_of(model, writer) : output_of(model, writer - model->input_count);
+}
+
+/* Whether one of the first writers names exactly this tensor, so that it is no mere alias of another. */
+static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t writers) {
+  while (writers-- > 0) {
+    if (written_by(model, writers) == tensor) {
       return true;
     }
   }
@@ -184,53 +176,67 @@ static bool has_writer(const dqnn_model *model, const dqnn_tensor_def *tensor, u
 }
 
 /* Walks back to the node or model input that wrote the tensor, and counts the nodes and inputs looked at. */
-static check walk_back(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t before, uint32_t *visits) {
+static check walk_back(const dqnn_model *model, const dqnn_tensor_def *tensor, uint32_t writers, uint32_t *visits) {
   uint32_t bytes = dqnn_bytes_of(tensor);
-  while (before-- > 0) {
+  while (writers-- > 0) {
     ++*visits;
-    const dqnn_tensor_def *output = output_of(model, before);
-    if (output == tensor) {
+    const dqnn_tensor_def *written = written_by(model, writers);
+    if (written == tensor) {
       return 0;
     }
-    if (same_storage(output, tensor) && !has_writer(model, tensor, before, visits)) {
-      return 0;
+    if (same_storage(written, tensor)) {
+      *visits += writers;
+      if (!has_writer(model, tensor, writers)) {
+        return 0;
+      }
     }
-    if (overlaps(output, tensor->offset, bytes) || overlaps_scratch(tensor, dqnn_model_node(model, before))) {
-      return DQNN_CHECK_overwritten_before_use;
-    }
-  }
-  *visits += model->input_count;
-  for (uint32_t i = 0; i < model->input_count; ++i) {
-    if (same_storage(input_of(model, i), tensor)) {
-      return 0;
+    bool node = writers >= model->input_count;
+    if (dqnn_overlaps(written, tensor->offset, bytes) ||
+        (node && dqnn_overlaps_scratch(tensor, dqnn_model_node(model, writers - model->input_count)))) {
+      return node ? DQNN_CHECK_overwritten_before_use : DQNN_CHECK_defined_before_use;
     }
   }
   return DQNN_CHECK_defined_before_use;
 }
 
 /* Is the tensor intact before node number `before` runs? */
-static check intact_check(const dqnn_model *model, uint32_t tensor, uint32_t before, uint32_t *work,
-                          dqnn_fault *fault) {
+uint16_t dqnn_intact_check(dqnn_checker *c, const dqnn_tensor_def *tensor, uint32_t before) {
   uint32_t visits = 0;
-  check failed = walk_back(model, &model->tensors[tensor], before, &visits);
-  failed = pay(work, STEPS_OF_VISIT * visits) ? failed : DQNN_CHECK_work;
+  check failed = walk_back(c->model, tensor, c->model->input_count + before, &visits);
+  failed = dqnn_pay(c, STEPS_OF_VISIT * visits) ? failed : DQNN_CHECK_work;
   if (failed != 0) {
-    fault->tensor = (uint16_t)tensor;
+    c->fault->tensor = (uint16_t)(tensor - c->model->tensors);
   }
   return failed;
 }
 
-static check node_check(const dqnn_model *model, uint32_t i, uint32_t *work, dqnn_fault *fault) {
-  const void *node = dqnn_model_node(model, i);
-  check failed = indices_check(model, node);
+const void *dqnn_blame(dqnn_checker *c) {
+  const void *node = dqnn_model_node(c->model, c->node);
+  c->fault->node = (uint16_t)c->node;
+  c->fault->kernel = (uint16_t)dqnn_fb_u16(node, DQNN_NODE_KERNEL);
+  return node;
+}
+
+/* Indices, and memory: scratch apart from everything, inputs intact. Which of them the output may share bytes with,
+ * plan() decides; of nodes in segments, segments.c asks what enters. */
+static check node_check(dqnn_checker *c) {
+  const void *node = dqnn_blame(c);
+  check failed = indices_check(c->model, node);
   if (failed != 0) {
     return failed;
   }
-  dqnn_call call;
-  dqnn_model_bind(model, i, NULL, &call);
-  failed = node_memory_check(model, node, &call);
-  for (uint32_t k = 0; failed == 0 && k < call.inputs; ++k) {
-    failed = intact_check(model, (uint32_t)(call.in_def[k] - model->tensors), i, work, fault);
+  dqnn_model_bind(c->model, c->node, NULL, &c->call);
+  if (!placed(dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET), c->call.scratch_bytes, c->model->prefix->arena_bytes,
+              DQNN_ALIGNMENT)) {
+    return DQNN_CHECK_scratch_place;
+  }
+  failed = dqnn_overlaps_scratch(c->call.out_def, node) ? DQNN_CHECK_scratch_overlap : 0;
+  for (uint32_t k = 0; failed == 0 && k < c->call.inputs; ++k) {
+    if (dqnn_overlaps_scratch(c->call.in_def[k], node)) {
+      failed = DQNN_CHECK_scratch_overlap;
+    } else if (dqnn_rows_of_call(node) == 0) {
+      failed = dqnn_intact_check(c, c->call.in_def[k], c->node);
+    }
   }
   return failed;
 }
@@ -250,36 +256,26 @@ static check inputs_check(const dqnn_model *model, dqnn_fault *fault) {
   return 0;
 }
 
-static uint32_t kernel_of(const dqnn_model *model, uint32_t node) {
-  return dqnn_fb_u16(dqnn_model_node(model, node), DQNN_NODE_KERNEL);
-}
-
-/* What fails from here on is due to a node. */
-static void blame(dqnn_fault *fault, const dqnn_model *model, uint32_t i) {
-  fault->node = (uint16_t)i;
-  fault->kernel = (uint16_t)kernel_of(model, i);
-}
-
-static check nodes_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
-  for (uint32_t i = 0; i < model->node_count; ++i) {
-    blame(fault, model, i);
-    check failed = node_check(model, i, work, fault);
+static check nodes_check(dqnn_checker *c) {
+  for (c->node = 0; c->node < c->model->node_count; ++c->node) {
+    check failed = node_check(c);
     if (failed != 0) {
       return failed;
     }
   }
-  fault->node = fault->kernel = DQNN_NONE;
+  c->fault->node = c->fault->kernel = DQNN_NONE;
   return 0;
 }
 
-static check outputs_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
+static check outputs_check(dqnn_checker *c) {
+  const dqnn_model *model = c->model;
   for (uint32_t i = 0; i < model->output_count; ++i) {
     uint32_t tensor = dqnn_port_tensor(model->outputs, i);
     if (tensor >= model->tensor_count) {
-      fault->tensor = (uint16_t)i;
+      c->fault->tensor = (uint16_t)i;
       return DQNN_CHECK_port_tensor;
     }
-    check failed = intact_check(model, tensor, model->node_count, work, fault);
+    check failed = dqnn_intact_check(c, &model->tensors[tensor], model->node_count);
     if (failed != 0) {
       return failed;
     }
@@ -290,7 +286,7 @@ static check outputs_check(const dqnn_model *model, uint32_t *work, dqnn_fault *
 static check bitmap_check(const dqnn_model *model) {
   uint32_t used[6] = {0};
   for (uint32_t i = 0; i < model->node_count; ++i) {
-    uint32_t kernel = kernel_of(model, i);
+    uint32_t kernel = dqnn_fb_u16(dqnn_model_node(model, i), DQNN_NODE_KERNEL);
     if (kernel >= 32 * 6) {
       return DQNN_CHECK_kernel_bitmap;
     }
@@ -299,32 +295,32 @@ static check bitmap_check(const dqnn_model *model) {
   return memcmp(used, model->prefix->kernels, sizeof used) == 0 ? 0 : DQNN_CHECK_kernel_bitmap;
 }
 
-static check graph_check(const dqnn_model *model, uint32_t *work, dqnn_fault *fault) {
-  check failed = tensors_check(model, fault);
+/* Apart, as the next: their locals would lie on the stack below every plan(). */
+static DQNN_APART check graph_check(dqnn_checker *c) {
+  check failed = tensors_check(c->model, c->fault);
   if (failed == 0) {
-    failed = inputs_check(model, fault);
+    failed = inputs_check(c->model, c->fault);
   }
   if (failed == 0) {
-    failed = nodes_check(model, work, fault);
+    failed = nodes_check(c);
   }
   if (failed == 0) {
-    failed = outputs_check(model, work, fault);
+    failed = outputs_check(c);
   }
   if (failed == 0) {
-    failed = bitmap_check(model);
+    failed = bitmap_check(c->model);
   }
   return failed;
 }
 
 /* ---- kernels ---- */
 
-/* The first variant of a kernel that the mask allows and that wants no more scratch than the file gives. */
-static const dqnn_variant *choose(const dqnn_options *options, const dqnn_call *call, const dqnn_plan *plan,
-                                  uint32_t mask) {
-  for (uint32_t i = 0; i < options->kernel_count; ++i) {
-    const dqnn_variant *variant = options->kernels[i];
-    if (variant->kernel->id == call->kernel && (mask >> variant->isa & 1) != 0 &&
-        plan->scratch[variant->isa] <= call->scratch_bytes) {
+/* The first variant of the call's kernel that the mask allows and that wants no more scratch than there is. */
+static const dqnn_variant *choose(const dqnn_checker *c, uint32_t mask, uint32_t scratch_bytes) {
+  for (uint32_t i = 0; i < c->options->kernel_count; ++i) {
+    const dqnn_variant *variant = c->options->kernels[i];
+    if (variant->kernel->id == c->call.kernel && (mask >> variant->isa & 1) != 0 &&
+        c->plan.scratch[variant->isa] <= scratch_bytes) {
       return variant;
     }
   }
@@ -336,10 +332,10 @@ static uint32_t allowed_isas(const dqnn_options *options) {
   return (options->isa_mask != 0 ? options->isa_mask : dqnn_host_isas()) | 1u << DQNN_ISA_ref;
 }
 
-static check params_check(const void *node, uint32_t family) {
-  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_SLOTS; ++slot) {
-    bool present = dqnn_fb_inline(node, slot) != NULL;
-    if (present != (slot == dqnn_params_slot(family))) {
+/* The parameters in this slot, and no others. */
+static check params_check(const void *node, uint32_t wanted) {
+  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
+    if ((dqnn_fb_inline(node, slot) != NULL) != (slot == wanted)) {
       return DQNN_CHECK_params_present;
     }
   }
@@ -348,7 +344,7 @@ static check params_check(const void *node, uint32_t family) {
 
 /* The output may begin where input 0 begins and share as many bytes as plan() allowed. If plan() says that it consists
  * of its inputs, each of them may lie at its place in it. Else they must be apart. */
-static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
+static DQNN_APART check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
   const dqnn_tensor_def *output = call->out_def;
   uint32_t at = output->offset; /* of part k; cannot wrap where it counts: the parts are as long as the output */
   uint32_t out_bytes = dqnn_bytes_of(output);
@@ -357,7 +353,7 @@ static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
     uint32_t bytes = dqnn_bytes_of(input), allowed = k == 0 ? plan->overlap_bytes : 0;
     bool shared = input->offset == output->offset && (bytes <= allowed || out_bytes <= allowed);
     bool part = plan->parts != 0 && input->offset == at;
-    if (!shared && !part && overlaps(input, output->offset, out_bytes)) {
+    if (!shared && !part && dqnn_overlaps(input, output->offset, out_bytes)) {
       return DQNN_CHECK_output_overlap;
     }
     at += bytes;
@@ -365,46 +361,35 @@ static check in_place_check(const dqnn_call *call, const dqnn_plan *plan) {
   return 0;
 }
 
-static dqnn_status kernel_check(const dqnn_model *model, const dqnn_options *options, uint32_t i,
-                                const dqnn_variant **chosen, uint32_t *work, dqnn_fault *fault) {
-  dqnn_call call;
-  dqnn_plan plan = {.work = *work};
-  dqnn_model_bind(model, i, NULL, &call);
-  const dqnn_variant *any = choose(options, &call, &plan, UINT32_MAX);
-  if (any == NULL) {
+dqnn_status dqnn_kernel_check(dqnn_checker *c) {
+  const void *node = dqnn_blame(c);
+  c->variant = choose(c, UINT32_MAX, UINT32_MAX);
+  if (c->variant == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
-  const dqnn_kernel *kernel = any->kernel;
-  const void *node = dqnn_model_node(model, i);
-  fault->check = params_check(node, kernel->family);
-  if (fault->check != 0) {
-    return DQNN_ERROR_GRAPH;
+  const dqnn_kernel *kernel = c->variant->kernel;
+  const uint32_t slot = dqnn_params_slot(kernel->family);
+  check failed = params_check(node, slot);
+  if (failed == 0) {
+    if (c->call.params == NULL) {
+      c->call.params = dqnn_fb_inline(node, slot);
+    }
+    dqnn_status status = kernel->plan(&c->call, &c->plan);
+    c->fault->check = c->plan.check;
+    if (status != DQNN_OK) {
+      return status;
+    }
+    failed = in_place_check(&c->call, &c->plan);
   }
-  call.params = dqnn_params(node, kernel->family);
-  dqnn_status status = kernel->plan(&call, &plan);
-  *work = plan.work;
-  fault->check = plan.check;
-  if (status != DQNN_OK) {
-    return status;
+  if (failed == 0) {
+    c->variant = choose(c, allowed_isas(c->options), c->call.scratch_bytes);
+    failed = c->variant != NULL ? 0 : DQNN_CHECK_no_variant;
+    if (c->variants != NULL) {
+      c->variants[c->node] = c->variant;
+    }
   }
-  fault->check = in_place_check(&call, &plan);
-  if (fault->check != 0) {
-    return DQNN_ERROR_GRAPH;
-  }
-  *chosen = choose(options, &call, &plan, allowed_isas(options));
-  fault->check = *chosen != NULL ? 0 : DQNN_CHECK_no_variant;
-  return *chosen != NULL ? DQNN_OK : DQNN_ERROR_KERNEL_MISSING;
-}
-
-static dqnn_status load_status(check failed) {
-  switch (failed) {
-#define DQNN_LOAD_CHECK(number, name, status, text) \
-  case DQNN_CHECK_##name:                           \
-    return DQNN_ERROR_##status;
-#include "checks.def"
-    default:
-      return DQNN_OK;
-  }
+  c->fault->check = failed;
+  return dqnn_status_of(failed);
 }
 
 /* Steps that checking may take. */
@@ -416,15 +401,20 @@ static uint32_t work_limit(const dqnn_model *model, const dqnn_options *options)
 
 dqnn_status dqnn_model_verify(const dqnn_model *model, const dqnn_options *options, const dqnn_variant **variants,
                               dqnn_fault *fault) {
-  uint32_t work = work_limit(model, options);
-  fault->check = graph_check(model, &work, fault);
-  dqnn_status status = load_status(fault->check);
-  for (uint32_t i = 0; status == DQNN_OK && i < model->node_count; ++i) {
-    const dqnn_variant *chosen;
-    blame(fault, model, i);
-    status = kernel_check(model, options, i, &chosen, &work, fault);
-    if (status == DQNN_OK && variants != NULL) {
-      variants[i] = chosen;
+  dqnn_checker c;
+  c.model = model;
+  c.options = options;
+  c.variants = variants;
+  c.fault = fault;
+  c.plan.work = work_limit(model, options);
+  fault->check = graph_check(&c);
+  dqnn_status status = dqnn_status_of(fault->check);
+  for (c.node = 0; status == DQNN_OK && c.node < model->node_count; ++c.node) {
+    if (dqnn_rows_of_call(dqnn_model_node(model, c.node)) == 0) {
+      dqnn_model_bind(model, c.node, NULL, &c.call);
+      status = dqnn_kernel_check(&c);
+    } else {
+      status = options->segments != NULL ? options->segments->check(&c) : DQNN_ERROR_SEGMENTS;
     }
   }
   return status;

@@ -221,7 +221,14 @@ class Model(object):
         o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(22))
         return o == 0
 
-def ModelStart(builder): builder.StartObject(10)
+    # Model
+    def LongestSegment(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(24))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def ModelStart(builder): builder.StartObject(11)
 def Start(builder):
     return ModelStart(builder)
 def ModelAddName(builder, name): builder.PrependUOffsetTRelativeSlot(0, flatbuffers.number_types.UOffsetTFlags.py_type(name), 0)
@@ -275,6 +282,9 @@ def AddSelfTests(builder, selfTests):
 def ModelStartSelfTestsVector(builder, numElems): return builder.StartVector(4, numElems, 4)
 def StartSelfTestsVector(builder, numElems):
     return ModelStartSelfTestsVector(builder, numElems)
+def ModelAddLongestSegment(builder, longestSegment): builder.PrependUint16Slot(10, longestSegment, 0)
+def AddLongestSegment(builder, longestSegment):
+    return ModelAddLongestSegment(builder, longestSegment)
 def ModelEnd(builder): return builder.EndObject()
 def End(builder):
     return ModelEnd(builder)

@@ -249,7 +249,21 @@ class Node(object):
             return obj
         return None
 
-def NodeStart(builder): builder.StartObject(19)
+    # Node
+    def Rows(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(42))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+    # Node
+    def Segment(self):
+        o = flatbuffers.number_types.UOffsetTFlags.py_type(self._tab.Offset(44))
+        if o != 0:
+            return self._tab.Get(flatbuffers.number_types.Uint16Flags, o + self._tab.Pos)
+        return 0
+
+def NodeStart(builder): builder.StartObject(21)
 def Start(builder):
     return NodeStart(builder)
 def NodeAddKernel(builder, kernel): builder.PrependUint16Slot(0, kernel, 0)
@@ -315,6 +329,12 @@ def AddSoftmax(builder, softmax):
 def NodeAddGather(builder, gather): builder.PrependStructSlot(18, flatbuffers.number_types.UOffsetTFlags.py_type(gather), 0)
 def AddGather(builder, gather):
     return NodeAddGather(builder, gather)
+def NodeAddRows(builder, rows): builder.PrependUint16Slot(19, rows, 0)
+def AddRows(builder, rows):
+    return NodeAddRows(builder, rows)
+def NodeAddSegment(builder, segment): builder.PrependUint16Slot(20, segment, 0)
+def AddSegment(builder, segment):
+    return NodeAddSegment(builder, segment)
 def NodeEnd(builder): return builder.EndObject()
 def End(builder):
     return NodeEnd(builder)

@@ -42,11 +42,11 @@ class Tensor(object):
     # Tensor
     def Rank(self): return self._tab.Get(flatbuffers.number_types.Uint8Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(29))
     # Tensor
-    def Reserved(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(30))
+    def Rows(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(30))
 
-def CreateTensor(builder, dims, scale, zeroPoint, offset, dtype, rank, reserved):
+def CreateTensor(builder, dims, scale, zeroPoint, offset, dtype, rank, rows):
     builder.Prep(4, 32)
-    builder.PrependUint16(reserved)
+    builder.PrependUint16(rows)
     builder.PrependUint8(rank)
     builder.PrependUint8(dtype)
     builder.PrependUint32(offset)

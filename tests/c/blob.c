@@ -62,7 +62,7 @@ uint32_t blob_params_bytes(uint32_t slot) {
       sizeof(dqnn_unary_params),  sizeof(dqnn_binary_params),  sizeof(dqnn_concat_params),
       sizeof(dqnn_pad_params),    sizeof(dqnn_view_params),    sizeof(dqnn_fixed_binary_params),
       sizeof(dqnn_reduce_params), sizeof(dqnn_softmax_params), sizeof(dqnn_gather_params)};
-  _Static_assert(sizeof bytes == DQNN_NODE_SLOTS - DQNN_NODE_FIRST_PARAMS, "a size for each struct");
+  _Static_assert(sizeof bytes == DQNN_NODE_PARAMS_END - DQNN_NODE_FIRST_PARAMS, "a size for each struct");
   return slot == DQNN_NODE_none ? 0 : bytes[slot - DQNN_NODE_FIRST_PARAMS];
 }
 

@@ -42,6 +42,7 @@ class T:
     offset: int
     scale: float = 1.0
     zero_point: int = 0
+    rows: int = 0
 
 
 @dataclass
@@ -55,6 +56,8 @@ class N:
     scratch: tuple[int, int] = (0, 0)
     layer: str = ""
     params: tuple[str, Any, tuple[Any, ...]] | None = None
+    rows: int = 0
+    segment: int = 0
 
 
 @dataclass
@@ -69,6 +72,8 @@ class File:
     self_tests: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)  # constants for the ports
     id: int = 0x1234
     version: int = 7
+    longest_segment: int = 0
+    runtime: int = 1
 
 
 def _vector(builder: Any, items: tuple[Any, ...] | list[Any], size: int, align: int, prepend: Any) -> int:
@@ -78,7 +83,7 @@ def _vector(builder: Any, items: tuple[Any, ...] | list[Any], size: int, align: 
     return int(builder.EndVector())
 
 
-def _node(builder: Any, node: N) -> int:
+def _node(builder: Any, node: N, by_rows: bool) -> int:
     inputs = _vector(builder, node.inputs, 2, 2, builder.PrependUint16)
     constants = _vector(builder, node.constants, 2, 2, builder.PrependUint16)
     layer = builder.CreateString(node.layer)
@@ -90,6 +95,9 @@ def _node(builder: Any, node: N) -> int:
     Node.AddScratchOffset(builder, node.scratch[0])
     Node.AddScratchBytes(builder, node.scratch[1])
     Node.AddLayer(builder, layer)
+    if by_rows:
+        Node.AddRows(builder, node.rows)
+        Node.AddSegment(builder, node.segment)
     if node.params is not None:
         name, create, arguments = node.params
         getattr(Node, f"Add{name}")(builder, create(builder, *arguments))
@@ -121,7 +129,7 @@ def _payload(file: File) -> bytes:
         data += constant + bytes(-len(constant) % 16)
     blocks = [list(data[i : i + 16]) for i in range(0, len(data), 16)]
     data_vector = _vector(builder, blocks, 16, 16, lambda b: Block16.CreateBlock16(builder, b))
-    nodes = [_node(builder, n) for n in file.nodes]
+    nodes = [_node(builder, n, file.longest_segment > 0) for n in file.nodes]
     node_vector = _vector(builder, nodes, 4, 4, builder.PrependUOffsetTRelative)
     ports = []
     for group in (file.inputs, file.outputs):
@@ -141,6 +149,8 @@ def _payload(file: File) -> bytes:
     Model.AddInputs(builder, ports[0])
     Model.AddOutputs(builder, ports[1])
     Model.AddData(builder, data_vector)
+    if file.longest_segment:
+        Model.AddLongestSegment(builder, file.longest_segment)
     if tests:
         Model.AddSelfTests(builder, test_vector)
     builder.Finish(Model.End(builder), file_identifier=b"DQN1")
@@ -149,7 +159,7 @@ def _payload(file: File) -> bytes:
 
 def _tensor(builder: Any, t: T) -> int:
     dims = [*t.dims, 1, 1, 1][:4]
-    return int(Tensor.CreateTensor(builder, dims, t.scale, t.zero_point, t.offset, t.dtype, len(t.dims), 0))
+    return int(Tensor.CreateTensor(builder, dims, t.scale, t.zero_point, t.offset, t.dtype, len(t.dims), t.rows))
 
 
 def blob(file: File) -> bytes:
@@ -162,7 +172,8 @@ def blob(file: File) -> bytes:
     signature_offset = 64 + len(payload) if file.signature else 0
     prefix = struct.pack(
         "<4sHHIIII6IIHHI",
-        b"DQNN", 1, 1, total, 64, zlib.crc32(payload), file.arena, *bitmap, file.id, file.version, 0, signature_offset,
+        b"DQNN", 1, file.runtime, total, 64, zlib.crc32(payload), file.arena, *bitmap, file.id, file.version, 0,
+        signature_offset,
     )  # fmt: skip
     return prefix + struct.pack("<I", zlib.crc32(prefix)) + payload + file.signature
 
@@ -252,6 +263,36 @@ def tested(
     )
 
 
+def whole() -> File:
+    """s8: table, 3x3 max pool, 2x1 max pool, table; every row has 16 bytes."""
+    shapes = [(16, 4, 4)] * 3 + [(8, 4, 4)] * 2
+    return File(
+        tensors=[T(S8, dims, at, 0.5, 0) for dims, at in zip(shapes, (0, 256, 512, 768, 896), strict=True)],
+        nodes=[
+            N(LUT_S8, (0,), 1, constants=(0,), layer="table"),
+            N(MAXPOOL_S8, (1,), 2, layer="pool", params=("Pool", PoolParams.CreatePoolParams, (3, 3, 1, 1, 1, 1))),
+            N(MAXPOOL_S8, (2,), 3, layer="half", params=("Pool", PoolParams.CreatePoolParams, (2, 1, 2, 1, 0, 0))),
+            N(LUT_S8, (3,), 4, constants=(0,), layer="last"),
+        ],
+        inputs=[(0, "image")],
+        outputs=[(4, "y")],
+        arena=1024,
+        constants=[bytes((i * 7 + 3) & 255 for i in range(256))],
+    )
+
+
+def segments() -> File:
+    """The same, its first three nodes as one segment: strips of 4 and 2 rows, and what leaves lies on what enters."""
+    file = whole()
+    for tensor, at, rows in zip(file.tensors, (0, 256, 320, 0, 128), (0, 4, 2, 0, 0), strict=True):
+        tensor.offset, tensor.rows = at, rows
+    for node, rows in zip(file.nodes, (2, 2, 1, 0), strict=True):
+        node.rows = rows
+    file.nodes[0].segment = file.longest_segment = 3
+    file.arena, file.runtime = 352, 2
+    return file
+
+
 def tested_old() -> File:
     return tested(5)
 
@@ -287,7 +328,7 @@ def tested_none() -> File:
 
 MADE = (
     floats, bits, signed, crowded, constants, tested_old, tested_new, tested_lower, tested_wrong, tested_short,
-    tested_index, tested_ports, tested_none,
+    tested_index, tested_ports, tested_none, whole, segments,
 )  # fmt: skip
 
 

@@ -64,8 +64,16 @@ bool is_loose(const uint8_t *end, const dqnn::schema::Model *model) {
                                       sizeof(BinaryParams),
                                       sizeof(ConcatParams),
                                       sizeof(PadParams),
-                                      sizeof(ViewParams)};
-  bool loose = table_is_loose(end, model, std::vector<uint32_t>(8, 4));
+                                      sizeof(ViewParams),
+                                      sizeof(FixedBinaryParams),
+                                      sizeof(ReduceParams),
+                                      sizeof(SoftmaxParams),
+                                      sizeof(GatherParams),
+                                      2,
+                                      2};
+  std::vector<uint32_t> root(10, 4);
+  root.push_back(2);
+  bool loose = table_is_loose(end, model, root);
   for (uint32_t i = 0; !loose && model->nodes() != nullptr && i < model->nodes()->size(); ++i) {
     loose = table_is_loose(end, model->nodes()->Get(i), node);
   }

@@ -25,8 +25,8 @@ static void nothing(blob b) {
 static void dtype(blob b) {
   blob_tensor(b, 5)->dtype = 3;
 }
-static void tensor_reserved(blob b) {
-  blob_tensor(b, 5)->reserved = 1;
+static void tensor_rows(blob b) {
+  blob_tensor(b, 5)->rows = 5; /* of 2 */
 }
 static void rank_zero(blob b) {
   blob_tensor(b, 0)->rank = 0;
@@ -211,7 +211,7 @@ static void kernel_unknown(blob b) {
 static const verify_case cases[] = {
     {"unchanged", nothing, DQNN_OK, 0, 3, NO},
     TENSOR_CASE("dtype 3", dtype, tensor_dtype, 5),
-    TENSOR_CASE("reserved", tensor_reserved, tensor_dtype, 5),
+    TENSOR_CASE("rows", tensor_rows, tensor_rows, 5),
     TENSOR_CASE("rank 0", rank_zero, tensor_rank, 0),
     TENSOR_CASE("rank 5", rank_five, tensor_rank, 0),
     TENSOR_CASE("dimension beyond the rank", rank_low, tensor_rank, 3),

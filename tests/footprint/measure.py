@@ -21,7 +21,7 @@ C = ROOT / "interpreter_c"
 CORE = ("checksum", "flatbuffer", "host", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
-PARTS = ("link", "store")
+PARTS = ("link", "store", "segments")
 
 
 def flags(core: str) -> list[str]:
@@ -93,9 +93,9 @@ class Build:
         return self._linked(self.objects, f"-DKERNELS={','.join(f'&dqnn_variant_{k}' for k in kernels)}")
 
     def part_bytes(self, part: str) -> int:
-        """Code and constants of an optional part (`link`, `store`), every function of it."""
+        """Code and constants of an optional part (`link`, `store`, `segments`), every function of it."""
         total = 0
-        for source in sorted((C / part).glob("*.c")):
+        for source in sorted((C / part).glob("*.c")) or [C / "src" / f"{part}.c"]:
             target = self.directory / f"{part}_{source.stem}.o"
             self.run(self.tool("gcc"), *self.options(), "-c", source, "-o", target)
             sizes = self.run(self.tool("size"), "-A", target)
@@ -152,7 +152,8 @@ class Build:
 # Where the core calls through a pointer: kernels, or hooks that are the caller's own business.
 INDIRECT = {
     "dqnn_invoke": r"dqnn_run_\w+$",
-    "dqnn_model_verify": r"dqnn_plan_(?!with)\w+$",
+    "dqnn_model_verify": "$^",
+    "dqnn_kernel_check": r"dqnn_plan_(?!with)\w+$",
     "dqnn_model_open": "$^",
     "notify": "$^",
     "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",

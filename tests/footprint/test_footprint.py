@@ -51,6 +51,10 @@ def test_the_store_fits_its_budget(m4: measure.Build) -> None:
     assert m4.part_bytes("store") <= budget(m4, {"-Os": 2816, "-O2": 3200}[m4.optimize])
 
 
+def test_segments_fit_their_budget(m4: measure.Build) -> None:
+    assert m4.part_bytes("segments") <= {"-Os": 2496, "-O2": 2704}[m4.optimize]
+
+
 def test_all_kernels_fit_their_budget(m4: measure.Build) -> None:
     """Reference and fast variants of every kernel with their plans, beside loader and interpreter."""
     assert m4.all_bytes() - m4.core_bytes() <= budget(m4, {"-Os": 72 * 1024, "-O2": 90 * 1024}[m4.optimize])

@@ -48,7 +48,7 @@ static bool read_node(draft *d, const void *table, draft_node *node) {
                        .scratch_offset = dqnn_fb_u32(table, DQNN_NODE_SCRATCH_OFFSET),
                        .scratch_bytes = dqnn_fb_u32(table, DQNN_NODE_SCRATCH_BYTES),
                        .slot = DQNN_NODE_none};
-  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_SLOTS; ++slot) {
+  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
     const void *params = dqnn_fb_inline(table, slot);
     if (params != NULL) {
       node->slot = slot;

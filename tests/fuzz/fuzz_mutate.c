@@ -61,7 +61,7 @@ static void change_vector(blob b, const void *table, uint32_t slot, dice *random
 }
 
 static void change_node(blob b, const void *node, dice *random) {
-  switch (dice_below(random, 6)) {
+  switch (dice_below(random, 7)) {
     case 0:
       change_struct(b, dqnn_fb_inline(node, DQNN_NODE_KERNEL), 2, random);
       break;
@@ -71,8 +71,11 @@ static void change_node(blob b, const void *node, dice *random) {
     case 2:
       change_struct(b, dqnn_fb_inline(node, DQNN_NODE_SCRATCH_OFFSET + dice_below(random, 2)), 4, random);
       break;
+    case 3:
+      change_struct(b, dqnn_fb_inline(node, dice_one_in(random, 2) ? DQNN_NODE_ROWS : DQNN_NODE_SEGMENT), 2, random);
+      break;
     default:
-      for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_SLOTS; ++slot) {
+      for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
         change_struct(b, dqnn_fb_inline(node, slot), blob_params_bytes(slot), random);
       }
   }
@@ -119,7 +122,8 @@ static bool repair(blob b, dqnn_model *model) {
   const dqnn_options skip = {.flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM};
   dqnn_prefix *prefix = blob_prefix(b);
   prefix->magic = DQNN_MAGIC;
-  prefix->format_version = prefix->runtime_version = 1;
+  prefix->format_version = 1;
+  prefix->runtime_version = DQNN_RUNTIME_VERSION;
   prefix->total_bytes = b.size;
   prefix->payload_offset = sizeof *prefix;
   prefix->flags = 0;

@@ -56,7 +56,7 @@ static uint64_t elements(const dqnn_tensor_def *def) {
 /* A tensor's fields, each on its own. */
 static void mend_tensor(dqnn_tensor_def *def) {
   def->dtype %= 3;
-  def->reserved = 0;
+  def->rows = 0;
   def->rank = def->rank < 1 || def->rank > 4 ? 1 : def->rank;
   for (uint32_t k = 0; k < 4; ++k) {
     uint32_t most = k < def->rank ? MOST_CELLS : 1;

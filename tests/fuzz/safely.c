@@ -135,8 +135,7 @@ static void allow(const void *at, uint32_t bytes) {
 }
 
 static uint32_t bytes_of(const dqnn_tensor_def *def) {
-  uint16_t failed;
-  return dqnn_tensor_bytes(def, &failed);
+  return dqnn_bytes_of(def); /* of strips, what memory holds */
 }
 
 /* What the variant that runs says it needs: a file gives what the neediest one does. */
@@ -167,7 +166,7 @@ static void guard(trial *t, uint32_t node) {
   }
   uint32_t slot = DQNN_NODE_FIRST_PARAMS;
   const void *params = NULL, *table = dqnn_model_node(&t->model, node);
-  while (slot < DQNN_NODE_none && (params = dqnn_fb_inline(table, slot)) == NULL) {
+  while (slot < DQNN_NODE_PARAMS_END && (params = dqnn_fb_inline(table, slot)) == NULL) {
     ++slot;
   }
   ASAN_POISON_MEMORY_REGION(memory, t->need.arena_bytes);
@@ -181,7 +180,9 @@ static void guard(trial *t, uint32_t node) {
     allow(call.constants[i], call.constant_bytes[i]);
   }
   allow(t->model.tensors, t->model.tensor_count * (uint32_t)sizeof *t->model.tensors);
-  allow(params, blob_params_bytes(slot));
+  if (params != NULL) {
+    allow(params, blob_params_bytes(slot));
+  }
 }
 
 #if defined(__ARM_FP)
@@ -297,7 +298,8 @@ static dqnn_options options_for(trial *t, uint32_t isa_mask) {
                         .isa_mask = isa_mask,
                         .flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM,
                         .profile = on_node,
-                        .profile_context = t};
+                        .profile_context = t,
+                        .segments = &dqnn_strips};
 }
 
 /* Which instruction sets the chosen variants belong to; counts them as run. */
@@ -311,10 +313,12 @@ static uint32_t chosen(const trial *t) {
   return mask;
 }
 
-/* The state behind the arena is the interpreter's own: no kernel writes to it. */
+/* The state behind the arena is the interpreter's own: no kernel writes to it. Segments do, to their table behind it.
+ */
 static void invoke(trial *t) {
   uint8_t before[256];
-  uint32_t bytes = t->need.state_bytes < sizeof before ? t->need.state_bytes : sizeof before;
+  uint32_t bytes = (uint32_t)(sizeof(dqnn_interpreter) + t->need.nodes * sizeof(void *));
+  bytes = bytes < sizeof before ? bytes : sizeof before;
   memcpy(before, memory + t->need.arena_bytes, bytes);
   fill_inputs(t);
   require(dqnn_invoke(t->it) == DQNN_OK, "invoke failed");

@@ -18,6 +18,7 @@ FROZEN = """
     tensor_place constant_place port_tensor port_overlap tensor_index constant_index params_present
     scratch_place scratch_overlap output_overlap defined_before_use overwritten_before_use kernel_bitmap
     no_variant work fixed_params divisor index
+    tensor_rows segment_nodes segment_call segment_overlap segment_place segment_stalls
 """.split()
 
 

@@ -9,7 +9,8 @@
  *
  * Same bits everywhere asks for the usual floating-point environment in dqnn_init and dqnn_invoke: round to nearest,
  * denormals kept (FZ of FPSCR, FTZ and DAZ of MXCSR are 0), no traps. Another one gives other numbers, no other memory.
- * Stack: at most 1 KB on a Cortex-M at -Os and -O2; kernels for AVX2 and later take up to 40 KB. */
+ * Stack: at most 1 KB on a Cortex-M at -Os and -O2, 100 bytes more for files with segments (dqnn_verify of such files 2
+ * KB more: it has no state for their table); kernels for AVX2 and later take up to 40 KB. */
 #ifndef DQNN_H
 #define DQNN_H
 
@@ -56,6 +57,7 @@ typedef enum {
   DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
   DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set; where fault.check is not 0, it
                                         is, but in no variant that the mask and the file's scratch allow */
+  DQNN_ERROR_SEGMENTS = 0x33,        /* nodes run for some rows at a time, and dqnn_options.segments is NULL */
   DQNN_ERROR_UNSUPPORTED = 0x40,     /* a request that this device does not know or cannot do */
   DQNN_ERROR_RANGE = 0x41,           /* an index, offset or length of a request */
   DQNN_ERROR_NO_MODEL = 0x42,        /* no model is loaded */
@@ -85,11 +87,15 @@ typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 /* One implementation of one kernel; dqnn_kernels.h declares them all. */
 typedef struct dqnn_variant dqnn_variant;
 
+/* What runs files whose nodes make some rows at a time (schema/SPEC.md section 5): optional, as kernels are. */
+typedef struct dqnn_segments dqnn_segments;
+extern const dqnn_segments dqnn_strips;
+
 /* Opaque; lives in the caller's memory, needs no destruction. */
 typedef struct dqnn_interpreter dqnn_interpreter;
 
-/* Called before and after each node. `kernel` is the id in kernels.def. Must not call back into this interpreter except
- * for dqnn_node and dqnn_tensor_at. */
+/* Called before and after each node, and each part of a node that runs for some rows at a time. `kernel` is the id in
+ * kernels.def. Must not call back into this interpreter except for dqnn_node, dqnn_tensor_at and dqnn_rows_made. */
 typedef void (*dqnn_profile_fn)(void *context, uint32_t node, uint16_t kernel, bool begin);
 
 /* Called once per load after both checksums held and before anything of the payload is interpreted. `file` is the whole
@@ -127,6 +133,7 @@ typedef struct {
   void *state;        /* NULL: the state lies behind the arena. Else where it lies, aligned as a pointer is. mem is
                          then the arena alone, which other interpreters may use, too: see dqnn_init */
   size_t state_bytes; /* available at state, at least dqnn_requirements.state_bytes */
+  const dqnn_segments *segments; /* &dqnn_strips; NULL: files with segments are refused (SEGMENTS) */
 } dqnn_options;
 
 /* What was wrong, filled on every failure of dqnn_verify and dqnn_init. DQNN_NONE where it does not apply. */
@@ -235,6 +242,12 @@ dqnn_status dqnn_self_test(dqnn_interpreter *it, uint32_t *tests);
 dqnn_status dqnn_model_of(const dqnn_interpreter *it, dqnn_model_info *out);
 dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *out);
 dqnn_status dqnn_tensor_at(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
+
+/* For tools, in the profile hook at the end of node i: what it has just made, all of its output, or the rows from
+ * *first on if it runs for some rows at a time. `out` is then a tensor of these rows alone. Of a tensor of which memory
+ * holds some rows (strips, schema/SPEC.md section 5) dqnn_tensor_at gives the bytes of these, but dims of the whole.
+ * Returns DQNN_OK or ARGUMENT. */
+dqnn_status dqnn_rows_made(const dqnn_interpreter *it, uint32_t i, uint32_t *first, dqnn_tensor *out);
 
 /* DQNN_VERSION of the header that the library was compiled with: another one than yours means that structs may differ.
  */

@@ -353,6 +353,7 @@ int run(void) {
       .isa_mask = a.isas,
       .profile = a.profile ? on_node : NULL,
       .profile_context = &s,
+      .segments = &dqnn_strips,
   };
   dqnn_fault fault;
   dqnn_status status = load(&s, &b, &options, &fault);

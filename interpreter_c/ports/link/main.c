@@ -64,6 +64,7 @@ int main(void) {
   port_start();
   options.kernels = dqnn_all_kernels;
   options.kernel_count = dqnn_all_kernel_count;
+  options.segments = &dqnn_strips;
 #ifdef DQNN_KEYS
   options.signature = dqnn_ed25519_signature;
   options.signature_context = &dqnn_keys;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* A segment: consecutive nodes that make some rows at a time, so that what passes between them exists as strips of a
+ * few rows. SPEC.md section 5 is the rule, segments.c keeps it. Here is the table that it works with, for one segment
+ * at a time: it lies in the interpreter's state, behind the variants. */
+#ifndef DQNN_SEGMENTS_H
+#define DQNN_SEGMENTS_H
+
+#include "model.h"
+
+enum { DQNN_MOST_SEGMENT_NODES = 32, DQNN_MOST_ENTERING = 8 };
+
+/* A tensor of the segment. Rows first <= y < made are in memory. */
+typedef struct {
+  const dqnn_tensor_def *def;
+  uint32_t readers; /* bit i: node i of the segment */
+  uint32_t row_bytes;
+  uint16_t first, made;
+} dqnn_span;
+
+/* A node of the segment: how it walks along axis 0, a fused pool included. */
+typedef struct {
+  dqnn_span *in[2];
+  const dqnn_variant *variant; /* while checking */
+  uint32_t window, stride;
+  uint16_t pad, rows; /* rows above the first, most rows of a call */
+  uint16_t shape[3];  /* while checking: rows in, rows out and padding of the call that plan() saw last */
+  uint8_t inputs;
+  uint8_t params_bytes,
+      pad_at; /* number of 16 bits in its parameters that holds the padding; 0: they do not depend on the rows */
+} dqnn_segment_node;
+
+typedef struct dqnn_segment dqnn_segment;
+struct dqnn_segment {
+  dqnn_segment_head head;
+  const dqnn_model *model;
+  uint16_t (*act)(dqnn_segment *segment, uint32_t i); /* runs the call of node i, or checks it: which check failed */
+  void *context;                                      /* the interpreter, or the checker */
+  uint8_t *arena;                                     /* NULL: checking */
+  dqnn_call *call; /* the call at work, with these copies of what is other than in the file */
+  dqnn_tensor_def in[2], out;
+  union {
+    dqnn_conv_params conv;
+    dqnn_pool_params pool;
+    uint16_t words[sizeof(dqnn_conv_params) / 2];
+  } params;
+  uint32_t begin, count, span_count;
+  dqnn_segment_node *nodes; /* behind the spans */
+  dqnn_span spans[];        /* the output of each node, then what enters */
+};
+
+/* Bytes of the table for a segment of so many nodes. */
+static inline uint32_t dqnn_segment_bytes(uint32_t nodes) {
+  return (uint32_t)(sizeof(dqnn_segment) + DQNN_MOST_ENTERING * sizeof(dqnn_span) +
+                    nodes * (sizeof(dqnn_span) + sizeof(dqnn_segment_node)));
+}
+
+#endif
