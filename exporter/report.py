@@ -37,6 +37,7 @@ class Report:
     decisions: tuple[Decision, ...] = ()
     path: Path | None = None
     bound_missed: str = ""  # why the arena is larger than its lower bound, empty if it is not
+    extra_cycles: float = 0.0  # that rows at a time add, in parts of the whole; an estimate
 
     @property
     def file_bytes(self) -> int:
@@ -70,6 +71,7 @@ class Report:
             "arena_greedy_by_size": self.greedy_by_size,
             "memory_strategy": self.strategy,
             "bound_missed": self.bound_missed,
+            **({"extra_cycles": round(self.extra_cycles, 4)} if self.model.longest_segment else {}),
             "fallbacks": [_decision_json(decision) for decision in self.fallbacks],
             "decisions": [_decision_json(decision) for decision in self.decisions],
         }
@@ -186,12 +188,22 @@ def render(report: Report, console: Console) -> None:
         )
     )
     console.print(Text(f"arena   {size(report.arena_bytes)} ({_against_bound(report)})"))
+    if model.longest_segment:
+        parts = sum(node.rows > 0 for node in model.nodes)
+        console.print(
+            Text(
+                f"rows    {parts} of {len(model.nodes)} nodes run for some rows at a time, which adds an estimated "
+                f"{report.extra_cycles:.1%} to the cycles"
+            )
+        )
     console.print(node_table(model, console.width))
     for decision in report.fallbacks:
         console.print(Text(f"falls back: {_sentence(decision)}", style="yellow"))
 
 
 def _against_bound(report: Report) -> str:
+    if report.model.longest_segment:
+        return f"greedy by size, every node once: {size(report.greedy_by_size)}"
     if report.arena_bytes == report.lower_bound:
         text = "equal to its lower bound, the largest live set"
     else:

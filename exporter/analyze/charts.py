@@ -65,8 +65,9 @@ def memory_map(analysis: Analysis) -> MemoryMap:
     areas = []
     for index, (first, last) in lifetimes(model).items():
         tensor = model.tensors[index]
-        size = tensor.type.nbytes
-        title = f"tensor {index}: {tensor.type}, {size:,} B at {tensor.offset:,}, nodes {first} to {last}"
+        size = tensor.nbytes
+        rows = f", {tensor.rows} rows at a time" if tensor.rows else ""
+        title = f"tensor {index}: {tensor.type}{rows}, {size:,} B at {tensor.offset:,}, nodes {first} to {last}"
         areas.append(Area(first, last, tensor.offset, size, dtype_name(tensor.type.fmt), title))
     for index, node in enumerate(model.nodes):
         if node.scratch_bytes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 ALIGNMENT = 16
@@ -51,6 +51,19 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Nodes from position `begin` of the order on that make some rows at a time (strips.py): `rows` of each at most.
+    `strips` are the buffers of which only so many rows exist. `pairs`: a leaving buffer may lie on an entering one if
+    it begins at least so many bytes below."""
+
+    begin: int
+    rows: tuple[int, ...]
+    strips: Mapping[int, int]
+    strip_bytes: Mapping[int, int]
+    pairs: Mapping[tuple[int, int], int]  # (entering, leaving)
+
+
+@dataclass(frozen=True)
 class MemoryPlan:
     """`order` lists node indices; offsets are by buffer and by node (scratch; 0 if it has none)."""
 
@@ -62,6 +75,7 @@ class MemoryPlan:
     greedy_by_size: int  # what greedy by size in the model's own order needs
     strategy: str
     reason: str  # why the arena is larger than its bound, empty if it is not
+    segments: tuple[Segment, ...] = ()
 
 
 class MemoryPlanError(Exception):
@@ -88,12 +102,18 @@ class _Item:
     place: int = 0
 
 
-def _lifetimes(problem: Problem, order: Sequence[int]) -> list[tuple[int, int]]:
+def _times(order: Sequence[int], segments: Sequence[Segment]) -> list[int]:
+    """The step at which each node runs: those of a segment share one."""
+    follows = {s.begin + k for s in segments for k in range(1, len(s.rows))}
+    return list(itertools.accumulate(int(position not in follows) for position in range(len(order))))
+
+
+def _lifetimes(problem: Problem, order: Sequence[int], segments: Sequence[Segment] = ()) -> list[tuple[int, int]]:
     """(first, last) step of each buffer."""
     end = len(order) + 1
     first = [0] * len(problem.sizes)
     last = [0] * len(problem.sizes)
-    for time, node in enumerate(order, start=1):
+    for time, node in zip(_times(order, segments), order, strict=True):
         step = problem.steps[node]
         first[step.output] = last[step.output] = time
         for buffer in step.inputs:
@@ -103,18 +123,30 @@ def _lifetimes(problem: Problem, order: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(first, last, strict=True))
 
 
-def _items(problem: Problem, order: Sequence[int]) -> list[_Item]:
-    """Buffers, then the scratch of each node in execution order."""
-    lives = _lifetimes(problem, order)
-    items = [_Item(align(size), *life) for size, life in zip(problem.sizes, lives, strict=True)]
-    for time, node in enumerate(order, start=1):
+def _items(problem: Problem, order: Sequence[int], segments: Sequence[Segment] = ()) -> list[_Item]:
+    """Buffers, then the scratch of each node in execution order; that of a segment is its first node's."""
+    lives = _lifetimes(problem, order, segments)
+    sizes = list(problem.sizes)
+    shared: dict[int, int] = {}  # position in the order -> scratch there
+    for segment in segments:
+        for buffer, size in segment.strip_bytes.items():
+            sizes[buffer] = size
+        positions = range(segment.begin, segment.begin + len(segment.rows))
+        shared |= dict.fromkeys(positions, 0)
+        shared[segment.begin] = max(problem.steps[order[position]].scratch for position in positions)
+    items = [_Item(align(size), *life) for size, life in zip(sizes, lives, strict=True)]
+    times = _times(order, segments)
+    for position, (time, node) in enumerate(zip(times, order, strict=True)):
         step = problem.steps[node]
+        if position in shared:
+            continue
         dying = {buffer for buffer in step.inputs if lives[buffer][1] == time}
         if _may_overlay(problem, step, dying):
             items[step.output] = replace(items[step.output], host=step.inputs[0])
         for buffer, place in _parts(step, dying):
             items[buffer] = replace(items[buffer], whole=step.output, place=place)
-    items += [_Item(align(problem.steps[node].scratch), time, time) for time, node in enumerate(order, start=1)]
+    for position, (time, node) in enumerate(zip(times, order, strict=True)):
+        items.append(_Item(align(shared.get(position, problem.steps[node].scratch)), time, time))
     return items
 
 
@@ -135,10 +167,10 @@ def _parts(step: Step, dying: set[int]) -> list[tuple[int, int]]:
     ]
 
 
-def lower_bound(problem: Problem, order: Sequence[int]) -> int:
+def lower_bound(problem: Problem, order: Sequence[int], segments: Sequence[Segment] = ()) -> int:
     """Largest sum of what is live at one step, an overlaid pair and the parts of an output counted once: no placement
-    of this order can need less."""
-    items = _items(problem, order)
+    of this order can need less. What pairs of a segment can share counts once."""
+    items = _items(problem, order, segments)
     live = [0] * (len(order) + 2)
     for item in items:
         for time in range(item.first, item.last + 1):
@@ -147,6 +179,10 @@ def lower_bound(problem: Problem, order: Sequence[int]) -> int:
             live[item.first] -= min(item.size, items[item.host].size)
         if item.whole >= 0:
             live[item.last] -= item.size
+    for segment in segments:
+        time = _times(order, segments)[segment.begin]
+        for (x, y), distance in segment.pairs.items():
+            live[time] -= max(0, min(items[x].size, items[x].size + items[y].size - (distance + items[x].size)))
     return max(live)
 
 
@@ -156,9 +192,10 @@ def lower_bound(problem: Problem, order: Sequence[int]) -> int:
 class _Placer:
     """Greedy placement of the items of one order, for many priorities. `join`: parts lie in their outputs."""
 
-    def __init__(self, problem: Problem, order: Sequence[int], join: bool) -> None:
-        self.items = _items(problem, order)
-        self.bound = lower_bound(problem, order)
+    def __init__(self, problem: Problem, order: Sequence[int], join: bool, segments: Sequence[Segment] = ()) -> None:
+        self.items = _items(problem, order, segments)
+        self.bound = lower_bound(problem, order, segments)
+        self.below = {pair: distance for s in segments for pair, distance in s.pairs.items()}
         self.tried = 0  # placements
         self.groups = self._grouped(join)  # root -> its items with their distance from the root's start
         self.movable = list(self.groups)
@@ -206,8 +243,15 @@ class _Placer:
             size = self.items[i].size
             for j in self.conflicts[i]:
                 start = offsets[j] - distance
-                if offsets[j] >= 0:
-                    taken.append((start - size, start + self.items[j].size, start if self.overlaid(i, j) else -1))
+                if offsets[j] < 0:
+                    continue
+                low, high = start - size, start + self.items[j].size
+                if (j, i) in self.below:  # i leaves a segment that j enters: it may begin so far below
+                    low = max(low, start - self.below[j, i])
+                elif (i, j) in self.below:
+                    high = min(high, start + self.below[i, j])
+                if low < high:
+                    taken.append((low, high, start if self.overlaid(i, j) else -1))
         taken.sort()
         at = 0
         for low, high, _ in taken:
@@ -418,13 +462,42 @@ def plan_memory(problem: Problem) -> MemoryPlan:
     return best
 
 
-def _to_plan(problem: Problem, order: Sequence[int], placer: _Placer, placed: _Best, name: str) -> MemoryPlan:
+def _to_plan(
+    problem: Problem,
+    order: Sequence[int],
+    placer: _Placer,
+    placed: _Best,
+    name: str,
+    segments: Sequence[Segment] = (),
+) -> MemoryPlan:
     offsets = [max(0, at) for at in placed.offsets]
     buffers = len(problem.sizes)
     scratch = [0] * len(problem.steps)
+    begins = {s.begin + k: s.begin for s in segments for k in range(len(s.rows))}
     for position, node in enumerate(order):
-        scratch[node] = offsets[buffers + position]
-    return MemoryPlan(tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name, "")
+        scratch[node] = offsets[buffers + begins.get(position, position)]
+    return MemoryPlan(
+        tuple(order), tuple(offsets[:buffers]), tuple(scratch), placed.arena, placer.bound, 0, name, "",
+        tuple(segments),
+    )  # fmt: skip
+
+
+def place_segments(problem: Problem, order: Sequence[int], segments: Sequence[Segment], careful: bool) -> MemoryPlan:
+    """The smallest placement found of an order with segments, by a search only if `careful`. Whoever made the segments
+    checks the plan (strips.py)."""
+    best: MemoryPlan | None = None
+    apart, joined = (_Placer(problem, order, join, segments) for join in (False, True))
+    for placer in (joined, apart) if joined.joined() else (apart,):
+        if careful:
+            placed = _best_placement(placer)
+        else:
+            starts = [(*placer.place(priority), priority, name) for name, priority in placer.priorities().items()]
+            offsets, arena, priority, name = min(starts, key=lambda start: start[1])
+            placed = _Best(arena, offsets, priority, name)
+        if best is None or placed.arena < best.arena:
+            best = _to_plan(problem, order, placer, placed, f"strips of rows, by {placed.name}", segments)
+    assert best is not None
+    return best
 
 
 # --- the checker ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -31,12 +31,16 @@ from ..format import (
 from ..ir import ops
 from ..ir.graph import Graph, Node, Port
 from ..ir.types import S1, S8, TensorType
+from ..options import RowsMode
 from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
+from .strips import StripPlan, plan_strips
+from .walks import rows_of
 
 CONSTANT_ALIGNMENT = 8  # SPEC.md 3
 MAX_RANK = 4
+AUTO_SLACK = 0.03  # of the cycles, that smaller arenas may cost unless asked for
 
 
 class WriteError(Exception):
@@ -72,6 +76,7 @@ class Written:
     blob: bytes
     program: Program
     memory: MemoryPlan
+    extra: float = 0.0  # estimate of the cycles that strips add, in parts of the whole
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,27 @@ def _call(node: Node, graph: Graph, index: dict[str, int]) -> Call:
     return Call(packed, planned, tuple(index[name] for name in node.inputs), index[node.output], node.layers)
 
 
-def place(program: Program) -> MemoryPlan:
-    """Plans the arena; offsets are by buffer."""
+def place(program: Program, rows: RowsMode = "off", arena: int | None = None) -> tuple[MemoryPlan, float]:
+    """Plans the arena; offsets are by buffer. Besides, what strips of rows add to the cycles."""
+    problem = problem_of(program)
+    whole = plan_memory(problem)
+    if rows == "off" or (arena is not None and whole.arena <= arena):
+        return whole, 0.0
+    slack = AUTO_SLACK if rows == "auto" and arena is None else float("inf")
+    found = plan_strips(rows_of(program, problem, whole.order), whole, slack=slack, arena=arena)
+    return (whole, 0.0) if found is None else (_in_order(found, whole), found.extra)
+
+
+def _in_order(found: StripPlan, whole: MemoryPlan) -> MemoryPlan:
+    """Nodes of a plan of strips are numbered in execution order: back to the program's."""
+    scratch = [0] * len(whole.order)
+    for position, node in enumerate(whole.order):
+        scratch[node] = found.memory.scratch[position]
+    return replace(found.memory, order=whole.order, scratch=tuple(scratch), greedy_by_size=whole.greedy_by_size)
+
+
+def problem_of(program: Program) -> Problem:
+    """What is to be placed."""
     sizes = [0] * (max(program.buffer_of) + 1)
     for tensor, buffer in zip(program.tensors, program.buffer_of, strict=True):
         sizes[buffer] = max(sizes[buffer], tensor.nbytes)
@@ -148,7 +172,7 @@ def place(program: Program) -> MemoryPlan:
 
     steps = tuple(step(call) for call in program.calls)
     unique = tuple(dict.fromkeys(buffers(program.inputs)))
-    return plan_memory(Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs)))))
+    return Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs))))
 
 
 # --- program -> bytes -------------------------------------------------------------------------------------------------
@@ -178,14 +202,18 @@ def write(
     model_version: int = 0,
     options: str = "",
     self_tests: Sequence[SelfTest] = (),
+    rows: RowsMode = "off",
+    arena: int | None = None,
 ) -> Written:
-    """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short."""
+    """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short. `rows` and
+    `arena` as for `dqnn.export`."""
     program = assemble(graph)
-    memory = place(program)
+    memory, extra = place(program, rows, arena)
     payload = _payload(graph, program, memory, producer, options, self_tests)
     kernels = {ids()[call.packed.kernel] for call in program.calls}
-    prefix = _prefix(payload, runtime_version(graph), memory.arena, kernels, model_id, model_version)
-    return Written(prefix + payload, program, memory)
+    runtime = max(runtime_version(graph), 2 if memory.segments else 1)
+    prefix = _prefix(payload, runtime, memory.arena, kernels, model_id, model_version)
+    return Written(prefix + payload, program, memory, extra)
 
 
 def runtime_version(graph: Graph) -> int:
@@ -257,6 +285,8 @@ def _payload(
         schema.ModelAddOptions(builder, asked)
     if tests is not None:
         schema.ModelAddSelfTests(builder, tests)
+    if memory.segments:
+        schema.ModelAddLongestSegment(builder, max(len(segment.rows) for segment in memory.segments))
     builder.Finish(schema.ModelEnd(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
@@ -293,10 +323,11 @@ def _structs(builder: Any, start: Callable[[Any, int], int], name: str, rows: Se
 
 def _tensors(builder: Any, program: Program, memory: MemoryPlan) -> int:
     rows = []
+    strips = {buffer: count for segment in memory.segments for buffer, count in segment.strips.items()}
     for tensor, buffer in zip(program.tensors, program.buffer_of, strict=True):
         shape, dtype, scale, zero_point = tensor_def(tensor)
         dims = (*shape, *(1,) * (MAX_RANK - len(shape)))
-        rows.append((dims, scale, zero_point, memory.offsets[buffer], dtype, len(shape), 0))
+        rows.append((dims, scale, zero_point, memory.offsets[buffer], dtype, len(shape), strips.get(buffer, 0)))
     return _structs(builder, schema_module("Model").ModelStartTensorsVector, "Tensor", rows)
 
 
@@ -359,5 +390,10 @@ def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, const
         schema.NodeAddScratchBytes(builder, call.plan.scratch)
     schema.NodeAddOutput(builder, call.output)
     schema.NodeAddKernel(builder, ids()[call.packed.kernel])
+    position = memory.order.index(number)
+    for segment in memory.segments:
+        if segment.begin <= position < segment.begin + len(segment.rows):
+            schema.NodeAddRows(builder, segment.rows[position - segment.begin])
+            schema.NodeAddSegment(builder, len(segment.rows) if position == segment.begin else 0)
     builder.ForceDefaults(False)
     return int(schema.NodeEnd(builder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..blob import ModelView
+from ..blob import ModelView, together
 from ..report import node_table, port_lines
 from ..samples.text import metrics_table
 from ..show.console import plain_table, size
@@ -38,6 +38,8 @@ def render(model: ModelView, console: Console) -> None:
         )
     )
     console.print(Text(f"arena   {size(prefix.arena_bytes)}"))
+    for line in segment_lines(model):
+        console.print(Text(line))
     console.print(Text("\nNodes", style="bold"))
     console.print(node_table(model, console.width))
     console.print(Text("\nTensors", style="bold"))
@@ -49,6 +51,20 @@ def render(model: ModelView, console: Console) -> None:
         console.print(Text(line), no_wrap=True, overflow="crop")
 
 
+def segment_lines(model: ModelView) -> list[str]:
+    """Nodes that run for some rows at a time, and the rows of each call and strip."""
+    lines = []
+    for begin, node in enumerate(model.nodes):
+        nodes = model.nodes[begin : begin + node.segment]
+        if nodes:
+            calls = ", ".join(str(part.rows) for part in nodes)
+            strips = [(part.output, model.tensors[part.output].rows) for part in nodes]
+            kept = ", ".join(f"{rows} of tensor {tensor}" for tensor, rows in strips if rows)
+            text = f"rows    nodes {begin} to {begin + len(nodes) - 1} make up to {calls} rows at a time"
+            lines.append(text + (f"; in memory are {kept}" if kept else ""))
+    return lines
+
+
 def _print_tensors(model: ModelView, console: Console) -> None:
     table = plain_table(">#", "=type", ">bytes", ">from", ">to", "role")
     roles = {port.tensor: f"input {port.name}" for port in model.inputs}
@@ -57,7 +73,7 @@ def _print_tensors(model: ModelView, console: Console) -> None:
         table.add_row(
             str(number),
             str(tensor.type),
-            f"{tensor.type.nbytes:,}",
+            f"{tensor.nbytes:,}",
             str(tensor.offset),
             str(tensor.end),
             roles.get(number, ""),
@@ -81,14 +97,15 @@ def lives(model: ModelView) -> list[Life]:
     the end.
 
     Tensors that share their storage (a reshape) are one life, under the number of the first."""
-    storage = [(tensor.offset, tensor.type.nbytes) for tensor in model.tensors]
+    storage = [(tensor.offset, tensor.nbytes) for tensor in model.tensors]
+    spans = together(model)
     uses: dict[int, list[int]] = {}
     current: dict[tuple[int, int], int] = {}
 
     def touch(tensor: int, node: int, write: bool) -> None:
         owner = tensor if write else current.get(storage[tensor], tensor)
         current[storage[tensor]] = owner
-        uses.setdefault(owner, []).append(node)
+        uses.setdefault(owner, []).extend(spans[node] if spans else (node,))
 
     for port in model.inputs:
         touch(port.tensor, 0, True)

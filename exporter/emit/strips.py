@@ -1,0 +1,634 @@
+"""Which nodes run for some rows at a time (SPEC.md section 5), so that the arena falls below whole maps.
+
+A segment is a run of nodes that works in steps of some rows; what is written and read inside it alone is a strip. How
+many rows a strip needs follows from a timetable: after step t, tensor x has (step * t + lag) // rate rows, where
+rate is the number of rows of the segment's finest tensor for one of x, and lag is the least with which all its readers
+find their windows. Strips hold what lies between the first row that a reader still wants and the last that was made.
+A tensor that enters dies row by row while one that leaves grows: the latter may begin so far below the former (the
+distance) that its rows never meet living ones.
+
+The search: for every run of nodes and some steps, the largest live set and the cycles that the calls add; the smallest
+possible peak by dynamic programming over the boundaries; then the cheapest plans for several peaks above it. Each is
+played through by the rule of SPEC.md, which gives the calls and distances as they will be, and placed. `check` is apart
+from all that: it follows the rule byte by byte."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .memory import ALIGNMENT, MemoryPlan, MemoryPlanError, Problem, Segment, align, place_segments
+
+STEPS = (1, 2, 4, 8, 16, 32)  # rows of the finest tensor per step
+MOST_NODES = 32  # of a segment: segments.h
+MOST_ENTERING = 8
+MOST_CANDIDATES = 24  # nodes of the segments that are looked at
+MOST_ROWS = 2**16 - 1
+PEAKS = (1.0, 1.05, 1.12, 1.2, 1.35, 1.5, 1.75, 2.0)  # of the smallest possible, for which plans are made
+WEIGHTS = (0, 1, 10, 100)  # of a byte of distance against a cycle
+MOVED = 0.7  # cycles for a byte that moves to its strip's beginning
+CALL = 1900  # cycles of a call beside its kernel's: MLPerf Tiny's ResNet-8 and visual wake words, Cortex-M4
+PLACED = 4  # plans that are placed with care
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a node walks along axis 0. `cycles(rows)` is an estimate for a call that makes some rows."""
+
+    window: int
+    stride: int
+    pad: int
+    cycles: Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A memory problem with what is known of its rows. Nodes are in execution order; `walks` is None for nodes that
+    run once, `plain` says of each input that it is the tensor that was written, not another name of its bytes."""
+
+    problem: Problem
+    heights: tuple[int, ...]  # by buffer
+    walks: tuple[Walk | None, ...]
+    plain: tuple[tuple[bool, ...], ...]
+
+    def row_bytes(self, buffer: int) -> int:
+        return self.problem.sizes[buffer] // self.heights[buffer]
+
+    @cached_property
+    def producer(self) -> dict[int, int]:
+        return {step.output: node for node, step in enumerate(self.problem.steps)}
+
+    @cached_property
+    def readers(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {buffer: [] for buffer in range(len(self.problem.sizes))}
+        for node, step in enumerate(self.problem.steps):
+            for buffer in dict.fromkeys(step.inputs):
+                found[buffer].append(node)
+        return found
+
+    @cached_property
+    def lives(self) -> list[tuple[int, int]]:
+        """Of each buffer, the node that writes it (-1: input) and the last that needs it (their number: output)."""
+        end = len(self.problem.steps)
+        last = [max(self.readers[b], default=self.producer.get(b, -1)) for b in range(len(self.problem.sizes))]
+        for buffer in self.problem.outputs:
+            last[buffer] = end
+        return [(self.producer.get(buffer, -1), last[buffer]) for buffer in range(len(self.problem.sizes))]
+
+    @cached_property
+    def cycles(self) -> float:
+        return sum(w.cycles(self.heights[s.output]) for w, s in zip(self.walks, self.problem.steps, strict=True) if w)
+
+
+# --- one segment ------------------------------------------------------------------------------------------------------
+
+
+class _Impossible(Exception):
+    """These nodes cannot be a segment."""
+
+
+class _Run:
+    """Nodes i..j-1, whatever the step: what enters, leaves, stays inside, and the lags."""
+
+    def __init__(self, rows: Rows, i: int, j: int) -> None:
+        self.rows, self.i, self.j = rows, i, j
+        steps = rows.problem.steps[i:j]
+        self.outputs = [step.output for step in steps]
+        made = set(self.outputs)
+        self.readers: dict[int, list[int]] = {}
+        for node, step in enumerate(steps, start=i):
+            for buffer, plain in zip(step.inputs, rows.plain[node], strict=True):
+                if buffer in made and not plain:
+                    raise _Impossible
+                if node not in self.readers.setdefault(buffer, []):
+                    self.readers[buffer].append(node)
+        self.entering = [b for b in self.readers if b not in made]
+        self.leaving = [b for b in self.outputs if rows.lives[b][1] >= j or b not in self.readers]
+        self.inner = [b for b in self.outputs if b not in self.leaving]
+        if len(self.entering) > MOST_ENTERING:
+            raise _Impossible
+        self.rates = self._rates()
+        self.lags: dict[int, int] = {}
+        for buffer in (*reversed(self.outputs), *self.entering):
+            self.lags[buffer] = self._lag(buffer)
+
+    def walk(self, node: int) -> Walk:
+        walk = self.rows.walks[node]
+        assert walk is not None
+        return walk
+
+    def output(self, node: int) -> int:
+        return self.rows.problem.steps[node].output
+
+    def _rates(self) -> dict[int, int]:
+        """Rows of the finest tensor for a row of each: the strides between them."""
+        known = {self.rows.problem.steps[self.i].inputs[0]: 1.0}
+        edges = [(b, self.output(n), self.walk(n).stride) for b, readers in self.readers.items() for n in readers]
+        for _ in edges:
+            before = len(known)
+            for source, target, stride in edges:
+                if source in known:
+                    known.setdefault(target, known[source] * stride)
+                elif target in known:
+                    known[source] = known[target] / stride
+            if len(known) == before:
+                break
+        if any(b not in known for b in {*self.readers, *self.outputs}):
+            raise _Impossible
+        finest = min(known.values())
+        rates = {buffer: round(rate / finest) for buffer, rate in known.items()}
+        if any(rates[target] != rates[source] * stride for source, target, stride in edges):
+            raise _Impossible
+        return rates
+
+    def _lag(self, buffer: int) -> int:
+        walks = ((self.lags[self.output(n)], self.walk(n)) for n in self.readers.get(buffer, ()))
+        lags = [lag + self.rates[buffer] * (w.window - w.stride - w.pad) for lag, w in walks]
+        return max([*lags, *([0] if buffer in self.leaving or not lags else [])])
+
+    @cached_property
+    def passing(self) -> int:
+        """Bytes of what lives through the segment and is not read in it."""
+        lives, sizes = self.rows.lives, self.rows.problem.sizes
+        through = (b for b, (first, last) in enumerate(lives) if first < self.i and last >= self.j)
+        return sum(align(sizes[b]) for b in through if b not in self.readers)
+
+    @cached_property
+    def scratch(self) -> int:
+        return max(align(step.scratch) for step in self.rows.problem.steps[self.i : self.j])
+
+    def bytes_of(self, buffers: Sequence[int]) -> int:
+        return sum(align(self.rows.problem.sizes[b]) for b in buffers)
+
+
+@dataclass
+class _Candidate:
+    """A segment with its step: rows of its strips, most rows of each node's calls."""
+
+    run: _Run
+    strips: dict[int, int]
+    most: dict[int, int]
+    pairs: dict[tuple[int, int], int]  # (entering, leaving) -> distance
+    extra: float  # cycles
+    peak: int = 0
+    distance: int = 0  # of the pair that the peak counts on
+
+    @property
+    def i(self) -> int:
+        return self.run.i
+
+    @property
+    def j(self) -> int:
+        return self.run.j
+
+
+def _candidate(run: _Run, step: int) -> _Candidate | None:
+    rows, heights = run.rows, run.rows.heights
+    first_step = min(0, *(-(run.lags[b] // step) - 1 for b in run.outputs))
+    last_step = max(-(-(heights[b] * run.rates[b] - run.lags[b]) // step) for b in run.outputs)
+    times = step * np.arange(first_step, last_step + 1)
+    made = {b: np.clip((times + run.lags[b]) // run.rates[b], 0, heights[b]) for b in run.outputs}
+    wanted = {b: _wanted(run, made, b) for b in run.readers}
+    strips = {}
+    for buffer in run.inner:
+        needed = int((made[buffer][1:] - wanted[buffer][:-1]).max())
+        if needed < heights[buffer]:
+            strips[buffer] = needed
+    parts = {n: np.diff(made[run.output(n)]) for n in range(run.i, run.j)}
+    extra = 0.0
+    for node, counts in parts.items():
+        walk = run.walk(node)
+        extra += sum(walk.cycles(int(r)) * times_ for r, times_ in Counter(counts[counts > 0].tolist()).items())
+        extra -= walk.cycles(heights[run.output(node)])
+    for buffer in strips:
+        moves = wanted[buffer][1:] > wanted[buffer][:-1]
+        extra += MOVED * int((made[buffer][1:] - wanted[buffer][1:])[moves].clip(0).sum()) * rows.row_bytes(buffer)
+    extra += CALL * sum(int((counts > 0).sum()) for counts in parts.values())
+    most = {node: min(MOST_ROWS, int(counts.max())) for node, counts in parts.items()}
+    pairs = {(x, y): _distance(run, made[y], wanted[x], x, y) for x, y in _pairs(run)}
+    result = _Candidate(run, strips, most, pairs, extra)
+    _count(result)
+    return result
+
+
+def _wanted(run: _Run, made: dict[int, NDArray[np.int64]], buffer: int) -> NDArray[np.int64]:
+    """The first row that is read again, after each step."""
+    height = run.rows.heights[buffer]
+    firsts = []
+    for node in run.readers[buffer]:
+        walk, output = run.walk(node), run.output(node)
+        first = np.clip(made[output] * walk.stride - walk.pad, 0, height)
+        firsts.append(np.where(made[output] == run.rows.heights[output], height, first))
+    earliest: NDArray[np.int64] = np.min(firsts, axis=0)
+    return earliest
+
+
+def _pairs(run: _Run) -> Iterator[tuple[int, int]]:
+    """Entering tensors that die in the segment, and what leaves it."""
+    for entering in run.entering:
+        if run.rows.lives[entering][1] < run.j:
+            yield from ((entering, leaving) for leaving in run.leaving)
+
+
+def _distance(run: _Run, made: NDArray[np.int64], wanted: NDArray[np.int64], entering: int, leaving: int) -> int:
+    written = made[1:] * run.rows.row_bytes(leaving)
+    living = wanted[:-1] * run.rows.row_bytes(entering)
+    return align(max(0, int((written - living)[made[1:] > made[:-1]].max())))
+
+
+def _count(candidate: _Candidate) -> None:
+    """The largest live set while the segment runs: one pair may meet."""
+    run = candidate.run
+    sizes = run.rows.problem.sizes
+    strips = sum(align(count * run.rows.row_bytes(b)) for b, count in candidate.strips.items())
+    whole = [b for b in run.inner if b not in candidate.strips]
+    base = run.passing + run.scratch + strips + run.bytes_of([*whole, *run.entering, *run.leaving])
+    candidate.peak = base
+    for (x, y), distance in candidate.pairs.items():
+        apart = align(sizes[x]) + align(sizes[y])
+        peak = base - apart + max(align(sizes[y]), distance + align(sizes[x]))
+        if peak < candidate.peak:
+            candidate.peak, candidate.distance = peak, distance
+
+
+# --- the rule of SPEC.md, in rows -------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Played:
+    """What the rule makes of a candidate."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)  # node, rows
+    moved: int = 0  # bytes
+    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    aligned: bool = True
+    whole: bool = True
+
+
+def _play(candidate: _Candidate) -> _Played:
+    run, heights = candidate.run, candidate.run.rows.heights
+    made = {b: heights[b] for b in run.entering} | dict.fromkeys(run.outputs, 0)
+    played = _Played(pairs=dict.fromkeys(candidate.pairs, 0))
+
+    def wanted(buffer: int) -> int:
+        firsts = [heights[buffer]]
+        for node in run.readers.get(buffer, ()):
+            walk, output = run.walk(node), run.output(node)
+            if made[output] < heights[output]:
+                firsts.append(max(0, made[output] * walk.stride - walk.pad))
+        return min(firsts)
+
+    def held(buffer: int) -> int:
+        return min(wanted(buffer), made[buffer]) if buffer in candidate.strips else 0
+
+    moved = True
+    while moved:
+        moved = False
+        for node in range(run.i, run.j):
+            walk, output = run.walk(node), run.output(node)
+            start = made[output]
+            end = min(heights[output], start + candidate.most[node])
+            if output in candidate.strips:
+                end = min(end, held(output) + candidate.strips[output])
+            inputs = run.rows.problem.steps[node].inputs
+            for buffer in inputs:
+                if made[buffer] < heights[buffer]:
+                    end = min(end, max(0, (made[buffer] + walk.pad - walk.window) // walk.stride + 1))
+            if end <= start:
+                continue
+            moved = True
+            for (x, y), distance in played.pairs.items():
+                if y == output:
+                    meets = end * run.rows.row_bytes(y) - wanted(x) * run.rows.row_bytes(x)
+                    played.pairs[x, y] = max(distance, align(max(0, meets)))
+            places = [(start - held(output)) * run.rows.row_bytes(output)]
+            top = max(0, start * walk.stride - walk.pad)
+            places += [(top - held(b)) * run.rows.row_bytes(b) for b in inputs]
+            played.aligned &= all(place % ALIGNMENT == 0 for place in places)
+            played.calls.append((node, end - start))
+            before = {b: held(b) for b in {*inputs, output} & candidate.strips.keys()}
+            made[output] = end
+            for buffer, first in before.items():
+                if held(buffer) > first:
+                    played.moved += (made[buffer] - held(buffer)) * run.rows.row_bytes(buffer)
+    played.whole = all(made[b] == heights[b] for b in run.outputs)
+    return played
+
+
+# --- the search -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Whole:
+    """A node that runs once."""
+
+    i: int
+    peak: int
+    extra: float = 0.0
+    distance: int = 0
+
+    @property
+    def j(self) -> int:
+        return self.i + 1
+
+
+Choice = _Whole | _Candidate
+
+
+def _whole(rows: Rows, node: int) -> _Whole:
+    step, sizes = rows.problem.steps[node], rows.problem.sizes
+    used = dict.fromkeys((*step.inputs, step.output))
+    live = [b for b, (first, last) in enumerate(rows.lives) if first < node and last > node and b not in used]
+    peak = sum(align(sizes[b]) for b in (*live, *used)) + align(step.scratch)
+    host = step.inputs[0] if step.inputs else -1
+    dies = {b for b in step.inputs if rows.lives[b][1] == node}
+    if host in dies and step.inputs.count(host) == 1 and not step.parts:
+        shared = min(sizes[host], sizes[step.output])
+        peak -= min(align(sizes[host]), align(sizes[step.output])) if shared <= step.overlap else 0
+    if step.parts:
+        peak -= sum(align(sizes[b]) for b in dies)
+    return _Whole(node, peak)
+
+
+class _Search:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.count = len(rows.problem.steps)
+        self.whole = [_whole(rows, node) for node in range(self.count)]
+        self.ending: list[list[Choice]] = [[] for _ in range(self.count + 1)]
+        floor = max((w.peak for w, walk in zip(self.whole, rows.walks, strict=True) if walk is None), default=0)
+        ceiling = max(w.peak for w in self.whole)
+        for choice in self.whole:
+            self.ending[choice.j].append(choice)
+        for i in range(self.count):
+            self._from(i, floor, ceiling)
+
+    def _from(self, i: int, floor: int, ceiling: int) -> None:
+        """Segments that begin at node i; those whose nodes all take no more than what runs whole anyway gain
+        nothing."""
+        worth = False
+        for j in range(i + 1, min(self.count, i + MOST_CANDIDATES) + 1):
+            if self.rows.walks[j - 1] is None:
+                break
+            worth |= self.whole[j - 1].peak > floor
+            if not worth:
+                continue
+            try:
+                run = _Run(self.rows, i, j)
+            except _Impossible:
+                continue
+            if run.passing + max(run.bytes_of(run.entering), run.bytes_of(run.leaving)) >= ceiling:
+                continue
+            most = max(self.rows.heights[b] * rate for b, rate in run.rates.items())
+            for step in STEPS:
+                if step < most:
+                    candidate = _candidate(run, step)
+                    if candidate is not None and candidate.peak < ceiling:
+                        self.ending[j].append(candidate)
+
+    def least_peak(self) -> int:
+        least = [0] + [2**63] * self.count
+        for j in range(1, self.count + 1):
+            least[j] = min(max(least[choice.i], choice.peak) for choice in self.ending[j])
+        return least[-1]
+
+    def cheapest(self, limit: int, weight: float) -> tuple[Choice, ...]:
+        """The plan with the fewest added cycles whose live sets stay within the limit."""
+        best: list[tuple[float, Choice | None]] = [(0.0, None)]
+        for j in range(1, self.count + 1):
+            found: tuple[float, Choice | None] = (float("inf"), None)
+            for choice in self.ending[j]:
+                if choice.peak <= limit:
+                    cost = best[choice.i][0] + choice.extra + weight * choice.distance
+                    cost += 0.001 * isinstance(choice, _Candidate)
+                    if cost < found[0]:
+                        found = (cost, choice)
+            best.append(found)
+        plan: list[Choice] = []
+        j = self.count
+        while j:
+            last = best[j][1]
+            if last is None:
+                return ()
+            plan.append(last)
+            j = last.i
+        return tuple(reversed(plan))
+
+    def plans(self) -> list[tuple[Choice, ...]]:
+        """Candidates for the arena, each once."""
+        least, found = self.least_peak(), {}
+        for peak in PEAKS:
+            for weight in WEIGHTS:
+                plan = self.cheapest(int(peak * least), weight)
+                found[tuple(id(choice) for choice in plan)] = plan
+        return [plan for plan in found.values() if any(isinstance(choice, _Candidate) for choice in plan)]
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StripPlan:
+    """A placed plan: `extra` is the estimate of what its calls add, in parts of the whole."""
+
+    memory: MemoryPlan
+    extra: float
+
+
+def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | None = None) -> StripPlan | None:
+    """The smallest arena for at most `slack` more cycles, or, with `arena`, the fewest cycles that reach it. None if
+    nodes that run once (`whole`, whose order is that of `rows`) do as well."""
+    search = _Search(rows)
+    drafts = []
+    for plan in search.plans():
+        draft = _draft(rows, plan)
+        if draft is not None and draft.extra <= slack:
+            drafts.append(draft)
+    drafts.sort(key=lambda draft: (draft.memory.arena, draft.extra))
+    placed = [_placed(rows, draft) for draft in drafts[:PLACED]]
+    if arena is not None:
+        placed += [draft for draft in drafts if draft.memory.arena <= arena]
+        placed = [draft for draft in placed if draft.memory.arena <= arena] or placed
+        placed.sort(key=lambda draft: draft.extra if draft.memory.arena <= arena else draft.memory.arena)
+    else:
+        placed.sort(key=lambda draft: (draft.memory.arena, draft.extra))
+    if not placed or placed[0].memory.arena >= whole.arena:
+        return None
+    check(rows, placed[0].memory)
+    return placed[0]
+
+
+def _draft(rows: Rows, plan: Sequence[Choice]) -> StripPlan | None:
+    """The plan as the rule plays it, quickly placed; None if rows would lie where no call can take them."""
+    segments, extra = [], 0.0
+    for choice in plan:
+        if isinstance(choice, _Whole):
+            continue
+        played = _play(choice)
+        if not played.aligned or not played.whole:
+            return None
+        run = choice.run
+        segments.append(
+            Segment(
+                choice.i,
+                tuple(choice.most[node] for node in range(choice.i, choice.j)),
+                choice.strips,
+                {b: count * rows.row_bytes(b) for b, count in choice.strips.items()},
+                played.pairs,
+            )
+        )
+        extra += sum(run.walk(node).cycles(count) for node, count in played.calls)
+        extra -= sum(run.walk(node).cycles(rows.heights[run.output(node)]) for node in range(run.i, run.j))
+        extra += CALL * len(played.calls) + MOVED * played.moved
+    order = range(len(rows.problem.steps))
+    memory = place_segments(rows.problem, order, segments, careful=False)
+    return StripPlan(memory, extra / max(1.0, rows.cycles))
+
+
+def _placed(rows: Rows, draft: StripPlan) -> StripPlan:
+    order, segments = draft.memory.order, draft.memory.segments
+    careful = place_segments(rows.problem, order, segments, careful=True)
+    return replace(draft, memory=careful) if careful.arena < draft.memory.arena else draft
+
+
+# --- the checker ------------------------------------------------------------------------------------------------------
+
+
+def check(rows: Rows, plan: MemoryPlan) -> None:
+    """Follows the rule of SPEC.md section 5 on bytes that remember which row of which buffer they hold: raises
+    MemoryPlanError unless every call finds the rows of its windows where it looks for them, and nothing outside the
+    arena is touched."""
+    _Checker(rows, plan).run()
+
+
+class _Checker:
+    def __init__(self, rows: Rows, plan: MemoryPlan) -> None:
+        self.rows, self.plan, self.problem = rows, plan, rows.problem
+        self.memory = np.full(plan.arena, -1, np.int64)
+        self.bases = np.cumsum([0, *rows.heights])  # row y of buffer b is number bases[b] + y
+        self.strips = {b: count for s in plan.segments for b, count in s.strips.items()}
+
+    def _place(self, buffer: int, first: int, count: int, held: int = 0) -> slice:
+        width = self.rows.row_bytes(buffer)
+        start = self.plan.offsets[buffer] + (first - held) * width
+        end = start + count * width
+        room = self.strips.get(buffer, self.rows.heights[buffer]) * width
+        if start % ALIGNMENT or first < held or end > min(self.plan.offsets[buffer] + room, self.plan.arena):
+            raise MemoryPlanError(f"rows {first} to {first + count} of buffer {buffer} lie outside of its place")
+        return slice(start, end)
+
+    def _numbers(self, buffer: int, first: int, count: int) -> NDArray[np.int64]:
+        return np.repeat(self.bases[buffer] + np.arange(first, first + count), self.rows.row_bytes(buffer))
+
+    def write(self, buffer: int, first: int, count: int, held: int = 0) -> None:
+        self.memory[self._place(buffer, first, count, held)] = self._numbers(buffer, first, count)
+
+    def read(self, buffer: int, first: int, count: int, what: str, held: int = 0) -> None:
+        found = self.memory[self._place(buffer, first, count, held)]
+        if not np.array_equal(found, self._numbers(buffer, first, count)):
+            raise MemoryPlanError(f"{what} does not find rows {first} to {first + count} of buffer {buffer}")
+
+    def scratch(self, node: int) -> None:
+        start, size = self.plan.scratch[node], self.problem.steps[node].scratch
+        if start % ALIGNMENT or start + size > self.plan.arena:
+            raise MemoryPlanError(f"scratch of node {node} is not aligned inside the arena")
+        self.memory[start : start + size] = -1
+
+    def run(self) -> None:
+        for buffer in self.problem.inputs:
+            self.write(buffer, 0, self.rows.heights[buffer])
+        begins = {segment.begin: segment for segment in self.plan.segments}
+        position = 0
+        while position < len(self.plan.order):
+            segment = begins.get(position)
+            if segment is None:
+                self._once(self.plan.order[position])
+                position += 1
+            else:
+                self._segment(self.plan.order[position : position + len(segment.rows)], segment)
+                position += len(segment.rows)
+        for buffer in self.problem.outputs:
+            self.read(buffer, 0, self.rows.heights[buffer], "the model's output")
+
+    def _once(self, node: int) -> None:
+        """What kernels allow of overlaps, memory.check() holds them to."""
+        step = self.problem.steps[node]
+        if any(b in self.strips for b in (*step.inputs, step.output)):
+            raise MemoryPlanError(f"node {node} runs once and has strips")
+        for buffer in step.inputs:
+            self.read(buffer, 0, self.rows.heights[buffer], f"node {node}")
+        self.scratch(node)
+        for position, buffer in enumerate(step.inputs):
+            place, output = self.plan.offsets[buffer], self.plan.offsets[step.output]
+            part = position < len(step.parts) and place - output == step.parts[position]
+            host = position == 0 and place == output
+            host &= min(self.problem.sizes[buffer], self.problem.sizes[step.output]) <= step.overlap
+            apart = place + self.problem.sizes[buffer] <= output or output + self.problem.sizes[step.output] <= place
+            if not part and not host and not apart:
+                raise MemoryPlanError(f"output of node {node} overlaps its input {buffer}")
+            self.read(buffer, 0, self.rows.heights[buffer], f"node {node}")
+        self.write(step.output, 0, self.rows.heights[step.output])
+
+    def _segment(self, nodes: Sequence[int], segment: Segment) -> None:
+        made = {self.problem.steps[node].output: 0 for node in nodes}
+        held = dict.fromkeys(segment.strips, 0)
+        heights, moved = self.rows.heights, True
+
+        def rows_there(buffer: int) -> int:
+            return made.get(buffer, heights[buffer])
+
+        while moved:
+            moved = False
+            for node, most in zip(nodes, segment.rows, strict=True):
+                step, walk = self.problem.steps[node], self.rows.walks[node]
+                if walk is None:
+                    raise MemoryPlanError(f"node {node} cannot run by rows")
+                start, count = made[step.output], 0
+                while start + count < heights[step.output] and count < most:
+                    row = start + count
+                    bottom = min(row * walk.stride - walk.pad + walk.window, *(heights[b] for b in step.inputs))
+                    room = segment.strips.get(step.output, heights[step.output]) + held.get(step.output, 0)
+                    if row >= room or any(rows_there(b) < bottom for b in step.inputs):
+                        break
+                    count += 1
+                if count == 0:
+                    continue
+                moved = True
+                top = max(0, start * walk.stride - walk.pad)
+                for buffer in step.inputs:
+                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
+                    self.read(buffer, top, end - top, f"node {node}", held.get(buffer, 0))
+                self.scratch(node)
+                for buffer in step.inputs:
+                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
+                    self.read(buffer, top, end - top, f"node {node} with its scratch", held.get(buffer, 0))
+                self.write(step.output, start, count, held.get(step.output, 0))
+                for buffer in step.inputs:
+                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
+                    self.read(buffer, top, end - top, f"node {node} with its output", held.get(buffer, 0))
+                made[step.output] = start + count
+                for buffer in (*step.inputs, step.output):
+                    self._drop(buffer, nodes, made, held)
+        if any(made[b] < heights[b] for b in made):
+            raise MemoryPlanError(f"the segment at node {nodes[0]} stops before all rows are made")
+
+    def _drop(self, buffer: int, nodes: Sequence[int], made: dict[int, int], held: dict[int, int]) -> None:
+        if buffer not in held:
+            return
+        first = made[buffer]
+        for node in nodes:
+            step, walk = self.problem.steps[node], self.rows.walks[node]
+            assert walk is not None
+            if buffer in step.inputs and made[step.output] < self.rows.heights[step.output]:
+                first = min(first, max(0, made[step.output] * walk.stride - walk.pad))
+        if first > held[buffer]:
+            width = self.rows.row_bytes(buffer)
+            strip, count = self.plan.offsets[buffer], (made[buffer] - first) * width
+            source = strip + (first - held[buffer]) * width
+            self.memory[strip : strip + count] = self.memory[source : source + count].copy()
+            held[buffer] = first

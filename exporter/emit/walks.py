@@ -1,0 +1,169 @@
+"""How the calls of a program walk along axis 0, and about what their rows cost: what strips.py plans with.
+
+A node walks if its kernel computes rows from rows (SPEC.md section 5) and its plan accepts one row of them; which
+costs it has is an estimate for a Cortex-M4, from `dqnn bench` on whole maps and on strips of 1, 2 and 4 rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ..format import ConvParams, PoolParams
+from ..ir.types import TensorType, dtype_name
+from .kernel_table import KernelRefusedError, Packed, PlanResult, plan, rows
+from .memory import Problem
+from .strips import MOST_ROWS, Rows, Walk
+
+FAMILIES = {
+    "conv_bitsliced", "conv", "convz", "depthwise", "depthwisez", "maxpool", "avgpool", "avgpool_raw", "affine", "lut",
+    "lut_channels", "unary", "prelu", "softmax", "softmax_fixed", "layernorm", "binary", "binary_fixed",
+}  # fmt: skip
+ROW_RANKS = (2, 3)
+
+
+class CallLike(Protocol):
+    """writer.Call."""
+
+    @property
+    def packed(self) -> Packed: ...
+    @property
+    def plan(self) -> PlanResult: ...
+    @property
+    def inputs(self) -> tuple[int, ...]: ...
+    @property
+    def output(self) -> int: ...
+
+
+class ProgramLike(Protocol):
+    """writer.Program."""
+
+    @property
+    def tensors(self) -> tuple[TensorType, ...]: ...
+    @property
+    def buffer_of(self) -> tuple[int, ...]: ...
+    @property
+    def calls(self) -> Sequence[CallLike]: ...
+    @property
+    def inputs(self) -> tuple[int, ...]: ...
+
+
+def rows_of(program: ProgramLike, problem: Problem, order: Sequence[int]) -> Rows:
+    """The problem in this order, with what is known of its rows."""
+    written = {program.buffer_of[t]: t for t in (*program.inputs, *(call.output for call in program.calls))}
+    heights = [1] * len(problem.sizes)
+    for buffer, tensor in written.items():
+        shape = program.tensors[tensor].shape
+        heights[buffer] = shape[0] if len(shape) in ROW_RANKS else 1
+    calls = [program.calls[node] for node in order]
+    return Rows(
+        replace(problem, steps=tuple(problem.steps[node] for node in order)),
+        tuple(heights),
+        tuple(_walk(call, program.tensors) for call in calls),
+        tuple(tuple(written[program.buffer_of[t]] == t for t in call.inputs) for call in calls),
+    )
+
+
+@dataclass(frozen=True)
+class _Window:
+    size: int
+    stride: int
+    pad: int
+
+
+def _walk(call: CallLike, tensors: Sequence[TensorType]) -> Walk | None:
+    inputs, output = [tensors[t] for t in call.inputs], tensors[call.output]
+    rank = len(output.shape)
+    if rows()[call.packed.kernel].family not in FAMILIES or rank not in ROW_RANKS or not 1 <= len(inputs) <= 2:
+        return None
+    if any(len(t.shape) != rank or t.shape[0] > MOST_ROWS for t in (*inputs, output)) or call.plan.parts:
+        return None
+    window = _window(call.packed, rank)
+    if window is None or output.shape[0] < 2 or not _takes_rows(call, window, inputs, output):
+        return None
+    return Walk(window.size, window.stride, window.pad, _cycles(call, window, inputs, output))
+
+
+def _window(packed: Packed, rank: int) -> _Window | None:
+    """Along axis 0. None for what no row of the input gives alone."""
+    params, tall = packed.params, rank == 3
+    if isinstance(params, PoolParams):
+        kernel, stride = (params.kernel_h, params.stride_h) if tall else (params.kernel_w, params.stride_w)
+        return _Window(kernel, stride, params.pad_top if tall else params.pad_left)
+    if not isinstance(params, ConvParams):
+        return _Window(1, 1, 0)
+    if (params.up_h if tall else params.up_w) != 1:
+        return None
+    kernel, stride, dilation, pool, pad = (
+        (params.kernel_h, params.stride_h, params.dilation_h, params.pool_h, params.pad_top)
+        if tall
+        else (params.kernel_w, params.stride_w, params.dilation_w, params.pool_w, params.pad_left)
+    )
+    return _Window((pool - 1) * stride + (kernel - 1) * dilation + 1, stride * pool, pad)
+
+
+def _takes_rows(call: CallLike, window: _Window, inputs: Sequence[TensorType], output: TensorType) -> bool:
+    """Whether the kernel makes single rows: of the middle, of the top and of the bottom, with the node's scratch."""
+    heights = {t.shape[0] for t in inputs}
+    if isinstance(call.packed.params, ConvParams | PoolParams):
+        tops = {0, output.shape[0] // 2, output.shape[0] - 1}
+    elif heights == {output.shape[0]}:
+        tops = {0}
+    else:
+        return False
+    for y in tops:
+        top = y * window.stride - window.pad
+        count = min(top + window.size, *heights) - max(0, top)
+        if count < 1 or (count == min(heights) and window.size > 1):
+            return False
+        params = call.packed.params
+        if isinstance(params, ConvParams | PoolParams):
+            pad = max(0, -top)
+            params = replace(params, pad_top=pad) if len(output.shape) == 3 else replace(params, pad_left=pad)
+        try:
+            part = plan(replace(call.packed, params=params), [_rows(t, count) for t in inputs], _rows(output, 1))
+        except KernelRefusedError:
+            return False
+        if part.scratch > call.plan.scratch:
+            return False
+    return True
+
+
+def _rows(tensor: TensorType, count: int) -> TensorType:
+    return replace(tensor, shape=(count, *tensor.shape[1:]))
+
+
+# --- costs ------------------------------------------------------------------------------------------------------------
+
+
+def _cycles(
+    call: CallLike, window: _Window, inputs: Sequence[TensorType], output: TensorType
+) -> Callable[[int], float]:
+    kernel, params = rows()[call.packed.kernel], call.packed.params
+    height, source, target = output.shape[0], dtype_name(inputs[0].fmt), dtype_name(output.fmt)
+    elements = output.elements
+    width = 1 if len(output.shape) == 2 else output.shape[1]
+    if not isinstance(params, ConvParams):
+        each = {"binary": 20, "binary_fixed": 17}.get(kernel.family, 10)
+        if isinstance(params, PoolParams):
+            each = 3 * params.kernel_h * params.kernel_w
+        return lambda count: each * elements * count / height + 400 * (count < height)
+    macs = elements * params.pool_h * params.pool_w * params.kernel_h * params.kernel_w
+    if kernel.depthwise:
+        whole = macs * (3.0 if (source, kernel.weights) == ("s8", "s8") else 8.0)
+        channels = inputs[0].shape[-1]
+        odd = kernel.weights == "s8" and params.stride_h == 1 and params.kernel_h == 3
+
+        def depthwise(count: int) -> float:
+            """Pairs of lines: an odd row counts twice; rows around them are spread again."""
+            if count == height:
+                return whole
+            return whole * (count + count % 2 * odd) / height + channels * (60 + 16 * width) + 500
+
+        return depthwise
+    macs *= inputs[0].shape[-1] // params.groups
+    rate = {("s1", "s1"): 0.26, ("s8", "s1"): 0.7, ("f32", "s1"): 1.4, ("s8", "s8"): 1.3}
+    whole = macs * rate.get((source, kernel.weights), 3.2) + 30 * elements * (target != "s1")
+    start = 2000 if source == "s1" else 500
+    more = 1.04 if source == "s1" else 1.0
+    return lambda count: whole * count / height * (more if count < height else 1.0) + start * (count < height)
