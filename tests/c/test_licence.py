@@ -24,4 +24,5 @@ def test_there_is_one_version(repo: Path) -> None:
     header = (repo / "interpreter_c" / "include" / "dqnn" / "dqnn.h").read_text()
     parts = re.findall(r"#define DQNN_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", header)
     assert ".".join(parts) == version
+    assert f'__version__ = "{version}"' in (repo / "python_bindings" / "dqnn" / "_version.py").read_text()
     assert f"project(dqnn VERSION {version} " in (repo / "interpreter_c" / "CMakeLists.txt").read_text()

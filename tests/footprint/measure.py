@@ -228,6 +228,15 @@ def kernel_rows(builds: Iterable[Build]) -> Iterable[str]:
         yield f"| `{group}` | {fast} | {sizes[0]:,} | {sizes[1]:,} |"
 
 
+def example_bytes(build: Build) -> tuple[int, int]:
+    """The digits network of env_support/example with its kernel set, and with `ref` beside the fast kernels."""
+    text = (ROOT / "env_support" / "example" / "kernels.c").read_text()
+    names = set(re.findall(rf"dqnn_variant_(\w+_(?:{'|'.join(('ref', *ISAS))}))\b", text))
+    fast = {name.rsplit("_", 1)[0] for name in names if not name.endswith("_ref")}
+    needed = {name for name in names if not (name.endswith("_ref") and name[: -len("_ref")] in fast)}
+    return build.set_bytes(sorted(needed)), build.set_bytes(sorted(names))
+
+
 def main(core: str = "cortex-m4", table: str = "") -> None:
     if shutil.which(PREFIX.get(core, "arm-none-eabi-") + "gcc") is None:
         sys.exit(f"no compiler for {core}")
@@ -242,6 +251,8 @@ def main(core: str = "cortex-m4", table: str = "") -> None:
             sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
             print(f"{core} {optimize}: {sizes}")
             print("  optional parts: " + ", ".join(f"{part} {build.part_bytes(part)} B" for part in PARTS))
+            lean, both = example_bytes(build)
+            print(f"  digits, Larq: {lean} B with its kernel set, {both} B with ref beside the fast kernels")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))
             print("  from outside: " + ", ".join(sorted(build.undefined())))
         if table == "--kernels":
