@@ -4,6 +4,7 @@
 
 #if DQNN_HAVE_AVX2
 #define DQNN_FLOAT_SUMS 1
+#define DQNN_DIVIDES
 #include "elementwise.inc.h"
 
 /* ---- affine ---- */

@@ -2,7 +2,8 @@
 /* From accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time, LANES at once. The
  * rest of a run, and the integer rules, go through kernels/opt.
  *
- * A template. In: DQNN_FLOAT_SUMS, the type of accumulators (1 float, 0 int32_t). Out: that type as `number`, a vector
+ * A template. In: DQNN_FLOAT_SUMS, the type of accumulators (1 float, 0 int32_t); DQNN_DIVIDES, if the kernel takes the
+ * rules that divide, which no convolution does. Out: that type as `number`, a vector
  * of them as v_number, real_of, less and larger of vectors; the outputs of a layer as `sink`, read_sink(), emit(). */
 #include "../../src/numerics.h"
 #include "../opt/epilogue.h"
@@ -79,7 +80,7 @@ static void emit_affine(const dqnn_epilogue *e, const number *acc, uint32_t chan
   SUM_FUNCTION(s8)(e, acc, channel, count, out);
 }
 
-#if DQNN_FLOAT_SUMS
+#ifdef DQNN_DIVIDES
 /* Division by the scale, then to the nearest integer, ties to even or away from zero. NaN gives the lower bound. */
 DQNN_INLINE int32_t divided(const dqnn_epilogue *e, float acc, float scale) {
   float y = dqnn_clamp(acc / scale, e->low, e->high);
@@ -176,7 +177,8 @@ static void emit_s8(const dqnn_epilogue *e, const number *acc, uint32_t channel,
     emit_rescaled(e, acc, channel, count, out);
     return;
   }
-#else
+#endif
+#ifdef DQNN_DIVIDES
   if (e->requant != DQNN_REQUANT_AFFINE) {
     emit_divided(e, acc, channel, count, out);
     return;
