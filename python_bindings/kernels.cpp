@@ -83,6 +83,7 @@ nb::dict limits() {
   found["bitsliced_taps"] = static_cast<uint32_t>(DQNN_MOST_TAPS);
   found["kernel_size"] = std::numeric_limits<decltype(dqnn_conv_params::kernel_h)>::max();
   found["shift"] = static_cast<uint32_t>(DQNN_MOST_SHIFT);
+  found["wide_shift"] = static_cast<uint32_t>(DQNN_MOST_WIDE_SHIFT);
   return found;
 }
 
@@ -364,7 +365,7 @@ void define_kernels(nb::module_ &m) {
       "host_isas", [] { return isa_names(host_isa_mask()); }, "Instruction sets that this machine can run.");
   m.def("limits", &limits,
         "What kernels take at most: inputs of a call, taps of a bit-sliced window, height and width of a convolution's "
-        "kernel, shift of a fixed-point requantization.");
+        "kernel, shift of a fixed-point requantization, of one in 64 bits.");
   m.def("tensor_def_bytes", &tensor_def_bytes, "tensor"_a, "A tensor's definition as it lies in a file.");
   m.def("plan", &plan, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
         "Asks a kernel's C plan function: (scratch bytes, overlap bytes, inputs may be parts of the output), or raises "

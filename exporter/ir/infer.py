@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..limits import MOST_WIDE_SHIFT
 from . import ops
 from .types import F32, MOST_ELEMENTS, S1, S8, S32, Format, Shape, TensorType
 
@@ -386,7 +387,7 @@ def _two_s8(what: str, inputs: tuple[TensorType, ...]) -> Shape:
 def _weighted_sum(op: ops.WeightedSum, inputs: tuple[TensorType, ...]) -> TensorType:
     shape = _two_s8("WeightedSum", inputs)
     _require(all(abs(f) < 2**31 for f in op.factors), f"WeightedSum: factors {op.factors} are no int32")
-    _require(1 <= op.shift <= 62, f"WeightedSum: a shift of {op.shift}, accepted: 1 to 62")
+    _require(1 <= op.shift <= MOST_WIDE_SHIFT, f"WeightedSum: a shift of {op.shift}, accepted: 1 to {MOST_WIDE_SHIFT}")
     _check_codes(op.out, op.qmin, op.qmax)
     return TensorType(shape, op.out)
 

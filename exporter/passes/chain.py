@@ -30,7 +30,7 @@ from ..ir import ops, real
 from ..ir.fixed_point import half_of, quantize_multiplier
 from ..ir.semantics import apply_epilogue
 from ..ir.types import F32, S1, S8, Format, assert_never
-from ..limits import MOST_SHIFT
+from ..limits import MOST_SHIFT, MOST_WIDE_SHIFT
 
 F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
@@ -466,7 +466,7 @@ def fit_single(start: Start, steps: Steps, quantizer: ops.Quantize) -> ops.Fixed
     factor, offset = form.scale / fmt.scale, form.offset / fmt.scale
     _, exponent = np.frexp(np.maximum(factor, 2.0**-62))
     _, size = np.frexp(np.abs(offset))
-    shift = np.minimum(np.clip(31 - exponent, 1, 62), 60 - size)  # the offset stays below 2**61
+    shift = np.minimum(np.clip(31 - exponent, 1, MOST_WIDE_SHIFT), 60 - size)  # the offset stays below 2**61
     multiplier = np.minimum(np.rint(factor * np.exp2(shift)), INT32.max)
     lost = np.abs(multiplier / np.exp2(shift) - factor) * np.maximum(np.abs(start.low), np.abs(start.high))
     if bounds is None or (shift < 1).any() or (lost > SINGLE_LOST).any() or (factor >= 2.0**30).any():

@@ -25,10 +25,10 @@ from ..ir.fixed_point import quantize_multiplier
 from ..ir.graph import Graph, Node
 from ..ir.infer import as_map
 from ..ir.types import S8
+from ..limits import MOST_WIDE_SHIFT
 from .context import Context
 from .editor import Editor
 
-MOST_SHIFT = 62
 FACTOR_BITS = 30  # of the larger factor of a sum: two products of them stay within 63 bits
 SHIFT_RANGE = (-31, 30)
 
@@ -111,7 +111,7 @@ def _weighted(a: float, b: float, quantizer: ops.Quantize) -> ops.WeightedSum | 
     out = quantizer.fmt
     assert isinstance(out, S8)
     _, exponent = np.frexp(max(abs(a), abs(b)))
-    shift = min(FACTOR_BITS - int(exponent), MOST_SHIFT)
+    shift = min(FACTOR_BITS - int(exponent), MOST_WIDE_SHIFT)
     if shift < 1:
         return None
     factors = (round(a * 2.0**shift), round(b * 2.0**shift))

@@ -5,8 +5,9 @@
 #define DQNN_KERNELS_LIMITS_H
 
 enum {
-  DQNN_MOST_TAPS = 32766, /* of a window of conv_bitsliced: list entries and counters are 16-bit */
-  DQNN_MOST_SHIFT = 30    /* of a fixed-point requantization */
+  DQNN_MOST_TAPS = 32766,   /* of a window of conv_bitsliced: list entries and counters are 16-bit */
+  DQNN_MOST_SHIFT = 30,     /* of a fixed-point requantization */
+  DQNN_MOST_WIDE_SHIFT = 62 /* of sums and products of 64 bits */
 };
 
 #endif

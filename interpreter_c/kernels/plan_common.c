@@ -193,7 +193,7 @@ static dqnn_check check_fixed64(const dqnn_call *call, uint32_t first, uint32_t 
                 *shift = (const int32_t *)call->constants[first + 2];
   for (uint32_t c = 0; c < channels; ++c) {
     DQNN_REQUIRE(offset[c] > -most && offset[c] < most, fixed_point);
-    DQNN_REQUIRE(multiplier[c] >= 0 && shift[c] >= 1 && shift[c] <= 62, fixed_point);
+    DQNN_REQUIRE(multiplier[c] >= 0 && shift[c] >= 1 && shift[c] <= DQNN_MOST_WIDE_SHIFT, fixed_point);
   }
   return DQNN_CHECK_none;
 }

@@ -3,6 +3,7 @@
  * output elements are not larger than input elements the output may lie on input 0: every variant reads an element (s1:
  * up to 32 of them) before it stores there. */
 #include "../src/numerics.h"
+#include "limits.h"
 #include "map.h"
 #include "plan.h"
 
@@ -203,7 +204,8 @@ static int uses_operands(const dqnn_fixed_binary_params *p) {
  */
 static dqnn_check check_single(const dqnn_fixed_binary_params *p) {
   DQNN_REQUIRE(p->kind == DQNN_ADD || p->kind == DQNN_MUL, kind);
-  DQNN_REQUIRE(p->shift >= 1 && p->shift <= 62 && p->left == 0 && p->shift_a == 0 && p->shift_b == 0, fixed_params);
+  DQNN_REQUIRE(p->shift >= 1 && p->shift <= DQNN_MOST_WIDE_SHIFT && p->left == 0 && p->shift_a == 0 && p->shift_b == 0,
+               fixed_params);
   DQNN_REQUIRE(p->kind == DQNN_ADD ? p->multiplier == 0 : !uses_operands(p) && p->multiplier >= 0, fixed_params);
   return DQNN_CHECK_none;
 }

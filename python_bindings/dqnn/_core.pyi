@@ -39,6 +39,7 @@ class Limits(TypedDict):
     bitsliced_taps: int
     kernel_size: int
     shift: int
+    wide_shift: int
 
 class Requirements(TypedDict):
     memory_bytes: int
