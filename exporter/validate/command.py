@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
 @click.option(
     "--original",
-    type=click.Choice(["auto", "keras", "onnx", "evaluator"]),
+    type=click.Choice(["auto", "keras", "tflite", "onnx", "evaluator"]),
     default="auto",
     show_default=True,
     help="What runs the original: Keras, TensorFlow Lite or onnxruntime where it is there, else dqnn's evaluator.",

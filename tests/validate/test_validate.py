@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import h5py
@@ -21,8 +21,9 @@ from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.types import S1
 from dqnn.exporter.samples.arrays import SampleError
+from dqnn.exporter.validate.command import validate_command
 from dqnn.exporter.validate.originals import child, choice, keras
-from dqnn.exporter.validate.originals.original import OriginalError
+from dqnn.exporter.validate.originals.original import Kind, OriginalError
 
 Cli = Callable[..., Result]
 
@@ -311,6 +312,11 @@ def test_refusals(cli: Cli, larq: Path, digits: Path, tmp_path: Path, arguments:
     result = cli(*(argument.format(**places) for argument in arguments))
     assert result.exit_code == 2 and text in result.stderr, result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_the_option_takes_every_original() -> None:
+    [option] = [o for o in validate_command.params if o.name == "original"]
+    assert isinstance(option.type, click.Choice) and tuple(option.type.choices) == get_args(Kind)
 
 
 def test_keras_is_insisted_on(larq: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
