@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -27,7 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 STRICT = bool(os.environ.get("CI") or os.environ.get("DQNN_REQUIRE_TOOLS"))
 MODULES = {"tf": ("tensorflow", "larq", "qkeras")}
 TOOLS = {"qemu": ("arm-none-eabi-gcc", "qemu-system-arm")}
-WIDE_ISAS = {"x86_64": ("avx2", "avx512", "vnni")}  # processor -> what some of its kind have
 # Marker or tool -> why it cannot be had here: lines of `name: reason`.
 NOTES = [path.read_text() for path in (ROOT / "build" / "left-out", ROOT / ".venv-test" / "left-out") if path.exists()]
 LEFT_OUT = dict(line.split(": ", 1) for line in "".join(NOTES).splitlines())
@@ -86,7 +84,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     yield
     from dqnn import _core
 
-    lacking = [isa for isa in WIDE_ISAS.get(platform.machine(), ()) if isa not in _core.host_isas()]
+    compiled = {isa for kernel in _core.kernels() for isa in kernel["variants"]}
+    lacking = sorted(compiled - set(_core.host_isas()))
     for name, reason in LEFT_OUT.items():
         terminalreporter.write_line(f"left out here: tests that need {name}: {reason}")
     if lacking:

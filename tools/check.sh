@@ -65,7 +65,7 @@ configure() { # configure DIR COMPILER OPTIONS...
 # Instruction sets that the compilers of this machine know. Which of them the processor has, the programs ask themselves.
 isas() {
   case "$(uname -m)" in
-    x86_64 | amd64) echo "portable;avx2;avx512;vnni" ;;
+    x86_64 | amd64) sed -n 's/^set(DQNN_ISAS_x86_64 \([a-z0-9 ]*\)).*/\1/p' interpreter_c/kernels/sources.cmake | tr ' ' ';' ;;
     *) echo portable ;;
   esac
 }

@@ -3,6 +3,7 @@
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `core` and `plan`: what every build contains;
 # `link` and `store`: optional parts. The recipes of env_support/ read this file, too.
 set(DQNN_ISAS_WITH_SOURCES portable mve avx2 avx512 vnni)
+set(DQNN_ISAS_x86_64 portable avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
 set(DQNN_SOURCES_core
   src/checksum.c
   src/flatbuffer.c
