@@ -196,7 +196,7 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
   const uint32_t column = plan->column, row = plan->row;
   for (; pixels > 0; pixels--, window += plan->step) {
     const uint32_t *weight = plan->weights, *preset = plan->presets;
-    for (uint32_t i = 0; i < plan->pixel; i += 4, weight += 9, preset += 6) {
+    for (uint32_t i = 0; i < plan->pixel; i += 4, weight += 9, preset += DQNN_NINE_PLANES) {
       uint32_t d[9], sum[4];
       dqnn_three_taps(window + i, weight, column, d);
       dqnn_three_taps(window + i + row, weight + 3, column, d + 3);
