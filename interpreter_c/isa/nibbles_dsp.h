@@ -9,6 +9,11 @@
 /* It would tear the assembly apart. */
 /* clang-format off */
 
+/* What a look-up may read. */
+typedef struct {
+  int16_t half[32];
+} dqnn_nibble_table;
+
 enum { DQNN_NIBBLES_3X3 = 1 };
 
 /* Registers: r0 tables, r1 weights, r2 totals, r4 to r7 sums of pixels (0, 4), (1, 5), (2, 6), (3, 7), lr weight bytes,
@@ -61,7 +66,7 @@ static inline __attribute__((always_inline)) void dqnn_add_codes(uint32_t codes,
       "ldrsh %[t],[%[low],%[t],lsl #1]\n ldrsh %[u],[%[high],%[u],lsl #1]\n ldrsh %[v],[%[low],%[v],lsl #1]\n"
       "ldrsh %[w],[%[high],%[w],lsl #1]\n add %[a],%[t]\n add %[a],%[u]\n add %[b],%[v]\n add %[b],%[w]"
       : [a] "+r"(*a), [b] "+r"(*b), [t] "=&r"(t), [u] "=&r"(u), [v] "=&r"(v), [w] "=&r"(w)
-      : [codes] "r"(codes), [low] "r"(low), [high] "r"(high), "m"(*(const int16_t(*)[32])(const void *)low));
+      : [codes] "r"(codes), [low] "r"(low), [high] "r"(high), "m"(*(const dqnn_nibble_table *)(const void *)low));
 }
 
 /* clang-format on */
