@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     "--kernels", metavar="PATTERN", help="Measure the rows of the kernel grid whose name matches, instead of a model."
 )
 @click.option(
+    "--sweep",
+    metavar="PATTERN",
+    help="Measure the convolutions of a grid of shapes whose text matches, and list those that take most beside a "
+    "neighbour of the same K.",
+)
+@click.option(
     "--optimize",
     type=click.Choice(["-O2", "-O3", "-Os"]),
     default="-O2",
@@ -45,6 +52,7 @@ def bench_command(
     model: Path | None,
     target: str | None,
     kernels: str | None,
+    sweep: str | None,
     optimize: str,
     inputs: Path | None,
     limit: int | None,
@@ -62,9 +70,11 @@ def bench_command(
     from ..targets.host import HOST
     from ..targets.target import find_target
 
-    if (model is None) == (kernels is None):
-        raise click.UsageError("give a model, or --kernels PATTERN ('.' for all)")
-    if kernels is not None and inputs is not None:
+    if [model, kernels, sweep].count(None) != 2:
+        raise click.UsageError("give a model, or --kernels PATTERN or --sweep PATTERN ('.' for all)")
+    if sweep is not None and as_json:
+        raise click.UsageError("--sweep prints a table, or Markdown (--markdown)")
+    if model is None and inputs is not None:
         raise click.UsageError("--inputs are those of a model; rows of the kernel grid have random ones")
     if limit is not None and inputs is None:
         raise click.UsageError("--limit says how many samples of --inputs are measured")
@@ -81,6 +91,8 @@ def bench_command(
         _bench_host_kernels(kernels, as_json, markdown)
     elif kernels is not None:
         _bench_kernels(kernels, place, optimize, as_json, markdown)
+    elif sweep is not None:
+        _bench_sweep(sweep, place, optimize, markdown)
 
 
 def _bench_model(
@@ -153,6 +165,33 @@ def _bench_kernels(pattern: str, place: Target | None, optimize: str, as_json: b
     wrong = [cost.name for cost in costs if not cost.equal_to_reference]
     if wrong:
         raise BenchError(f"results differ from the reference kernel: {'; '.join(wrong)}")
+
+
+WORST = 10  # shapes that a sweep lists, and all beyond the limit
+
+
+def _bench_sweep(pattern: str, place: Target | None, optimize: str, markdown: bool) -> None:
+    from ..show.console import console
+    from .measure import TIMED, BenchError, require_emulator
+
+    core = "cortex-m4" if place is None else place.core
+    if core not in TIMED or (place is not None and place.name == "host"):
+        raise click.UsageError(f"--sweep runs on {', '.join(TIMED)}, not on {place.name if place else core}")
+    require_emulator()
+    from .build import TARGETS, BuildError
+    from .sweep import SweepError, cliffs, find_shapes, measure
+    from .text import render_sweep, sweep_markdown
+
+    shapes = find_shapes(pattern)
+    if not shapes:
+        raise BenchError(f"no shape of the sweep matches {pattern!r}")
+    try:
+        with click.progressbar(length=len(shapes), label=f"{len(shapes)} shapes", file=sys.stderr) as bar:
+            costs = measure(shapes, TARGETS[str(core)], optimize, lambda _: bar.update(1))
+    except (BuildError, SweepError) as error:
+        raise BenchError(str(error)) from error
+    found = cliffs(costs)
+    click.echo(sweep_markdown(found, WORST)) if markdown else render_sweep(found, len(costs), WORST, console())
 
 
 def _bench_host_kernels(pattern: str, as_json: bool, markdown: bool) -> None:

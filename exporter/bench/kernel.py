@@ -70,6 +70,12 @@ def reference(call: Call) -> bytes:
     )
 
 
+def function_of(call: Call, isa: str = ISA) -> str:
+    """The C function of a variant, of the reference if the kernel has no such variant."""
+    variants = next(row["variants"] for row in _core.kernels() if row["name"] == call.packed.kernel)
+    return f"dqnn_run_{call.packed.kernel}_{isa if isa in variants else 'ref'}"
+
+
 @lru_cache(maxsize=2)
 def _objects(target: Target, optimize: str) -> Objects:
     """Compiled once for all rows of a run."""
@@ -80,9 +86,7 @@ def bench_layer(
     layer: Layer | Elements, target: Target, optimize: str = "-O2", isa: str = ISA, seed: int = 1, name: str = ""
 ) -> KernelCost:
     call = planned(make_row_call(layer, seed))
-    if isa not in next(row["variants"] for row in _core.kernels() if row["name"] == call.packed.kernel):
-        isa = "ref"
-    function = f"dqnn_run_{call.packed.kernel}_{isa}"
+    function = function_of(call, isa)
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
         elf = link(target, _objects(target, optimize), Path(directory) / "kernel.elf", keep=(function,))
         machine = Machine(elf, target.core)

@@ -13,11 +13,14 @@ from ..show.plots import BarChart
 from .cost import ESTIMATE, ModelCost, NodeCost, best_figures, data_text
 from .measure import DEVICE_RUNS, HOST_BATCH
 
+CLIFF = 2.0  # times the best neighbour of the same K
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from .host import HostCost
     from .kernel import KernelCost
+    from .sweep import Cliff
 
 
 MEASURED_ESTIMATE = "Estimates are from the manuals' timing tables for zero wait states."
@@ -128,6 +131,34 @@ def render_kernels(costs: Sequence[KernelCost], out: Console) -> None:
         missed, cells = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal, _kernel_cells(cost)
         table.add_row(*(cells[i] for i in kept), style="yellow" if missed else "")
     out.print(table)
+    out.print(ESTIMATE)
+
+
+def _cliff_cells(cliff: Cliff) -> tuple[str, ...]:
+    return (
+        str(cliff.cost.shape), f"{cliff.cost.per_mac:.2f}", str(cliff.best.shape), f"{cliff.best.per_mac:.2f}",
+        f"{cliff.ratio:.2f}",
+    )  # fmt: skip
+
+
+def _listed(found: Sequence[Cliff], worst: int) -> Sequence[Cliff]:
+    """The worst, and every one beyond the limit."""
+    return found[: max(worst, sum(cliff.ratio > CLIFF for cliff in found))]
+
+
+def sweep_markdown(found: Sequence[Cliff], worst: int) -> str:
+    head: list[tuple[str, ...]] = [("shape", "cycles/MAC", "best neighbour", "cycles/MAC", "times"), ("---",) * 5]
+    lines = [*head, *(_cliff_cells(cliff) for cliff in found[:worst])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def render_sweep(found: Sequence[Cliff], measured: int, worst: int, out: Console) -> None:
+    table = plain_table("shape", ">cycles/MAC", "best neighbour", ">cycles/MAC", ">times")
+    for cliff in _listed(found, worst):
+        table.add_row(*_cliff_cells(cliff), style="yellow" if cliff.ratio > CLIFF else "")
+    out.print(table)
+    beyond = sum(cliff.ratio > CLIFF for cliff in found)
+    out.print(f"{measured} shapes; {beyond} take more than {CLIFF:g} times their best neighbour of the same K")
     out.print(ESTIMATE)
 
 
