@@ -1,6 +1,7 @@
 // The kernel table, the plan functions and single kernel calls: what the exporter and the kernel tests use. The
 // exporter thereby asks the code that the device runs.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -10,9 +11,14 @@
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <utility>
 
 #include "../kernels/limits.h"
 #include "support.h"
+
+extern "C" {
+#include "../kernels/scratch.h"
+}
 
 namespace dqnn {
 
@@ -243,9 +249,35 @@ nb::dict scratch(unsigned kernel_id, const std::vector<TensorDef> &inputs, const
   const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
   nb::dict needs;
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
-    needs[dqnn_isa_name(isa)] = result.scratch[isa];
+    if (result.scratch[isa] != UINT32_MAX) {
+      needs[dqnn_isa_name(isa)] = result.scratch[isa];
+    }
   }
   return needs;
+}
+
+// A pass transforms the input once: fewer passes take more memory and less time.
+std::vector<std::pair<uint32_t, uint32_t>> winograd_choices(unsigned kernel_id, const std::vector<TensorDef> &inputs,
+                                                            const TensorDef &output,
+                                                            const std::vector<nb::bytes> &constants,
+                                                            const nb::bytes &params) {
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  Call call(kernel_id, inputs, output, constants, params);
+  const uint32_t least = call.plan(function).scratch[DQNN_ISA_winograd];
+  std::vector<std::pair<uint32_t, uint32_t>> choices;
+  if (least == 0 || least == UINT32_MAX) {  // no convolution, or not one of those
+    return choices;
+  }
+  const uint32_t all = dqnn_winograd_bytes(&call.raw(), 1);
+  choices.emplace_back(all, 1);
+  for (uint32_t passes = 2, last = all; last > least; ++passes) {
+    const uint32_t bytes = dqnn_winograd_bytes(&call.raw(), passes);
+    if (bytes < last) {
+      choices.emplace_back(bytes, passes);
+      last = bytes;
+    }
+  }
+  return choices;
 }
 
 // Where the output of a kernel test lies: a buffer of its own, or at `offset` from the start of input 0.
@@ -326,7 +358,7 @@ nb::bytes run_once(Call &call, const dqnn_variant *variant, const std::vector<nb
 nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vector<nb::bytes> &inputs,
                      const std::vector<TensorDef> &defs, const TensorDef &output,
                      const std::vector<nb::bytes> &constants, const nb::bytes &params, std::optional<int64_t> output_at,
-                     const std::vector<size_t> &parts) {
+                     const std::vector<size_t> &parts, std::optional<uint32_t> given) {
   const dqnn_variant *variant = find_variant(kernel_id, isa.c_str());
   (void)isa_mask_of({isa});
   if (inputs.size() != defs.size()) {
@@ -348,7 +380,10 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
     throw nb::value_error("plan allows no input to be a part of the output");
   }
   // Exactly the scratch that this variant needs: guards show whether it was content with it.
-  const uint32_t scratch_bytes = plan.scratch[variant->isa];
+  const uint32_t least = plan.scratch[variant->isa], scratch_bytes = given.value_or(least);
+  if (least == UINT32_MAX || scratch_bytes < least) {
+    throw nb::value_error((std::string(call.name()) + " (" + isa + ") does not take this call").c_str());
+  }
   nb::bytes result = run_once(call, variant, inputs, scratch_bytes, place, parts, 0x5A);
   const nb::bytes again = run_once(call, variant, inputs, scratch_bytes, place, parts, 0xA5);
   if (std::memcmp(result.c_str(), again.c_str(), result.size()) != 0) {
@@ -372,10 +407,15 @@ void define_kernels(nb::module_ &m) {
         "PlanError.");
   m.def("scratch", &scratch, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
         "Bytes of scratch that the variant of each instruction set needs, by its name; also of those not in this "
-        "build. plan() gives the largest.");
+        "build. One that does not take the call is missing. plan() gives the largest but for `winograd`.");
+  m.def("winograd_choices", &winograd_choices, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
+        "(bytes of scratch, how often the input is transformed then) that `winograd` can make something of, most "
+        "memory first; empty where it does not take the call.");
   m.def("run_kernel", &run_kernel, "kernel_id"_a, "isa"_a, "inputs"_a, "input_defs"_a, "output_def"_a, "constants"_a,
         "params"_a, "output_at"_a.none() = nb::none(), "parts"_a = std::vector<size_t>{},
-        "Plans and runs one kernel in guarded memory. output_at places the output at that offset from input 0; the "
+        "scratch_bytes"_a.none() = nb::none(),
+        "Plans and runs one kernel in guarded memory, with as much scratch as it needs or what is given. output_at "
+        "places the output at that offset from input 0; the "
         "inputs "
         "numbered in parts lie in the output.");
 }

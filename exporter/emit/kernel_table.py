@@ -153,3 +153,13 @@ def scratch(packed: Packed, inputs: Sequence[TensorType], output: TensorType) ->
         ids()[packed.kernel], definitions, tensor_def(output), list(packed.constants), packed.params_bytes
     )
     return needs
+
+
+def winograd_choices(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> tuple[tuple[int, int], ...]:
+    """(bytes of scratch, passes over the input) that the variant `winograd` can make something of, most memory and
+    fewest passes first; empty for calls that it does not take."""
+    from dqnn import _core
+
+    definitions = [tensor_def(t) for t in inputs]
+    call = (ids()[packed.kernel], definitions, tensor_def(output), list(packed.constants), packed.params_bytes)
+    return tuple(_core.winograd_choices(*call))

@@ -126,12 +126,12 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
 
 
 def _kernel_set(views: list[ModelView], name: str) -> bytes:
-    from .kernel_set import kernel_set, kernels_without_ref
+    from .kernel_set import kernel_set, kernels_by_winograd, kernels_without_ref
 
     kernels = [node.kernel for view in views for node in view.nodes]
-    return kernel_set(
-        kernels, f"{name}_kernels", kernels_without_ref(views), any(view.longest_segment for view in views)
-    ).encode()
+    by_rows = any(view.longest_segment for view in views)
+    text = kernel_set(kernels, f"{name}_kernels", kernels_without_ref(views), by_rows, kernels_by_winograd(views))
+    return text.encode()
 
 
 def _write_union(models: tuple[Path, ...], target: Path, name: str | None) -> None:

@@ -9,11 +9,19 @@ from ..emit.kernel_table import Packed, scratch
 from ..targets.kernels_def import Variant, variants
 from .artifacts import ArtifactError
 
+WINOGRAD = "winograd"  # a variant that only files with scratch for it use
 
-def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] = (), by_rows: bool = False) -> str:
+
+def kernel_set(
+    kernels: Iterable[str],
+    name: str,
+    without_ref: Collection[str] = (),
+    by_rows: bool = False,
+    winograd: Collection[str] = (),
+) -> str:
     """A C file with `const dqnn_variant *const name[]` and `name_count`: every variant of these kernels, guarded as in
-    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one. `by_rows`:
-    nodes of the models run for some rows at a time."""
+    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one, and the
+    variant `winograd` of those in `winograd` only. `by_rows`: nodes of the models run for some rows at a time."""
     strips = ", .segments = &dqnn_strips" if by_rows else ""
     wanted = sorted(set(kernels))
     known = {variant.kernel for variant in variants()}
@@ -24,7 +32,7 @@ def kernel_set(kernels: Iterable[str], name: str, without_ref: Collection[str] =
         line
         for kernel in wanted
         for v in variants()
-        if v.kernel == kernel
+        if v.kernel == kernel and (v.isa != WINOGRAD or kernel in winograd)
         for line in _lines(v, "!DQNN_HAVE_PORTABLE" if v.isa == "ref" and kernel in without_ref else v.guard)
     ]
     return "\n".join(
@@ -59,10 +67,23 @@ def kernels_without_ref(models: Iterable[ModelView]) -> set[str]:
     return {node.kernel for _, node in nodes} & portable - slow
 
 
+def kernels_by_winograd(models: Iterable[ModelView]) -> set[str]:
+    """Kernels to which some node of these models gives the scratch that their variant `winograd` wants."""
+    having = {v.kernel for v in variants() if v.isa == WINOGRAD}
+    nodes = [(model, node) for model in models for node in model.nodes if node.kernel in having]
+    return {node.kernel for model, node in nodes if _runs(model, node, WINOGRAD)}
+
+
 def _always_fast(model: ModelView, node: NodeView) -> bool:
+    return _runs(model, node, "portable")
+
+
+def _runs(model: ModelView, node: NodeView, isa: str) -> bool:
+    """The variant takes the node with the scratch that the file gives."""
     packed = Packed(node.kernel, node.params, tuple(model.constants[c] for c in node.constants))
     inputs = [model.tensors[t].type for t in node.inputs]
-    return scratch(packed, inputs, model.tensors[node.output].type)["portable"] <= node.scratch_bytes
+    needs = scratch(packed, inputs, model.tensors[node.output].type)
+    return isa in needs and needs[isa] <= node.scratch_bytes
 
 
 def _lines(variant: Variant, guard: str | None) -> list[str]:

@@ -37,6 +37,27 @@ static inline __attribute__((always_inline)) void dqnn_affine_4(const int32_t ac
   x[3] = d;
 }
 
+/* The same in place, for sums that are in registers. */
+static inline __attribute__((always_inline)) void dqnn_affine_values(int32_t x[4], float scale, float offset, int32_t zero_point) {
+  int32_t a = x[0], b = x[1], c = x[2], d = x[3];
+  __asm__(
+      "  vmov s4, s5, %[a], %[b]\n vmov s6, s7, %[c], %[d]\n"
+      "  vcvt.f32.s32 s4, s4\n vcvt.f32.s32 s5, s5\n vcvt.f32.s32 s6, s6\n vcvt.f32.s32 s7, s7\n"
+      "  vmul.f32 s4, s4, %[scale]\n vmul.f32 s5, s5, %[scale]\n vmul.f32 s6, s6, %[scale]\n vmul.f32 s7, s7, %[scale]\n"
+      "  vadd.f32 s4, s4, %[offset]\n vadd.f32 s5, s5, %[offset]\n vadd.f32 s6, s6, %[offset]\n vadd.f32 s7, s7, %[offset]\n"
+      "  vcvtr.s32.f32 s4, s4\n vcvtr.s32.f32 s5, s5\n vcvtr.s32.f32 s6, s6\n vcvtr.s32.f32 s7, s7\n"
+      "  vmov %[a], %[b], s4, s5\n vmov %[c], %[d], s6, s7\n"
+      "  qadd %[a], %[a], %[zero]\n qadd %[b], %[b], %[zero]\n qadd %[c], %[c], %[zero]\n qadd %[d], %[d], %[zero]\n"
+      "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
+      : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d)
+      : [scale] "t"(scale), [offset] "t"(offset), [zero] "r"(zero_point)
+      : "s4", "s5", "s6", "s7");
+  x[0] = a;
+  x[1] = b;
+  x[2] = c;
+  x[3] = d;
+}
+
 /* Four neighbouring channels of one pixel, saturated to int8, as the bytes of a word. */
 static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale, const float *offset,
                                                                        int32_t zero_point) {
@@ -74,6 +95,10 @@ static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset
   }
 }
 
+static inline void dqnn_affine_values(int32_t x[4], float scale, float offset, int32_t zero_point) {
+  dqnn_affine_4(x, scale, offset, zero_point, x);
+}
+
 static inline uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale, const float *offset, int32_t zero_point) {
   uint32_t word = 0;
   for (unsigned i = 0; i < 4; i++) {
@@ -89,6 +114,23 @@ enum { DQNN_AFFINE_WORDS = 0 }; /* nothing is gained by it */
  * the high word of sum * multiplier * 2, rounded, less 1 where it is negative; the high word of h * 2^(32 - shift), rounded, is
  * h / 2^shift with ties away from zero. The power is subtracted negated, so that a shift by 1 has one too. */
 #if DQNN_ARM_DSP
+/* The values of one channel, saturated. */
+static inline __attribute__((always_inline)) void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point) {
+  int32_t a = x[0], b = x[1], c = x[2], d = x[3], power = (int32_t)(0u - (1u << (32 + shift)));
+  __asm__(
+      "  add %[a], %[bias], %[a], lsl #1\n add %[b], %[bias], %[b], lsl #1\n add %[c], %[bias], %[c], lsl #1\n add %[d], %[bias], %[d], lsl #1\n"
+      "  smmulr %[a], %[a], %[m]\n smmulr %[b], %[b], %[m]\n smmulr %[c], %[c], %[m]\n smmulr %[d], %[d], %[m]\n"
+      "  add %[a], %[a], %[a], asr #31\n add %[b], %[b], %[b], asr #31\n add %[c], %[c], %[c], asr #31\n add %[d], %[d], %[d], asr #31\n"
+      "  smmlsr %[a], %[a], %[power], %[zero]\n smmlsr %[b], %[b], %[power], %[zero]\n smmlsr %[c], %[c], %[power], %[zero]\n smmlsr %[d], %[d], %[power], %[zero]\n"
+      "  ssat %[a], #8, %[a]\n ssat %[b], #8, %[b]\n ssat %[c], #8, %[c]\n ssat %[d], #8, %[d]\n"
+      : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d)
+      : [bias] "r"(2 * bias), [m] "r"(multiplier), [power] "r"(power), [zero] "r"(zero_point));
+  x[0] = a;
+  x[1] = b;
+  x[2] = c;
+  x[3] = d;
+}
+
 /* Signed bytes of x, at least those of low and at most those of high. */
 static inline __attribute__((always_inline)) uint32_t dqnn_clamp_bytes(uint32_t x, uint32_t low, uint32_t high) {
   uint32_t t;

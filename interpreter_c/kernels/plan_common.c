@@ -50,7 +50,9 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
     check = checks(call, plan);
   }
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
-    plan->scratch_bytes = plan->scratch[isa] > plan->scratch_bytes ? plan->scratch[isa] : plan->scratch_bytes;
+    if (isa != DQNN_ISA_winograd && plan->scratch[isa] > plan->scratch_bytes) {
+      plan->scratch_bytes = plan->scratch[isa];
+    }
   }
   plan->check = (uint16_t)check;
   return dqnn_status_of(plan->check);

@@ -153,7 +153,7 @@ static dqnn_check plan_any(const dqnn_call *call, dqnn_plan *plan, int zero_poin
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
   DQNN_TRY(dqnn_check_epilogue(call, zero_points ? 2 : 1, v.out_c, v.params->requant, is_integer(types)));
-  dqnn_scratch_conv(call, plan->scratch);
+  dqnn_scratch_conv(call, plan);
   plan->overlap_bytes = dqnn_overlap_conv(call);
   return DQNN_CHECK_none;
 }

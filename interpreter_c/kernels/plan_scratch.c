@@ -10,6 +10,7 @@
 #include "opt/conv_nibbles.h"
 #include "opt/conv_pairs.h"
 #include "opt/conv_single.h"
+#include "opt/conv_winograd.h"
 #include "opt/depthwise_planes.h"
 #include "opt/quads.h"
 #include "plan.h"
@@ -64,7 +65,8 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
 }
 
 /* conv_{s8,s1}_s8_* */
-static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
+  uint32_t *scratch = plan->scratch;
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
   uint32_t outputs = v->group_out, lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? outputs : 0;
   uint64_t row = call->in_def[0]->dtype == DQNN_S8 && dqnn_windows_inside(call) ? 0 : row_taps;
@@ -79,6 +81,18 @@ static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, uint32_t *s
   if (PLANNED(VNNI)) {
     scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
   }
+  if (PLANNED(WINOGRAD)) {
+    int taken = dqnn_takes_winograd(call, v, plan);
+    scratch[DQNN_ISA_winograd] = taken ? capped(dqnn_winograd_least_bytes(v)) : UINT32_MAX;
+  }
+}
+
+uint32_t dqnn_winograd_bytes(const dqnn_call *call, uint32_t passes) {
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  uint32_t quads = (v.out_c + 3) / 4, block = 4 * ((quads + passes - 1) / passes);
+  uint64_t some = dqnn_winograd_block_bytes(v.in_c, block),
+           all = dqnn_winograd_map_bytes(v.in_c, dqnn_winograd_pairs(&v));
+  return capped(some < all || passes > 1 ? some : all);
 }
 
 /* conv_{f32,s8}_s1_*: tables of hosts stand on the stack. */
@@ -98,13 +112,14 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   }
 }
 
-DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, dqnn_plan *plan) {
+  uint32_t *scratch = plan->scratch;
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
     scratch_float(call, &v, types.weights == DQNN_S8, scratch);
   } else if (types.weights == DQNN_S8) {
-    scratch_pairs(call, &v, scratch);
+    scratch_pairs(call, &v, plan);
   } else if (types.input == DQNN_S1) {
     set_plain(scratch, dqnn_conv_horizontal_scratch(&v));
   } else {

@@ -8,8 +8,12 @@
 #include "../src/kernel.h"
 
 void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]);
-void dqnn_scratch_conv(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]);
+void dqnn_scratch_conv(const dqnn_call *call, dqnn_plan *plan); /* may take steps of plan->work */
 void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]);
+
+/* For an exporter: what conv_winograd.c needs in a call that it takes, to transform the input `passes`
+ * times. */
+uint32_t dqnn_winograd_bytes(const dqnn_call *call, uint32_t passes);
 
 /* Bytes of input 0, from its start, that the output may share with any variant, ref included. */
 uint32_t dqnn_overlap_conv(const dqnn_call *call);

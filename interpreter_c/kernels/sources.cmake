@@ -2,8 +2,8 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `core` and `plan`: what every build contains;
 # `link` and `store`: optional parts. The recipes of env_support/ read this file, too.
-set(DQNN_ISAS_WITH_SOURCES portable mve avx2 avx512 vnni)
-set(DQNN_ISAS_x86_64 portable avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
+set(DQNN_ISAS_WITH_SOURCES portable winograd mve avx2 avx512 vnni)
+set(DQNN_ISAS_x86_64 portable winograd avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
 set(DQNN_SOURCES_core
   src/checksum.c
   src/flatbuffer.c
@@ -76,6 +76,9 @@ set(DQNN_SOURCES_portable
   kernels/opt/pools.c
   kernels/opt/sums.c
   kernels/opt/view.c
+)
+set(DQNN_SOURCES_winograd
+  kernels/opt/conv_winograd.c
 )
 set(DQNN_SOURCES_mve
   kernels/mve/conv_bitsliced_mve.c

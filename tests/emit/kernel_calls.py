@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dqnn import _core
-from dqnn.exporter.emit.kernel_table import ids, tensor_def
+from dqnn.exporter.emit.kernel_table import ids, scratch, tensor_def
 from dqnn.exporter.emit.layouts import pack_signs, signs, unpack_words
 from dqnn.exporter.emit.packing import pack
 from dqnn.exporter.ir import ops, semantics
@@ -42,7 +42,8 @@ def run_all(op: ops.Op, arrays: list[Any], inputs: list[TensorType], output: Ten
     """Stored output of each variant on this machine."""
     packed = pack(op, inputs, output)
     kernel = ids()[packed.kernel]
-    usable = set(_core.host_isas())
+    taking = scratch(packed, inputs, output)
+    usable = set(_core.host_isas()) & set(taking)
     results = {}
     for isa in VARIANTS[kernel]:
         if isa in usable:

@@ -21,6 +21,7 @@ C = ROOT / "interpreter_c"
 CORE = ("checksum", "flatbuffer", "host", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
+OPTIONAL = "winograd"  # besides, where files choose it
 PARTS = ("link", "store", "segments")
 
 
@@ -62,7 +63,7 @@ class Build:
         ).stdout
 
     def options(self) -> list[str]:
-        have = [f"-DDQNN_HAVE_{isa.upper()}={int(isa in self.isas)}" for isa in ("portable", "mve")]
+        have = [f"-DDQNN_HAVE_{isa.upper()}={int(isa in self.isas)}" for isa in ("portable", "winograd", "mve")]
         return [
             *flags(self.core),
             self.optimize,
@@ -248,9 +249,13 @@ def main(core: str = "cortex-m4", table: str = "") -> None:
             build = Build(core, optimize, folder, ISAS)
             build.compile()
             builds.append(build)
+            more = Build(core, optimize, Path(directory) / f"{optimize}-more", (*ISAS, OPTIONAL))
+            more.directory.mkdir()
+            more.compile()
             sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
             print(f"{core} {optimize}: {sizes}")
             print("  optional parts: " + ", ".join(f"{part} {build.part_bytes(part)} B" for part in PARTS))
+            print(f"  {OPTIONAL}: {more.all_bytes() - build.all_bytes()} B")
             lean, both = example_bytes(build)
             print(f"  digits, Larq: {lean} B with its kernel set, {both} B with ref beside the fast kernels")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))

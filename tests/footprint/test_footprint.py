@@ -76,6 +76,27 @@ def test_firmware_of_larqs_introduction_network_fits_its_budget(m4: measure.Buil
     assert m4.set_bytes(names) <= budget(m4, {"conv_f32_s1_s1": 25, "conv_s8_s1_s1": 28}[first] * 1024)
 
 
+@pytest.fixture(scope="module")
+def with_winograd(m4: measure.Build, tmp_path_factory: pytest.TempPathFactory) -> measure.Build:
+    isas = (*measure.ISAS, measure.OPTIONAL)
+    build = measure.Build("cortex-m4", m4.optimize, tmp_path_factory.mktemp("winograd"), isas)
+    build.compile()
+    return build
+
+
+def test_winograd_fits_a_budget_of_its_own(m4: measure.Build, with_winograd: measure.Build) -> None:
+    """An optional object, for files that give its convolutions scratch: the kernel, and what plan() asks for it."""
+    added = with_winograd.all_bytes() - m4.all_bytes()
+    assert 0 < added <= {"-Os": 4608, "-O2": 5120}[m4.optimize]
+    for function, size in with_winograd.stack().items():
+        assert size <= 1024, function
+
+
+def test_a_kernel_set_without_winograd_pays_for_its_plan_alone(m4: measure.Build, with_winograd: measure.Build) -> None:
+    kernels = ["conv_s8_s8_s8_portable", "conv_s8_s8_s8_ref"]
+    assert with_winograd.set_bytes(kernels) - m4.set_bytes(kernels) <= 512
+
+
 def test_a_firmware_pays_only_for_its_kernel_set(m4: measure.Build) -> None:
     one = m4.set_bytes(["lut_s8_ref"]) - m4.core_bytes()
     assert 0 < one < budget(m4, 2560)  # plan checks and the table of kernel types included

@@ -3,7 +3,7 @@ what the byte sweep changes.
 
 The calls are those of the kernel tests (tests/kernels/cases.py, whose bytes follow schema/SPEC.md apart from exporter
 and C sources). Of each kernel's first DRAWS small ones as many are kept as show a feature that none before it showed:
-FEATURES says which. Scratch is what the plan function asks, so that every variant runs; files with several nodes, with
+FEATURES says which. Scratch is what the plan functions ask, so that every variant runs; files with several nodes, with
 outputs in the place of inputs, with names, signatures and the layers that have code of their own complete them."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import make_blobs
 import numpy as np
 from kernels import cases
 from kernels.cases import Case, Kernel, make
-from kernels.harness import BY_NAME, KERNELS, Seeded, plan
+from kernels.harness import BY_NAME, KERNELS, Seeded, needs, plan
 from make_blobs import File, N, T
 
 from dqnn.exporter.format import ConvParams, Params, PoolParams, UnaryParams, ViewParams, camel
@@ -56,6 +56,17 @@ class Plain(Small):
     def choice(self, options: Sequence[X]) -> X:
         usual = options[0] in (0, 1) and options not in self.EQUAL and self.integer(0, 3) > 0
         return options[0] if usual else super().choice(options)
+
+
+class Square(Small):
+    """3x3 windows, strides of 1 and few channels in fours: what `winograd` takes."""
+
+    def choice(self, options: Sequence[X]) -> X:
+        if options is cases.CHANNELS:
+            return super(Small, self).choice((4, 8))  # type: ignore[arg-type]
+        if options[0] is True:  # of three it is the one that is not usual
+            return options[len(options) // 3 * 2]
+        return options[0] if options[:2] == (1, 1) else super().choice(options)
 
 
 # --- what a case shows ------------------------------------------------------------------------------------------------
@@ -121,6 +132,8 @@ def features(case: Case) -> set[str]:
         numbers = [x for x in astuple(case.params) if isinstance(x, int)]
         found |= {f"kind {numbers[0]}"} if numbers else set()
         found |= {f"rule {getattr(case.params, name)}" for name in ("single", "requant") if hasattr(case.params, name)}
+    if needs(case).get("winograd") and isinstance(case.params, ConvParams):
+        found |= {f"winograd, rule {case.params.requant}", f"winograd, clamped {case.params.act_min > -128}"}
     return found | quick_rules(case) | ({"in place"} if shares(case) else set())
 
 
@@ -165,8 +178,9 @@ def is_small(case: Case) -> bool:
 def chosen(kernel: Kernel) -> list[Case]:
     seen: set[str] = set()
     result = []
-    for number in range(DRAWS.get(kernel.family, 12)):
-        case = make(kernel, (Plain if number % 2 else Small)(kernel.id, number))
+    count = DRAWS.get(kernel.family, 12)
+    for number in range(count + 12 * ("winograd" in kernel.variants)):
+        case = make(kernel, (Square if number >= count else Plain if number % 2 else Small)(kernel.id, number))
         if is_small(case) and not features(case) <= seen:
             seen |= features(case)
             result.append(case)
@@ -194,6 +208,7 @@ class Draft:
     def add(self, case: Case, layer: str, *, reads: int | None = None, in_place: bool = False) -> int:
         """The number of the output. `reads`: a tensor that is there already, instead of the first input."""
         file, (scratch, _, parts) = self._file, plan(case)
+        scratch = max(scratch, needs(case).get("winograd", 0))  # of which plan says nothing
         in_place = in_place and shares(case)
         room = max(len(case.expected), len(case.data[0])) if in_place else 0
         whole = self._take(room) if reads is None else file.tensors[reads].offset

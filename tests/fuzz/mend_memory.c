@@ -117,10 +117,12 @@ static void share(job *j, uint32_t i, const dqnn_plan *plan) {
   }
 }
 
+enum { MOST_SCRATCH = 16384 }; /* of a variant that a file need not have room for */
+
 /* Scratch for all variants, or exactly what one of them needs; sometimes a little more or too little for that. */
 static void make_scratch(job *j, uint32_t i, const dqnn_plan *plan) {
   uint32_t bytes = plan->scratch_bytes, one = plan->scratch[dice_below(j->random, DQNN_ISA_NUMBER)];
-  bytes = dice_one_in(j->random, 2) && one < bytes ? one : bytes;
+  bytes = dice_one_in(j->random, 2) && (one < bytes || one < MOST_SCRATCH) ? one : bytes;
   switch (dice_below(j->random, 32)) {
     case 0:
       bytes += dice_below(j->random, 64);

@@ -139,6 +139,27 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str, re
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
+@pytest.mark.parametrize("board", ["cortex-m4"], indirect=True)  # built for cores with the DSP extension
+@pytest.mark.parametrize(("output", "requant", "pool"), [
+    ("s8", "affine", 1), ("s8", "fixed_point", 1), ("s8", "power_of_two", 1), ("s8", "affine", 2), ("s1", "affine", 1),
+    ("f32", "affine", 1),
+])  # fmt: skip
+def test_emulated_winograd(board: machine.Machine, output: cases.Kind, requant: cases.Requant, pool: int) -> None:
+    """With every amount of scratch, on sizes that tiles do not divide; from 9 pairs of channels on blocks repeat."""
+    for height, width, channels, outputs in ((7, 9, 4, 5), (4, 13, 20, 6), (6, 17, 36, 4)):
+        layer = cases.Layer(
+            "s8", "s8", output, height, width, channels, outputs, kernel=(3, 3), padding=((1, 1), (0, 2)),
+            zero_point=(-128, 127, 5)[channels // 16], pad_value=-1.0, requant=requant, pool=(pool, pool),
+        )  # fmt: skip
+        made = cases.make_layer_call(layer, height)
+        for scratch, _ in kernel_table.winograd_choices(made.packed, [made.input], made.output):
+            board.release()
+            given = replace(made, scratch_bytes=scratch)
+            result, cost = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_winograd", given)
+            assert result == kernel.reference(made), f"{layer}, {scratch} B of scratch"
+            assert cost.stack_bytes <= 768
+
+
 @pytest.mark.parametrize("output", ["s1", "s8", "f32"])
 @pytest.mark.parametrize("length", [2047, 2048, 4096, 32766])
 def test_emulated_long_kernels(board: machine.Machine, length: int, output: cases.Kind) -> None:

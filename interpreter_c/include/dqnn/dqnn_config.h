@@ -44,6 +44,13 @@
 #define DQNN_HAVE_PORTABLE \
   1 /* fast kernels, written once over the primitives of isa/; without them: 100 times slower */
 #endif
+#ifndef DQNN_HAVE_WINOGRAD
+#if defined(__ARM_FEATURE_DSP)
+#define DQNN_HAVE_WINOGRAD DQNN_HAVE_PORTABLE /* large 3x3 convolutions of files that give them scratch for it */
+#else
+#define DQNN_HAVE_WINOGRAD 0
+#endif
+#endif
 #ifndef DQNN_HAVE_MVE
 #define DQNN_HAVE_MVE 0 /* Armv8.1-M Helium: Cortex-M55, M85 */
 #endif

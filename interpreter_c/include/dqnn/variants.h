@@ -30,6 +30,7 @@
 #define DQNN_WORD_mve mve,
 #define DQNN_WORD_portable portable,
 #define DQNN_WORD_vnni vnni,
+#define DQNN_WORD_winograd winograd,
 #define DQNN_WORD_ref ref, dqnn_end
 #define DQNN_WORD_dqnn_end dqnn_end, dqnn_end
 
@@ -65,6 +66,12 @@
 #define DQNN_IF_vnni(name) DQNN_VARIANT(name, vnni)
 #else
 #define DQNN_IF_vnni(name)
+#endif
+
+#if DQNN_HAVE_WINOGRAD
+#define DQNN_IF_winograd(name) DQNN_VARIANT(name, winograd)
+#else
+#define DQNN_IF_winograd(name)
 #endif
 
 #endif

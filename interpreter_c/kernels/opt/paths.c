@@ -7,6 +7,7 @@
 #include "conv_float.h"
 #include "conv_nibbles.h"
 #include "conv_pairs.h"
+#include "conv_winograd.h"
 #include "depthwise_planes.h"
 
 /* One channel, 3x3, stride 1, pool 2x2, s1 output, f32 or s8 input. */
@@ -72,4 +73,43 @@ int dqnn_windows_inside(const dqnn_call *call) {
 
 int dqnn_rows_in_place(const dqnn_call *call) {
   return call->in_def[0]->dtype == DQNN_F32 && dqnn_windows_inside(call);
+}
+
+/* 64 times a sum fits 32 bits: for every output, the sum of |weights| times the largest |input| is below 2^25. With few
+ * channels no weights can break that. Their bytes lie as SPEC.md 3.3 has them: of two outputs, in turn. */
+static int sums_fit(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
+  uint32_t taps = 9 * v->in_c, largest = dqnn_largest_integer(call->in_def[0]), most = ((1u << 25) - 1) / largest;
+  const int8_t *weights = (const int8_t *)call->constants[0];
+  if (taps * 128 <= most) {
+    return 1;
+  }
+  if (dqnn_spend(plan, call->constant_bytes[0]) != DQNN_CHECK_none) {
+    return 0;
+  }
+  for (uint32_t pair = 0; pair < (v->out_c + 1) / 2; ++pair, weights += 2 * taps) {
+    uint32_t sums[2] = {0, 0};
+    for (uint32_t i = 0; i < 2 * taps; ++i) {
+      const int32_t weight = (int32_t)weights[i];
+      sums[i & 1u] += (uint32_t)(weight < 0 ? -weight : weight);
+    }
+    if (sums[0] > most || sums[1] > most) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int is_small_pool(uint32_t size) {
+  return size == 1 || size == 2 || size == 4;
+}
+
+static int is_plain(const dqnn_axis *axis) {
+  return axis->kernel == 3 && axis->stride == 1 && axis->dilation == 1 && axis->up == 1;
+}
+
+int dqnn_takes_winograd(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
+  const dqnn_conv_params *p = v->params;
+  return call->in_def[0]->dtype == DQNN_S8 && call->constant_count > 1 && p->groups == 1 && p->half_weights == 0 &&
+         is_plain(&v->y) && is_plain(&v->x) && v->in_c % 4 == 0 && is_small_pool(p->pool_h) &&
+         is_small_pool(p->pool_w) && sums_fit(call, v, plan);
 }
