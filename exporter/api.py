@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from .errors import ExportError, Problem
 from .files import check_writable, write_atomically
-from .options import ExportOptions, IoDtype, OptionError, Pair, Requant, RowsMode
+from .options import ExportOptions, IoDtype, Optimize, OptionError, Pair, Requant, RowsMode
 from .report import Report
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def export(
     selftest: Any = None,
     rows: RowsMode = "off",
     arena: int | None = None,
+    optimize: Optimize = "balanced",
+    ram: int | None = None,
+    flash: int | None = None,
 ) -> ExportResult:
     """Export a model (`.h5`, `.keras`, `.tflite`, `.onnx`, a Keras model in memory) and write it to `output` if given.
 
@@ -81,6 +84,10 @@ def export(
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
     io_dtype, requant, constant_time, input_u8: see ExportOptions.
     target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
+    optimize: "balanced" takes what is faster in the memory that the model needs anyway; "speed" gives kernels more of
+        it, as much as `ram` or the target has, without both as much as makes them faster; "size" the least.
+    ram, flash: bytes that the target has for arena, interpreter's state and stack, and for the file: a model that needs
+        more is refused.
     weights: a file of model.save_weights(), where the model is the text that model.to_json() gave (`model.json`).
     selftest: a few samples (as `validate` takes them, or a file of them) that the file keeps with their outputs: a
         device runs them and compares, byte for byte, before a new model may stay (interpreter_c/store).
@@ -90,12 +97,13 @@ def export(
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
-    from .targets.fit import check_fits
+    from .targets.fit import check_budget, check_fits
     from .targets.target import find_target
 
     options = ExportOptions(io_dtype, requant, constant_time, input_u8)
     _check_stored(name, model_id, model_version)
     _check_rows(rows, arena)
+    _check_budget(optimize, ram, flash)
     if output is not None:
         check_writable(Path(output), model_or_path, weights, selftest)
     place = None if target is None else find_target(target)
@@ -105,10 +113,19 @@ def export(
     lowered, decisions = _lower(graph, options)
     if strict:
         _refuse_fallbacks(decisions)
-    written = _write(lowered, options, model_id, model_version, selftest, rows, arena)
-    if arena is not None and written.memory.arena > arena:
-        raise ExportError([_too_large(written, arena)])
-    result = _result(written, decisions, None if output is None else Path(output))
+    rams = [size for size in (ram, None if place is None or place.board is None else place.board.ram_bytes) if size]
+
+    def written(room: int | None, how: Optimize) -> Written:
+        return _write(lowered, options, model_id, model_version, selftest, rows, arena, how, room)
+
+    first = written(arena, "balanced" if rams and optimize == "speed" else optimize)
+    if rams and optimize == "speed":
+        room = min(rams) - _beside_arena(first.blob)
+        first = written(room if arena is None else min(room, arena), optimize)
+    if arena is not None and first.memory.arena > arena:
+        raise ExportError([_too_large(first, arena)])
+    result = _result(first, (*decisions, *_of_choices(first, optimize)), None if output is None else Path(output))
+    check_budget(result.report.model, ram, flash)
     if place is not None:
         result = replace(result, fits=check_fits(place, result.report.model))
     if output is not None:
@@ -125,6 +142,14 @@ def _check_stored(name: Any, model_id: Any, model_version: Any) -> None:
     ):
         if number is not None and not (isinstance(number, Integral) and 0 <= int(number) <= most):
             raise OptionError(f"{option} is {number!r}; accepted: 0 to {most}")
+
+
+def _check_budget(optimize: Any, ram: Any, flash: Any) -> None:
+    if optimize not in get_args(Optimize):
+        raise OptionError(f"optimize is {optimize!r}; accepted: {', '.join(get_args(Optimize))}")
+    for option, size in (("ram", ram), ("flash", flash)):
+        if size is not None and not (isinstance(size, Integral) and int(size) > 0):
+            raise OptionError(f"{option} is {size!r}; accepted: bytes, a whole number above 0")
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------
@@ -192,6 +217,8 @@ def _write(
     selftest: Any,
     rows: RowsMode,
     arena: int | None,
+    optimize: Optimize,
+    room: int | None,
 ) -> Written:
     """Writes the file and has the C verifier accept it; then once more with tests, whose outputs the file gave."""
     from dqnn import _core
@@ -209,6 +236,8 @@ def _write(
             self_tests=self_tests,
             rows="least" if rows == "off" and arena is not None else rows,
             arena=arena,
+            optimize=optimize,
+            room=room,
         )
         _core.verify(written.blob)
         return written
@@ -246,6 +275,35 @@ def _self_tests(blob: bytes, selftest: Any) -> tuple[SelfTest, ...]:
         [tuple(array[i].tobytes() for array in side) for side in (inputs, outputs)] for i in range(len(inputs[0]))
     ]
     return tuple(SelfTest(given, expected) for given, expected in stored)
+
+
+def _beside_arena(blob: bytes) -> int:
+    """RAM that a model needs besides its arena: the interpreter's state and stack."""
+    from .blob import parse
+    from .targets.fit import STACK_BYTES
+
+    return parse(blob).state_bytes + STACK_BYTES
+
+
+def _of_choices(written: Written, optimize: Optimize) -> list[Decision]:
+    """What was chosen for the calls that could go several ways, and what the next bytes would buy."""
+    from .passes import Decision
+
+    calls, arena = written.program.calls, written.memory.arena
+    decisions = []
+    for choice in written.choices:
+        taken, direct, call = choice.taken, choice.direct, calls[choice.node]
+        reason = f"estimated {taken.cycles:,} cycles on a Cortex-M4"
+        if taken.passes:
+            reason += f" instead of {direct.cycles:,} by direct sums"
+        reason += f"; {taken.scratch:,} B of scratch, {optimize}: the arena has {arena:,} B"
+        better, more = choice.better, ""
+        if better is not None:
+            room = f"{choice.growth:,} B more of arena" if choice.growth else "as much arena, but in one piece"
+            more = f"{room}: {better.cycles:,} cycles"
+        output = written.program.names[call.output]
+        decisions.append(Decision(call.layers, output, str(taken), reason, remedy=more, code="way"))
+    return decisions
 
 
 def _result(written: Written, decisions: tuple[Decision, ...], path: Path | None) -> ExportResult:

@@ -7,11 +7,12 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, export_options, number, weights_option
+from .options import Optimize
 
 VERSION_HELP = "Versions of dqnn and of the file format."
 
@@ -78,6 +79,18 @@ def main() -> None:
 @click.option("--strict", is_flag=True, help="Refuse a model of which a part would fall back to f32.")
 @click.option("--explain", is_flag=True, help="Print for each layer what was decided, and why.")
 @click.option("--target", metavar="TARGET", help=f"Refuse a model that does not fit: {TARGET_HELP}")
+@click.option(
+    "--optimize",
+    type=click.Choice(get_args(Optimize)),
+    default="balanced",
+    show_default=True,
+    help="balanced: what is faster in the memory that the model needs anyway; speed: more scratch for 8-bit 3x3 "
+    "convolutions, as much as --ram or --target has; size: the least memory.",
+)
+@click.option(
+    "--ram", type=click.IntRange(1), metavar="BYTES", help="Refuse a model that needs more RAM, stack included."
+)
+@click.option("--flash", type=click.IntRange(1), metavar="BYTES", help="Refuse a file that is larger.")
 @click.option("--name", help="Name stored in the file.  [default: the model's own]")
 @click.option("--model-id", type=number, help="Id stored in the file.  [default: its checksum]")
 @click.option("--model-version", type=click.IntRange(0, 2**16 - 1), default=0, help="Version stored in the file.")
@@ -102,6 +115,9 @@ def export_command(
     strict: bool,
     explain: bool,
     target: str | None,
+    optimize: Optimize,
+    ram: int | None,
+    flash: int | None,
     name: str | None,
     model_id: int | None,
     model_version: int,
@@ -123,6 +139,9 @@ def export_command(
         model_id=model_id,
         model_version=model_version,
         target=target,
+        optimize=optimize,
+        ram=ram,
+        flash=flash,
         weights=weights,
         selftest=selftest,
         rows=rows,

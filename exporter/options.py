@@ -18,6 +18,7 @@ MOST_SAMPLES = 20  # that a command measures on without --limit: emulation takes
 IoDtype: TypeAlias = Literal["auto", "f32"]
 Requant: TypeAlias = Literal["auto", "tflite"]
 RowsMode: TypeAlias = Literal["off", "auto", "least"]  # of export: which layers run for some rows at a time
+Optimize: TypeAlias = Literal["balanced", "speed", "size"]
 Pair: TypeAlias = tuple[float, float]
 SMALLEST_SCALE = 1e-30  # of samples: far from where float32 ends
 

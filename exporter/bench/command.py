@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     "neighbour of the same K.",
 )
 @click.option(
+    "--costs",
+    type=OUTPUT,
+    help="Measure what `dqnn-export --optimize` chooses by, and write it: exporter/emit/costs.json, in a checkout.",
+)
+@click.option(
     "--optimize",
     type=click.Choice(["-O2", "-O3", "-Os"]),
     default="-O2",
@@ -53,6 +58,7 @@ def bench_command(
     target: str | None,
     kernels: str | None,
     sweep: str | None,
+    costs: Path | None,
     optimize: str,
     inputs: Path | None,
     limit: int | None,
@@ -70,8 +76,11 @@ def bench_command(
     from ..targets.host import HOST
     from ..targets.target import find_target
 
-    if [model, kernels, sweep].count(None) != 2:
-        raise click.UsageError("give a model, or --kernels PATTERN or --sweep PATTERN ('.' for all)")
+    if [model, kernels, sweep, costs].count(None) != 3:
+        raise click.UsageError("give a model, or --kernels PATTERN or --sweep PATTERN ('.' for all), or --costs FILE")
+    if costs is not None:
+        _bench_costs(costs)
+        return
     if sweep is not None and as_json:
         raise click.UsageError("--sweep prints a table, or Markdown (--markdown)")
     if model is None and inputs is not None:
@@ -132,6 +141,16 @@ def draw_chart(cost: ModelCost, blob: bytes, path: Path) -> None:
     from .text import cost_chart
 
     draw_one(cost_chart(parse(blob), cost), path)
+
+
+def _bench_costs(path: Path) -> None:
+    from .measure import require_emulator
+
+    require_emulator()
+    from .costs import measure_costs
+
+    path.write_text(json.dumps(measure_costs(), indent=2) + "\n", encoding="utf-8")
+    click.echo(f"{path}: cycles of the ways that a convolution can go")
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------

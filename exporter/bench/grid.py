@@ -23,6 +23,7 @@ class Row:
     goal: float | None = None
     peer: str = ""
     target: str = "cortex-m4"
+    isa: str = "portable"  # or winograd; a kernel without it runs ref
 
 
 def _same(layer: Layer) -> Layer:
@@ -73,6 +74,9 @@ FIRST = Layer("f32", "s1", "s1", 28, 28, 1, 32, (3, 3), pool=(2, 2))
 EIGHT_BITS: tuple[Row, ...] = (
     Row("s8 conv 3x3 32x32x16->16 same", _same(_bytes(32, 16, 16, 3)), 1.22),
     Row("s8 conv 3x3 8x8x64->64 same", _same(_bytes(8, 64, 64, 3)), 1.12),
+    Row("s8 conv 3x3 32x32x16->16 same, winograd", _same(_bytes(32, 16, 16, 3)), 0.66, isa="winograd"),
+    Row("s8 conv 3x3 16x16x32->32 same, winograd", _same(_bytes(16, 32, 32, 3)), 0.55, isa="winograd"),
+    Row("s8 conv 3x3 8x8x64->64 same, winograd", _same(_bytes(8, 64, 64, 3)), 0.60, isa="winograd"),
     Row("s8 conv 3x3 32x32x16->32 same, stride 2", _strided(_bytes(32, 16, 32, 3))),
     Row("s8 conv 5x5 16x16x16->16 same", _same(_bytes(16, 16, 16, 5))),
     Row("s8 conv 3x3 16x16x64->64 same, 4 groups", replace(_same(_bytes(16, 64, 64, 3)), groups=4)),

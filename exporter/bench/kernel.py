@@ -46,10 +46,13 @@ class KernelCost:
         return None if self.cycles is None else self.cycles / self.macs
 
 
-def planned(call: Call) -> Call:
-    """The call with the scratch that plan() asks for."""
-    found = kernel_table.plan(call.packed, [source for source, _ in call.inputs], call.output)
-    return replace(call, scratch_bytes=found.scratch)
+def planned(call: Call, isa: str = ISA) -> Call:
+    """The call with the scratch that plan() asks for, or for `winograd` as much as it can make something of."""
+    inputs = [source for source, _ in call.inputs]
+    found = kernel_table.plan(call.packed, inputs, call.output).scratch
+    if isa == "winograd":
+        ((found, _), *_) = kernel_table.winograd_choices(call.packed, inputs, call.output)
+    return replace(call, scratch_bytes=found)
 
 
 def reference(call: Call) -> bytes:
@@ -85,7 +88,7 @@ def _objects(target: Target, optimize: str) -> Objects:
 def bench_layer(
     layer: Layer | Elements, target: Target, optimize: str = "-O2", isa: str = ISA, seed: int = 1, name: str = ""
 ) -> KernelCost:
-    call = planned(make_row_call(layer, seed))
+    call = planned(make_row_call(layer, seed), isa)
     function = function_of(call, isa)
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
         elf = link(target, _objects(target, optimize), Path(directory) / "kernel.elf", keep=(function,))
@@ -112,4 +115,4 @@ def bench_layer(
 def bench_row(row: Row, optimize: str = "-O2", target: Target | None = None) -> KernelCost:
     """A row of the grid, on its own target unless another is given."""
     where = target or TARGETS[row.target]
-    return replace(bench_layer(row.layer, where, optimize, name=row.name), goal=row.goal, peer=row.peer)
+    return replace(bench_layer(row.layer, where, optimize, row.isa, name=row.name), goal=row.goal, peer=row.peer)

@@ -500,6 +500,56 @@ def place_segments(problem: Problem, order: Sequence[int], segments: Sequence[Se
     return best
 
 
+# --- more scratch than was planned ------------------------------------------------------------------------------------
+
+
+def _taken(problem: Problem, plan: MemoryPlan, node: int) -> list[tuple[int, int]]:
+    """Where the tensors lie that are live while a node runs, its scratch left out, from the lowest address on."""
+    time = plan.order.index(node) + 1
+    lives = _lifetimes(problem, plan.order)
+    return sorted(
+        (plan.offsets[i], plan.offsets[i] + align(size))
+        for i, (size, (first, last)) in enumerate(zip(problem.sizes, lives, strict=True))
+        if first <= time <= last
+    )
+
+
+def live_bytes(problem: Problem, plan: MemoryPlan, node: int) -> int:
+    """Bytes of the tensors that are live while a node runs; those that two share count once."""
+    total = end = 0
+    for start, stop in _taken(problem, plan, node):
+        total += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return total
+
+
+def largest_gap(problem: Problem, plan: MemoryPlan, node: int, limit: int) -> tuple[int, int]:
+    """(offset, bytes) of the largest part of [0, limit) that nothing else uses while a node runs."""
+    best, end = (0, 0), 0
+    for start, stop in [*_taken(problem, plan, node), (limit, limit)]:
+        if min(start, limit) - end > best[1]:
+            best = (end, min(start, limit) - end)
+        end = max(end, stop)
+    return best
+
+
+def with_scratch(
+    problem: Problem, plan: MemoryPlan, wanted: Mapping[int, int], limit: int
+) -> tuple[Problem, MemoryPlan]:
+    """The plan with so many bytes of scratch for some nodes, each in its largest gap below `limit`, everything else
+    where it is."""
+    steps, scratch, arena = list(problem.steps), list(plan.scratch), plan.arena
+    for node, size in wanted.items():
+        scratch[node] = largest_gap(problem, plan, node, limit)[0]
+        steps[node] = replace(steps[node], scratch=size)
+        arena = max(arena, scratch[node] + align(size))
+    widened = replace(problem, steps=tuple(steps))
+    bound = max(plan.lower_bound, lower_bound(widened, plan.order))
+    result = replace(plan, scratch=tuple(scratch), arena=arena, lower_bound=bound)
+    check(widened, result)
+    return widened, result
+
+
 # --- the checker ------------------------------------------------------------------------------------------------------
 
 

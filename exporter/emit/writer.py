@@ -31,12 +31,13 @@ from ..format import (
 from ..ir import ops
 from ..ir.graph import Graph, Node, Port
 from ..ir.types import S1, S8, TensorType
-from ..options import RowsMode
+from ..options import Optimize, RowsMode
 from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
 from .strips import StripPlan, plan_strips
 from .walks import rows_of
+from .ways import Choice, Way, choose, ways
 
 CONSTANT_ALIGNMENT = 8  # SPEC.md 3
 MAX_RANK = 4
@@ -73,10 +74,13 @@ class Program:
 
 @dataclass(frozen=True)
 class Written:
+    """`choices`: of the calls that could go several ways, by their numbers in the program."""
+
     blob: bytes
     program: Program
     memory: MemoryPlan
     extra: float = 0.0  # estimate of the cycles that strips add, in parts of the whole
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,22 @@ def problem_of(program: Program) -> Problem:
     return Problem(tuple(sizes), steps, unique, tuple(dict.fromkeys(buffers(program.outputs))))
 
 
+def spend(
+    program: Program, plan: MemoryPlan, optimize: Optimize, room: int | None
+) -> tuple[Program, MemoryPlan, tuple[Choice, ...]]:
+    """The program with the scratch that its calls get, and the plan for it; `room`: most bytes of arena for `speed`."""
+    problem, tensors, options = problem_of(program), program.tensors, dict[int, tuple[Way, ...]]()
+    for number, call in enumerate(program.calls):
+        found = ways(call.packed, [tensors[t] for t in call.inputs], tensors[call.output], call.plan.scratch)
+        options |= {number: found} if found else {}
+    problem, plan, choices = choose(problem, plan, options, optimize, room)
+    calls = tuple(
+        replace(call, plan=replace(call.plan, scratch=step.scratch))
+        for call, step in zip(program.calls, problem.steps, strict=True)
+    )
+    return replace(program, calls=calls), plan, choices
+
+
 # --- program -> bytes -------------------------------------------------------------------------------------------------
 
 
@@ -204,16 +224,22 @@ def write(
     self_tests: Sequence[SelfTest] = (),
     rows: RowsMode = "off",
     arena: int | None = None,
+    optimize: Optimize = "balanced",
+    room: int | None = None,
 ) -> Written:
     """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short. `rows` and
-    `arena` as for `dqnn.export`."""
+    `arena` as for `dqnn.export`, `optimize` and `room` as for `spend`: where layers run for some rows at a time, the
+    arena is as small as it can be, and nothing is spent."""
     program = assemble(graph)
     memory, extra = place(program, rows, arena)
+    choices: tuple[Choice, ...] = ()
+    if not memory.segments:
+        program, memory, choices = spend(program, memory, optimize, room)
     payload = _payload(graph, program, memory, producer, options, self_tests)
     kernels = {ids()[call.packed.kernel] for call in program.calls}
     runtime = max(runtime_version(graph), 2 if memory.segments else 1)
     prefix = _prefix(payload, runtime, memory.arena, kernels, model_id, model_version)
-    return Written(prefix + payload, program, memory, extra)
+    return Written(prefix + payload, program, memory, extra, choices)
 
 
 def runtime_version(graph: Graph) -> int:

@@ -93,6 +93,17 @@ def check_fits(target: Target, model: ModelView) -> str:
     return "" if fit is None else str(fit)
 
 
+def check_budget(model: ModelView, ram: int | None, flash: int | None) -> None:
+    """Raises TargetError where a model needs more RAM (arena, state and stack) or its file more flash than is given."""
+    problems, needed = [], model.memory_bytes + STACK_BYTES
+    if flash is not None and model.file_bytes > flash:
+        problems.append(f"{_too_much('flash', model.file_bytes, flash)}; heaviest layers: {_heaviest(model)}")
+    if ram is not None and needed > ram:
+        problems.append(f"{_too_much('RAM', needed, ram)}; {_fullest(model)}")
+    if problems:
+        raise TargetError(f"{model.name} does not fit: {'. '.join(problems)}")
+
+
 def _problem(board: Board, model: ModelView, flash: int, ram: int) -> str:
     problems = []
     if flash > board.flash_bytes:

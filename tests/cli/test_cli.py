@@ -531,3 +531,63 @@ def test_no_memory_is_no_bug(cli: Cli, larq: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("dqnn.exporter.api.load_graph", full)
     refused(cli("export", larq), "not enough memory")
+
+
+# --- memory for speed -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bytes_net(tmp_path: Path) -> Path:
+    """Two 8-bit 3x3 convolutions, behind a float one whose output is the arena's peak."""
+    tf = pytest.importorskip("tensorflow")
+    qkeras = pytest.importorskip("qkeras")
+    layers, quantizer = tf.keras.layers, "quantized_bits(8, 0, alpha=1)"
+
+    def conv(filters: int) -> list[object]:
+        kernel = qkeras.QConv2D(filters, 3, padding="same", kernel_quantizer=quantizer, bias_quantizer=quantizer)
+        return [kernel, qkeras.QActivation("quantized_bits(8, 2, alpha=1)")]
+
+    net = tf.keras.Sequential([
+        layers.Input((12, 12, 8)), qkeras.QActivation("quantized_bits(8, 0, alpha=1)"), *conv(16), *conv(16),
+        layers.Flatten(), qkeras.QDense(4, kernel_quantizer=quantizer, bias_quantizer=quantizer),
+    ])  # fmt: skip
+    net.save(tmp_path / "bytes.h5")
+    return tmp_path / "bytes.h5"
+
+
+@pytest.mark.tf
+def test_optimize_spends_what_there_is(cli: Cli, bytes_net: Path) -> None:
+    reports = {}
+    for how in (("size",), ("balanced",), ("speed",), ("speed", "--ram", "16000")):
+        result = cli("export", bytes_net, "-o", "m.dqnn", "--json", "--optimize", *how)
+        assert result.exit_code == 0, result.output
+        reports[how] = json.loads(result.stdout)
+    arenas = {how: report["arena_bytes"] for how, report in reports.items()}
+    assert arenas["size",] == arenas["balanced",] < arenas["speed", "--ram", "16000"] <= 16000 < arenas["speed",]
+    ways = {how: [d for d in report["decisions"] if d["code"] == "way"] for how, report in reports.items()}
+    assert all(len(found) == 2 for found in ways.values())
+    assert [d["decision"] for d in ways["size",]] == ["direct sums"] * 2
+    assert {d["decision"] for d in ways["speed",]} == {"Winograd F(4x4), input transformed once"}
+    assert all(d["remedy"] == "" for d in ways["speed",]) and all("more of arena" in d["remedy"] for d in ways["size",])
+
+
+@pytest.mark.tf
+def test_explain_says_what_the_next_bytes_buy(cli: Cli, bytes_net: Path) -> None:
+    result = cli("export", bytes_net, "-o", "m.dqnn", "--optimize", "size", "--explain")
+    text = " ".join(result.output.split())
+    assert result.exit_code == 0 and "direct sums" in text and "B more of arena" in text
+
+
+def test_what_exceeds_a_budget_is_refused(cli: Cli, larq: Path) -> None:
+    result = cli("export", larq, "-o", "m.dqnn", "--ram", 2000, "--flash", 9000)
+    assert result.exit_code == 2 and not Path("m.dqnn").exists()
+    assert "flash: 13," in result.stderr and "9,000 B there" in result.stderr
+    assert "RAM: " in result.stderr and "2,000 B there" in result.stderr
+    assert cli("export", larq, "-o", "m.dqnn", "--ram", 0).exit_code == 2
+    assert cli("export", larq, "-o", "m.dqnn", "--ram", 9000, "--flash", 20000, "--optimize", "speed").exit_code == 0
+
+
+@pytest.mark.parametrize(("option", "value"), [("optimize", "fast"), ("ram", 0), ("flash", -1), ("ram", "64K")])
+def test_budgets_that_cannot_be(larq: Path, option: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{option} is {value!r}; accepted: "):
+        dqnn.export(larq, **{option: value})  # type: ignore[arg-type]

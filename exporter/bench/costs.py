@@ -1,0 +1,92 @@
+"""Fills exporter/emit/costs.json, from which the exporter estimates what a way costs: runs 3x3 convolutions on the
+emulated Cortex-M4 by direct sums and by Winograd, and fits the cycles of each of emit.ways.counts to them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..emit import ways
+from ..emit.kernel_table import winograd_choices
+from ..format import ConvParams
+from .build import TARGETS, compile_sources, kernel_sources, runtime_sources
+from .call import Call, run_on_machine
+from .cases import Layer, make_layer_call
+from .kernel import planned
+from .machine import Machine
+
+CORE, OPTIMIZE = "cortex-m4", "-O2"
+KINDS: dict[str, dict[str, Any]] = {
+    "s8": {"output": "s8"},
+    "s8 pooled": {"output": "s8", "pool": (2, 2)},
+    "s1": {"output": "s1"},
+    "s1 pooled": {"output": "s1", "pool": (2, 2)},
+    "f32": {"output": "f32"},
+    "f32 pooled": {"output": "f32", "pool": (2, 2)},
+}
+# Height, width, channels, outputs.
+SHAPES = (
+    (8, 8, 16, 16), (16, 16, 4, 8), (12, 12, 8, 24), (8, 8, 32, 32), (6, 10, 48, 20), (4, 4, 64, 48), (8, 12, 64, 12),
+    (2, 4, 112, 16), (10, 6, 24, 40), (16, 8, 16, 8),
+)  # fmt: skip
+MOST_PASSES = 4
+
+
+def measured(machine: Machine, kind: str) -> Iterator[tuple[Call, int, int]]:
+    """(call, passes, cycles) of every shape and way."""
+    for height, width, channels, outputs in SHAPES:
+        layer = Layer(
+            "s8", "s8", "s8", height, width, channels, outputs, kernel=(3, 3), padding=((1, 1), (1, 1)),
+            pad_value=-128.0, zero_point=-128,
+        )  # fmt: skip
+        call = planned(make_layer_call(replace(layer, **KINDS[kind])))
+        sizes = [(call.scratch_bytes, 0), *winograd_choices(call.packed, [call.input], call.output)]
+        for scratch, passes in sizes:
+            if passes <= MOST_PASSES:
+                isa = "winograd" if passes else "portable"
+                machine.release()
+                given = replace(call, scratch_bytes=scratch)
+                _, cost = run_on_machine(machine, f"dqnn_run_{call.packed.kernel}_{isa}", given)
+                assert cost.cycles is not None
+                yield call, passes, cost.cycles
+
+
+def fitted(rows: list[tuple[list[float], int]]) -> tuple[list[float], float]:
+    """Cycles of each count by least squares of the relative errors, and the largest of those."""
+    counts: NDArray[Any] = np.array([row for row, _ in rows], float)
+    cycles: NDArray[Any] = np.array([c for _, c in rows], float)
+    found, *_ = np.linalg.lstsq(counts / cycles[:, None], np.ones(len(rows)), rcond=None)
+    return [round(float(x), 3) for x in found], float(np.abs(counts @ found / cycles - 1).max())
+
+
+def machine_of() -> Machine:
+    """The core with all kernels."""
+    with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
+        sources = [*runtime_sources(), *kernel_sources()]
+        elf = compile_sources(
+            TARGETS[CORE], sources, Path(directory) / "kernels.elf", OPTIMIZE, keep=("dqnn_all_kernels",)
+        )
+        return Machine(elf, TARGETS[CORE].core)
+
+
+def measure_costs() -> dict[str, Any]:
+    """What costs.json holds."""
+    machine = machine_of()
+    kinds: dict[str, Any] = {}
+    for kind in KINDS:
+        rows: dict[bool, list[tuple[list[float], int]]] = {False: [], True: []}
+        for call, passes, cycles in measured(machine, kind):
+            params = call.packed.params
+            assert isinstance(params, ConvParams)
+            rows[passes > 0].append((ways.counts(call.input, call.output, params, passes), cycles))
+        (direct, direct_error), (winograd, winograd_error) = fitted(rows[False]), fitted(rows[True])
+        kinds[kind] = {
+            "direct": direct, "winograd": winograd, "largest_error": round(max(direct_error, winograd_error), 3),
+        }  # fmt: skip
+    return {"core": CORE, "optimize": OPTIMIZE, "kinds": kinds}
