@@ -69,6 +69,17 @@ class Square(Small):
         return options[0] if options[:2] == (1, 1) else super().choice(options)
 
 
+class Cell(Small):
+    """The least of everything but channels: a dense layer."""
+
+    def integer(self, low: int, high: int) -> int:
+        return low
+
+    def choice(self, options: Sequence[X]) -> X:
+        equal = options in Plain.EQUAL
+        return super().choice(options) if equal else min(options)  # type: ignore[type-var]
+
+
 # --- what a case shows ------------------------------------------------------------------------------------------------
 
 Map = tuple[int, int, int]  # height, width, channels
@@ -83,6 +94,12 @@ def is_dense_square(p: ConvParams, source: Map) -> bool:
     """What depthwise convolutions have code of their own for."""
     dense = (p.dilation_h, p.dilation_w, p.pool_h, p.pool_w, p.multiplier) == (1,) * 5 and p.stride_h == p.stride_w < 3
     return dense and p.kernel_h == p.kernel_w == 3 and source[2] >= 4
+
+
+def is_dense_layer(p: ConvParams, target: Map) -> bool:
+    """One pixel that reads one cell."""
+    one = (p.kernel_h, p.kernel_w, p.pool_h, p.pool_w, p.groups, *target[:2]) == (1,) * 7
+    return one and p.pad_top + p.pad_left == 0
 
 
 CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
@@ -111,6 +128,8 @@ CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
     "square, stride 2": lambda p, i, o: is_dense_square(p, i) and p.stride_h == 2,
     "plain": lambda p, i, o: p.stride_w * p.dilation_w * p.up_h * p.up_w * p.pool_h * p.pool_w == 1 and i[2] % 8 == 0,
     "first layer": lambda p, i, o: is_first_layer(p, i),
+    "dense": lambda p, i, o: is_dense_layer(p, o),
+    "dense, several blocks": lambda p, i, o: is_dense_layer(p, o) and i[2] > 8,
 }
 
 
@@ -179,8 +198,11 @@ def chosen(kernel: Kernel) -> list[Case]:
     seen: set[str] = set()
     result = []
     count = DRAWS.get(kernel.family, 12)
-    for number in range(count + 12 * ("winograd" in kernel.variants)):
-        case = make(kernel, (Square if number >= count else Plain if number % 2 else Small)(kernel.id, number))
+    draws: list[type[Small]] = [Plain if number % 2 else Small for number in range(count)]
+    draws += [Square] * 12 if "winograd" in kernel.variants else []
+    draws += [Cell] * 6 if (kernel.input, kernel.weights, kernel.family) == ("s8", "s1", "conv") else []
+    for number, kind in enumerate(draws):
+        case = make(kernel, kind(kernel.id, number))
         if is_small(case) and not features(case) <= seen:
             seen |= features(case)
             result.append(case)

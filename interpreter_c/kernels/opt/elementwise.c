@@ -248,9 +248,12 @@ void dqnn_run_binary_s1_portable(const dqnn_call *call) {
   run_binary(call);
 }
 void dqnn_run_binary_s8_portable(const dqnn_call *call) {
-  if (!DQNN_HAS_SUMS || !dqnn_run_float_sums(call)) {
-    run_binary(call);
+#if DQNN_HAS_SUMS
+  if (dqnn_run_float_sums(call)) {
+    return;
   }
+#endif
+  run_binary(call);
 }
 void dqnn_run_binary_f32_portable(const dqnn_call *call) {
   run_binary(call);

@@ -7,7 +7,7 @@
 #include "../../isa/sums.h"
 #include "../map.h"
 
-#if DQNN_HAVE_PORTABLE
+#if DQNN_HAVE_PORTABLE && DQNN_HAS_SUMS
 
 enum { STEP = 8 };
 

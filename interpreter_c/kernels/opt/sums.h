@@ -6,7 +6,7 @@
 #include "../../isa/target.h"
 #include "../../src/kernel.h"
 
-enum { DQNN_HAS_SUMS = DQNN_ARM_DSP_FPU };
+#define DQNN_HAS_SUMS DQNN_ARM_DSP_FPU
 
 /* All of an s8 output of two s8 inputs, by the rule of binary_s8 or of binary_s8_fixed; 0: this layer is left to
  * others. */
