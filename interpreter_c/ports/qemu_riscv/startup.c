@@ -73,14 +73,15 @@ board_info board(void) {
   return info;
 }
 
-/* Three uncompressed instructions in one line of the cache are the signal. */
+/* Three uncompressed instructions in one line of the cache are the signal. Aligned while two bytes are an instruction:
+ * a linker that relaxes cannot place the line otherwise. */
 __attribute__((noinline, aligned(16))) intptr_t host_call(uintptr_t operation, const void *argument) {
   register uintptr_t a0 __asm__("a0") = operation;
   register const void *a1 __asm__("a1") = argument;
   __asm__ volatile(
+      ".balign 16\n"
       ".option push\n"
       ".option norvc\n"
-      ".balign 16\n"
       "slli x0, x0, 0x1f\n"
       "ebreak\n"
       "srai x0, x0, 7\n"
