@@ -39,7 +39,7 @@ def reference_interpreter(content: bytes) -> Any:
 
 
 def rounds_dense_layers_once() -> bool:
-    """LiteRT 2 (seen in 2.1 to 2.3) rounds FULLY_CONNECTED's int8 result once, where TensorFlow Lite and TensorFlow Lite
+    """LiteRT 2 (seen in 2.1 to 2.3) rounds results of FULLY_CONNECTED once, where TensorFlow Lite and TensorFlow Lite
     Micro round twice, as they all do in convolutions."""
     try:
         return int(metadata.version("ai-edge-litert").split(".")[0]) >= 2
