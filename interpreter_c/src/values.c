@@ -47,7 +47,11 @@ static void store_s8(const dqnn_tensor *tensor, const float *values, uint32_t co
                  : tensor->inverse != 0.0f                  ? tensor->inverse
                                                             : reciprocal(tensor->scale);
   for (uint32_t i = 0; i < count; ++i) {
-    codes[i] = tensor->sample_scale != 0.0f ? sample_of(tensor, values[i]) : code_of(tensor, factor, values[i]);
+    if (tensor->sample_scale != 0.0f) {
+      codes[i] = sample_of(tensor, values[i]);
+    } else {
+      codes[i] = code_of(tensor, factor, values[i]);
+    }
   }
 }
 
