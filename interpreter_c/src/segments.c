@@ -44,11 +44,12 @@ static bool read_window(dqnn_segment_node *n, const void *node, uint32_t rank) {
   enum { KERNEL = 0, STRIDE = 2, POOL_PAD = 4, DILATION = 4, CONV_PAD = 6, UP = 8, POOL = 12 }; /* of 16 bits each */
   const uint32_t axis = rank == 3 ? 0 : 1;
   const uint16_t *conv = dqnn_fb_inline(node, DQNN_NODE_conv), *pool = dqnn_fb_inline(node, DQNN_NODE_pool);
-  const uint16_t *p = (conv != NULL ? conv : pool) + axis;
+  const uint16_t *p = conv != NULL ? conv : pool;
   n->window = n->stride = 1;
   n->pad = n->pad_at = 0;
   n->params_bytes = conv != NULL ? sizeof(dqnn_conv_params) : sizeof(dqnn_pool_params);
-  if (conv != NULL || pool != NULL) {
+  if (p != NULL) {
+    p += axis;
     n->window = p[KERNEL];
     n->stride = p[STRIDE];
     n->pad_at = (uint8_t)((conv != NULL ? CONV_PAD : POOL_PAD) + axis);

@@ -128,6 +128,7 @@ static void set_offsets(const layer *l, uint32_t lower, uint32_t count, places *
 /* `blocks` groups of the first line of outputs, from position `from` of the walk on. */
 static void find_places(const layer *l, uint32_t first, uint32_t from, uint32_t blocks, places *p) {
   const dqnn_epilogue *e = &l->epilogue;
+  const int affine = l->kind == DQNN_QUAD_AFFINE;
   p->sums = l->sums + from / l->per_block * 16;
   p->at = from * l->out_step;
   p->step = l->per_block * l->out_step;
@@ -143,11 +144,11 @@ static void find_places(const layer *l, uint32_t first, uint32_t from, uint32_t 
                                  ((uint32_t)(e->least + e->zero_point) & 0xffu) * 0x01010101u,
                                  ((uint32_t)(e->most + e->zero_point) & 0xffu) * 0x01010101u,
                                  blocks,
-                                 e->scale + first,
-                                 e->offset + first,
-                                 e->bias + first,
-                                 e->multiplier + first,
-                                 e->shift + first};
+                                 affine ? e->scale + first : NULL,
+                                 affine ? e->offset + first : NULL,
+                                 affine ? NULL : e->bias + first,
+                                 affine ? NULL : e->multiplier + first,
+                                 affine ? NULL : e->shift + first};
 }
 
 DQNN_INLINE float between(float y, float low, float high) {
@@ -220,14 +221,16 @@ static void put(const layer *l, uint32_t first, uint32_t down, places *p) {
   if (!p->blocks) {
     return;
   }
-  if (l->kind == DQNN_QUAD_AFFINE) {
-    dqnn_lines_affine(&p->quick);
-  } else if (l->kind == DQNN_QUAD_FIXED) {
-    dqnn_lines_fixed(&p->quick);
-  } else {
+  if (l->kind == DQNN_QUAD_ANY) {
     put_others(l, first, p);
+  } else {
+    if (l->kind == DQNN_QUAD_AFFINE) {
+      dqnn_lines_affine(&p->quick);
+    } else {
+      dqnn_lines_fixed(&p->quick);
+    }
+    p->quick.out += down;
   }
-  p->quick.out += down;
   p->at += down;
 }
 
