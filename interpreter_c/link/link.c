@@ -98,7 +98,8 @@ static void capture(dqnn_link *link) {
   (void)dqnn_node(link->it, link->run.traced, &node);
   (void)dqnn_tensor_at(link->it, node.output, &tensor);
   (void)dqnn_rows_made(link->it, link->run.traced, &first, &rows);
-  const uint32_t row_bytes = rows.bytes / rows.dims[0], whole = row_bytes * tensor.dims[0];
+  const uint32_t row_bytes = rows.bytes / rows.dims[0]; /* bits of a vector have none, but no rows either */
+  const uint32_t whole = rows.dims[0] == tensor.dims[0] ? rows.bytes : row_bytes * tensor.dims[0];
   const uint32_t begin = least(link->run.offset, whole), end = begin + least(whole - begin, link->model.spare_bytes);
   uint32_t from = first * row_bytes, to = least(from + rows.bytes, end);
   const uint8_t *data = rows.data;

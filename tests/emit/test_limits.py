@@ -86,4 +86,4 @@ def test_the_largest_sum_is_the_planners(fmt: Format, kind: Any, half: bool) -> 
 def test_the_numbers_are_the_headers(repo: Path) -> None:
     text = (repo / "interpreter_c" / "kernels" / "limits.h").read_text()
     assert f"DQNN_MOST_TAPS = {limits.MOST_BITSLICED_TAPS}," in text
-    assert f"DQNN_MOST_SHIFT = {limits.MOST_SHIFT} " in text
+    assert f"DQNN_MOST_SHIFT = {limits.MOST_SHIFT}," in text

@@ -91,7 +91,7 @@ IDF = """
 set(ESP_PLATFORM 1)
 function(idf_component_register)
   cmake_parse_arguments(given "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
-  get_filename_component(name ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  get_filename_component(name ${CMAKE_CURRENT_BINARY_DIR} NAME)
   add_library(${name} STATIC ${given_SRCS})
   target_include_directories(${name} PUBLIC ${given_INCLUDE_DIRS})
   target_compile_options(${name} PRIVATE -Og -std=gnu17 -ffunction-sections -fdata-sections -fno-jump-tables -Wall
@@ -102,9 +102,9 @@ endfunction()
 add_subdirectory(@repo@ component)
 get_directory_property(library DIRECTORY @repo@ DEFINITION component)
 add_subdirectory(@sample@ sample)
-target_link_libraries(main PUBLIC ${library})
+target_link_libraries(sample PUBLIC ${library})
 add_executable(final start.c idf.c)
-target_link_libraries(final PRIVATE main)
+target_link_libraries(final PRIVATE sample)
 target_link_options(final PRIVATE @link@)
 """
 
