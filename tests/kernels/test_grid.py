@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .cases import FAMILIES, Kernel, make
-from .harness import KERNELS, Drawn, Seeded, check, usable
+from .harness import KERNELS, Drawn, Seeded, check, needs, plan, usable
 
 CASES = int(os.environ.get("DQNN_KERNEL_CASES", "25"))
 
@@ -20,6 +20,15 @@ def test_every_kernel_is_covered() -> None:
     assert [k.id for k in KERNELS] == list(range(len(KERNELS)))
     assert {k.family for k in KERNELS} == set(FAMILIES)
     assert all(k.variants[-1] == "ref" for k in KERNELS)
+
+
+def test_plans_are_for_processors_that_this_is_not() -> None:
+    """A file is exported once, for every core: Helium's quads of 8-bit pixels want scratch, which this machine has no
+    use for."""
+    (kernel,) = (k for k in KERNELS if k.name == "conv_s8_s8_s8")
+    cases = [make(kernel, Seeded(kernel.id, number)) for number in range(CASES)]
+    assert max(needs(case)["mve"] for case in cases) > 0
+    assert all(plan(case)[0] >= needs(case)["mve"] for case in cases)
 
 
 @pytest.mark.parametrize("kernel", [usable(k) for k in KERNELS], ids=lambda k: k.name)
