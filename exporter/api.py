@@ -102,8 +102,7 @@ def export(
 
     options = ExportOptions(io_dtype, requant, constant_time, input_u8)
     _check_stored(name, model_id, model_version)
-    _check_rows(rows, arena)
-    _check_budget(optimize, ram, flash)
+    _check_memory(rows, arena, optimize, ram, flash)
     if output is not None:
         check_writable(Path(output), model_or_path, weights, selftest)
     place = None if target is None else find_target(target)
@@ -144,10 +143,12 @@ def _check_stored(name: Any, model_id: Any, model_version: Any) -> None:
             raise OptionError(f"{option} is {number!r}; accepted: 0 to {most}")
 
 
-def _check_budget(optimize: Any, ram: Any, flash: Any) -> None:
-    if optimize not in get_args(Optimize):
-        raise OptionError(f"optimize is {optimize!r}; accepted: {', '.join(get_args(Optimize))}")
-    for option, size in (("ram", ram), ("flash", flash)):
+def _check_memory(rows: Any, arena: Any, optimize: Any, ram: Any, flash: Any) -> None:
+    choices = (("rows", rows, get_args(RowsMode)), ("optimize", optimize, get_args(Optimize)))
+    for option, value, accepted in choices:
+        if value not in accepted:
+            raise OptionError(f"{option} is {value!r}; accepted: {', '.join(accepted)}")
+    for option, size in (("arena", arena), ("ram", ram), ("flash", flash)):
         if size is not None and not (isinstance(size, Integral) and int(size) > 0):
             raise OptionError(f"{option} is {size!r}; accepted: bytes, a whole number above 0")
 
@@ -185,13 +186,6 @@ def _refuse_fallbacks(decisions: tuple[Decision, ...]) -> None:
     ]
     if problems:
         raise ExportError(problems)
-
-
-def _check_rows(rows: Any, arena: Any) -> None:
-    if rows not in get_args(RowsMode):
-        raise OptionError(f"rows is {rows!r}; accepted: {', '.join(get_args(RowsMode))}")
-    if arena is not None and not (isinstance(arena, Integral) and int(arena) > 0):
-        raise OptionError(f"arena is {arena!r}; accepted: a number of bytes")
 
 
 def _too_large(written: Written, arena: int) -> Problem:

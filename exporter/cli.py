@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 
 from .command_line import CONTEXT, OUTPUT, TARGET_HELP, command, export_options, number, weights_option
-from .options import Optimize
+from .options import Optimize, RowsMode
 
 VERSION_HELP = "Versions of dqnn and of the file format."
 
@@ -101,10 +101,11 @@ def main() -> None:
 )
 @click.option(
     "--rows",
-    type=click.Choice(["off", "auto", "least"]),
+    type=click.Choice(get_args(RowsMode)),
     default="off",
+    show_default=True,
     help="Layers that run for some rows at a time, for a smaller arena: where that costs at most 3 % of the cycles "
-    "(auto), or whatever it costs (least).  [default: off]",
+    "(auto), or whatever it costs (least).",
 )
 @click.option("--arena", type=click.IntRange(1), metavar="BYTES", help="Fewest cycles for such an arena.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -122,7 +123,7 @@ def export_command(
     model_id: int | None,
     model_version: int,
     selftest: Path | None,
-    rows: Any,
+    rows: RowsMode,
     arena: int | None,
     as_json: bool,
     **options: Any,

@@ -3,10 +3,8 @@ emulated Cortex-M4 by direct sums and by Winograd, and fits the cycles of each o
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,10 @@ from numpy.typing import NDArray
 from ..emit import ways
 from ..emit.kernel_table import winograd_choices
 from ..format import ConvParams
-from .build import TARGETS, compile_sources, kernel_sources, runtime_sources
+from .build import TARGETS
 from .call import Call, run_on_machine
 from .cases import Layer, make_layer_call
-from .kernel import planned
+from .kernel import machine_of, planned
 from .machine import Machine
 
 CORE, OPTIMIZE = "cortex-m4", "-O2"
@@ -65,19 +63,9 @@ def fitted(rows: list[tuple[list[float], int]]) -> tuple[list[float], float]:
     return [round(float(x), 3) for x in found], float(np.abs(counts @ found / cycles - 1).max())
 
 
-def machine_of() -> Machine:
-    """The core with all kernels."""
-    with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
-        sources = [*runtime_sources(), *kernel_sources()]
-        elf = compile_sources(
-            TARGETS[CORE], sources, Path(directory) / "kernels.elf", OPTIMIZE, keep=("dqnn_all_kernels",)
-        )
-        return Machine(elf, TARGETS[CORE].core)
-
-
 def measure_costs() -> dict[str, Any]:
     """What costs.json holds."""
-    machine = machine_of()
+    machine = machine_of(TARGETS[CORE], OPTIMIZE)
     kinds: dict[str, Any] = {}
     for kind in KINDS:
         rows: dict[bool, list[tuple[list[float], int]]] = {False: [], True: []}

@@ -85,6 +85,13 @@ def _objects(target: Target, optimize: str) -> Objects:
     return compile_objects(target, [*kernel_sources(), *runtime_sources()], optimize)
 
 
+def machine_of(target: Target, optimize: str = "-O2") -> Machine:
+    """A core with all kernels, for many calls."""
+    with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
+        elf = link(target, _objects(target, optimize), Path(directory) / "kernels.elf", keep=("dqnn_all_kernels",))
+        return Machine(elf, target.core)
+
+
 def bench_layer(
     layer: Layer | Elements, target: Target, optimize: str = "-O2", isa: str = ISA, seed: int = 1, name: str = ""
 ) -> KernelCost:

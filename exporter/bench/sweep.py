@@ -7,17 +7,14 @@ multiply-accumulate than the best of them has a way of its own that it should no
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 
-from .build import Target, compile_sources, kernel_sources, runtime_sources
+from .build import Target
 from .call import run_on_machine
 from .cases import Kind, Layer, make_layer_call
-from .kernel import function_of, planned, reference
-from .machine import Machine
+from .kernel import function_of, machine_of, planned, reference
 
 KERNELS, STRIDES = (1, 3, 5, 7), (1, 2)
 CHANNELS, SIZES = (1, 3, 8, 16, 32, 64, 128), (3, 6, 12, 24, 48, 96)
@@ -111,10 +108,7 @@ def measure(
     shapes: Sequence[Shape], target: Target, optimize: str = "-O2", tell: Callable[[int], None] = lambda _: None
 ) -> list[SweepCost]:
     """Each shape once, compared with the reference on this machine; `tell` hears how many are done."""
-    with tempfile.TemporaryDirectory(prefix="dqnn-sweep-") as directory:
-        sources = [*kernel_sources(), *runtime_sources()]
-        elf = compile_sources(target, sources, Path(directory) / "k.elf", optimize, keep=("dqnn_all_kernels",))
-        machine = Machine(elf, target.core)
+    machine = machine_of(target, optimize)
     costs = []
     for done, shape in enumerate(shapes):
         tell(done)

@@ -182,7 +182,7 @@ def lower_bound(problem: Problem, order: Sequence[int], segments: Sequence[Segme
     for segment in segments:
         time = _times(order, segments)[segment.begin]
         for (x, y), distance in segment.pairs.items():
-            live[time] -= max(0, min(items[x].size, items[x].size + items[y].size - (distance + items[x].size)))
+            live[time] -= max(0, min(items[x].size, items[y].size - distance))
     return max(live)
 
 

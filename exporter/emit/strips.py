@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import ALIGNMENT, MemoryPlan, MemoryPlanError, Problem, Segment, align, place_segments
+from .memory import ALIGNMENT, MemoryPlan, MemoryPlanError, Problem, Segment, Step, align, place_segments
 
 STEPS = (1, 2, 4, 8, 16, 32)  # rows of the finest tensor per step
 MOST_NODES = 32  # of a segment: segments.h
@@ -187,7 +187,7 @@ class _Candidate:
         return self.run.j
 
 
-def _candidate(run: _Run, step: int) -> _Candidate | None:
+def _candidate(run: _Run, step: int) -> _Candidate:
     rows, heights = run.rows, run.rows.heights
     first_step = min(0, *(-(run.lags[b] // step) - 1 for b in run.outputs))
     last_step = max(-(-(heights[b] * run.rates[b] - run.lags[b]) // step) for b in run.outputs)
@@ -388,7 +388,7 @@ class _Search:
             for step in STEPS:
                 if step < most:
                     candidate = _candidate(run, step)
-                    if candidate is not None and candidate.peak < ceiling:
+                    if candidate.peak < ceiling:
                         self.ending[j].append(candidate)
 
     def least_peak(self) -> int:
@@ -599,23 +599,23 @@ class _Checker:
                 if count == 0:
                     continue
                 moved = True
-                top = max(0, start * walk.stride - walk.pad)
-                for buffer in step.inputs:
-                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
-                    self.read(buffer, top, end - top, f"node {node}", held.get(buffer, 0))
+                self._read_windows(step, walk, start, count, held, f"node {node}")
                 self.scratch(node)
-                for buffer in step.inputs:
-                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
-                    self.read(buffer, top, end - top, f"node {node} with its scratch", held.get(buffer, 0))
+                self._read_windows(step, walk, start, count, held, f"node {node} with its scratch")
                 self.write(step.output, start, count, held.get(step.output, 0))
-                for buffer in step.inputs:
-                    end = min((start + count - 1) * walk.stride - walk.pad + walk.window, heights[buffer])
-                    self.read(buffer, top, end - top, f"node {node} with its output", held.get(buffer, 0))
+                self._read_windows(step, walk, start, count, held, f"node {node} with its output")
                 made[step.output] = start + count
                 for buffer in (*step.inputs, step.output):
                     self._drop(buffer, nodes, made, held)
         if any(made[b] < heights[b] for b in made):
             raise MemoryPlanError(f"the segment at node {nodes[0]} stops before all rows are made")
+
+    def _read_windows(self, step: Step, walk: Walk, start: int, count: int, held: dict[int, int], what: str) -> None:
+        """What a call that makes rows start .. start + count - 1 reads."""
+        top, last = max(0, start * walk.stride - walk.pad), (start + count - 1) * walk.stride - walk.pad
+        for buffer in step.inputs:
+            end = min(last + walk.window, self.rows.heights[buffer])
+            self.read(buffer, top, end - top, what, held.get(buffer, 0))
 
     def _drop(self, buffer: int, nodes: Sequence[int], made: dict[int, int], held: dict[int, int]) -> None:
         if buffer not in held:

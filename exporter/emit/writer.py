@@ -292,7 +292,13 @@ def _payload(
     # Written from the end of the file to its beginning: the large data first, so that everything else lies close
     # together.
     data = _blocks(builder, constants.data + bytes(-len(constants.data) % BLOCK))
-    nodes = _offsets(builder, [_node(builder, program, memory, n, numbers[n]) for n in memory.order])
+    nodes = _offsets(
+        builder,
+        [
+            _node(builder, program, memory, n, numbers[n], walk)
+            for n, walk in zip(memory.order, _walks(memory), strict=True)
+        ],
+    )
     inputs = _ports(builder, graph, program.inputs, graph.inputs)
     outputs = _ports(builder, graph, program.outputs, graph.outputs)
     tensors = _tensors(builder, program, memory)
@@ -395,7 +401,18 @@ def _self_test(builder: Any, inputs: Sequence[int], outputs: Sequence[int]) -> i
     return int(schema.SelfTestEnd(builder))
 
 
-def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int]) -> int:
+def _walks(memory: MemoryPlan) -> list[tuple[int, int]]:
+    """By position: most rows of a call, and the nodes of the segment that begins there; zeros for what runs once."""
+    walks = [(0, 0)] * len(memory.order)
+    for segment in memory.segments:
+        for k, rows in enumerate(segment.rows):
+            walks[segment.begin + k] = (rows, 0 if k else len(segment.rows))
+    return walks
+
+
+def _node(
+    builder: Any, program: Program, memory: MemoryPlan, number: int, constants: Sequence[int], walk: tuple[int, int]
+) -> int:
     schema = schema_module("Node")
     call = program.calls[number]
     layer = builder.CreateSharedString(",".join(call.layers))
@@ -416,10 +433,9 @@ def _node(builder: Any, program: Program, memory: MemoryPlan, number: int, const
         schema.NodeAddScratchBytes(builder, call.plan.scratch)
     schema.NodeAddOutput(builder, call.output)
     schema.NodeAddKernel(builder, ids()[call.packed.kernel])
-    position = memory.order.index(number)
-    for segment in memory.segments:
-        if segment.begin <= position < segment.begin + len(segment.rows):
-            schema.NodeAddRows(builder, segment.rows[position - segment.begin])
-            schema.NodeAddSegment(builder, len(segment.rows) if position == segment.begin else 0)
+    rows, segment = walk
+    if rows:
+        schema.NodeAddRows(builder, rows)
+        schema.NodeAddSegment(builder, segment)
     builder.ForceDefaults(False)
     return int(schema.NodeEnd(builder))

@@ -10,13 +10,18 @@
 /* Beyond what any zero point can bring back into a code. */
 static const float FAR = 512.0f;
 
+/* To the nearest integer, ties to even; for numbers of 0 to 2^24. */
+static int32_t nearest(double x) {
+  int32_t whole = (int32_t)x;
+  double rest = x - whole;
+  return whole + (rest > 0.5 || (rest == 0.5 && (whole & 1) != 0) ? 1 : 0);
+}
+
 /* 1 / scale in binary32; for a scale that is the binary32 of 1/n, n. */
 static float reciprocal(float scale) {
   double exact = 1.0 / (double)scale;
   if (exact < 16777216.0) {
-    uint32_t whole = (uint32_t)exact;
-    double rest = exact - whole;
-    whole += rest > 0.5 || (rest == 0.5 && (whole & 1) != 0) ? 1u : 0u;
+    int32_t whole = nearest(exact);
     if (whole != 0 && (float)(1.0 / whole) == scale) {
       return (float)whole;
     }
@@ -35,10 +40,7 @@ static int8_t code_of(const dqnn_tensor *tensor, float factor, float x) {
 static int8_t sample_of(const dqnn_tensor *tensor, float x) {
   double exact = ((double)x - (double)tensor->sample_offset) / (double)tensor->sample_scale;
   exact = exact > 0.0 ? (exact < 255.0 ? exact : 255.0) : 0.0;
-  int32_t whole = (int32_t)exact;
-  double rest = exact - whole;
-  whole += rest > 0.5 || (rest == 0.5 && (whole & 1) != 0) ? 1 : 0;
-  return (int8_t)(whole - 128);
+  return (int8_t)(nearest(exact) - 128);
 }
 
 static void store_s8(const dqnn_tensor *tensor, const float *values, uint32_t count) {

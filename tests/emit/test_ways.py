@@ -17,6 +17,8 @@ from levels import LEVELS
 import dqnn
 from dqnn import _core
 from dqnn.exporter.bench import cases, costs
+from dqnn.exporter.bench.build import TARGETS
+from dqnn.exporter.bench.kernel import machine_of
 from dqnn.exporter.emit import kernel_table, ways
 from dqnn.exporter.emit.memory import MemoryPlan, Problem, Step, align, check, live_bytes, plan_memory
 from dqnn.exporter.emit.ways import Way, choose
@@ -157,7 +159,7 @@ def test_estimates_are_near_what_is_measured(monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("arm-none-eabi-gcc is not installed")
     monkeypatch.setattr(costs, "SHAPES", ((9, 14, 20, 28),))
     monkeypatch.setattr(costs, "KINDS", {"s8": {"output": "s8"}})
-    machine = costs.machine_of()
+    machine = machine_of(TARGETS[costs.CORE], costs.OPTIMIZE)
     for call, passes, cycles in costs.measured(machine, "s8"):
         assert isinstance(call.packed.params, ConvParams)
         estimated = ways.estimate(call.input, call.output, call.packed.params, passes)
