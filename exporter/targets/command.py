@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @command("run")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--inputs", required=True, type=click.Path(path_type=Path), help=".npz with an array per input, or .npy.")
-@click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to.")
+@click.option("-o", "--output", type=OUTPUT, help=".npz to write the outputs to, or .npy for a lone one.")
 @click.option("--target", metavar="TARGET", default="host", show_default=True, help=TARGET_HELP)
 @click.option(
     "--labels", help="Array of class numbers in the inputs' .npz, or a .npy or .csv file: prints the accuracy."
@@ -53,6 +53,7 @@ def run_command(
     from .target import find_target
 
     interpreter, place = open_model(model), find_target(target)
+    _check_output(output, interpreter)
     arrays = read_arrays(inputs)
     truth = None if labels is None else labels_for(labels, arrays, inputs)
     batch = {name: array[:limit] for name, array in match(arrays, interpreter.inputs, inputs).items()}
@@ -72,6 +73,14 @@ def run_command(
     if output is not None:
         save(output, results)
         click.echo(f"written to {output}")
+
+
+def _check_output(output: Path | None, interpreter: Interpreter) -> None:
+    from ..samples.arrays import SampleError
+
+    if output is not None and output.suffix == ".npy" and len(interpreter.outputs) > 1:
+        names = ", ".join(info.name for info in interpreter.outputs)
+        raise SampleError(f"{output}: an .npy file holds one array, the model has outputs {names}; write an .npz file")
 
 
 def _adapted(batch: Mapping[str, Array], interpreter: Interpreter) -> dict[str, Array]:
@@ -158,7 +167,7 @@ def _print_profile(model: Path, interpreter: Interpreter, place: Target, batch: 
 
 
 def save(path: Path, results: Mapping[str, Array]) -> None:
-    """Writes an .npz in one step."""
+    """Writes an .npz of the outputs by name, or the lone one as .npy, in one step."""
     from io import BytesIO
 
     import numpy as np
@@ -166,7 +175,10 @@ def save(path: Path, results: Mapping[str, Array]) -> None:
     from ..files import write_atomically
 
     content, arrays = BytesIO(), dict[str, Any](results)
-    np.savez(content, **arrays)
+    if path.suffix == ".npy":
+        np.save(content, *arrays.values())
+    else:
+        np.savez(content, **arrays)
     write_atomically(path, content.getvalue())
 
 

@@ -383,6 +383,19 @@ def test_run_takes_npy_and_the_only_array(cli: Cli, larq: Path) -> None:
     assert cli("run", "m.dqnn", "--inputs", "any.npz").exit_code == 0
 
 
+def test_run_writes_npy(cli: Cli, larq: Path) -> None:
+    """One array, which np.load and every other reader of the name .npy finds; several do not fit."""
+    cli("export", larq, "-o", "m.dqnn")
+    x = np.random.default_rng(1).normal(size=(3, 28, 28, 1)).astype(np.float32)
+    np.save("x.npy", x)
+    assert cli("run", "m.dqnn", "--inputs", "x.npy", "-o", "y.npy").exit_code == 0
+    assert np.array_equal(np.load("y.npy"), dqnn.Interpreter("m.dqnn").predict(x))
+    path = GOLDEN / "elementwise.dqnn"
+    names = [info.name for info in dqnn.Interpreter(path).outputs]
+    refused(cli("run", path, "--inputs", "none.npz", "-o", "y2.npy"), "one array", *names, ".npz")
+    assert not Path("y2.npy").exists()
+
+
 def test_data_without_meaning(cli: Cli, larq: Path) -> None:
     cli("export", larq, "-o", "m.dqnn")
     np.savez("nan.npz", x=np.full((2, 28, 28, 1), np.nan), y=np.zeros(2))
