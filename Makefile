@@ -58,7 +58,7 @@ bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4
 	@tools/check.sh bench
 
 release: .venv-release/.installed ## sources, wheels, archives for other build systems in dist/, each checked (CONTRIBUTING.md)
-	@.venv-release/bin/python tools/release.py
+	@.venv-release/bin/python tools/release.py $(if $(AARCH64),--aarch64 $(AARCH64))
 
 .venv-release/.installed: pyproject.toml | build/.system-demo
 	@$(PYTHON) -m venv .venv-release

