@@ -75,6 +75,7 @@ class ConvParams(_Struct):
     pool_w: int = 1
     requant: int = 0
     half_weights: int = 0
+    weight_bits: int = 0
     reserved: int = 0
     pad_value: float = 0.0
     act_min: float = -INF

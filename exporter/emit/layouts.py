@@ -235,3 +235,70 @@ def pack_depthwise_plain(codes: Array) -> Array:
 
 def unpack_depthwise_plain(data: bytes, shape: Shape, dtype: str) -> Array:
     return np.frombuffer(data, dtype).reshape(shape)
+
+
+# --- s8 weights of 4 and 2 bits ---------------------------------------------------------------------------------------
+
+
+def _packed_order(kh: int, kw: int, cg: int) -> NDArray[np.int64]:
+    """Order of k for packed pairs: as for 8 bits, but 0, 2, 1, 3 within fours where channels come in fours."""
+    order = _pair_order(kh, kw, cg)
+    return order.reshape((-1, 4))[:, [0, 2, 1, 3]].reshape(-1) if cg % 4 == 0 else order
+
+
+def _join_bits(codes: Array, bits: int) -> NDArray[np.uint8]:
+    """Codes of the last axis as bytes, the first in the lowest bits; each counts from 0 on."""
+    count = 8 // bits
+    stored = _pad_axis((codes.astype(np.int16) + (1 << (bits - 1))).astype(np.uint8), -1, count)
+    parts = stored.reshape((*stored.shape[:-1], -1, count)) << (bits * np.arange(count, dtype=np.uint8))
+    return np.asarray(np.bitwise_or.reduce(parts, axis=-1), np.uint8)
+
+
+def _split_bits(octets: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
+    """Inverse of `_join_bits`; the last axis is 8 / bits times as long."""
+    parts = octets[..., None] >> (bits * np.arange(8 // bits, dtype=np.uint8)) & ((1 << bits) - 1)
+    return (parts.astype(np.int8) - (1 << (bits - 1))).reshape((*octets.shape[:-1], -1))
+
+
+def pack_packed_pairs(codes: Array, groups: int, bits: int) -> NDArray[np.uint8]:
+    """conv_s8_s8, conv_s1_s8: u32 w[G][ceil(Og/4)][ceil(P*bits/4)] of P pairs of taps; pair j of a word has tap t of
+    output c at bit 16*t + 4*bits*j + bits*c."""
+    out, kh, kw, cg = codes.shape
+    ordered = codes.reshape((groups, out // groups, -1))[..., _packed_order(kh, kw, cg)]
+    per_word = 4 // bits
+    padded = _pad_axis(_pad_axis(ordered, 1, 4), 2, 2 * per_word)
+    words = padded.reshape((groups, padded.shape[1] // 4, 4, -1, per_word, 2))  # c, word, j, t
+    return _join_bits(words.transpose(0, 1, 3, 5, 4, 2).reshape((groups, padded.shape[1] // 4, -1)), bits)
+
+
+def unpack_packed_pairs(data: bytes, shape: Shape, groups: int, bits: int) -> NDArray[np.int8]:
+    out, kh, kw, cg = shape
+    og, taps, per_word = out // groups, kh * kw * cg, 4 // bits
+    stored = np.frombuffer(data, np.uint8).reshape((groups, ceil_div(og, 4), -1))
+    words = _split_bits(stored, bits).reshape((groups, ceil_div(og, 4), -1, 2, per_word, 4))
+    ordered = words.transpose(0, 1, 5, 2, 4, 3).reshape((groups, ceil_div(og, 4) * 4, -1))[:, :og, :taps]
+    codes = np.empty((groups, og, taps), np.int8)
+    codes[..., _packed_order(kh, kw, cg)] = ordered
+    return codes.reshape(shape)
+
+
+def pack_packed_quads(codes: Array, groups: int, bits: int) -> NDArray[np.uint8]:
+    """conv_f32_s8: the bits of four outputs side by side, w[G][ceil(Og/4)][kh][kw][Cg]."""
+    return _join_bits(pack_quads(codes, groups).reshape(-1), bits)
+
+
+def unpack_packed_quads(data: bytes, shape: Shape, groups: int, bits: int) -> NDArray[np.int8]:
+    plain = _split_bits(np.frombuffer(data, np.uint8), bits)
+    return np.asarray(unpack_quads(plain.tobytes(), shape, groups, "i1"), np.int8)
+
+
+def pack_packed_depthwise(codes: Array, bits: int) -> NDArray[np.uint8]:
+    """depthwise_*_s8: bytes w[kh*kw][ceil(Co*bits/8)]."""
+    kh, kw = codes.shape[:2]
+    return _join_bits(codes.reshape((kh * kw, -1)), bits)
+
+
+def unpack_packed_depthwise(data: bytes, shape: Shape, bits: int) -> NDArray[np.int8]:
+    kh, kw, channels, multiplier = shape
+    rows = _split_bits(np.frombuffer(data, np.uint8).reshape((kh * kw, -1)), bits)
+    return np.ascontiguousarray(rows[:, : channels * multiplier]).reshape(shape)

@@ -47,6 +47,9 @@ from .layouts import (
     pack_depthwise_bits,
     pack_depthwise_plain,
     pack_horizontal,
+    pack_packed_depthwise,
+    pack_packed_pairs,
+    pack_packed_quads,
     pack_pairs,
     pack_planes,
     pack_quads,
@@ -58,6 +61,9 @@ from .layouts import (
     unpack_depthwise_bits,
     unpack_depthwise_plain,
     unpack_horizontal,
+    unpack_packed_depthwise,
+    unpack_packed_pairs,
+    unpack_packed_quads,
     unpack_pairs,
     unpack_quads,
     window_classes,
@@ -194,6 +200,7 @@ def _conv_params(op: ops.ConvKernel) -> ConvParams:
         pool_w=op.pool[1],
         requant=_requant(op.epilogue),
         half_weights=int(op.weights.half),
+        weight_bits=op.weights.bits % 8,
         pad_value=float(op.pad_value),
         act_min=act_min,
         act_max=act_max,
@@ -204,6 +211,9 @@ def _conv_weights(op: ops.ConvKernel, fmt: Format) -> Array:
     codes, groups = op.weights.codes, op.groups
     if op.weights.kind == "f32":
         return pack_quads(codes.astype("<f4"), groups)
+    if op.weights.bits < 8:
+        packer = pack_packed_quads if isinstance(fmt, F32) else pack_packed_pairs
+        return packer(codes, groups, op.weights.bits)
     if op.weights.kind == "s8":
         return pack_quads(codes, groups) if isinstance(fmt, F32) else pack_pairs(codes, groups)
     return pack_horizontal(codes) if isinstance(fmt, S1) else pack_channel_blocks(codes, groups)
@@ -212,6 +222,8 @@ def _conv_weights(op: ops.ConvKernel, fmt: Format) -> Array:
 def _depthwise_weights(weights: ops.Weights) -> Array:
     if weights.kind == "s1":
         return pack_depthwise_bits(weights.codes)
+    if weights.bits < 8:
+        return pack_packed_depthwise(weights.codes, weights.bits)
     return pack_depthwise_plain(weights.codes.astype("<f4") if weights.kind == "f32" else weights.codes)
 
 
@@ -287,11 +299,13 @@ def unpack_weights(row: KernelRow, params: ConvParams, data: bytes, inputs: Type
     M)."""
     kind = row.weights
     channels, outputs = inputs[0].shape[-1], output.shape[-1]
-    size, groups = (params.kernel_h, params.kernel_w), params.groups
+    size, groups, bits = (params.kernel_h, params.kernel_w), params.groups, params.weight_bits
     if row.depthwise:
         shape = (*size, channels, params.multiplier)
         if kind == "s1":
             return unpack_depthwise_bits(data, shape)
+        if bits:
+            return unpack_packed_depthwise(data, shape, bits)
         return unpack_depthwise_plain(data, shape, DTYPE_CODES[kind])
     shape = (outputs, *size, channels // groups)
     if row.family == "conv_bitsliced":
@@ -300,6 +314,9 @@ def unpack_weights(row: KernelRow, params: ConvParams, data: bytes, inputs: Type
         return unpack_horizontal(data, shape)
     if kind == "s1":
         return unpack_channel_blocks(data, shape, groups)
+    if bits:
+        unpack = unpack_packed_quads if row.input == "f32" else unpack_packed_pairs
+        return unpack(data, shape, groups, bits)
     if kind == "s8" and row.input != "f32":
         return unpack_pairs(data, shape, groups)
     return unpack_quads(data, shape, groups, DTYPE_CODES[kind])

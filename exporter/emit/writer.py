@@ -244,12 +244,13 @@ def write(
 
 def runtime_version(graph: Graph) -> int:
     """The lowest runtime that reads the file as it is meant. 2 knows ports whose reals are divided by the scale, or
-    whose codes are unsigned, and the requantization modes fixed64, divide_even and divide_away. A kernel needs none: a
-    runtime without it says so."""
+    whose codes are unsigned, the requantization modes fixed64, divide_even and divide_away, and weights of fewer than
+    8 bits. A kernel needs none: a runtime without it says so."""
     ports = [graph.ports[value] for value in (*graph.inputs, *graph.outputs)]
     modes = [getattr(node.op, "epilogue", None) for node in graph.nodes]
     ported = any(port.unsigned or port.rounding is not Rounding.KERAS for port in ports)
-    return 2 if ported or any(isinstance(mode, ops.Fixed64 | ops.Divide) for mode in modes) else 1
+    packed = any(isinstance(node.op, ops.ConvKernel) and node.op.weights.bits < 8 for node in graph.nodes)
+    return 2 if ported or packed or any(isinstance(mode, ops.Fixed64 | ops.Divide) for mode in modes) else 1
 
 
 def _prefix(

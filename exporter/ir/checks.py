@@ -117,6 +117,12 @@ def _check_weights(weights: ops.Weights) -> None:
     _require(weights.codes.dtype == kinds[weights.kind], f"{weights.kind} weights are stored as {weights.codes.dtype}")
     _require(weights.kind != "s1" or bool((np.abs(weights.codes) == 1).all()), "s1 weights must be +1 or -1")
     _require(not weights.half or weights.kind == "s8", "half-integer weights must be s8")
+    if weights.bits != 8:
+        _require(weights.bits in (4, 2) and weights.kind == "s8", f"no {weights.kind} weights of {weights.bits} bits")
+        _require(not weights.zero_point.any(), "weights with zero points have 8 bits")
+        half = 1 << (weights.bits - 1)
+        fits = bool((weights.codes >= -half).all() and (weights.codes < half).all())
+        _require(fits, f"weights do not fit {weights.bits} bits")
 
 
 def _check_kernel(op: ops.Op, inputs: list[TensorType], out: TensorType) -> None:

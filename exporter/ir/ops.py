@@ -43,7 +43,8 @@ class Weights:
 
     `codes`: int8 +1/-1 for kind s1, int8 for s8, float32 for f32. `scale`: float64, () or (output channels,); for
     depthwise the output channel is c * multiplier + m. `zero_point`: of s8, int8, () or (output channels,); a file's
-    uint8 weights enter as code - 128 with a zero point of 128 less. `source` names the quantizer for reports."""
+    uint8 weights enter as code - 128 with a zero point of 128 less. `bits`: how many of them an s8 code has in the file
+    (8, 4 or 2). `source` names the quantizer for reports."""
 
     kind: Literal["s1", "s8", "f32"]
     codes: I8 | F32Array
@@ -53,6 +54,7 @@ class Weights:
     note: str = ""  # why a quantized kernel had to stay f32, for the report
     remedy: str = ""  # what avoids that, where it is not the usual
     zero_point: I8 = field(default_factory=lambda: np.zeros((), np.int8))
+    bits: int = 8
 
 
 # --- 1. formats -------------------------------------------------------------------------------------------------------

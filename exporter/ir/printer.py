@@ -51,7 +51,7 @@ def _value(value: object) -> str:
         return _array(value)
     if isinstance(value, ops.Weights):
         scale = "" if value.scale.size == 1 and value.scale.reshape(-1)[0] == 1 else f", scale {_array(value.scale)}"
-        half = ", half" if value.half else ""
+        half = (", half" if value.half else "") + (f", {value.bits} bits" if value.bits < 8 else "")
         zero_point = f", zero point {_array(value.zero_point)}" if value.zero_point.any() else ""
         return f"{value.kind}[{'x'.join(map(str, value.codes.shape))}{scale}{half}{zero_point}]"
     if isinstance(value, Enum):

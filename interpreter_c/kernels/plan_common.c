@@ -50,8 +50,9 @@ dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_pla
     check = checks(call, plan);
   }
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
-    if (isa != DQNN_ISA_winograd && plan->scratch[isa] > plan->scratch_bytes) {
-      plan->scratch_bytes = plan->scratch[isa];
+    uint32_t bytes = plan->scratch[isa];
+    if (isa != DQNN_ISA_winograd && bytes != UINT32_MAX && bytes > plan->scratch_bytes) {
+      plan->scratch_bytes = bytes;
     }
   }
   plan->check = (uint16_t)check;

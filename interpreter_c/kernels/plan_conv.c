@@ -24,7 +24,17 @@ static int is_integer(dqnn_kernel_types types) {
   return types.input != DQNN_F32 && types.weights != DQNN_F32;
 }
 
+/* s8 weights of 4 or 2 bits, without zero points. */
+static int has_packed_weights(const dqnn_conv_params *p) {
+  return DQNN_PACKED_WEIGHTS && p->weight_bits != 0;
+}
+
+static int may_be_packed(const dqnn_conv_params *p, dqnn_kernel_types types) {
+  return DQNN_PACKED_WEIGHTS && (p->weight_bits == 4 || p->weight_bits == 2) && types.weights == DQNN_S8;
+}
+
 static dqnn_check check_formats(const dqnn_conv_params *p, dqnn_kernel_types types) {
+  DQNN_REQUIRE(p->weight_bits == 0 || may_be_packed(p, types), weight_bits);
   DQNN_REQUIRE(p->half_weights == 0 || (p->half_weights == 1 && types.weights == DQNN_S8), half_weights);
   DQNN_REQUIRE((types.input == DQNN_S1 && p->pad_value == 0.0f) || dqnn_storable(p->pad_value, types.input), pad_value);
   DQNN_TRY(dqnn_check_requant(p->requant, types.output, is_integer(types)));
@@ -87,11 +97,16 @@ static uint32_t bytes_of_channel_blocks(const dqnn_conv *v) {
 }
 
 static uint32_t group_weight_bytes(const dqnn_conv *v, dqnn_kernel_types types) {
-  uint32_t taps = dqnn_taps_of(v);
+  uint32_t taps = dqnn_taps_of(v), bits = v->params->weight_bits;
   if (types.weights == DQNN_S1) {
     uint32_t area = dqnn_size_mul(v->params->kernel_h, v->params->kernel_w);
     uint32_t row = dqnn_size_mul(dqnn_size_mul(area, dqnn_words(v->group_in)), 4);
     return types.input == DQNN_S1 ? dqnn_size_mul(row, v->group_out) : bytes_of_channel_blocks(v);
+  }
+  if (has_packed_weights(v->params)) {
+    uint32_t words = dqnn_size_div(dqnn_size_div(taps, 2), 4 / bits); /* of four outputs */
+    uint32_t bytes = types.input == DQNN_F32 ? dqnn_size_mul(taps, bits / 2) : dqnn_size_mul(words, 4);
+    return dqnn_size_mul(dqnn_size_div(v->group_out, 4), bytes);
   }
   if (types.weights == DQNN_S8 && types.input != DQNN_F32) {
     return dqnn_size_mul(dqnn_size_mul(dqnn_size_div(v->group_out, 2), dqnn_size_div(taps, 2)), 4);
@@ -103,6 +118,9 @@ static uint32_t group_weight_bytes(const dqnn_conv *v, dqnn_kernel_types types) 
 static uint32_t depthwise_weight_bytes(const dqnn_conv *v, dqnn_kernel_types types) {
   uint32_t area = dqnn_size_mul(v->params->kernel_h, v->params->kernel_w);
   uint32_t row = types.weights == DQNN_S1 ? dqnn_words(v->out_c) : v->out_c;
+  if (has_packed_weights(v->params)) {
+    row = dqnn_size_div(row, 8 / v->params->weight_bits);
+  }
   return dqnn_size_mul(dqnn_size_mul(area, row), types.weights == DQNN_S8 ? 1 : 4);
 }
 
@@ -136,6 +154,7 @@ static dqnn_check check_zero_points(const dqnn_call *call, const dqnn_conv *v) {
   DQNN_REQUIRE(call->constant_count >= 2, constant_count);
   DQNN_REQUIRE(call->constant_bytes[1] == v->out_c, constant_bytes);
   DQNN_REQUIRE(v->params->half_weights == 0, half_weights);
+  DQNN_REQUIRE(v->params->weight_bits == 0, weight_bits);
   return DQNN_CHECK_none;
 }
 
@@ -145,10 +164,10 @@ static dqnn_check plan_any(const dqnn_call *call, dqnn_plan *plan, int zero_poin
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   DQNN_TRY(check_accumulator(call, &v, types, zero_points));
-  DQNN_TRY(dqnn_check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
   if (zero_points) {
     DQNN_TRY(check_zero_points(call, &v));
   }
+  DQNN_TRY(dqnn_check_weights(call, dqnn_size_mul(group_weight_bytes(&v, types), v.groups)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1) {
     DQNN_TRY(check_horizontal_tails(call, &v));
   }
@@ -222,10 +241,10 @@ static dqnn_check plan_any_depthwise(const dqnn_call *call, dqnn_plan *plan, int
   DQNN_REQUIRE(dqnn_last(call->out_def) == dqnn_size_mul(dqnn_last(call->in_def[0]), p->multiplier), channels);
   dqnn_conv v = dqnn_conv_of(call, 1);
   DQNN_TRY(check_accumulator(call, &v, types, zero_points));
-  DQNN_TRY(dqnn_check_weights(call, depthwise_weight_bytes(&v, types)));
   if (zero_points) {
     DQNN_TRY(check_zero_points(call, &v));
   }
+  DQNN_TRY(dqnn_check_weights(call, depthwise_weight_bytes(&v, types)));
   if (types.input == DQNN_S1 && types.weights == DQNN_S1 && types.output == DQNN_S1) {
     DQNN_TRY(check_depthwise_presets(call, &v));
   } else {

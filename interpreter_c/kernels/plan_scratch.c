@@ -112,10 +112,32 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   }
 }
 
+#if DQNN_PACKED_WEIGHTS
+/* Weights of fewer than 8 bits are read by few variants; the others do not take the call. */
+static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+  if (((const dqnn_conv_params *)call->params)->weight_bits == 0) {
+    return 0;
+  }
+  for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
+    scratch[isa] = isa == DQNN_ISA_ref ? 0 : UINT32_MAX;
+  }
+  return 1;
+}
+#else
+static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+  (void)call;
+  (void)scratch;
+  return 0;
+}
+#endif
+
 DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, dqnn_plan *plan) {
   uint32_t *scratch = plan->scratch;
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
+  if (is_packed(call, scratch)) {
+    return;
+  }
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {
     scratch_float(call, &v, types.weights == DQNN_S8, scratch);
   } else if (types.weights == DQNN_S8) {
@@ -171,6 +193,9 @@ uint32_t dqnn_overlap_conv(const dqnn_call *call) {
 
 void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   dqnn_conv v = dqnn_conv_of(call, 1);
+  if (is_packed(call, scratch)) {
+    return;
+  }
   if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_takes_planes(call)) {
     scratch[DQNN_ISA_portable] = capped(dqnn_planes_scratch(&v));
   }

@@ -62,8 +62,8 @@ typedef struct {
 } dqnn_call;
 
 typedef struct {
-  uint32_t scratch_bytes; /* the largest of scratch[] but for `winograd`, which is the exporter's choice: with
-                             DQNN_PLAN_ALL, what a file should give */
+  uint32_t scratch_bytes; /* the largest number of bytes in scratch[] but for `winograd`, which is the exporter's
+                             choice: with DQNN_PLAN_ALL, what a file should give */
   uint32_t scratch[DQNN_ISA_NUMBER]; /* what the variant of each instruction set needs; UINT32_MAX: more than 32 bits
                                         can say, or it does not take this call. ref needs none */
   uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in

@@ -36,7 +36,7 @@ typedef struct {
   uint16_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   uint16_t up_h, up_w, groups, multiplier, pool_h, pool_w;
   uint8_t requant, half_weights;
-  uint16_t reserved;
+  uint8_t weight_bits, reserved; /* weight_bits: 4, 2, or 0 for 8 */
   float pad_value, act_min, act_max;
 } dqnn_conv_params;
 

@@ -50,7 +50,9 @@ class ConvParams(object):
     # ConvParams
     def HalfWeights(self): return self._tab.Get(flatbuffers.number_types.Uint8Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(29))
     # ConvParams
-    def Reserved(self): return self._tab.Get(flatbuffers.number_types.Uint16Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(30))
+    def WeightBits(self): return self._tab.Get(flatbuffers.number_types.Uint8Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(30))
+    # ConvParams
+    def Reserved(self): return self._tab.Get(flatbuffers.number_types.Uint8Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(31))
     # ConvParams
     def PadValue(self): return self._tab.Get(flatbuffers.number_types.Float32Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(32))
     # ConvParams
@@ -58,12 +60,13 @@ class ConvParams(object):
     # ConvParams
     def ActMax(self): return self._tab.Get(flatbuffers.number_types.Float32Flags, self._tab.Pos + flatbuffers.number_types.UOffsetTFlags.py_type(40))
 
-def CreateConvParams(builder, kernelH, kernelW, strideH, strideW, dilationH, dilationW, padTop, padLeft, upH, upW, groups, multiplier, poolH, poolW, requant, halfWeights, reserved, padValue, actMin, actMax):
+def CreateConvParams(builder, kernelH, kernelW, strideH, strideW, dilationH, dilationW, padTop, padLeft, upH, upW, groups, multiplier, poolH, poolW, requant, halfWeights, weightBits, reserved, padValue, actMin, actMax):
     builder.Prep(4, 44)
     builder.PrependFloat32(actMax)
     builder.PrependFloat32(actMin)
     builder.PrependFloat32(padValue)
-    builder.PrependUint16(reserved)
+    builder.PrependUint8(reserved)
+    builder.PrependUint8(weightBits)
     builder.PrependUint8(halfWeights)
     builder.PrependUint8(requant)
     builder.PrependUint16(poolW)

@@ -254,6 +254,71 @@ def resized() -> Graph:
     return make.graph()
 
 
+def packed() -> Graph:
+    """Weights of 4 and 2 bits: sizes that fill no word, channels in fours and not, groups, half weights."""
+    make = Maker("packed")
+    for bits in (4, 2):
+        for fmt in FORMATS:
+            for out in FORMATS.values():
+                _add_packed_conv(make, fmt, out, bits)
+                _add_packed_depthwise(make, fmt, out, bits)
+    return make.graph()
+
+
+def _few_bits(make: Maker, shape: tuple[int, ...], bits: int) -> ops.Weights:
+    half = 1 << (bits - 1)
+    codes = make.rng.integers(-half, half, shape).astype(np.int8)
+    return ops.Weights("s8", codes, half=len(make.nodes) % 4 > 1, bits=bits)
+
+
+def _add_packed_conv(make: Maker, fmt: str, out: Format, bits: int) -> None:
+    """Over 9 channels, a group of 3 each, or by a dense layer over the whole map."""
+    number = len(make.nodes)
+    shape = ((6, 3, 2, 3), (7, 5, 4, 9))[number % 4 // 2]
+    op = ops.ConvKernel(
+        _few_bits(make, shape, bits),
+        make.epilogue(out, shape[0], fmt != "f32"),
+        out,
+        padding=((1, 1), (1, 0)) if shape[0] == 6 else ((0, 0), (0, 0)),
+        pad_value=pad_of(fmt, number),
+        groups=9 // shape[3],
+        pool=(2, 2) if shape[0] == 6 and number % 3 else (1, 1),
+    )
+    size = (5 // op.pool[0], 4 // op.pool[1]) if shape[0] == 6 else (1, 1)
+    make.add(op, (fmt,), (*size, shape[0]), out)
+
+
+def _add_packed_depthwise(make: Maker, fmt: str, out: Format, bits: int) -> None:
+    number = len(make.nodes)
+    multiplier = 1 + number % 3 // 2
+    op = ops.ConvKernel(
+        _few_bits(make, (3, 3, 9, multiplier), bits),
+        make.epilogue(out, 9 * multiplier, fmt != "f32"),
+        out,
+        depthwise=True,
+        padding=((1, 1), (1, 1)),
+        pad_value=pad_of(fmt, number),
+    )
+    make.add(op, (fmt,), (5, 4, 9 * multiplier), out)
+
+
+def fours() -> Graph:
+    """Weights of few bits over channels that come in fours, whose taps stand in an order of their own."""
+    make = Maker("fours", (6, 5, 12))
+    for bits in (4, 2):
+        for fmt in ("s1", "s8"):
+            for out in FORMATS.values():
+                op = ops.ConvKernel(
+                    _few_bits(make, (10, 3, 3, 12), bits),
+                    make.epilogue(out, 10, True),
+                    out,
+                    padding=((1, 1), (1, 1)),
+                    pad_value=pad_of(fmt, len(make.nodes)),
+                )
+                make.add(op, (fmt,), (6, 5, 10), out)
+    return make.graph()
+
+
 def _fixed64(make: Maker, channels: int) -> ops.Fixed64:
     multiplier = make.rng.integers(2**30, 2**31, channels).astype(np.int32)
     shift = make.rng.integers(31, 40, channels).astype(np.int32)
@@ -369,6 +434,8 @@ MODELS: dict[str, Callable[[], Graph]] = {
     "norms": norms,
     "quantized": quantized,
     "resized": resized,
+    "packed": packed,
+    "fours": fours,
     "digits_larq": lambda: digits("larq"),
     "digits_qkeras": lambda: digits("qkeras"),
 }

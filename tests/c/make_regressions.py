@@ -28,7 +28,7 @@ CONCAT_S1, CONCAT_F32 = 82, 84
 CONV = {
     "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "dilation_h": 1, "dilation_w": 1, "pad_top": 0,
     "pad_left": 0, "up_h": 1, "up_w": 1, "groups": 1, "multiplier": 1, "pool_h": 1, "pool_w": 1, "requant": 0,
-    "half_weights": 0, "reserved": 0, "pad_value": 0.0,
+    "half_weights": 0, "weight_bits": 0, "reserved": 0, "pad_value": 0.0,
 }  # fmt: skip
 
 

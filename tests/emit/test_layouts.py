@@ -27,6 +27,14 @@ def random_codes(seed: int, shape: tuple[int, ...]) -> Any:
     return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
 
 
+def random_nibbles(seed: int, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(seed).integers(-8, 8, shape).astype(np.int8)
+
+
+def random_twos(seed: int, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(seed).integers(-2, 2, shape).astype(np.int8)
+
+
 Case = tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]
 CASES: dict[str, Case] = {
     "bitsliced": (random_signs, layouts.pack_bitsliced, layouts.unpack_bitsliced),
@@ -38,6 +46,18 @@ CASES: dict[str, Case] = {
     "channel_blocks": (random_signs, layouts.pack_channel_blocks, layouts.unpack_channel_blocks),
     "pairs": (random_codes, layouts.pack_pairs, layouts.unpack_pairs),
     "quads_s8": (random_codes, layouts.pack_quads, lambda d, s, g: layouts.unpack_quads(d, s, g, "i1")),
+    **{
+        f"packed_{name}_{bits}": (
+            make,
+            lambda w, g, pack=pack, bits=bits: pack(w, g, bits),
+            lambda d, s, g, unpack=unpack, bits=bits: unpack(d, s, g, bits),
+        )
+        for bits, make in ((4, random_nibbles), (2, random_twos))
+        for name, pack, unpack in (
+            ("pairs", layouts.pack_packed_pairs, layouts.unpack_packed_pairs),
+            ("quads", layouts.pack_packed_quads, layouts.unpack_packed_quads),
+        )
+    },
     "quads_f32": (
         lambda seed, shape: random_codes(seed, shape).astype("<f4") / 3,
         layouts.pack_quads,
@@ -66,6 +86,10 @@ def test_depthwise_round_trip(kh: int, kw: int, channels: int, multiplier: int) 
     plain = random_codes(8, shape)
     data = layouts.pack_depthwise_plain(plain).tobytes()
     assert np.array_equal(layouts.unpack_depthwise_plain(data, shape, "i1"), plain)
+    for bits, few in ((4, random_nibbles(9, shape)), (2, random_twos(9, shape))):
+        packed = layouts.pack_packed_depthwise(few, bits)
+        assert packed.shape == (kh * kw, ceil_div(channels * multiplier * bits, 8))
+        assert np.array_equal(layouts.unpack_packed_depthwise(packed.tobytes(), shape, bits), few)
 
 
 def bit_of(words: Any, index: int) -> int:
@@ -125,6 +149,27 @@ def test_pairs_match_the_formula(kw: int, cg: int) -> None:
                 for o in (a, a + 1):
                     expected.append(flat[o, order[tap]] if o < out and tap < len(order) else 0)
     assert layouts.pack_pairs(codes, 1).reshape(-1).tolist() == expected
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize("kw,cg", [(3, 3), (1, 4), (3, 8), (1, 1)])
+def test_packed_pairs_match_the_formula(kw: int, cg: int, bits: int) -> None:
+    out, kh = 6, 3
+    codes = (random_nibbles if bits == 4 else random_twos)(4, (out, kh, kw, cg))
+    n = kw * cg
+    order = [ky * n + i for ky in range(kh) for i in range(n // 2 * 2)]
+    order += [ky * n + n - 1 for ky in range(kh) if n % 2]
+    if cg % 4 == 0:
+        order = [order[k // 4 * 4 + (0, 2, 1, 3)[k % 4]] for k in range(len(order))]
+    words = layouts.pack_packed_pairs(codes, 1, bits).reshape(-1).view("<u4")
+    per_word = 4 // bits
+    row = ceil_div(ceil_div(len(order), 2), per_word)
+    assert len(words) == 2 * row
+    for quad, word, j, t, c in np.ndindex(2, row, per_word, 2, 4):
+        k, o = 2 * (per_word * word + j) + t, 4 * quad + c
+        stored = int(words[quad * row + word]) >> (16 * t + 4 * bits * j + bits * c) & ((1 << bits) - 1)
+        want = codes.reshape(out, -1)[o, order[k]] if o < out and k < len(order) else 0
+        assert stored - (1 << (bits - 1)) == want
 
 
 def test_planes_are_twos_complement() -> None:

@@ -61,7 +61,9 @@ def weights(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> ops.
     if kind == "s1":
         return ops.Weights("s1", rng.choice(np.array([-1, 1], np.int8), shape))
     if kind == "s8":
-        return ops.Weights("s8", rng.integers(-128, 128, shape).astype(np.int8), half=bool(rng.integers(2)))
+        bits, half = int(rng.choice([8, 8, 4, 2])), bool(rng.integers(2))
+        most = 1 << (bits - 1)
+        return ops.Weights("s8", rng.integers(-most, most, shape).astype(np.int8), half=half, bits=bits)
     return ops.Weights("f32", rng.normal(size=shape).astype(np.float32))
 
 

@@ -52,6 +52,7 @@ class Build:
     optimize: str
     directory: Path
     isas: tuple[str, ...] = ()
+    packed: bool = False  # weights of fewer than 8 bits
     objects: list[Path] = field(default_factory=list)
 
     def tool(self, name: str) -> str:
@@ -73,6 +74,7 @@ class Build:
             "-ffunction-sections",
             "-fdata-sections",
             *have,
+            f"-DDQNN_PACKED_WEIGHTS={int(self.packed)}",
             f"-I{C / 'include'}",
         ]
 
@@ -256,6 +258,10 @@ def main(core: str = "cortex-m4", table: str = "") -> None:
             print(f"{core} {optimize}: {sizes}")
             print("  optional parts: " + ", ".join(f"{part} {build.part_bytes(part)} B" for part in PARTS))
             print(f"  {OPTIONAL}: {more.all_bytes() - build.all_bytes()} B")
+            few = Build(core, optimize, Path(directory) / f"{optimize}-packed", ISAS, packed=True)
+            few.directory.mkdir()
+            few.compile()
+            print(f"  weights of 4 and 2 bits: {few.all_bytes() - build.all_bytes()} B")
             lean, both = example_bytes(build)
             print(f"  digits, Larq: {lean} B with its kernel set, {both} B with ref beside the fast kernels")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))

@@ -97,6 +97,13 @@ def test_a_kernel_set_without_winograd_pays_for_its_plan_alone(m4: measure.Build
     assert with_winograd.set_bytes(kernels) - m4.set_bytes(kernels) <= 512
 
 
+def test_weights_of_few_bits_fit_a_budget_of_their_own(m4: measure.Build, tmp_path: Path) -> None:
+    """What plans and reference kernels need for them, which DQNN_PACKED_WEIGHTS=0 leaves out."""
+    build = measure.Build("cortex-m4", m4.optimize, tmp_path, m4.isas, packed=True)
+    build.compile()
+    assert 0 < build.all_bytes() - m4.all_bytes() <= budget(m4, 512)
+
+
 def test_a_firmware_pays_only_for_its_kernel_set(m4: measure.Build) -> None:
     one = m4.set_bytes(["lut_s8_ref"]) - m4.core_bytes()
     assert 0 < one < budget(m4, 2560)  # plan checks and the table of kernel types included

@@ -54,6 +54,7 @@ static void change_conv(dqnn_conv_params *p, dice *random) {
     case 2:
       p->requant = (uint8_t)dice_below(random, 3);
       p->half_weights = (uint8_t)dice_below(random, 2);
+      p->weight_bits = (uint8_t)(dice_one_in(random, 8) ? dice_below(random, 9) : 2 * dice_below(random, 3));
       break;
     case 3:
       p->pad_value = dice_one_in(random, 2) ? (float)dice_below(random, 3) - 1.0f : number(random);

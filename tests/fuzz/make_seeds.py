@@ -117,6 +117,8 @@ CONV_FEATURES: dict[str, Callable[[ConvParams, Map, Map], bool]] = {
     "power of two": lambda p, i, o: p.requant == 2,
     "fixed64": lambda p, i, o: p.requant == 3,
     "half weights": lambda p, i, o: p.half_weights == 1,
+    "weights of 4 bits": lambda p, i, o: p.weight_bits == 4,
+    "weights of 2 bits": lambda p, i, o: p.weight_bits == 2,
     "clamped": lambda p, i, o: p.act_min > -128,
     "one channel": lambda p, i, o: i[2] == p.groups,
     "whole blocks": lambda p, i, o: i[2] // p.groups % 8 == 0,

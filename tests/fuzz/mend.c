@@ -320,6 +320,8 @@ static void mend_formats(job *j, dqnn_conv_params *p) {
   p->reserved = 0;
   bool zero_points = k->family == DQNN_FAMILY_convz || k->family == DQNN_FAMILY_depthwisez;
   p->half_weights = k->weights == DQNN_S8 && !zero_points ? p->half_weights % 2 : 0;
+  bool packed = k->weights == DQNN_S8 && !zero_points && (p->weight_bits == 4 || p->weight_bits == 2);
+  p->weight_bits = packed ? p->weight_bits : 0;
   p->requant = mend_requant(p->requant, k->output, integer);
   mend_stored(&p->pad_value, k->input, true);
   mend_activation(&p->act_min, &p->act_max, k->output);

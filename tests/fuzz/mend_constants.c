@@ -127,6 +127,12 @@ static void epilogue(job *j, uint32_t channels, uint32_t requant, bool integer) 
 
 /* bytes w[ceil(Og/2)][ceil(K/2)][4] of each group */
 static void pairs(job *j, const mend_conv *c) {
+  uint32_t bits = c->params->weight_bits;
+  if (bits != 0) { /* words w[ceil(Og/4)][ceil(pairs*bits/4)] */
+    uint32_t words_of_four = ((c->taps + 1) / 2 * bits + 3) / 4;
+    (void)next(j, (uint64_t)c->groups * ((c->group_out + 3) / 4) * words_of_four * 4);
+    return;
+  }
   uint32_t rows = (c->group_out + 1) / 2, steps = (c->taps + 1) / 2;
   (void)next(j, (uint64_t)c->groups * rows * steps * 4);
 }
@@ -137,7 +143,7 @@ static void quads(job *j, const mend_conv *c, uint32_t size) {
   if (size == 4) {
     floats(j, count, false);
   } else {
-    (void)next(j, count);
+    (void)next(j, c->params->weight_bits != 0 ? count * c->params->weight_bits / 8 : count);
   }
 }
 
@@ -350,7 +356,8 @@ static void conv(job *j) {
         w[i] &= (1u << tail) - 1;
       }
     } else if (k->weights == DQNN_S8) {
-      (void)next(j, (uint64_t)c.taps * c.out_c);
+      uint32_t bits = c.params->weight_bits;
+      (void)next(j, (uint64_t)c.taps * (bits != 0 ? (c.out_c * bits + 7) / 8 : c.out_c));
     } else {
       floats(j, (uint64_t)c.taps * c.out_c, false);
     }

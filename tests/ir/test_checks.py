@@ -63,6 +63,15 @@ def test_weights_must_be_what_their_kind_says() -> None:
         validate(graph(Node(dense, ("x",), "y", ("dense",))))
 
 
+@pytest.mark.parametrize(("bits", "codes", "message"), [
+    (4, [7, 8], "do not fit 4 bits"), (2, [-3, 1], "do not fit 2 bits"), (3, [0, 1], "no s8 weights of 3 bits"),
+])  # fmt: skip
+def test_weights_must_fit_their_bits(bits: int, codes: list[int], message: str) -> None:
+    dense = ops.Dense(ops.Weights("s8", np.resize(np.array(codes, np.int8), (4, 4)), bits=bits))
+    with pytest.raises(ValidationError, match=message):
+        validate(graph(Node(dense, ("x",), "y", ("dense",))))
+
+
 def test_kernel_ready_refuses_real_valued_operators_and_wrong_formats() -> None:
     with pytest.raises(ValidationError, match="is no kernel"):
         validate(graph(clip()), kernel_ready=True)

@@ -106,11 +106,12 @@ def contents(t: Tensor, rng: np.random.Generator) -> Array:
     return np.asarray(np.where(rng.random(t.dims) < 0.1, special, values), F)
 
 
-def codes(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def codes(kind: str, shape: tuple[int, ...], rng: np.random.Generator, bits: int = 8) -> Array:
     if kind == "s1":
         return rng.choice([-1, 1], shape)
     if kind == "s8":
-        return rng.integers(-128, 128, shape).astype(np.int8)
+        half = 1 << (bits - 1)
+        return rng.integers(-half, half, shape).astype(np.int8)
     return rng.normal(0, 1, shape).astype(F)
 
 
@@ -254,13 +255,15 @@ def conv_case(kernel: Kernel, draw: Draw, rng: np.random.Generator) -> Case:
     params = conv_params(
         y, x, (pool_h, pool_w), groups=groups, multiplier=multiplier, pad_value=pad_value(kernel.input, draw),
         half_weights=int(may_be_half and draw.choice((True, False, False))),
+        weight_bits=draw.choice((0, 0, 4, 2)) if may_be_half else 0,
     )  # fmt: skip
     source = tensor(input_dims(y.size, x.size, channels, draw), kernel.input, draw)
     target = tensor(input_dims(height, width, outputs, draw), kernel.output, draw)
     if depthwise:
-        weights = codes(kernel.weights, (y.kernel, x.kernel, channels, multiplier), rng)
+        weights = codes(kernel.weights, (y.kernel, x.kernel, channels, multiplier), rng, params.weight_bits or 8)
     else:
-        weights = codes(kernel.weights, (outputs, y.kernel, x.kernel, channels // groups), rng)
+        shape = (outputs, y.kernel, x.kernel, channels // groups)
+        weights = codes(kernel.weights, shape, rng, params.weight_bits or 8)
     return finish_conv(kernel, source, target, weights, params, draw, rng)
 
 
@@ -311,7 +314,7 @@ def finish_conv(
 def conv_constants(
     kernel: Kernel, source: Tensor, weights: Array, params: ConvParams, full: tuple[int, int], end: Epilogue
 ) -> tuple[bytes, ...]:
-    packed = packed_weights(kernel, weights, params.groups)
+    packed = packed_weights(kernel, weights, params.groups, params.weight_bits)
     flip = end.constants()[1:] if end.thresholds is not None else []
     if kernel.family == "conv_bitsliced":
         presets = spec.Presets(weights, params, source, full, end.thresholds)
@@ -324,7 +327,11 @@ def conv_constants(
     return (packed, *end.constants())
 
 
-def packed_weights(kernel: Kernel, weights: Array, groups: int) -> bytes:
+def packed_weights(kernel: Kernel, weights: Array, groups: int, bits: int = 0) -> bytes:
+    if bits:
+        if kernel.family in DEPTHWISE:
+            return spec.depthwise_of_bits(weights, bits)
+        return (spec.quads_of_bits if kernel.input == "f32" else spec.pairs_of_bits)(weights, groups, bits)
     if kernel.family in DEPTHWISE:
         if kernel.weights == "s1":
             return spec.depthwise_bits(weights)

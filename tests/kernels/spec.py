@@ -424,6 +424,46 @@ def quads(codes: Array, groups: int) -> bytes:
     return result
 
 
+def pairs_of_bits(codes: Array, groups: int, bits: int) -> bytes:
+    """u32 w[ceil(Og/4)][ceil(ceil(K/2)*bits/4)]: pair j of a word, tap t, output c at bit 16t + 4*bits*j + bits*c; with
+    channels in fours, taps 0, 2, 1, 3 of each four"""
+    result = b""
+    for group in in_groups(codes, groups):
+        outputs, kernel_h, kernel_w, width = group.shape
+        rows = group.reshape((outputs, kernel_h, kernel_w * width)).astype(np.int64)
+        order = pair_order(kernel_h, kernel_w * width)
+        if width % 4 == 0:
+            order = [order[k - k % 4 + (0, 2, 1, 3)[k % 4]] for k in range(len(order))]
+        pairs = -(-len(order) // 2)
+        for a in range(0, outputs, 4):
+            words = [0] * -(-pairs * bits // 4)
+            for k in range(2 * len(words) * (4 // bits)):
+                for c in range(4):
+                    code = rows[(a + c, *order[k])] if a + c < outputs and k < len(order) else 0
+                    at = 16 * (k % 2) + 4 * bits * (k // 2 % (4 // bits)) + bits * c
+                    words[k // 2 // (4 // bits)] |= (int(code) + (1 << (bits - 1))) << at
+            result += np.array(words, "<u4").tobytes()
+    return result
+
+
+def quads_of_bits(codes: Array, groups: int, bits: int) -> bytes:
+    """w[ceil(Og/4)][kh][kw][Cg], the bits of four outputs each"""
+    plain = np.frombuffer(quads(codes.astype(np.int8), groups), np.int8).reshape((-1, 4)).astype(np.int64)
+    joined = sum((plain[:, c] + (1 << (bits - 1))) << (bits * c) for c in range(4))
+    return np.asarray(joined).astype("<u2" if bits == 4 else np.uint8).tobytes()
+
+
+def depthwise_of_bits(codes: Array, bits: int) -> bytes:
+    """bytes w[kh*kw][ceil(Co*bits/8)]"""
+    result = b""
+    for cell in codes.reshape((codes.shape[0] * codes.shape[1], -1)):
+        row = 0
+        for c in range(-(-len(cell) * bits // 8) * 8 // bits):
+            row |= (int(cell[c] if c < len(cell) else 0) + (1 << (bits - 1))) << (bits * c)
+        result += row.to_bytes(-(-len(cell) * bits // 8), "little")
+    return result
+
+
 def depthwise_bits(codes: Array) -> bytes:
     """u32 w[ceil(Co/32)][kh*kw]"""
     flat = codes.reshape((codes.shape[0] * codes.shape[1], -1)) < 0

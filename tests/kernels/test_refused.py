@@ -45,7 +45,7 @@ def conv(name: str, source: tuple[int, ...] = (6, 7, 4), target: tuple[int, ...]
     rng = np.random.default_rng(5)
     channels = source[-1] // p.groups
     shape = (p.kernel_h, p.kernel_w, channels, 1) if depthwise else (target[-1], p.kernel_h, p.kernel_w, channels)
-    weights = cases.codes(kernel.weights, shape, rng)
+    weights = cases.codes(kernel.weights, shape, rng, p.weight_bits or 8)
     x, y = cases.tensor(source, kernel.input, First()), cases.tensor(target, kernel.output, First())
     return finish_conv(kernel, x, y, weights, p, First(), rng)
 
@@ -179,6 +179,8 @@ def image(case: Case) -> bool:
 
 
 S8 = conv("conv_s8_s8_s8")
+S8_OF_4, S8_OF_2 = (conv("conv_s8_s8_s8", weight_bits=bits) for bits in (4, 2))
+DEPTHWISE_OF_4, F32_OF_2 = depthwise("depthwise_s8_s8_s8", weight_bits=4), conv("conv_f32_s8_s8", weight_bits=2)
 S8_S1 = conv("conv_s8_s1_s1")
 F32 = conv("conv_f32_f32_f32")
 F32_S1 = conv("conv_f32_f32_s1")
@@ -452,6 +454,13 @@ REFUSED: list[tuple[str, Case, Change]] = [
     ("requant", S8_S1, params(requant=1)),
     ("requant", conv("conv_f32_s8_s8"), params(requant=2)),
     ("requant", AFFINE, params(requant=2)),
+    *(("weight_bits", S8, params(weight_bits=bits)) for bits in (1, 3, 5, 6, 7, 8, 128, 255)),
+    *(("weight_bits", case, params(weight_bits=4)) for case in (S8_S1, SLICED, F32, CONVZ, DEPTHWISEZ)),
+    *(("weight_bytes", case, params(weight_bits=0)) for case in (S8_OF_4, S8_OF_2, DEPTHWISE_OF_4, F32_OF_2)),
+    *(("weight_bytes", case, shorter(0)) for case in (S8_OF_4, S8_OF_2, DEPTHWISE_OF_4, F32_OF_2)),
+    *(("weight_bytes", case, longer(0)) for case in (S8_OF_4, S8_OF_2, DEPTHWISE_OF_4, F32_OF_2)),
+    ("weight_bytes", S8, params(weight_bits=2)),
+    ("weight_bytes", S8_OF_4, params(weight_bits=2)),
     ("half_weights", S8, params(half_weights=2)),
     ("half_weights", S8_S1, params(half_weights=1)),
     ("pad_value", SLICED, params(pad_value=0.5)),

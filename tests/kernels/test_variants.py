@@ -73,7 +73,9 @@ def random_weights(kind: str, shape: tuple[int, ...], integer: bool, rng: np.ran
     if kind == "s1":
         return ops.Weights("s1", rng.choice([-1, 1], shape).astype(np.int8))
     if kind == "s8":
-        return ops.Weights("s8", rng.integers(-128, 128, shape).astype(np.int8), half=bool(rng.random() < 0.3))
+        bits, half = int(rng.choice([8, 8, 4, 2])), bool(rng.random() < 0.3)
+        most = 1 << (bits - 1)
+        return ops.Weights("s8", rng.integers(-most, most, shape).astype(np.int8), half=half, bits=bits)
     return ops.Weights("f32", rng.normal(0.0, 1.0, shape).astype(np.float32))
 
 

@@ -27,6 +27,11 @@
 #define DQNN_WORK_PER_BYTE 64
 #endif
 
+/* 1: convolutions may have weights of 4 or 2 bits (SPEC.md 3.3). 0: files that have some are refused. */
+#ifndef DQNN_PACKED_WEIGHTS
+#define DQNN_PACKED_WEIGHTS 1
+#endif
+
 /* 1: dqnn_options.profile is honoured. 0: the calls are compiled out. */
 #ifndef DQNN_PROFILE
 #define DQNN_PROFILE 1

@@ -4,7 +4,24 @@
 
 #include "sink.h"
 
+#if DQNN_PACKED_WEIGHTS
+/* Weights of fewer than 8 bits stand as numbers from 0 on, in the bytes' order of bits. */
+static int32_t packed_weight(const ref_weight *w, ref_layout layout) {
+  uint32_t bits = w->conv->params->weight_bits;
+  uint32_t at = layout == REF_PAIRS      ? ref_packed_pair_bit(w, bits)
+                : layout == REF_QUADS_S8 ? ref_quad_index(w) * bits
+                                         : ref_packed_depthwise_bit(w, bits);
+  int32_t code = ((const uint8_t *)w->data)[at / 8] >> at % 8 & ((1 << bits) - 1);
+  return code - (1 << (bits - 1));
+}
+#endif
+
 int32_t ref_int_weight(const ref_weight *w, ref_layout layout) {
+#if DQNN_PACKED_WEIGHTS
+  if (w->conv->params->weight_bits != 0) {
+    return packed_weight(w, layout);
+  }
+#endif
   switch (layout) {
     case REF_HORIZONTAL:
       return ref_sign(ref_horizontal_bit(w));

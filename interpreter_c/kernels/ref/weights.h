@@ -64,14 +64,22 @@ static inline uint32_t ref_channel_block_bit(const ref_weight *w) {
   return (uint32_t)output[bit / 8] >> bit % 8 & 1u;
 }
 
-/* 4 bytes w[groups][ceil(Og/2)][ceil(K/2)] = (a.k0, b.k0, a.k1, b.k1); odd kernel rows leave their last element for the
- * end */
-static inline int32_t ref_pair_weight(const ref_weight *w) {
+/* Where a tap stands among those of its window: odd kernel rows leave their last element for the end. */
+static inline uint32_t ref_tap_of_pairs(const ref_weight *w) {
   const dqnn_conv *v = w->conv;
   uint32_t row = v->params->kernel_w * v->group_in, even = row & ~1u;
   uint32_t element = w->kx * v->group_in + w->i;
-  uint32_t k = element < even ? w->ky * even + element : v->params->kernel_h * even + w->ky;
-  uint32_t pairs = (v->params->kernel_h * row + 1) / 2;
+  return element < even ? w->ky * even + element : v->params->kernel_h * even + w->ky;
+}
+
+static inline uint32_t ref_pairs(const dqnn_conv *v) {
+  return (ref_kernel_cells(v) * v->group_in + 1) / 2;
+}
+
+/* 4 bytes w[groups][ceil(Og/2)][ceil(K/2)] = (a.k0, b.k0, a.k1, b.k1) */
+static inline int32_t ref_pair_weight(const ref_weight *w) {
+  const dqnn_conv *v = w->conv;
+  uint32_t k = ref_tap_of_pairs(w), pairs = ref_pairs(v);
   uint32_t output = w->o % v->group_out;
   uint32_t pair_of_outputs = w->o / v->group_out * ((v->group_out + 1) / 2) + output / 2;
   return ((const int8_t *)w->data)[(pair_of_outputs * pairs + k / 2) * 4 + k % 2 * 2 + output % 2];
@@ -93,6 +101,24 @@ static inline uint32_t ref_depthwise_bit(const ref_weight *w) {
 /* w[kh*kw][Co] */
 static inline uint32_t ref_depthwise_index(const ref_weight *w) {
   return ref_kernel_cell(w) * w->conv->out_c + w->o;
+}
+
+/* Bit at which a weight of few bits begins: u32 w[groups][ceil(Og/4)][ceil(pairs*bits/4)]. Pair j of a word has its
+ * taps in the halves of the word, four outputs side by side from bit 4*bits*j on. Where channels come in fours the taps
+ * of each four stand in the order 0, 2, 1, 3. */
+static inline uint32_t ref_packed_pair_bit(const ref_weight *w, uint32_t bits) {
+  const dqnn_conv *v = w->conv;
+  uint32_t k = ref_tap_of_pairs(w), turned = (k & ~3u) | (k & 1u) << 1 | (k >> 1 & 1u);
+  uint32_t tap = v->group_in % 4 == 0 ? turned : k, pair = tap / 2;
+  uint32_t in_word = 4 / bits, words = (ref_pairs(v) + in_word - 1) / in_word; /* pairs of a word, words of an output */
+  uint32_t output = w->o % v->group_out, quad = w->o / v->group_out * ((v->group_out + 3) / 4) + output / 4;
+  uint32_t word = quad * words + pair / in_word;
+  return 32 * word + 16 * (tap % 2) + bits * (4 * (pair % in_word) + output % 4);
+}
+
+/* bytes w[kh*kw][ceil(Co*bits/8)] */
+static inline uint32_t ref_packed_depthwise_bit(const ref_weight *w, uint32_t bits) {
+  return ref_kernel_cell(w) * ((w->conv->out_c * bits + 7) / 8 * 8) + w->o * bits;
 }
 
 /* s1 and s8 weights as integers; half_weights is up to the caller. */
