@@ -84,6 +84,10 @@ missing_packages() {
   [ -e /usr/include/flatbuffers/flatbuffers.h ] || echo libflatbuffers-dev
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
   has qemu-system-riscv32 || echo 'qemu-system-riscv|qemu-system-misc'
+  has wasm-ld || echo lld
+  has node || echo nodejs
+  has npm || echo npm
+  has tsc || echo node-typescript
   has chromium || has chromium-browser || echo 'chromium|chromium-browser'
 }
 

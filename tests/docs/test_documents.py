@@ -24,10 +24,11 @@ from dqnn.exporter.cli import LazyGroup, main
 from dqnn.exporter.inspect.artifacts import c_array, c_header
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("docs", "examples", "interpreter_c", "js_bindings", "schema")
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(path for top in ("docs", "examples", "interpreter_c", "schema") for path in (ROOT / top).rglob("*.md")),
+        *(path for top in FOLDERS for path in (ROOT / top).rglob("*.md")),
     ]
 )
 Tool: TypeAlias = Callable[[str], str]
@@ -411,7 +412,7 @@ def test_the_annotated_tree_is_the_tree(repo: Path) -> None:
     assert not [path for path in named if not list(repo.glob(str(path.relative_to(repo))))]
     listed = subprocess.run(["git", "ls-files"], cwd=repo, capture_output=True, text=True, check=True).stdout.split()
     folders = {Path(*Path(name).parts[:depth]) for name in listed for depth in (1, 2) if len(Path(name).parts) > depth}
-    tops = ("exporter", "interpreter_c", "schema", "python_bindings", "examples", "docs", "tools")
+    tops = ("exporter", "interpreter_c", "schema", "js_bindings", "python_bindings", "examples", "docs", "tools")
     expected = {repo / folder for folder in folders if folder.parts[0] in tops} | {repo / "tests"}
     expected |= {path for path in (repo / "exporter").glob("*.py") if not path.name.startswith("__")}
     text = " ".join(str(path.relative_to(repo)) for path in named)
