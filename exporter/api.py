@@ -250,12 +250,12 @@ def _self_tests(blob: bytes, selftest: Any) -> tuple[SelfTest, ...]:
     from dqnn.interpreter import Interpreter
 
     from .emit.writer import SelfTest
-    from .samples.arrays import SampleError, fit_inputs, make_inputs
+    from .samples.arrays import SampleError, fit_inputs, read_inputs
     from .targets.host import HostRunner
 
     interpreter = Interpreter(blob)
     if isinstance(selftest, str | os.PathLike):
-        selftest, _ = make_inputs(interpreter, Path(selftest), None, 0, 0, 0)
+        selftest = read_inputs(interpreter, Path(selftest))
     inputs = interpreter.to_stored(fit_inputs(selftest, interpreter))
     if len(inputs[0]) > MOST_SELF_TESTS:
         raise SampleError(

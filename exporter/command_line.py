@@ -28,6 +28,10 @@ TARGET_HELP = (
     "host, a board or a core (`dqnn targets` lists them), a .toml file that describes a board, or a device on a link: "
     "serial:PORT[,BAUD], tcp:HOST:PORT."
 )
+DASK_HELP = (
+    "The workers of a Dask cluster share the samples: tcp://HOST:PORT of its scheduler, or its file (.json). They need "
+    "dqnn, and read --inputs FILE.npy or .zarr themselves, which all must see under the same path."
+)
 
 
 # --- types of options -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from dqnn.interpreter import Interpreter
 from ..blob import ModelView, parse
 from ..errors import DqnnError
 from ..ir.types import F32, S1
-from ..samples.arrays import fit_inputs, make_inputs
+from ..samples.arrays import fit_inputs, read_inputs
 from ..targets.code_size import code_bytes
 from ..targets.emulated import QEMU, QemuRunner
 from ..targets.host import HOST, HostRunner
@@ -43,7 +43,7 @@ class BenchError(DqnnError):
 def read_samples(blob: bytes, path: Path, limit: int) -> Samples:
     """The first samples of a .npz, .npy or .csv file as a device is given them."""
     interpreter = Interpreter(blob)
-    batch = fit_inputs(make_inputs(interpreter, path, None, 0.0, 1.0, 0)[0], interpreter)
+    batch = fit_inputs(read_inputs(interpreter, path), interpreter)
     stored = interpreter.to_stored({name: array[:limit] for name, array in batch.items()})
     return Samples(tuple(tuple(array[at].tobytes() for array in stored) for at in range(len(stored[0]))), path.name)
 

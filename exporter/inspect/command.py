@@ -200,7 +200,7 @@ def diff_command(
     batch = None
     if not no_run:
         samples = RANDOM_SAMPLES if inputs is None and count is None else count
-        batch = fit_inputs(make_inputs(interpreter, inputs, samples, low, high, seed)[0], interpreter)
+        batch = fit_inputs(make_inputs(interpreter, inputs, samples, low, high, seed), interpreter)
     difference = diff(before.read_bytes(), after.read_bytes(), batch)
     if as_json:
         click.echo(json.dumps(difference.to_json(), indent=2))

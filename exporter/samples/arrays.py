@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,23 +23,43 @@ Array: TypeAlias = NDArray[Any]
 ANY_INPUT = "x"  # the name that a lone input may have in a file, whatever the model calls it
 
 
+class Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+T = TypeVar("T", bound=Shaped)
+
+
 class SampleError(DqnnError):
     """Samples or labels that do not fit the model."""
 
 
 def make_inputs(
     interpreter: Interpreter, path: Path | None, count: int | None, low: float, high: float, seed: int
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Arrays by input name, and every array of the file (labels may be among them)."""
+) -> dict[str, Array]:
+    """Arrays by input name, of a file or random."""
+    given = inputs_or_random(interpreter, path, count, low, high, seed)
+    return read_inputs(interpreter, given) if isinstance(given, Path) else given
+
+
+def inputs_or_random(
+    interpreter: Interpreter, path: Path | None, count: int | None, low: float, high: float, seed: int
+) -> Path | dict[str, Array]:
+    """A file to read, or random arrays by input name."""
     if (path is None) == (count is None):
         raise SampleError("give either --inputs FILE or --random N")
-    if path is None:
-        assert count is not None
-        return random_inputs(interpreter, count, low, high, seed), {}
+    if path is not None:
+        return path
+    assert count is not None
+    return random_inputs(interpreter, count, low, high, seed)
+
+
+def read_inputs(interpreter: Interpreter, path: Path) -> dict[str, Array]:
+    """Arrays of a file by input name."""
     if path.suffix == ".csv":
-        return split_columns(read_csv(path), interpreter, path), {}
-    arrays = read_arrays(path)
-    return match(arrays, interpreter.inputs, path), arrays
+        return split_columns(read_csv(path), interpreter, path)
+    return match(read_arrays(path), interpreter.inputs, path)
 
 
 def random_inputs(interpreter: Interpreter, count: int, low: float, high: float, seed: int) -> dict[str, Array]:
@@ -60,14 +81,18 @@ def random_inputs(interpreter: Interpreter, count: int, low: float, high: float,
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
-    """Arrays of a .npz by name, or the one of a .npy under the name `x`."""
+def read_arrays(path: Path, only: str | None = None) -> dict[str, Array]:
+    """Arrays of a .npz or of a Zarr group by name, or the one of a .npy or a Zarr array under the name `x`. `only`: no
+    other than the one of this name."""
+    if is_zarr(path):
+        found = {name: array for name, array in open_zarr(path).items() if only in (None, name)}
+        return {name: np.asarray(array[...]) for name, array in found.items()}
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {ANY_INPUT: loaded}
         with loaded:
-            return dict(loaded)
+            return {name: loaded[name] for name in loaded.files if only in (None, name)}
     except FileNotFoundError:
         raise SampleError(f"{path}: no such file") from None
     except OSError as error:
@@ -76,6 +101,28 @@ def read_arrays(path: Path) -> dict[str, Array]:
         if debugging():
             raise
         raise SampleError(f"{path} is no .npz or .npy file of plain arrays: {error}") from error
+
+
+def is_zarr(path: Path) -> bool:
+    return path.suffix == ".zarr" or path.is_dir()
+
+
+def open_zarr(path: Path) -> dict[str, Any]:
+    """Zarr arrays, which read what is sliced: those of a group by name, a lone one under the name `x`."""
+    try:
+        import zarr
+    except ImportError:
+        raise SampleError(f"{path}: Zarr arrays need zarr: pip install 'dqnn[dask]'") from None
+    if not path.exists():
+        raise SampleError(f"{path}: no such file or folder")
+    try:
+        opened = zarr.open(str(path), mode="r")
+    except Exception as error:  # it raises many kinds
+        raise SampleError(f"{path} is no Zarr array or group: {str(error) or type(error).__name__}") from error
+    found = {ANY_INPUT: opened} if hasattr(opened, "shape") else dict(opened.arrays())
+    if not found:
+        raise SampleError(f"{path} is a Zarr group without arrays")
+    return found
 
 
 def read_csv(path: Path) -> Array:
@@ -102,32 +149,37 @@ def _numbers(row: list[str]) -> bool:
         return False
 
 
-def labels_for(name: str, arrays: Mapping[str, Array], source: Path | None) -> Array:
-    """An array of the inputs' file by its name, or a .npy or .csv file."""
+def labels_for(name: str, source: Path | None, arrays: Mapping[str, Array] | None = None) -> Array:
+    """An array of the inputs' file (or of what was read from it) by its name, or a .npy, .zarr or .csv file."""
+    path = Path(name)
+    file = source if source is not None and source.suffix not in (".csv", ".npy") else None
+    if arrays is None:
+        arrays = {} if file is None else read_arrays(file, name)
     if name in arrays:
         return arrays[name]
-    if Path(name).suffix == ".csv":
-        return read_csv(Path(name))
-    if Path(name).suffix == ".npy":
-        return read_arrays(Path(name))[ANY_INPUT]
+    if path.suffix == ".csv":
+        return read_csv(path)
+    if path.suffix in (".npy", ".zarr"):
+        return read_arrays(path)[ANY_INPUT]
     where = source or Path("random samples")
-    raise SampleError(f"{where} has no array {name!r} (it has {_listed(arrays)}), and it names no .npy or .csv file")
+    there = _listed(arrays if file is None else read_arrays(file))
+    raise SampleError(f"{where} has no array {name!r} (it has {there}), and it names no .npy, .zarr or .csv file")
 
 
 # --- to the inputs of a model -----------------------------------------------------------------------------------------
 
 
-def match(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
+def match(arrays: Mapping[str, T], inputs: Sequence[TensorInfo], source: Path) -> dict[str, T]:
     """The array for each input: by name; a lone input also takes the array called x, or the only one there is."""
     found = _matched(arrays, inputs, source)
     for info in inputs:
-        if found[info.name].ndim == 0:
+        if not found[info.name].shape:
             shape = ", ".join(map(str, info.shape))
             raise SampleError(f"{source} has a lone number for {info.name}; expected an array of (samples, {shape})")
     return found
 
 
-def _matched(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: Path) -> dict[str, Array]:
+def _matched(arrays: Mapping[str, T], inputs: Sequence[TensorInfo], source: Path) -> dict[str, T]:
     if len(inputs) == 1 and inputs[0].name not in arrays:
         only = next(iter(arrays)) if len(arrays) == 1 else ANY_INPUT
         if only in arrays:
@@ -141,7 +193,7 @@ def _matched(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], source: 
     return {info.name: arrays[info.name] for info in inputs}
 
 
-def _listed(arrays: Mapping[str, Array]) -> str:
+def _listed(arrays: Mapping[str, Shaped]) -> str:
     return ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
 
 
@@ -162,32 +214,47 @@ def fit_inputs(inputs: Any, interpreter: Interpreter) -> dict[str, Array]:
     """float32 arrays by input name in the model's order, of the model's shapes (see `adapted`); samples of sensors as
     the reals that they stand for."""
     infos = interpreter.inputs
+    arrays = {name: np.asarray(array) for name, array in by_input(inputs, infos).items()}
+    common_count(arrays.values())
+    return {info.name: _meant(arrays[info.name], info) for info in infos}
+
+
+def by_input(inputs: Any, infos: Sequence[TensorInfo]) -> dict[str, Any]:
+    """What is given for each input: by name, in the model's order, or one for a lone input."""
     if isinstance(inputs, Mapping):
         missing = [info.name for info in infos if info.name not in inputs]
         if missing:
             raise SampleError(f"no array for input {', '.join(missing)}; there are {', '.join(inputs)}")
-        arrays = [np.asarray(inputs[info.name]) for info in infos]
-    else:
-        listed = list(inputs) if len(infos) > 1 else [inputs]
-        if len(listed) != len(infos):
-            raise SampleError(f"{len(listed)} arrays for {len(infos)} inputs")
-        arrays = [np.asarray(array) for array in listed]
-    counts = {len(array) if array.ndim else 0 for array in arrays}
+        return {info.name: inputs[info.name] for info in infos}
+    listed = list(inputs) if len(infos) > 1 else [inputs]
+    if len(listed) != len(infos):
+        raise SampleError(f"{len(listed)} arrays for {len(infos)} inputs")
+    return {info.name: array for info, array in zip(infos, listed, strict=True)}
+
+
+def common_count(arrays: Iterable[Any]) -> int:
+    """The number of samples, which all arrays have in common."""
+    counts = {array.shape[0] if array.shape else 0 for array in arrays}
     if len(counts) != 1 or counts == {0}:
         raise SampleError(f"every input needs the same number of samples, at least one; got {sorted(counts)}")
-    return {info.name: _shaped(array, info) for info, array in zip(infos, arrays, strict=True)}
+    return int(counts.pop())
 
 
-def _shaped(array: Array, info: TensorInfo) -> Array:
-    if array.dtype.kind not in "biuf":
-        raise SampleError(f"input {info.name} is {array.dtype}, not numbers")
-    array = adapted(array, info)
-    if array.dtype.kind == "f" and (bad := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any():
-        raise SampleError(f"input {info.name} has NaN in {bad.sum()} of {len(array)} samples")
+def _meant(array: Array, info: TensorInfo) -> Array:
+    real = as_reals(array, info)
     try:
         check_meant(info, array)
     except ValueError as error:
         raise SampleError(str(error)) from error
+    return real
+
+
+def as_reals(array: Array, info: TensorInfo) -> Array:
+    """float32 reals of the input's shape. Whether they can be meant is for `check_meant`, which needs all samples."""
+    check_numbers(array.dtype, info)
+    array = adapted(array, info)
+    if array.dtype.kind == "f" and (bad := np.isnan(array.reshape(len(array), -1)).any(axis=1)).any():
+        raise SampleError(f"input {info.name} has NaN in {bad.sum()} of {len(array)} samples")
     meaning = meaning_of_bytes(info, array)
     if meaning is not None:  # what they stand for, which the original is given, too
         scale, offset = meaning
@@ -195,23 +262,30 @@ def _shaped(array: Array, info: TensorInfo) -> Array:
     return np.asarray(array, np.float32)
 
 
+def check_numbers(dtype: np.dtype[Any], info: TensorInfo) -> None:
+    if dtype.kind not in "biuf":
+        raise SampleError(f"input {info.name} is {dtype}, not numbers")
+
+
 def adapted(array: Array, info: TensorInfo) -> Array:
     """A batch in the input's shape, where only axes of size 1 come or go, or samples were flattened: what cannot put
     values in other places. Any other shape is refused."""
-    shape, given = info.shape, array.shape[1:]
+    return array.reshape(adapted_shape(array.shape, info))
+
+
+def adapted_shape(whole: tuple[int, ...], info: TensorInfo) -> tuple[int, ...]:
+    """What `adapted` makes of a batch of this shape."""
+    shape, given = info.shape, whole[1:]
     expected = f"(samples, {', '.join(map(str, shape))})"
-    if given == shape:
-        return array
-    size = int(np.prod(shape))
-    if array.size == len(array) * size:
-        if _long(given) == _long(shape) or len(_long(given)) <= 1:
-            return array.reshape((len(array), *shape))
-        hint = shape_hint(array.shape, shape, batch=True)
+    if prod(given) == prod(shape):
+        if given == shape or _long(given) == _long(shape) or len(_long(given)) <= 1:
+            return (whole[0], *shape)
+        hint = shape_hint(whole, shape, batch=True)
         if not hint and len(_long(shape)) <= 1:
             hint = "; flatten it as in training: x.reshape(len(x), -1) puts rows behind each other"
         hint = hint or "; bring its axes into the model's order: x.transpose(...)"
-        raise SampleError(f"input {info.name} has shape {array.shape}; expected {expected}{hint}")
-    raise SampleError(f"input {info.name} has shape {array.shape}; expected {expected}")
+        raise SampleError(f"input {info.name} has shape {whole}; expected {expected}{hint}")
+    raise SampleError(f"input {info.name} has shape {whole}; expected {expected}")
 
 
 def _long(shape: tuple[int, ...]) -> list[int]:

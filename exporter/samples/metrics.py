@@ -74,17 +74,18 @@ def relative_error(reference: Array, measured: Array) -> float:
     """L2R."""
     truth = reference.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        return _ratio(float(np.linalg.norm(measured.astype(np.float64) - truth)), float(np.linalg.norm(truth)))
+        return ratio(float(np.linalg.norm(measured.astype(np.float64) - truth)), float(np.linalg.norm(truth)))
 
 
-def _ratio(error: float, size: float) -> float:
+def ratio(error: float, size: float) -> float:
+    """Of two norms; by nothing: 0 if there is no error, else infinite."""
     if size == 0:
         return error and error * math.inf  # 0, inf or NaN
     return error / size
 
 
 def _efficiency(truth: Array, error: Array) -> float:
-    return 1.0 - _ratio(float(np.sum(error**2)), float(np.sum((truth - truth.mean()) ** 2)))
+    return 1.0 - ratio(float(np.sum(error**2)), float(np.sum((truth - truth.mean()) ** 2)))
 
 
 def _cosine(truth: Array, found: Array) -> float:

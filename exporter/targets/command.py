@@ -55,7 +55,7 @@ def run_command(
     interpreter, place = open_model(model), find_target(target)
     _check_output(output, interpreter)
     arrays = read_arrays(inputs)
-    truth = None if labels is None else labels_for(labels, arrays, inputs)
+    truth = None if labels is None else labels_for(labels, inputs, arrays)
     batch = {name: array[:limit] for name, array in match(arrays, interpreter.inputs, inputs).items()}
     if not raw:
         batch = _adapted(batch, interpreter)

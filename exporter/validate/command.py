@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..command_line import CHECK_FAILED, OUTPUT, TARGET_HELP, command, input_options
+from ..command_line import CHECK_FAILED, DASK_HELP, OUTPUT, TARGET_HELP, command, input_options
 
 if TYPE_CHECKING:
     from .validation import ValidationReport
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     help="What runs the original: Keras, TensorFlow Lite or onnxruntime where it is there, else dqnn's evaluator.",
 )
 @click.option("--per-layer", is_flag=True, help="Compare every tensor, and name the first layer that differs.")
+@click.option(
+    "--layer-samples", type=click.IntRange(1), help="Samples that --per-layer compares.  [default: the first 16]"
+)
+@click.option("--dask", metavar="ADDRESS", help=DASK_HELP)
 @click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")
 @click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
@@ -52,6 +56,8 @@ def validate_command(
     target: str,
     original: Any,
     per_layer: bool,
+    layer_samples: int | None,
+    dask: str | None,
     max_l2r: float | None,
     min_acc: float | None,
     as_json: bool,
@@ -59,25 +65,28 @@ def validate_command(
     bench: str | None,
 ) -> None:
     """Compare a .dqnn file with the model it came from, and with labels."""
-    from ..samples.arrays import labels_for, make_inputs
+    from ..samples.arrays import inputs_or_random
     from ..show.console import progress_bar
     from ..targets.host import open_model
-    from .validation import validate
+    from .validation import LAYER_SAMPLES, validate
 
     if bench is not None and html is None:
         raise click.UsageError("--bench shows in the --html report alone")
+    if layer_samples is not None and not per_layer:
+        raise click.UsageError("--layer-samples says how many samples --per-layer compares")
     interpreter = open_model(model)
-    batch, arrays = make_inputs(interpreter, inputs, count, low, high, seed)
-    truths = [labels_for(name, arrays, inputs)[:limit] for name in labels]
     with progress_bar(as_json) as progress:
         validation = validate(
             model,
             against,
-            {name: array[:limit] for name, array in batch.items()},
-            labels=truths or None,
+            inputs_or_random(interpreter, inputs, count, low, high, seed),
+            labels=list(labels) or None,
+            limit=limit,
             target=target,
             original=original,
             per_layer=per_layer,
+            layer_samples=layer_samples or LAYER_SAMPLES,
+            scheduler=dask,
             progress=progress,
         )
     _show(model, validation, as_json, html, bench)

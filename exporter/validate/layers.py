@@ -6,14 +6,18 @@ where rounding shows, and where a wrong export would. Values that only our passe
 
 The kernel-ready graph is not in the file: the original is compiled again, with the options that the file says it was
 exported with, and its nodes and constants must be those of the file. If they are not, nodes are matched by the names of
-their layers."""
+their layers.
+
+What is found of a few samples at a time (a `LayerSums` per node) can be found anywhere and is added up exactly: counts,
+and squares summed sample by sample, whose sum is then rounded once (`math.fsum`), in whatever groups they come."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import product
-from math import prod
+from dataclasses import dataclass
+from itertools import chain, product
+from math import fsum, inf, prod, sqrt
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
@@ -32,7 +36,7 @@ from ..ir.real import to_real
 from ..ir.types import F32, S8, TensorType
 from ..options import ExportOptions, IoDtype, OptionError, Requant
 from ..passes import Part, PassError, run_pipeline
-from ..samples.metrics import relative_error
+from ..samples.metrics import ratio
 from ..targets.linked import LinkRunner, node_infos
 from ..targets.target import Target
 from .model import LayerReport
@@ -40,29 +44,133 @@ from .originals.original import Tick
 
 Array: TypeAlias = NDArray[Any]
 Parts: TypeAlias = Mapping[str, Part]
+STEP = 16  # samples that are evaluated at once: the same everywhere, as float sums may depend on it
 UNMATCHED = (
     "The file was exported from another model, by another version or with passes that this one does not have: layers "
     "are matched by name, and there is no exact comparison."
 )
 
 
-def compare_layers(
-    blob: bytes, against: Any, batch: Mapping[str, Array], place: Target, tick: Tick
-) -> tuple[tuple[LayerReport, ...], str]:
-    """A report per node on these samples, and a remark on what could not be compared. Tensors are those of a device on
-    a link, or of this machine for places that give none."""
+@dataclass(frozen=True)
+class LayerSums:
+    """One node on some samples. `inexact` and `differing` as in LayerReport; `errors` and `sizes` are, of each sample,
+    the sums of (f - F)^2 and F^2, empty without a counterpart."""
+
+    elements: int
+    inexact: int | None = None
+    differing: int | None = None
+    errors: tuple[float, ...] = ()
+    sizes: tuple[float, ...] = ()
+
+    @property
+    def l2r(self) -> float | None:
+        return ratio(_root_of_sum(self.errors), _root_of_sum(self.sizes)) if self.errors else None
+
+
+def _root_of_sum(squares: Sequence[float]) -> float:
+    try:
+        return sqrt(fsum(squares))
+    except OverflowError:
+        return inf
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A file beside its original, ready to be run: the kernel-ready graph (None: not found), the value of it (or of the
+    original) that each node makes, and the values that lost channels."""
+
+    blob: bytes
+    original: Graph
+    program: Graph | None
+    names: tuple[str | None, ...]
+    parts: Parts
+
+    @property
+    def note(self) -> str:
+        """A remark on what cannot be compared."""
+        return UNMATCHED if self.program is None else ""
+
+    def sums(self, batch: Mapping[str, Array], place: Target, tick: Tick) -> list[LayerSums]:
+        """What each node makes of these samples, STEP of them at a time, beginning with the first."""
+        count, found = len(next(iter(batch.values()))), []
+        for start in range(0, count, STEP):
+            some = {name: array[start : start + STEP] for name, array in batch.items()}
+            found.append(self._sums(some, place, lambda done, start=start: tick(start + done)))  # type: ignore[misc]
+        return added(found)
+
+    def _sums(self, batch: Mapping[str, Array], place: Target, tick: Tick) -> list[LayerSums]:
+        view = parse(self.blob)
+        original = evaluate(self.original, list(batch.values()))
+        traced = _trace(self.blob, batch, place, tick)
+        exact = None if self.program is None else evaluate(self.program, _as_typed(self.blob, view, batch))
+        return [self._compare(*one, exact, original) for one in zip(self._kinds(view), self.names, traced, strict=True)]
+
+    def _kinds(self, view: ModelView) -> list[tuple[NodeView, TensorType]]:
+        return [(node, view.tensors[node.output].type) for node in view.nodes]
+
+    def _compare(
+        self,
+        of: tuple[NodeView, TensorType],
+        name: str | None,
+        value: Array,
+        exact: Evaluation | None,
+        original: Evaluation,
+    ) -> LayerSums:
+        node, kind = of
+        inexact = differing = None
+        if exact is not None and name is not None:
+            inexact = _unequal(exact.real(name).reshape(value.shape), value)
+        part = None if name is None else self.parts.get(name)
+        theirs = _of_whole(original, name, node, kind) if part is None else _of_part(original, part, kind)
+        if theirs is None:
+            return LayerSums(value.size, inexact)
+        theirs = theirs.reshape(value.shape)
+        differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
+        return LayerSums(value.size, inexact, differing, *_squares(theirs, value))
+
+    def reports(self, sums: Sequence[LayerSums]) -> tuple[LayerReport, ...]:
+        """A report per node."""
+        return tuple(
+            LayerReport(i, node.layers, node.row, kind, s.elements, s.inexact, s.differing, s.l2r)
+            for i, ((node, kind), s) in enumerate(zip(self._kinds(parse(self.blob)), sums, strict=True))
+        )
+
+
+def find_comparison(blob: bytes, against: Any) -> Comparison:
+    """Compiles the original as the file was."""
     view, graph = parse(blob), load_graph(against)
-    inputs = list(batch.values())
-    original = evaluate(graph, inputs)
-    traced = _trace(blob, batch, place, tick)
     compiled = find_compiled(view, graph)
     if compiled is None:
-        names = [_by_layers(graph, node, view.tensors[node.output].type) for node in view.nodes]
-        return _reports(view, traced, names, None, original, {}), UNMATCHED
+        by_layers = [_by_layers(graph, node, view.tensors[node.output].type) for node in view.nodes]
+        return Comparison(blob, graph, None, tuple(by_layers), {})
     program, tensor_names, parts = compiled
-    names = [tensor_names[node.output] for node in view.nodes]
-    exact = evaluate(program, _as_typed(blob, view, batch))
-    return _reports(view, traced, list(names), exact, original, parts), ""
+    return Comparison(blob, graph, program, tuple(tensor_names[node.output] for node in view.nodes), parts)
+
+
+def added(found: Sequence[Sequence[LayerSums]]) -> list[LayerSums]:
+    """The sums of all samples, from those of groups of them, in order."""
+    return [_added(sums) for sums in zip(*found, strict=True)]
+
+
+def _added(sums: Sequence[LayerSums]) -> LayerSums:
+    def whole(counts: list[int | None]) -> int | None:
+        return None if None in counts else sum(filter(None, counts))
+
+    return LayerSums(
+        sum(s.elements for s in sums),
+        whole([s.inexact for s in sums]),
+        whole([s.differing for s in sums]),
+        tuple(chain.from_iterable(s.errors for s in sums)),
+        tuple(chain.from_iterable(s.sizes for s in sums)),
+    )
+
+
+def _squares(theirs: Array, value: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each sample the squares of the differences and of the reference, summed."""
+    truth, found = (array.reshape(len(array), -1).astype(np.float64) for array in (theirs, value))
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors, sizes = np.sum((found - truth) ** 2, axis=1), np.sum(truth**2, axis=1)
+    return tuple(errors.tolist()), tuple(sizes.tolist())
 
 
 def _as_typed(blob: bytes, view: ModelView, batch: Mapping[str, Array]) -> list[Array]:
@@ -127,39 +235,6 @@ def _last_made(graph: Graph, node: NodeView, fits: Callable[[TensorType], bool])
     made = [n.output for n in graph.nodes if n.layers and set(n.layers) <= set(node.layers)]
     fitting = [name for name in made if fits(graph.types[name])]
     return fitting[-1] if fitting else None
-
-
-def _reports(
-    view: ModelView,
-    traced: list[Array],
-    names: Sequence[str | None],
-    exact: Evaluation | None,
-    original: Evaluation,
-    parts: Parts,
-) -> tuple[LayerReport, ...]:
-    return tuple(_report_all(view, traced, names, exact, original, parts))
-
-
-def _report_all(
-    view: ModelView,
-    traced: list[Array],
-    names: Sequence[str | None],
-    exact: Evaluation | None,
-    original: Evaluation,
-    parts: Parts,
-) -> Iterator[LayerReport]:
-    for index, (node, value, name) in enumerate(zip(view.nodes, traced, names, strict=True)):
-        kind = view.tensors[node.output].type
-        inexact = differing = l2r = None
-        if exact is not None and name is not None:
-            inexact = _unequal(exact.real(name).reshape(value.shape), value)
-        part = None if name is None else parts.get(name)
-        theirs = _of_whole(original, name, node, kind) if part is None else _of_part(original, part, kind)
-        if theirs is not None:
-            theirs = theirs.reshape(value.shape)
-            l2r = relative_error(theirs, value)
-            differing = None if isinstance(kind.fmt, F32) else _unequal(theirs, value)
-        yield LayerReport(index, node.layers, node.row, kind, value.size, inexact, differing, l2r)
 
 
 def _of_whole(original: Evaluation, name: str | None, node: NodeView, kind: TensorType) -> Array | None:

@@ -5,14 +5,17 @@
     validation.failures(max_l2r=0.01)            # what a CI job prints
 
 The C code runs on this machine or on an emulated board; the original is Keras, TensorFlow Lite or onnxruntime, or our
-evaluator where that is not there (originals/). The figures are defined in samples/metrics.py."""
+evaluator where that is not there (originals/). The figures are defined in samples/metrics.py.
+
+On a cluster (`scheduler`) workers run the C code, the comparison of layers and our evaluator; any other original runs
+here. Outputs come back and are measured here, so the report is that of one machine, bit for bit."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,19 +24,31 @@ from numpy.typing import NDArray
 
 from dqnn._core import BlobError
 from dqnn.interpreter import Interpreter
-from dqnn.ranges import SaturationWarning
+from dqnn.ranges import InputRange
 
 from ..blob import NotAModelError, read_bytes
-from ..samples.arrays import SampleError, fit_inputs, ranges_of
+from ..cluster.cluster import Cluster, ClusterError, connect
+from ..samples.arrays import (
+    SampleError,
+    adapted_shape,
+    check_numbers,
+    common_count,
+    fit_inputs,
+    labels_for,
+    ranges_of,
+)
 from ..samples.metrics import LabelError, Labels, classes_of, confusion, measure, read_labels
+from ..samples.sources import Source, find_sources
 from ..show.console import Progress
 from ..targets.host import HOST
 from ..targets.linked import LinkRunner
 from ..targets.target import Target, find_target
-from .layers import compare_layers
+from .layers import find_comparison
 from .model import LayerReport, OutputReport, Validation
 from .originals.choice import find
-from .originals.original import Kind, Ran, Tick
+from .originals.evaluator import Evaluator
+from .originals.original import Kind, Original, Ran, Tick
+from .pieces import ALIGNED, Part, Work, as_listed, as_stored, check_given, joined, run_stored
 from .text import as_text
 
 Array: TypeAlias = NDArray[Any]
@@ -62,35 +77,84 @@ def validate(
     inputs: Any,
     *,
     labels: Any = None,
+    limit: int | None = None,
     target: str = HOST,
     original: Kind = "auto",
     per_layer: bool = False,
+    layer_samples: int = LAYER_SAMPLES,
+    scheduler: Any = None,
     progress: Progress | None = None,
 ) -> ValidationReport:
     """Run a .dqnn file (path or bytes) and its original (`.h5`, `.keras`, `.tflite`, `.onnx`, Keras model) on `inputs`.
 
-    inputs: an array (n, *shape), or a dict by name, or a list in the model's order.
-    labels: a class number per sample, or an array like the output; a list of these for several outputs.
+    inputs: an array (n, *shape), or a dict by name, or a list in the model's order; or the path of a .npz, .npy, .csv
+        or Zarr, one for all or one for each.
+    labels: a class number per sample, or an array like the output; a list of these for several outputs. Text is the
+        name of an array in the inputs' file, or of a .npy, .zarr or .csv file.
+    limit: only the first samples.
     target: where the file runs: host, a board or a core (see `dqnn targets`), or a device on a link that holds it
         (serial:PORT[,BAUD], tcp:HOST:PORT).
     original: "keras", "tflite", "onnx" (onnxruntime) or "evaluator" insists on one of them.
-    per_layer: also compare every tensor, on the first samples: those of this machine, or of a device on a link.
+    per_layer: also compare every tensor, on the first `layer_samples` samples: those of this machine, or of a device on
+        a link.
+    scheduler: the workers of a Dask cluster share the samples: its address (tcp://HOST:PORT) or file, a
+        distributed.Client or cluster. Inputs may then be arrays of Dask; paths are read by the workers.
     progress: is told (stage, samples done, samples in all).
 
-    Raises NotAModelError, OriginalError, SampleError, TargetError and what reading a model raises."""
+    Raises NotAModelError, OriginalError, SampleError, TargetError, ClusterError and what reading a model raises."""
     place = find_target(target)
     blob = model if isinstance(model, bytes) else read_bytes(Path(model))
     interpreter = _interpreter(blob)
-    batch = fit_inputs(inputs, interpreter)
-    count = len(next(iter(batch.values())))
-    truths = _labels(labels, interpreter, count)
+    sources = find_sources(inputs, interpreter)
+    count = _checked(limit, layer_samples, common_count(sources.values()))
+    truths = _labels(_read_labels(labels, inputs), interpreter, count, limit)
+    task = _Task(blob, interpreter, against, original, place, sources, count, layer_samples if per_layer else 0)
     tell = progress or (lambda stage, done, total: None)
-    ours = run_ours(blob, interpreter, batch, place, tell)
-    ran = _run_original(against, original, list(batch.values()), lambda done: tell("original", done, count))
-    outputs = tuple(_output(*parts) for parts in _matched(interpreter, ours, ran, truths))
-    layers, note = _layers(blob, against, batch, place, tell) if per_layer else ((), "")
-    ranges = ranges_of(batch, interpreter.inputs)
-    return ValidationReport(interpreter.name, str(place), ran.by, count, outputs, layers, note, ranges)
+    if scheduler is None:
+        found = _run_here(task, tell)
+    else:
+        with connect(scheduler) as cluster:
+            found = _run_on(cluster, task, tell)
+    outputs = tuple(_output(*parts) for parts in _matched(interpreter, found.ours, found.ran, truths))
+    return ValidationReport(
+        interpreter.name, str(place), found.ran.by, count, outputs, found.layers, found.note, found.ranges
+    )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be run. Layers are compared on the first `layer_samples` samples, 0 for none."""
+
+    blob: bytes
+    interpreter: Interpreter
+    against: Any
+    kind: Kind
+    place: Target
+    sources: Mapping[str, Source]
+    count: int
+    layer_samples: int
+
+    def batch(self) -> dict[str, Array]:
+        """All samples, in memory."""
+        arrays = {name: source.rows(0, self.count) for name, source in self.sources.items()}
+        return fit_inputs(arrays, self.interpreter)
+
+
+@dataclass(frozen=True)
+class _Found:
+    ours: list[Array]
+    ran: Ran
+    ranges: tuple[InputRange, ...]
+    layers: tuple[LayerReport, ...] = ()
+    note: str = ""
+
+
+def _checked(limit: int | None, layer_samples: int, count: int) -> int:
+    """The number of samples to run."""
+    for name, value in (("limit", limit), ("layer_samples", layer_samples)):
+        if value is not None and value < 1:
+            raise SampleError(f"{name} is {value}; accepted: 1 or more")
+    return count if limit is None else min(limit, count)
 
 
 def _interpreter(blob: bytes) -> Interpreter:
@@ -103,7 +167,16 @@ def _interpreter(blob: bytes) -> Interpreter:
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
-def _labels(labels: Any, interpreter: Interpreter, count: int) -> list[Labels | None]:
+def _read_labels(labels: Any, inputs: Any) -> Any:
+    """Labels with names of arrays and files read."""
+    listed = labels if isinstance(labels, list | tuple) else [labels]
+    if not any(isinstance(item, str | PathLike) for item in listed):
+        return labels
+    source = Path(inputs) if isinstance(inputs, str | PathLike) else None
+    return [labels_for(fspath(item), source) if isinstance(item, str | PathLike) else item for item in listed]
+
+
+def _labels(labels: Any, interpreter: Interpreter, count: int, limit: int | None) -> list[Labels | None]:
     infos = interpreter.outputs
     if labels is None:
         return [None] * len(infos)
@@ -114,41 +187,86 @@ def _labels(labels: Any, interpreter: Interpreter, count: int) -> list[Labels | 
     found: list[Labels | None] = []
     for info, array in zip(infos, listed, strict=False):
         try:
-            found.append(read_labels(np.asarray(array), (count, *info.shape)))
+            found.append(read_labels(np.asarray(array)[:limit], (count, *info.shape)))
         except LabelError as error:
             raise SampleError(f"output {info.name}: {error}") from error
     return found + [None] * (len(infos) - len(found))
 
 
-# --- running and comparing --------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------------------------
 
 
-def run_ours(
-    blob: bytes, interpreter: Interpreter, batch: Mapping[str, Array], place: Target, tell: Progress
-) -> list[Array]:
+def _run_here(task: _Task, tell: Progress) -> _Found:
+    batch = task.batch()
+    ours = _run_ours(task, batch, tell)
+    ran = _run_original(find(task.against, task.kind), list(batch.values()), _tick(tell, "original", task.count))
+    layers: tuple[LayerReport, ...] = ()
+    note = ""
+    if task.layer_samples:
+        comparison = find_comparison(task.blob, task.against)
+        some = {name: array[: task.layer_samples] for name, array in batch.items()}
+        sums = comparison.sums(some, task.place, _tick(tell, "layers", min(task.layer_samples, task.count)))
+        layers, note = comparison.reports(sums), comparison.note
+    return _Found(ours, ran, ranges_of(batch, task.interpreter.inputs), layers, note)
+
+
+def _tick(tell: Progress, stage: str, count: int) -> Tick:
+    return lambda done: tell(stage, done, count)
+
+
+def _run_ours(task: _Task, batch: Mapping[str, Array], tell: Progress) -> list[Array]:
     """The C code's outputs as real values, in the model's order."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SaturationWarning)  # the report has the inputs' ranges
-        stored = interpreter.to_stored(batch)
-    count, stage = len(stored[0]), f"C model on {place}"
+    interpreter, place, count = task.interpreter, task.place, task.count
+    stored, tick = as_stored(interpreter, batch), _tick(tell, f"C model on {place}", count)
     if isinstance(place.runner, LinkRunner):
-        outputs = place.runner.run(blob, stored, lambda done: tell(stage, done, count)).outputs
+        return as_listed(interpreter, place.runner.run(task.blob, stored, tick).outputs)
+    chunk = max(1, -(-count // (HOST_CHUNKS if place.name == HOST else TARGET_CHUNKS)))
+    parts = []
+    for start in range(0, count, chunk):
+        parts.append(run_stored(task.blob, interpreter, [array[start : start + chunk] for array in stored], place))
+        tick(min(start + chunk, count))
+    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _run_on(cluster: Cluster, task: _Task, tell: Progress) -> _Found:
+    """The same by the workers of a cluster."""
+    infos, sources = task.interpreter.inputs, list(task.sources.values())
+    if isinstance(task.place.runner, LinkRunner):
+        raise ClusterError(f"{task.place}: a device on a link has one machine that talks to it; leave the cluster out")
+    for info, source in zip(infos, sources, strict=True):
+        check_numbers(source.dtype, info)
+        adapted_shape(source.shape, info)
+    original = find(task.against, task.kind)
+    graph = original.graph if isinstance(original, Evaluator) else None
+    comparison = find_comparison(task.blob, task.against) if task.layer_samples else None
+    work = Work(task.blob, task.place.name, graph, comparison, task.layer_samples)
+
+    def tick(done: int, part: Part) -> None:
+        for info, given, source in zip(infos, part.given, sources, strict=True):
+            if given is not None and given.saturated:  # what needs no other samples to be refused
+                check_given(info, given, source.dtype)
+        tell(f"{task.place}, {cluster.name}", done, task.count)
+
+    parts = cluster.run(work, sources, task.count, ALIGNED, tick)
+    whole = joined(parts, infos, [source.dtype for source in sources])
+    if isinstance(original, Evaluator):
+        ran = Ran(whole.original, original.by)
     else:
-        chunk = max(1, -(-count // (HOST_CHUNKS if place.name == HOST else TARGET_CHUNKS)))
-        parts = []
-        for start in range(0, count, chunk):
-            parts.append(place.run(blob, [array[start : start + chunk] for array in stored]).outputs)
-            tell(stage, min(start + chunk, count), count)
-        outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-    real = interpreter.from_stored(outputs)
-    return list(real.values()) if isinstance(real, dict) else [real]
+        arrays = list(task.batch().values())
+        ran = _run_original(original, arrays, _tick(tell, "original, here", task.count))
+    if comparison is None or whole.layers is None:
+        return _Found(whole.outputs, ran, whole.ranges)
+    return _Found(whole.outputs, ran, whole.ranges, comparison.reports(whole.layers), comparison.note)
 
 
-def _run_original(against: Any, kind: Kind, arrays: list[Array], tick: Tick) -> Ran:
+def _run_original(original: Original, arrays: list[Array], tick: Tick) -> Ran:
     try:
-        return find(against, kind).run(arrays, tick)
+        return original.run(arrays, tick)
     except ValueError as error:
         raise SampleError(f"the original refuses the inputs: {error}; is it the same model?") from error
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
 
 
 def _matched(
@@ -177,10 +295,3 @@ def _output(name: str, ours: Array, original: Array, labels: Labels | None) -> O
         "original" if labels is None else "labels",
         int(np.count_nonzero(classes_of(ours) != classes_of(original))) if classifier else None,
     )
-
-
-def _layers(
-    blob: bytes, against: Any, batch: Mapping[str, Array], place: Target, tell: Progress
-) -> tuple[tuple[LayerReport, ...], str]:
-    some = {name: array[:LAYER_SAMPLES] for name, array in batch.items()}
-    return compare_layers(blob, against, some, place, lambda done: tell("layers", done, len(next(iter(some.values())))))

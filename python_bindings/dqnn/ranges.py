@@ -6,7 +6,9 @@ stored values without raw=True; reals are clipped as on the device, with a warni
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +72,8 @@ def input_range(info: TensorInfo, values: Array) -> InputRange:
     accepted = accepted_range(info)
     if not values.size:
         return InputRange(info.name, 0.0, 0.0, accepted, 0, 0)
-    low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
+    # Plus zero: of -0.0 and 0.0 either may be found first.
+    low, high = (float(end.reduce(values, axis=None)) + 0.0 for end in (np.fmin, np.fmax))
     meaning = meaning_of_bytes(info, values)
     if meaning is not None:
         scale, offset = meaning
@@ -87,18 +90,41 @@ def input_range(info: TensorInfo, values: Array) -> InputRange:
 def check_meant(info: TensorInfo, values: Array) -> InputRange | None:
     """What `input_range` says of values that were given as reals, None where any value can be meant; ValueError for
     whole numbers that cannot be."""
-    whole = values.dtype.kind in "iu"
-    if info.dtype == "f32" or (info.dtype == "s1" and not whole) or meaning_of_bytes(info, values) is not None:
+    if not can_be_unmeant(info, values.dtype):
         return None
     found = input_range(info, values)
-    if whole and found.saturated:
-        raise ValueError(f"input {info} got {_pixels(found, values)}; {_remedy(info, values)}")
+    refuse_unmeant(info, found, values.dtype)
+    return found
+
+
+def can_be_unmeant(info: TensorInfo, dtype: np.dtype[Any]) -> bool:
+    """Whether values of this type may be something else than reals for the input."""
+    whole = dtype.kind in "iu"
+    meant = info.dtype == "f32" or (info.dtype == "s1" and not whole)
+    return not meant and not (dtype == np.uint8 and info.byte_meaning is not None)
+
+
+def refuse_unmeant(info: TensorInfo, found: InputRange, dtype: np.dtype[Any]) -> None:
+    """ValueError for the range of values of this type that cannot be meant as reals. The range is that of all values:
+    a part of them may lie on one side of zero."""
+    if dtype.kind in "iu" and found.saturated:
+        raise ValueError(f"input {info} got {_pixels(found, dtype)}; {_remedy(info, dtype)}")
     if info.dtype == "s1" and found.low >= 0 and found.high > found.low:
         raise ValueError(
-            f"input {info} got {_pixels(found, values)}: none is negative, so all of them are +1. "
+            f"input {info} got {_pixels(found, dtype)}: none is negative, so all of them are +1. "
             "Give reals whose sign is meant, as in training: 2 * x - 1 for bits; raw=True for packed words"
         )
-    return found
+
+
+def merged(ranges: Sequence[InputRange]) -> InputRange:
+    """The range of all values from the ranges of their parts."""
+    return replace(
+        ranges[0],
+        low=min(part.low for part in ranges),
+        high=max(part.high for part in ranges),
+        saturated=sum(part.saturated for part in ranges),
+        elements=sum(part.elements for part in ranges),
+    )
 
 
 def warn_saturated(found: InputRange) -> None:
@@ -112,16 +138,16 @@ def warn_saturated(found: InputRange) -> None:
     )
 
 
-def _pixels(found: InputRange, values: Array) -> str:
+def _pixels(found: InputRange, dtype: np.dtype[Any]) -> str:
     accepted = "" if found.accepted is None else f", but it represents {_span(*found.accepted)}"
-    return f"{values.dtype.name} values {_span(found.low, found.high)}{accepted}"
+    return f"{dtype.name} values {_span(found.low, found.high)}{accepted}"
 
 
-def _remedy(info: TensorInfo, values: Array) -> str:
+def _remedy(info: TensorInfo, dtype: np.dtype[Any]) -> str:
     stored = f"; raw=True for stored values ({info.stored_dtype.name})"
     if info.sample is not None:
         return f"give samples as dtype uint8, or reals as in training{stored}"
-    if values.dtype == np.int8:
+    if dtype == np.int8:
         return f"give reals as in training{stored}"
     return f"divide as in training, x / 255 perhaps, or export with --input-u8 1/255 0 and give uint8{stored}"
 

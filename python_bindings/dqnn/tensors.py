@@ -189,17 +189,34 @@ BETWEEN = 0.02  # of a step: what float32 reals may be off
 def samples_of(name: str, real: npt.NDArray[np.float32], scale: float, offset: float) -> npt.NDArray[np.uint8]:
     """The samples nearest to real values, with a warning (once for each input, as Python's are) if they are none. No
     NaNs."""
+    exact = _exact_samples(real, scale, offset)
+    if _between(exact):
+        warn_between(name, scale, offset)
+    return np.clip(np.rint(exact), 0, 255).astype(np.uint8)
+
+
+def are_between(real: npt.NDArray[np.float32], scale: float, offset: float) -> bool:
+    """Whether values are no samples, but lie between them."""
+    return _between(_exact_samples(real, scale, offset))
+
+
+def _exact_samples(real: npt.NDArray[np.float32], scale: float, offset: float) -> npt.NDArray[np.float64]:
     with np.errstate(over="ignore", invalid="ignore"):
-        exact = (real.astype(np.float64) - offset) / scale
-        steps: npt.NDArray[np.float64] = np.clip(np.rint(exact), 0, 255)
-        between = bool((np.abs(exact - np.rint(exact)) > BETWEEN).any())
-    if between:
-        form = f"{scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}" if (scale, offset) != (1, 0) else "u"
-        warn_caller(
-            f"input '{name}' takes raw samples u of 0 to 255, which stand for {form}; other values are rounded to the "
-            "nearest. Give values as the model was trained on, or samples as dtype uint8"
-        )
-    return steps.astype(np.uint8)
+        return np.asarray((real.astype(np.float64) - offset) / scale)
+
+
+def _between(exact: npt.NDArray[np.float64]) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(exact - np.rint(exact)) > BETWEEN).any())
+
+
+def warn_between(name: str, scale: float, offset: float) -> None:
+    """A warning that values of an input are no samples."""
+    form = f"{scale:g} * u {'-' if offset < 0 else '+'} {abs(offset):g}" if (scale, offset) != (1, 0) else "u"
+    warn_caller(
+        f"input '{name}' takes raw samples u of 0 to 255, which stand for {form}; other values are rounded to the "
+        "nearest. Give values as the model was trained on, or samples as dtype uint8"
+    )
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

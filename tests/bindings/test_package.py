@@ -25,6 +25,11 @@ def test_import_loads_nothing_heavy() -> None:
     assert not modules & {"numpy", "h5py", "tensorflow", "keras", "flatbuffers"}
 
 
+def test_validating_loads_no_cluster() -> None:
+    modules = imported("dqnn.exporter.validate.validation")
+    assert not modules & {"dask", "distributed", "zarr", "tensorflow", "onnxruntime"}
+
+
 def test_interpreter_needs_only_numpy() -> None:
     modules = imported("dqnn.interpreter")
     assert not modules & {"h5py", "tensorflow", "keras", "flatbuffers", "click"}

@@ -22,7 +22,7 @@ except SystemExit:
     pass
 print(*sys.modules, file=sys.stderr)
 """
-HEAVY = {"numpy", "h5py", "flatbuffers", "rich", "jinja2", "matplotlib", "unicorn", "tensorflow", "asyncio"}
+HEAVY = set("numpy h5py flatbuffers rich jinja2 matplotlib unicorn tensorflow asyncio dask distributed".split())
 
 
 def loaded(*arguments: str) -> set[str]:

@@ -21,10 +21,15 @@ class Evaluator:
     graph: Graph
     why: str = ""
 
+    @property
+    def by(self) -> str:
+        return NAME + (f" ({self.why})" if self.why else "")
+
     def run(self, inputs: list[Array], tick: Tick) -> Ran:
         parts = []
+        # BATCH of them at once, wherever they run: float sums may depend on it.
         for start in range(0, len(inputs[0]), BATCH):
             parts.append(evaluate(self.graph, [array[start : start + BATCH] for array in inputs]).outputs)
             tick(min(start + BATCH, len(inputs[0])))
         joined: list[Array] = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
-        return Ran(joined, NAME + (f" ({self.why})" if self.why else ""))
+        return Ran(joined, self.by)

@@ -1,0 +1,1 @@
+"""Work on samples by the workers of a Dask cluster."""
