@@ -25,6 +25,7 @@ COMMANDS = {
     "targets": (".targets.command", "targets_command", "What --target takes: boards, cores, this machine."),
     "inspect": (".inspect.command", "inspect_command", "Show a .dqnn file, or convert it for a firmware."),
     "bench": (".bench.command", "bench_command", "Instructions and estimated cycles of a file or of kernels."),
+    "sweep": (".sweep.command", "sweep_command", "Candidate models on the same samples: accuracy, size, cycles."),
     "device": (".device.command", "device_group", "Look at a device on a link, replace its model."),
     "serve": (".device.command", "serve_command", "Stand in for a board, behind a TCP port."),
     "sign": (".signing.command", "sign_command", "Sign a .dqnn file, or check its signature."),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     "--sweep",
     metavar="PATTERN",
     help="Measure the convolutions of a grid of shapes whose text matches, and list those that take most beside a "
-    "neighbour of the same K.",
+    "neighbour of the same K. (Whole models beside each other: `dqnn sweep`.)",
 )
 @click.option(
     "--costs",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ class EmulatedModel:
         self.blob, self.target = blob, target
         self.view = parse(blob)
         with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
-            elf = build_model_firmware(target, Path(directory), optimize)
+            elf = Path(directory) / "model.elf"
+            elf.write_bytes(_firmware(target, optimize))
             self.machine = Machine(elf, target.core)
         data, sizes = self.machine.place(blob), self.machine.place(bytes(12))
         self._accepted(self.machine.call("dqnn_bench_sizes", data, len(blob), sizes))
@@ -122,6 +124,13 @@ class EmulatedModel:
         """Instruction set of the variant that runs a node."""
         self.machine.call("dqnn_bench_isa", node)
         return self.machine.read(self.machine.result, 32).split(b"\0")[0].decode()
+
+
+@cache
+def _firmware(target: Target, optimize: str) -> bytes:
+    """The same for every model: compiled once in a process."""
+    with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
+        return build_model_firmware(target, Path(directory), optimize).read_bytes()
 
 
 def build_model_firmware(target: Target, directory: Path, optimize: str) -> Path:

@@ -12,6 +12,8 @@ another version, files that some of them do not see."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SCHEDULER_FILE = "expected what `dask scheduler --scheduler-file` writes"
 CONNECT_SECONDS = 10.0
 WORKERS_SECONDS = 30.0  # that the first worker may take to come; batch systems start them late
 LOST_SECONDS = 60.0  # without any worker
@@ -63,18 +66,49 @@ def _client(scheduler: Any) -> tuple[Any, bool]:
         raise ClusterError("a cluster needs Dask's distributed: pip install 'dqnn[dask]'") from None
     if isinstance(scheduler, Client):
         return scheduler, False
-    where: dict[str, Any] = {"address": scheduler}
-    if isinstance(scheduler, Path) or (isinstance(scheduler, str) and scheduler.endswith(".json")):
-        if not Path(scheduler).is_file():
-            raise ClusterError(f"{scheduler}: no such file; expected what `dask scheduler --scheduler-file` writes")
-        where = {"scheduler_file": str(scheduler)}
+    address = _address(scheduler)
     try:
-        return Client(**where, timeout=CONNECT_SECONDS, set_as_default=False), True
+        if isinstance(address, str):
+            _knock(address)
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False), True
     except Exception as error:  # of many kinds: refused, no such host, another protocol, no address
         raise ClusterError(
             f"no Dask scheduler answers at {scheduler} ({_first_line(error)}); start one with `dask scheduler`, whose "
             "first lines give its address, tcp://HOST:PORT"
         ) from error
+
+
+def _address(scheduler: Any) -> Any:
+    """Of a scheduler's file; anything else is for Dask."""
+    if not isinstance(scheduler, Path) and not (isinstance(scheduler, str) and scheduler.endswith(".json")):
+        return scheduler
+    try:
+        return json.loads(Path(scheduler).read_text())["address"]
+    except OSError as error:
+        raise ClusterError(f"{scheduler}: {(error.strerror or str(error)).lower()}; {SCHEDULER_FILE}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClusterError(f"{scheduler} names no scheduler; {SCHEDULER_FILE}") from error
+
+
+def _knock(address: str) -> None:
+    """Whether a scheduler answers; a Client that cannot connect would try for long after it was given up."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from distributed import Security
+    from distributed.comm import connect as connect_comm
+
+    async def knock() -> None:
+        how = Security().get_connection_args("client")
+        comm = await connect_comm(address, timeout=CONNECT_SECONDS, **how)
+        try:
+            await comm.write({"op": "identity", "reply": True})
+            if "workers" not in await asyncio.wait_for(comm.read(), CONNECT_SECONDS):
+                raise ValueError("what answers is a part of Dask, but no scheduler")
+        finally:
+            comm.abort()
+
+    with ThreadPoolExecutor(1) as thread:  # a notebook has an event loop of its own in this one
+        thread.submit(asyncio.run, knock()).result()
 
 
 def _told(scheduler: Any, client: Any) -> str:

@@ -101,12 +101,35 @@ class ZarrArray:
 
 def find_sources(inputs: Any, interpreter: Interpreter) -> dict[str, Source]:
     """A source for each input of a model, of what `validate` takes: arrays, a path, or paths by input."""
-    if isinstance(inputs, str | os.PathLike):
-        path = Path(inputs)
-        if path.suffix == ".csv":  # columns, not arrays
-            return {name: InMemory(array) for name, array in read_inputs(interpreter, path).items()}
-        return match(read_sources(path), interpreter.inputs, path)
-    return {name: _source(given) for name, given in by_input(inputs, interpreter.inputs).items()}
+    return Inputs.of(inputs).of_model(interpreter)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is given for one model, or for several: opened once, and by whatever names a model has for it."""
+
+    given: Any
+    path: Path | None
+    opened: dict[Any, Source]  # by name in the file, or by the identity of what was given
+
+    @classmethod
+    def of(cls, inputs: Any) -> Inputs:
+        path = Path(inputs) if isinstance(inputs, str | os.PathLike) else None
+        # A .csv has columns, which each model divides by itself.
+        opened = {} if path is None or path.suffix == ".csv" else read_sources(path)
+        return cls(inputs, path, dict(opened))
+
+    def of_model(self, interpreter: Interpreter) -> dict[str, Source]:
+        """A source for each input."""
+        if self.path is None:
+            given = by_input(self.given, interpreter.inputs)
+            return {name: self._source(thing) for name, thing in given.items()}
+        if self.path.suffix == ".csv":
+            return {name: InMemory(array) for name, array in read_inputs(interpreter, self.path).items()}
+        return match(self.opened, interpreter.inputs, self.path)
+
+    def _source(self, given: Any) -> Source:
+        return self.opened.setdefault(id(given), _source(given))
 
 
 def read_sources(path: Path) -> dict[str, Source]:
@@ -122,8 +145,6 @@ def read_sources(path: Path) -> dict[str, Source]:
 
 
 def _source(given: Any) -> Source:
-    if isinstance(given, InMemory | NpyFile | ZarrArray):
-        return given
     if isinstance(given, str | os.PathLike):
         path = Path(given)
         found = read_sources(path)

@@ -1,12 +1,13 @@
-"""Bar charts and memory maps as data, and drawn as PNG, SVG or PDF for papers, with matplotlib
+"""Bar charts, memory maps and trade-offs as data, and drawn as PNG, SVG or PDF for papers, with matplotlib
 (`pip install 'dqnn[plot]'`).
 
 Colors are names: a format of numbers (s1, s8, f32), or other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -86,7 +87,29 @@ class MemoryMap:
         return [(kind, "scratch" if kind == "other" else kind) for kind in COLORS if kind in there]
 
 
-Chart: TypeAlias = BarChart | MemoryMap
+@dataclass(frozen=True)
+class Dot:
+    """`on_front`: no other dot of the chart beats it; `marked`: it is told of in other charts beside this one, too."""
+
+    x: float
+    y: float
+    label: str
+    on_front: bool
+    marked: bool
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """What is paid along x against what is got along y, with the front of the two."""
+
+    key: str
+    title: str
+    x_label: str
+    y_label: str
+    dots: tuple[Dot, ...]
+
+
+Chart: TypeAlias = BarChart | MemoryMap | Scatter
 
 
 def color_of(kind: str) -> str:
@@ -138,14 +161,15 @@ def _make(directory: Path) -> None:
         raise PlotError(f"{directory}: {error.strerror}") from error
 
 
-def _draw(charts: Sequence[Any], path: Path, title: str) -> None:
+def _draw(charts: Sequence[Chart], path: Path, title: str) -> None:
     from io import BytesIO
 
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [2.6 if isinstance(chart, MemoryMap) else ROW * len(chart.bars) + 0.5 for chart in charts]
+    drawers: dict[type, Callable[..., None]] = {BarChart: _bars, MemoryMap: _memory, Scatter: _scatter}
+    heights = [_height(chart) for chart in charts]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, sum(heights) + (0.3 if title else 0)), layout="constrained")
         FigureCanvasAgg(figure)
@@ -153,11 +177,21 @@ def _draw(charts: Sequence[Any], path: Path, title: str) -> None:
             figure.suptitle(title, fontsize=11, x=0.01, ha="left")
         rows = figure.subplots(len(charts), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, chart in zip(rows, charts, strict=True):
-            (_memory if isinstance(chart, MemoryMap) else _bars)(axes, chart)
+            drawers[type(chart)](axes, chart)
+        figure.draw_without_rendering()
+        for axes, chart in zip(rows, charts, strict=True):
+            if isinstance(chart, Scatter):
+                _name_dots(axes, chart)
         content = BytesIO()
         metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
         figure.savefig(content, format=path.suffix[1:].lower(), dpi=DPI, metadata=metadata)
     write_atomically(path, content.getvalue())
+
+
+def _height(chart: Chart) -> float:
+    if isinstance(chart, BarChart):
+        return ROW * len(chart.bars) + 0.5
+    return 2.6
 
 
 def _bars(axes: Any, chart: BarChart) -> None:
@@ -197,3 +231,68 @@ def _memory(axes: Any, chart: MemoryMap) -> None:
     patches = [Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, _ in chart.legend]
     names = [name for _, name in chart.legend]
     axes.legend(patches, names, loc="lower right", frameon=False, ncols=len(names), handlelength=1)
+
+
+FEW = 12  # dots that all get a name; of more, those that nothing beats
+WIDE_RATIO = 8  # of the largest to the smallest x; beyond, the axis is logarithmic
+
+
+def _scatter(axes: Any, chart: Scatter) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    least, most = min(dot.x for dot in chart.dots), max(dot.x for dot in chart.dots)
+    if least > 0 and most / least > WIDE_RATIO:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    front = sorted((dot for dot in chart.dots if dot.on_front), key=lambda dot: dot.x)
+    axes.step([dot.x for dot in front], [dot.y for dot in front], where="post", color=COLORS["s1"], linewidth=0.8)
+    for kind, dots in _kinds(chart.dots):
+        axes.scatter([dot.x for dot in dots], [dot.y for dot in dots], s=22, zorder=3, label=kind, **MARKS[kind])
+    axes.margins(x=0.12, y=0.18)
+    axes.set(xlabel=chart.x_label, ylabel=chart.y_label, title=chart.title)
+    axes.legend(loc="best", frameon=False, fontsize=7)
+
+
+PLACES = ((5, 3, "left"), (5, -8, "left"), (-5, 3, "right"), (-5, -8, "right"), (0, 9, "center"), (0, -14, "center"))
+
+
+def _name_dots(axes: Any, chart: Scatter) -> None:
+    """Names beside dots where nothing is yet; the figure's layout is known by now."""
+    from matplotlib.transforms import Bbox
+
+    few = len(chart.dots) <= FEW
+    at = axes.transData.transform
+    taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in at([(dot.x, dot.y) for dot in chart.dots])]
+    front = sorted((dot for dot in chart.dots if dot.on_front), key=lambda dot: dot.x)
+    for one, two in pairwise(front):  # a step of the line
+        corner = (two.x, one.y)
+        taken += [Bbox(at([(one.x, one.y), corner])), Bbox(at([corner, (two.x, two.y)]))]
+    for dot in sorted(chart.dots, key=lambda dot: (not dot.on_front, dot.x)):
+        if not (few or dot.on_front or dot.marked):
+            continue
+        text = axes.annotate(
+            _cut(dot.label), (dot.x, dot.y), (0, 0), textcoords="offset points", fontsize=6, color=SOFT, in_layout=False
+        )
+        for x, y, side in PLACES:
+            text.set_position((x, y))
+            text.set_horizontalalignment(side)
+            if not any(text.get_window_extent().overlaps(box) for box in taken):
+                break
+        taken.append(text.get_window_extent())
+
+
+FRONT, ELSEWHERE, BEATEN = "Pareto front", "on the front of all figures", "beaten"
+MARKS = {
+    FRONT: {"color": COLORS["s1"]},
+    ELSEWHERE: {"facecolor": "white", "edgecolor": COLORS["s1"]},
+    BEATEN: {"color": COLORS["other"]},
+}
+
+
+def _kinds(dots: Sequence[Dot]) -> list[tuple[str, list[Dot]]]:
+    """The dots of each kind that there is."""
+    kinds = [FRONT if dot.on_front else ELSEWHERE if dot.marked else BEATEN for dot in dots]
+    found = [(kind, [dot for dot, k in zip(dots, kinds, strict=True) if k == kind]) for kind in MARKS]
+    return [(kind, some) for kind, some in found if some]

@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     help="What runs the original: Keras, TensorFlow Lite or onnxruntime where it is there, else dqnn's evaluator.",
 )
 @click.option("--per-layer", is_flag=True, help="Compare every tensor, and name the first layer that differs.")
-@click.option(
-    "--layer-samples", type=click.IntRange(1), help="Samples that --per-layer compares.  [default: the first 16]"
-)
-@click.option("--dask", metavar="ADDRESS", help=DASK_HELP)
+@click.option("--layer-samples", type=click.IntRange(1), help="Samples that --per-layer compares.  [default: 16]")
+@click.option("--dask", "scheduler", metavar="ADDRESS", help=DASK_HELP)
 @click.option("--max-l2r", type=click.FloatRange(0), help="Exit with 1 if L2R against the original is larger.")
 @click.option("--min-acc", type=click.FloatRange(0, 1), help="Exit with 1 if ACC (0 to 1) is smaller.")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
@@ -57,7 +55,7 @@ def validate_command(
     original: Any,
     per_layer: bool,
     layer_samples: int | None,
-    dask: str | None,
+    scheduler: str | None,
     max_l2r: float | None,
     min_acc: float | None,
     as_json: bool,
@@ -68,7 +66,7 @@ def validate_command(
     from ..samples.arrays import inputs_or_random
     from ..show.console import progress_bar
     from ..targets.host import open_model
-    from .validation import LAYER_SAMPLES, validate
+    from .validation import validate
 
     if bench is not None and html is None:
         raise click.UsageError("--bench shows in the --html report alone")
@@ -85,8 +83,8 @@ def validate_command(
             target=target,
             original=original,
             per_layer=per_layer,
-            layer_samples=layer_samples or LAYER_SAMPLES,
-            scheduler=dask,
+            layer_samples=layer_samples,
+            scheduler=scheduler,
             progress=progress,
         )
     _show(model, validation, as_json, html, bench)

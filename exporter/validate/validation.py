@@ -81,7 +81,7 @@ def validate(
     target: str = HOST,
     original: Kind = "auto",
     per_layer: bool = False,
-    layer_samples: int = LAYER_SAMPLES,
+    layer_samples: int | None = None,
     scheduler: Any = None,
     progress: Progress | None = None,
 ) -> ValidationReport:
@@ -95,8 +95,8 @@ def validate(
     target: where the file runs: host, a board or a core (see `dqnn targets`), or a device on a link that holds it
         (serial:PORT[,BAUD], tcp:HOST:PORT).
     original: "keras", "tflite", "onnx" (onnxruntime) or "evaluator" insists on one of them.
-    per_layer: also compare every tensor, on the first `layer_samples` samples: those of this machine, or of a device on
-        a link.
+    per_layer: also compare every tensor, on the first `layer_samples` samples (16): those of this machine, or of a
+        device on a link.
     scheduler: the workers of a Dask cluster share the samples: its address (tcp://HOST:PORT) or file, a
         distributed.Client or cluster. Inputs may then be arrays of Dask; paths are read by the workers.
     progress: is told (stage, samples done, samples in all).
@@ -108,7 +108,16 @@ def validate(
     sources = find_sources(inputs, interpreter)
     count = _checked(limit, layer_samples, common_count(sources.values()))
     truths = _labels(_read_labels(labels, inputs), interpreter, count, limit)
-    task = _Task(blob, interpreter, against, original, place, sources, count, layer_samples if per_layer else 0)
+    task = _Task(
+        blob,
+        interpreter,
+        against,
+        original,
+        place,
+        sources,
+        count,
+        (layer_samples or LAYER_SAMPLES) if per_layer else 0,
+    )
     tell = progress or (lambda stage, done, total: None)
     if scheduler is None:
         found = _run_here(task, tell)
@@ -149,7 +158,7 @@ class _Found:
     note: str = ""
 
 
-def _checked(limit: int | None, layer_samples: int, count: int) -> int:
+def _checked(limit: int | None, layer_samples: int | None, count: int) -> int:
     """The number of samples to run."""
     for name, value in (("limit", limit), ("layer_samples", layer_samples)):
         if value is not None and value < 1:

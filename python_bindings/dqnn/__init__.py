@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .exporter.errors import DqnnError as DqnnError
     from .exporter.errors import ExportError as ExportError
     from .exporter.errors import UnreadableModel as UnreadableModel
+    from .exporter.sweep.sweep import sweep as sweep
     from .exporter.validate.validation import validate as validate
     from .interpreter import Interpreter as Interpreter
     from .tensors import TensorInfo as TensorInfo
@@ -42,6 +43,7 @@ _WHERE = {
     "analyze": "exporter.analyze.analysis",
     "export": "exporter.api",
     "pack_s1": "tensors",
+    "sweep": "exporter.sweep.sweep",
     "unpack_s1": "tensors",
     "validate": "exporter.validate.validation",
 }
@@ -60,6 +62,7 @@ __all__ = [
     "export",
     "link",
     "pack_s1",
+    "sweep",
     "unpack_s1",
     "validate",
 ]

@@ -24,9 +24,15 @@ from dqnn.exporter.options import DEFAULTS, ExportOptions, OptionError
 OF_COMMANDS = {
     "export": {"model", "explain", "as_json", "debug"},
     "analyze": {"as_json", "html", "plot", "debug"},
-    "validate": {"count", "low", "high", "seed", "limit", "max_l2r", "min_acc", "as_json", "html", "bench", "debug"},
+    "validate": {"count", "low", "high", "seed", "max_l2r", "min_acc", "as_json", "html", "bench", "debug"},
+    "sweep": {"no_cycles", "as_json", "as_csv", "plot", "debug"},
 }
-OF_PROGRAMS = {"export": {"model_or_path"}, "analyze": {"options"}, "validate": {"progress"}}
+OF_PROGRAMS = {
+    "export": {"model_or_path"},
+    "analyze": {"options"},
+    "validate": {"progress"},
+    "sweep": {"options", "progress"},
+}
 DEFAULTS_OF_COMMANDS = {("export", "output"), ("validate", "labels")}  # MODEL with .dqnn; none instead of None
 
 
@@ -35,7 +41,7 @@ def defaults(name: str) -> dict[str, Any]:
     assert isinstance(main, click.Group)
     command = main.get_command(click.Context(main), name)
     assert command is not None
-    needed = {"validate": ["--against", "model.h5"]}.get(name, [])
+    needed = {"validate": ["--against", "model.h5"], "sweep": ["--inputs", "x.npz", "--labels", "y"]}.get(name, [])
     return command.make_context(name, ["model", *needed]).params
 
 
@@ -43,7 +49,7 @@ def defaults(name: str) -> dict[str, Any]:
 def test_the_command_line_is_the_function(name: str) -> None:
     """Every parameter of the function is an option of the same name and default, and the other way round."""
     commands, function = defaults(name), inspect.signature(getattr(dqnn, name)).parameters
-    own = {field.name for field in fields(ExportOptions)} if name == "analyze" else set()
+    own = {field.name for field in fields(ExportOptions)} if name in ("analyze", "sweep") else set()
     assert set(commands) - OF_COMMANDS[name] - own == set(function) - OF_PROGRAMS[name]
     for key in set(commands) & set(function):
         if (name, key) in DEFAULTS_OF_COMMANDS or function[key].default is inspect.Parameter.empty:

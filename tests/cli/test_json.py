@@ -72,6 +72,7 @@ COMMANDS = {
     "analyze": ["analyze", "LARQ", "--target", "stm32f411"],
     "validate": ["validate", "m.dqnn", "--against", "LARQ", "--inputs", "x.npz", "--labels", "y", "--per-layer",
                  "--original", "evaluator"],
+    "sweep": ["sweep", "m.dqnn", "n.dqnn", "--inputs", "x.npz", "--labels", "y", "--no-cycles"],
     "bench-host": ["bench", "m.dqnn", "--target", "host"],
     "bench-host-kernels": ["bench", "--kernels", "^s8 dense 256", "--target", "host"],
 }  # fmt: skip

@@ -187,6 +187,21 @@ def test_an_original_that_workers_lack_runs_here(processes: Any, data: tuple[Any
     assert as_bytes(dqnn.validate(blob, Model(), data[0], scheduler=processes)) == as_bytes(here)
 
 
+def test_a_sweep(processes: Any, blob: bytes, data: tuple[Any, Any], digits: Path, tmp_path: Path) -> None:
+    """The same figures and failures; samples that several candidates take travel once."""
+    np.save(tmp_path / "x.npy", data[0])
+    candidates = {"larq": blob, "qkeras": digits / "digits_qkeras.h5", "none": "none.h5", "cut": blob[:100]}
+    x = data[0].copy()
+    x[-1, 0, 0] = np.nan
+    for inputs in (data[0], tmp_path / "x.npy", {"quant_conv2d_input": x, "input_1": data[0]}):
+        here = dqnn.sweep(candidates, inputs, data[1], target=None)
+        there = dqnn.sweep(candidates, inputs, data[1], target=None, scheduler=processes)
+        assert [entry.quality for entry in here.entries] == [entry.quality for entry in there.entries]
+        assert [entry.name for entry in here.failed] == [entry.name for entry in there.failed]
+        assert here.front == there.front
+    assert "input quant_conv2d_input has NaN in 1 of" in there.entries[0].failure and len(there.failed) == 3
+
+
 @pytest.mark.qemu
 def test_emulated_boards(processes: Any, blob: bytes, data: tuple[Any, Any]) -> None:
     given: dict[str, Any] = {"original": "evaluator", "target": "qemu:mps2-an386"}

@@ -345,7 +345,7 @@ def test_the_python_page_names_everything(repo: Path) -> None:
     for kind in (dqnn.Interpreter, dqnn.TensorInfo, dqnn.ExportResult):
         names |= {name for name in dir(kind) if not name.startswith("_")}
         names |= {field.name for field in fields(kind)} if is_dataclass(kind) else set()
-    for function in (dqnn.export, dqnn.analyze, dqnn.validate, dqnn.callbacks.DeployReport):
+    for function in (dqnn.export, dqnn.analyze, dqnn.validate, dqnn.sweep, dqnn.callbacks.DeployReport):
         names |= set(inspect.signature(function).parameters) - {"model_or_path"}
     assert not [name for name in sorted(names) if not re.search(rf"\b{name}\b", page)]
 
