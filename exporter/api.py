@@ -74,6 +74,7 @@ def export(
     selftest: Any = None,
     rows: RowsMode = "off",
     arena: int | None = None,
+    feed_rows: bool = False,
     optimize: Optimize = "balanced",
     ram: int | None = None,
     flash: int | None = None,
@@ -94,6 +95,8 @@ def export(
     rows: "auto" runs layers for some rows at a time where that makes the arena smaller for at most 3 % more (estimated)
         cycles, "least" for any number of cycles, "off" runs each once. Firmware needs `dqnn_strips` for such files.
     arena: bytes that the arena may take: the fewest cycles that reach it, else ExportError with the least found.
+    feed_rows: memory holds a strip of the input, which the application feeds row by row, as a camera delivers
+        (docs/memory.md); `rows` "off" is then as "auto". Firmware needs `dqnn_fed_strips`.
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
@@ -103,6 +106,10 @@ def export(
     options = ExportOptions(io_dtype, requant, constant_time, input_u8)
     _check_stored(name, model_id, model_version)
     _check_memory(rows, arena, optimize, ram, flash)
+    if feed_rows and selftest is not None:
+        raise OptionError(
+            "selftest: self-tests need the whole input in memory; accepted: one of selftest and feed_rows"
+        )
     if output is not None:
         check_writable(Path(output), model_or_path, weights, selftest)
     place = None if target is None else find_target(target)
@@ -115,7 +122,7 @@ def export(
     rams = [size for size in (ram, None if place is None or place.board is None else place.board.ram_bytes) if size]
 
     def written(room: int | None, how: Optimize) -> Written:
-        return _write(lowered, options, model_id, model_version, selftest, rows, arena, how, room)
+        return _write(lowered, options, model_id, model_version, selftest, rows, arena, feed_rows, how, room)
 
     first = written(arena, "balanced" if rams and optimize == "speed" else optimize)
     if rams and optimize == "speed":
@@ -211,6 +218,7 @@ def _write(
     selftest: Any,
     rows: RowsMode,
     arena: int | None,
+    feed_rows: bool,
     optimize: Optimize,
     room: int | None,
 ) -> Written:
@@ -218,7 +226,7 @@ def _write(
     from dqnn import _core
     from dqnn._version import __version__
 
-    from .emit.writer import WriteError, write
+    from .emit.writer import FeedError, WriteError, write
 
     def made(self_tests: tuple[SelfTest, ...]) -> Written:
         written = write(
@@ -230,6 +238,7 @@ def _write(
             self_tests=self_tests,
             rows="least" if rows == "off" and arena is not None else rows,
             arena=arena,
+            feed_rows=feed_rows,
             optimize=optimize,
             room=room,
         )
@@ -239,6 +248,11 @@ def _write(
     try:
         written = made(())
         return written if selftest is None else made(_self_tests(written.blob, selftest))
+    except FeedError as error:
+        accepted = (
+            "one input, of maps of 2 or 3 dimensions, whose readers are convolutions, pools or element by element"
+        )
+        raise ExportError([Problem(error.layer, error.reason, accepted, "Export without feed_rows.")]) from error
     except WriteError as error:
         raise ExportError([Problem("", str(error))]) from error
 

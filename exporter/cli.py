@@ -109,6 +109,11 @@ def main() -> None:
     "(auto), or whatever it costs (least).",
 )
 @click.option("--arena", type=click.IntRange(1), metavar="BYTES", help="Fewest cycles for such an arena.")
+@click.option(
+    "--feed-rows",
+    is_flag=True,
+    help="The input is fed row by row, as a camera delivers: memory holds a strip of it (firmware: dqnn_fed_strips).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def export_command(
     model: Path,
@@ -126,6 +131,7 @@ def export_command(
     selftest: Path | None,
     rows: RowsMode,
     arena: int | None,
+    feed_rows: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -148,6 +154,7 @@ def export_command(
         selftest=selftest,
         rows=rows,
         arena=arena,
+        feed_rows=feed_rows,
         **options,
     )
     if as_json:

@@ -154,7 +154,15 @@ _ROUNDINGS = {
 def port_lines(model: ModelView) -> list[str]:
     """`input  x: f32[28x28x1]` for each port."""
     ports = [("input", port) for port in model.inputs] + [("output", port) for port in model.outputs]
-    return [f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}{_port_text(port)}" for kind, port in ports]
+    return [
+        f"{kind:<7} {port.name}: {model.tensors[port.tensor].type}{_port_text(port)}{_fed_text(model, port)}"
+        for kind, port in ports
+    ]
+
+
+def _fed_text(model: ModelView, port: PortView) -> str:
+    rows = model.tensors[port.tensor].rows
+    return f", fed by rows: {rows} in memory" if rows else ""
 
 
 def _port_text(port: PortView) -> str:

@@ -38,7 +38,7 @@ dqnn_options options_for(uint32_t isa_mask) {
   options.kernels = dqnn_all_kernels;
   options.kernel_count = dqnn_all_kernel_count;
   options.isa_mask = isa_mask;
-  options.segments = &dqnn_strips;
+  options.segments = &dqnn_fed_strips;
   return options;
 }
 
@@ -100,6 +100,16 @@ nb::dict port_of(const dqnn_tensor &tensor) {
   return port;
 }
 
+// Of a whole tensor, also if memory never holds all its rows.
+size_t whole_bytes(const dqnn_tensor &tensor) {
+  const size_t last = tensor.dims[tensor.rank - 1];
+  size_t bytes = tensor.dtype == DQNN_S1 ? (last + 31) / 32 * 4 : tensor.dtype == DQNN_F32 ? 4 * last : last;
+  for (uint32_t k = 0; k + 1 < tensor.rank; ++k) {
+    bytes *= tensor.dims[k];
+  }
+  return bytes;
+}
+
 // One interpreter in memory of its own.
 struct Instance {
   Memory memory;
@@ -115,18 +125,12 @@ struct Recorder {
   std::vector<double> seconds;
   std::vector<std::vector<uint8_t>> outputs;
 
-  // Of the whole output of a node, also if memory never holds all its rows.
   size_t output_bytes(uint32_t node) const {
     dqnn_node_info info{};
     dqnn_tensor tensor{};
     (void)dqnn_node(it, node, &info);
     (void)dqnn_tensor_at(it, info.output, &tensor);
-    const size_t last = tensor.dims[tensor.rank - 1];
-    size_t bytes = tensor.dtype == DQNN_S1 ? (last + 31) / 32 * 4 : tensor.dtype == DQNN_F32 ? 4 * last : last;
-    for (uint32_t k = 0; k + 1 < tensor.rank; ++k) {
-      bytes *= tensor.dims[k];
-    }
-    return bytes;
+    return whole_bytes(tensor);
   }
 
   // Takes all memory before the run: nothing may be thrown through C.
@@ -222,8 +226,11 @@ class Interpreter {
     for (uint32_t i = 0; i < need_.inputs; ++i) {
       in_.emplace_back();
       (void)dqnn_input(main_.it, i, &in_.back());
+      in_.back().bytes = static_cast<uint32_t>(whole_bytes(in_.back()));
       staged_.emplace_back(in_.back().bytes, uint8_t{0});
     }
+    dqnn_tensor rows{};
+    fed_ = dqnn_feed(main_.it, &rows) == DQNN_OK;
     for (uint32_t i = 0; i < need_.outputs; ++i) {
       out_.emplace_back();
       (void)dqnn_output(main_.it, i, &out_.back());
@@ -248,10 +255,42 @@ class Interpreter {
     std::memcpy(staged_[i].data(), view.data(), view.size());
   }
 
+  // Rows of the next frame, where the model is fed; how many it still needs.
+  size_t feed_rows(nb::handle source) {
+    if (!fed_) {
+      throw std::runtime_error("this model's input is not fed by rows (export with feed_rows)");
+    }
+    const View view(source);
+    const size_t row = in_[0].bytes / in_[0].dims[0], count = view.size() / row;
+    const Turn turn(mutex_);
+    if (view.size() % row != 0 || count > in_[0].dims[0] - fed_rows_) {
+      const std::string message = "the input takes rows of " + std::to_string(row) + " bytes, " +
+                                  std::to_string(in_[0].dims[0] - fed_rows_) + " more until invoke(), got " +
+                                  std::to_string(view.size()) + " bytes";
+      throw std::invalid_argument(message);
+    }
+    (void)dqnn_feed_rows(main_.it, view.data(), static_cast<uint32_t>(count));
+    fed_rows_ += count;
+    return in_[0].dims[0] - fed_rows_;
+  }
+
+  void feed_anew() {
+    const Turn turn(mutex_);
+    fed_rows_ = 0;
+    (void)dqnn_feed_anew(main_.it);
+  }
+
+  // With the rows that were fed, if any were.
   void invoke() {
     const Turn turn(mutex_);
-    copy_inputs(staged_, main_);
-    (void)dqnn_invoke(main_.it);
+    if (fed_rows_ == 0) {
+      copy_inputs(staged_, main_);
+    }
+    if (dqnn_invoke(main_.it) == DQNN_ERROR_NO_INPUT) {
+      throw std::runtime_error("the frame that is being fed needs " + std::to_string(in_[0].dims[0] - fed_rows_) +
+                               " more rows");
+    }
+    fed_rows_ = 0;
     invoked_ = true;
   }
 
@@ -484,8 +523,7 @@ class Interpreter {
   void run_sample(const Batch &batch, const Instance &instance, size_t sample) const {
     dqnn_tensor tensor{};
     for (uint32_t i = 0; i < in_.size(); ++i) {
-      (void)dqnn_input(instance.it, i, &tensor);
-      std::memcpy(tensor.data, batch.in[i] + sample * tensor.bytes, tensor.bytes);
+      write_input(instance, i, batch.in[i] + sample * in_[i].bytes);
     }
     (void)dqnn_invoke(instance.it);
     for (uint32_t i = 0; i < out_.size(); ++i) {
@@ -511,11 +549,19 @@ class Interpreter {
     return staged_;
   }
 
-  static void copy_inputs(const Inputs &inputs, const Instance &instance) {
+  void copy_inputs(const Inputs &inputs, const Instance &instance) const {
     for (uint32_t i = 0; i < inputs.size(); ++i) {
-      dqnn_tensor tensor{};
-      (void)dqnn_input(instance.it, i, &tensor);
-      std::memcpy(tensor.data, inputs[i].data(), inputs[i].size());
+      write_input(instance, i, inputs[i].data());
+    }
+  }
+
+  void write_input(const Instance &instance, uint32_t i, const uint8_t *bytes) const {
+    dqnn_tensor tensor{};
+    (void)dqnn_input(instance.it, i, &tensor);
+    if (fed_) {
+      (void)dqnn_feed_rows(instance.it, bytes, tensor.dims[0]);
+    } else {
+      std::memcpy(tensor.data, bytes, tensor.bytes);
     }
   }
 
@@ -549,6 +595,8 @@ class Interpreter {
   dqnn_model_info model_{};
   Instance main_;
   std::vector<dqnn_tensor> in_, out_;
+  bool fed_ = false;
+  size_t fed_rows_ = 0;
   Inputs staged_;
   std::atomic<bool> invoked_{false};
   std::mutex mutex_, pool_mutex_;
@@ -568,6 +616,9 @@ void define_interpreter(nb::module_ &m) {
       .def("outputs", &Interpreter::outputs, "(name, dims, dtype, scale, zero_point, bytes) of each output.")
       .def("set_input", &Interpreter::set_input, "index"_a, "data"_a, "Copies the stored bytes of one input.")
       .def("get_output", &Interpreter::get_output, "index"_a, "Stored bytes of one output.")
+      .def("feed_rows", &Interpreter::feed_rows, "rows"_a,
+           "Stored bytes of the next rows of an input that is fed; how many are still missing.")
+      .def("feed_anew", &Interpreter::feed_anew, "Forgets the rows that were fed.")
       .def("invoke", &Interpreter::invoke, "Runs the model once.")
       .def("invoke_batch", &Interpreter::invoke_batch, "inputs"_a, "count"_a, "threads"_a,
            "Runs `count` samples that lie one after the other in each input's buffer.")

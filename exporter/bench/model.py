@@ -30,10 +30,12 @@ __attribute__((noinline)) void dqnn_bench_mark(void *context, uint32_t node, uin
 uint32_t dqnn_bench_init(void *memory, size_t bytes, const void *blob, size_t size) {
   const dqnn_options options = {
       .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .profile = dqnn_bench_mark,
-      .segments = &dqnn_strips};
+      .segments = &dqnn_fed_strips};
   return (uint32_t)dqnn_init(&interpreter, memory, bytes, blob, size, &options, NULL);
 }
-uint32_t dqnn_bench_invoke(void) { return (uint32_t)dqnn_invoke(interpreter); }
+uint32_t dqnn_bench_invoke(const void *rows, uint32_t count) {
+  return rows == NULL || dqnn_feed_rows(interpreter, rows, count) == DQNN_OK ? (uint32_t)dqnn_invoke(interpreter) : ~0u;
+}
 void *dqnn_bench_port(uint32_t index, uint32_t output) {
   dqnn_tensor tensor;
   dqnn_status found = output ? dqnn_output(interpreter, index, &tensor) : dqnn_input(interpreter, index, &tensor);
@@ -83,6 +85,8 @@ class EmulatedModel:
         data, sizes = self.machine.place(blob), self.machine.place(bytes(12))
         self._accepted(self.machine.call("dqnn_bench_sizes", data, len(blob), sizes))
         memory, self.arena_bytes, self.state_bytes = struct.unpack("<3I", self.machine.read(sizes, 12))
+        inputs = [self.view.tensors[port.tensor] for port in self.view.inputs]
+        self.rows = next(((self.machine.place(bytes(t.type.nbytes)), t.type.shape[0]) for t in inputs if t.rows), None)
         where = self.machine.place(bytes(memory))
         self.init_cost = self._accepted(self.machine.call("dqnn_bench_init", where, memory, data, len(blob)))
 
@@ -100,8 +104,8 @@ class EmulatedModel:
     ) -> tuple[list[bytes], dict[int | None, Cost]]:
         """Output bytes and costs by node; None holds the interpreter's own."""
         for i, data in enumerate(inputs):
-            self.machine.write(self._port(i, False), data)
-        costs = self.machine.call_marked("dqnn_bench_invoke", "dqnn_bench_mark", enter=enter)
+            self.machine.write(self.rows[0] if self.rows else self._port(i, False), data)
+        costs = self.machine.call_marked("dqnn_bench_invoke", "dqnn_bench_mark", *(self.rows or (0, 0)), enter=enter)
         tensors = [self.view.tensors[port.tensor].type for port in self.view.outputs]
         return [self.machine.read(self._port(i, True), t.nbytes) for i, t in enumerate(tensors)], costs
 

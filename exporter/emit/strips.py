@@ -5,7 +5,8 @@ many rows a strip needs follows from a timetable: after step t, tensor x has (st
 rate is the number of rows of the segment's finest tensor for one of x, and lag is the least with which all its readers
 find their windows. Strips hold what lies between the first row that a reader still wants and the last that was made.
 A tensor that enters dies row by row while one that leaves grows: the latter may begin so far below the former (the
-distance) that its rows never meet living ones.
+distance) that its rows never meet living ones. An input that is fed is a strip, too: of the segment that begins at node
+0, which is then sure to be one.
 
 The search: for every run of nodes and some steps, the largest live set and the cycles that the calls add; the smallest
 possible peak by dynamic programming over the boundaries; then the cheapest plans for several peaks above it. Each is
@@ -55,6 +56,7 @@ class Rows:
     heights: tuple[int, ...]  # by buffer
     walks: tuple[Walk | None, ...]
     plain: tuple[tuple[bool, ...], ...]
+    fed: int | None = None  # the input of which memory is to hold a strip
 
     def row_bytes(self, buffer: int) -> int:
         return self.problem.sizes[buffer] // self.heights[buffer]
@@ -107,15 +109,23 @@ class _Run:
                     raise _Impossible
                 if node not in self.readers.setdefault(buffer, []):
                     self.readers[buffer].append(node)
-        self.entering = [b for b in self.readers if b not in made]
+        self.fed = [b for b in self.readers if b == rows.fed]
+        if self.fed and (i > 0 or rows.lives[self.fed[0]][1] >= j or not all(map(all, self._reading()))):
+            raise _Impossible
+        self.entering = [b for b in self.readers if b not in made and b not in self.fed]
         self.leaving = [b for b in self.outputs if rows.lives[b][1] >= j or b not in self.readers]
         self.inner = [b for b in self.outputs if b not in self.leaving]
         if len(self.entering) > MOST_ENTERING:
             raise _Impossible
         self.rates = self._rates()
         self.lags: dict[int, int] = {}
-        for buffer in (*reversed(self.outputs), *self.entering):
+        for buffer in (*reversed(self.outputs), *self.entering, *self.fed):
             self.lags[buffer] = self._lag(buffer)
+
+    def _reading(self) -> Iterator[tuple[bool, ...]]:
+        """Which inputs are plain, of the nodes that read what is fed."""
+        steps, plain = self.rows.problem.steps, self.rows.plain
+        return (plain[node] for node in range(self.i, self.j) if self.rows.fed in steps[node].inputs)
 
     def walk(self, node: int) -> Walk:
         walk = self.rows.walks[node]
@@ -189,16 +199,17 @@ class _Candidate:
 
 def _candidate(run: _Run, step: int) -> _Candidate:
     rows, heights = run.rows, run.rows.heights
-    first_step = min(0, *(-(run.lags[b] // step) - 1 for b in run.outputs))
-    last_step = max(-(-(heights[b] * run.rates[b] - run.lags[b]) // step) for b in run.outputs)
+    growing = [*run.outputs, *run.fed]
+    first_step = min(0, *(-(run.lags[b] // step) - 1 for b in growing))
+    last_step = max(-(-(heights[b] * run.rates[b] - run.lags[b]) // step) for b in growing)
     times = step * np.arange(first_step, last_step + 1)
-    made = {b: np.clip((times + run.lags[b]) // run.rates[b], 0, heights[b]) for b in run.outputs}
+    made = {b: np.clip((times + run.lags[b]) // run.rates[b], 0, heights[b]) for b in growing}
     wanted = {b: _wanted(run, made, b) for b in run.readers}
     strips = {}
-    for buffer in run.inner:
+    for buffer in (*run.inner, *run.fed):
         needed = int((made[buffer][1:] - wanted[buffer][:-1]).max())
-        if needed < heights[buffer]:
-            strips[buffer] = needed
+        if needed < heights[buffer] or buffer in run.fed:
+            strips[buffer] = min(needed, heights[buffer])
     parts = {n: np.diff(made[run.output(n)]) for n in range(run.i, run.j)}
     extra = 0.0
     for node, counts in parts.items():
@@ -272,7 +283,7 @@ class _Played:
 
 def _play(candidate: _Candidate) -> _Played:
     run, heights = candidate.run, candidate.run.rows.heights
-    made = {b: heights[b] for b in run.entering} | dict.fromkeys(run.outputs, 0)
+    made = {b: heights[b] for b in run.entering} | dict.fromkeys((*run.outputs, *run.fed), 0)
     played = _Played(pairs=dict.fromkeys(candidate.pairs, 0))
 
     def wanted(buffer: int) -> int:
@@ -316,7 +327,11 @@ def _play(candidate: _Candidate) -> _Played:
             for buffer, first in before.items():
                 if held(buffer) > first:
                     played.moved += (made[buffer] - held(buffer)) * run.rows.row_bytes(buffer)
-    played.whole = all(made[b] == heights[b] for b in run.outputs)
+        for buffer in run.fed if not moved else ():
+            room = min(held(buffer) + candidate.strips[buffer], heights[buffer]) - made[buffer]
+            made[buffer] += room
+            moved = room > 0
+    played.whole = all(made[b] == heights[b] for b in made)
     return played
 
 
@@ -363,7 +378,7 @@ class _Search:
         self.ending: list[list[Choice]] = [[] for _ in range(self.count + 1)]
         floor = max((w.peak for w, walk in zip(self.whole, rows.walks, strict=True) if walk is None), default=0)
         ceiling = max(w.peak for w in self.whole)
-        for choice in self.whole:
+        for choice in self.whole[rows.fed is not None :]:
             self.ending[choice.j].append(choice)
         for i in range(self.count):
             self._from(i, floor, ceiling)
@@ -371,7 +386,7 @@ class _Search:
     def _from(self, i: int, floor: int, ceiling: int) -> None:
         """Segments that begin at node i; those whose nodes all take no more than what runs whole anyway gain
         nothing."""
-        worth = False
+        worth = fed = i == 0 and self.rows.fed is not None
         for j in range(i + 1, min(self.count, i + MOST_CANDIDATES) + 1):
             if self.rows.walks[j - 1] is None:
                 break
@@ -382,19 +397,21 @@ class _Search:
                 run = _Run(self.rows, i, j)
             except _Impossible:
                 continue
-            if run.passing + max(run.bytes_of(run.entering), run.bytes_of(run.leaving)) >= ceiling:
+            if fed and not run.fed:
+                continue
+            if run.passing + max(run.bytes_of(run.entering), run.bytes_of(run.leaving)) >= ceiling and not fed:
                 continue
             most = max(self.rows.heights[b] * rate for b, rate in run.rates.items())
             for step in STEPS:
                 if step < most:
                     candidate = _candidate(run, step)
-                    if candidate.peak < ceiling:
+                    if candidate.peak < ceiling or fed:
                         self.ending[j].append(candidate)
 
     def least_peak(self) -> int:
         least = [0] + [2**63] * self.count
         for j in range(1, self.count + 1):
-            least[j] = min(max(least[choice.i], choice.peak) for choice in self.ending[j])
+            least[j] = min((max(least[choice.i], choice.peak) for choice in self.ending[j]), default=2**63)
         return least[-1]
 
     def cheapest(self, limit: int, weight: float) -> tuple[Choice, ...]:
@@ -442,13 +459,13 @@ class StripPlan:
 
 def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | None = None) -> StripPlan | None:
     """The smallest arena for at most `slack` more cycles, or, with `arena`, the fewest cycles that reach it. None if
-    nodes that run once (`whole`, whose order is that of `rows`) do as well."""
+    nodes that run once (`whole`, whose order is that of `rows`) do as well. An input that is fed costs what it costs if
+    nothing stays within `slack`; None then if it cannot be."""
     search = _Search(rows)
-    drafts = []
-    for plan in search.plans():
-        draft = _draft(rows, plan)
-        if draft is not None and draft.extra <= slack:
-            drafts.append(draft)
+    found = [draft for plan in search.plans() if (draft := _draft(rows, plan)) is not None]
+    drafts = [draft for draft in found if draft.extra <= slack]
+    if rows.fed is not None and not drafts:
+        drafts = sorted(found, key=lambda draft: draft.extra)[:1]
     drafts.sort(key=lambda draft: (draft.memory.arena, draft.extra))
     placed = [_placed(rows, draft) for draft in drafts[:PLACED]]
     if arena is not None:
@@ -457,7 +474,7 @@ def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | Non
         placed.sort(key=lambda draft: draft.extra if draft.memory.arena <= arena else draft.memory.arena)
     else:
         placed.sort(key=lambda draft: (draft.memory.arena, draft.extra))
-    if not placed or placed[0].memory.arena >= whole.arena:
+    if not placed or (placed[0].memory.arena >= whole.arena and rows.fed is None):
         return None
     check(rows, placed[0].memory)
     return placed[0]
@@ -513,12 +530,12 @@ class _Checker:
         self.bases = np.cumsum([0, *rows.heights])  # row y of buffer b is number bases[b] + y
         self.strips = {b: count for s in plan.segments for b, count in s.strips.items()}
 
-    def _place(self, buffer: int, first: int, count: int, held: int = 0) -> slice:
+    def _place(self, buffer: int, first: int, count: int, held: int = 0, alignment: int = ALIGNMENT) -> slice:
         width = self.rows.row_bytes(buffer)
         start = self.plan.offsets[buffer] + (first - held) * width
         end = start + count * width
         room = self.strips.get(buffer, self.rows.heights[buffer]) * width
-        if start % ALIGNMENT or first < held or end > min(self.plan.offsets[buffer] + room, self.plan.arena):
+        if start % alignment or first < held or end > min(self.plan.offsets[buffer] + room, self.plan.arena):
             raise MemoryPlanError(f"rows {first} to {first + count} of buffer {buffer} lie outside of its place")
         return slice(start, end)
 
@@ -527,6 +544,10 @@ class _Checker:
 
     def write(self, buffer: int, first: int, count: int, held: int = 0) -> None:
         self.memory[self._place(buffer, first, count, held)] = self._numbers(buffer, first, count)
+
+    def feed(self, buffer: int, first: int, count: int, held: int) -> None:
+        """Of rows that no kernel writes, only the first of a window lies at a multiple of 16."""
+        self.memory[self._place(buffer, first, count, held, 1)] = self._numbers(buffer, first, count)
 
     def read(self, buffer: int, first: int, count: int, what: str, held: int = 0) -> None:
         found = self.memory[self._place(buffer, first, count, held)]
@@ -541,7 +562,8 @@ class _Checker:
 
     def run(self) -> None:
         for buffer in self.problem.inputs:
-            self.write(buffer, 0, self.rows.heights[buffer])
+            if buffer not in self.strips:
+                self.write(buffer, 0, self.rows.heights[buffer])
         begins = {segment.begin: segment for segment in self.plan.segments}
         position = 0
         while position < len(self.plan.order):
@@ -575,7 +597,8 @@ class _Checker:
         self.write(step.output, 0, self.rows.heights[step.output])
 
     def _segment(self, nodes: Sequence[int], segment: Segment) -> None:
-        made = {self.problem.steps[node].output: 0 for node in nodes}
+        fed = [buffer for buffer in self.problem.inputs if buffer in segment.strips]
+        made = {self.problem.steps[node].output: 0 for node in nodes} | dict.fromkeys(fed, 0)
         held = dict.fromkeys(segment.strips, 0)
         heights, moved = self.rows.heights, True
 
@@ -607,6 +630,12 @@ class _Checker:
                 made[step.output] = start + count
                 for buffer in (*step.inputs, step.output):
                     self._drop(buffer, nodes, made, held)
+            for buffer in fed if not moved else ():
+                self._drop(buffer, nodes, made, held)
+                room = min(held[buffer] + segment.strips[buffer], heights[buffer]) - made[buffer]
+                self.feed(buffer, made[buffer], room, held[buffer])
+                made[buffer] += room
+                moved = room > 0
         if any(made[b] < heights[b] for b in made):
             raise MemoryPlanError(f"the segment at node {nodes[0]} stops before all rows are made")
 

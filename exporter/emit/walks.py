@@ -48,8 +48,8 @@ class ProgramLike(Protocol):
     def inputs(self) -> tuple[int, ...]: ...
 
 
-def rows_of(program: ProgramLike, problem: Problem, order: Sequence[int]) -> Rows:
-    """The problem in this order, with what is known of its rows."""
+def rows_of(program: ProgramLike, problem: Problem, order: Sequence[int], fed: int | None = None) -> Rows:
+    """The problem in this order, with what is known of its rows; `fed`: the input's buffer that is to be a strip."""
     written = {program.buffer_of[t]: t for t in (*program.inputs, *(call.output for call in program.calls))}
     heights = [1] * len(problem.sizes)
     for buffer, tensor in written.items():
@@ -61,6 +61,7 @@ def rows_of(program: ProgramLike, problem: Problem, order: Sequence[int]) -> Row
         tuple(heights),
         tuple(_walk(call, program.tensors) for call in calls),
         tuple(tuple(written[program.buffer_of[t]] == t for t in call.inputs) for call in calls),
+        fed,
     )
 
 

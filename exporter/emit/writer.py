@@ -35,7 +35,7 @@ from ..options import Optimize, RowsMode
 from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, tensor_def
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
-from .strips import StripPlan, plan_strips
+from .strips import Rows, StripPlan, plan_strips
 from .walks import rows_of
 from .ways import Choice, Way, choose, ways
 
@@ -141,15 +141,52 @@ def _call(node: Node, graph: Graph, index: dict[str, int]) -> Call:
     return Call(packed, planned, tuple(index[name] for name in node.inputs), index[node.output], node.layers)
 
 
-def place(program: Program, rows: RowsMode = "off", arena: int | None = None) -> tuple[MemoryPlan, float]:
-    """Plans the arena; offsets are by buffer. Besides, what strips of rows add to the cycles."""
+def place(
+    program: Program, rows: RowsMode = "off", arena: int | None = None, feed_rows: bool = False
+) -> tuple[MemoryPlan, float]:
+    """Plans the arena; offsets are by buffer. Besides, what strips of rows add to the cycles. Raises FeedError."""
     problem = problem_of(program)
     whole = plan_memory(problem)
-    if rows == "off" or (arena is not None and whole.arena <= arena):
+    if not feed_rows and (rows == "off" or (arena is not None and whole.arena <= arena)):
         return whole, 0.0
-    slack = AUTO_SLACK if rows == "auto" and arena is None else float("inf")
-    found = plan_strips(rows_of(program, problem, whole.order), whole, slack=slack, arena=arena)
+    slack = float("inf") if rows == "least" or arena is not None else AUTO_SLACK
+    fed = _fed(program) if feed_rows else None
+    known = rows_of(program, problem, whole.order, fed)
+    found = plan_strips(known, whole, slack=slack, arena=arena)
+    if found is None and feed_rows:
+        raise _cannot_feed(program, known, whole.order)
     return (whole, 0.0) if found is None else (_in_order(found, whole), found.extra)
+
+
+class FeedError(WriteError):
+    """The input cannot be fed by rows: `layer` that hinders it, `reason`."""
+
+    def __init__(self, layer: str, reason: str) -> None:
+        super().__init__(f"layer {layer}: {reason}" if layer else reason)
+        self.layer, self.reason = layer, reason
+
+
+def _fed(program: Program) -> int:
+    """The buffer of the input that is to be fed."""
+    if len(program.inputs) != 1:
+        raise FeedError("", f"the model has {len(program.inputs)} inputs, and rows can be fed to one alone")
+    kind = program.tensors[program.inputs[0]]
+    if len(kind.shape) not in (2, 3):
+        raise FeedError("", f"the input ({kind}) has no rows: maps of rank 2 or 3 have")
+    return program.buffer_of[program.inputs[0]]
+
+
+def _cannot_feed(program: Program, known: Rows, order: Sequence[int]) -> FeedError:
+    """Why nothing was found: the first reader that needs the whole input, or that no rows lie where they must."""
+    readers = known.readers[program.buffer_of[program.inputs[0]]]
+    for position in readers:
+        call = program.calls[order[position]]
+        if known.walks[position] is None or not all(known.plain[position]):
+            return FeedError(", ".join(call.layers), f"{call.packed.kernel} needs its whole input at once")
+    if not readers or known.fed in known.problem.outputs:
+        return FeedError("", "no layer reads the input, or it is an output, too")
+    layers = ", ".join(program.calls[order[readers[-1]]].layers)
+    return FeedError(layers, "no plan found in which all layers that read the input run for some rows at a time")
 
 
 def _in_order(found: StripPlan, whole: MemoryPlan) -> MemoryPlan:
@@ -224,14 +261,15 @@ def write(
     self_tests: Sequence[SelfTest] = (),
     rows: RowsMode = "off",
     arena: int | None = None,
+    feed_rows: bool = False,
     optimize: Optimize = "balanced",
     room: int | None = None,
 ) -> Written:
-    """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short. `rows` and
-    `arena` as for `dqnn.export`, `optimize` and `room` as for `spend`: where layers run for some rows at a time, the
-    arena is as small as it can be, and nothing is spent."""
+    """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short. `rows`,
+    `arena` and `feed_rows` as for `dqnn.export`, `optimize` and `room` as for `spend`:
+    where layers run for some rows at a time, the arena is as small as it can be, and nothing is spent."""
     program = assemble(graph)
-    memory, extra = place(program, rows, arena)
+    memory, extra = place(program, rows, arena, feed_rows)
     choices: tuple[Choice, ...] = ()
     if not memory.segments:
         program, memory, choices = spend(program, memory, optimize, room)

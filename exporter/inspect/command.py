@@ -126,11 +126,11 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
 
 
 def _kernel_set(views: list[ModelView], name: str) -> bytes:
-    from .kernel_set import kernel_set, kernels_by_winograd, kernels_without_ref
+    from .kernel_set import kernel_set, kernels_by_winograd, kernels_without_ref, segments_of
 
     kernels = [node.kernel for view in views for node in view.nodes]
-    by_rows = any(view.longest_segment for view in views)
-    text = kernel_set(kernels, f"{name}_kernels", kernels_without_ref(views), by_rows, kernels_by_winograd(views))
+    without_ref, winograd = kernels_without_ref(views), kernels_by_winograd(views)
+    text = kernel_set(kernels, f"{name}_kernels", without_ref, segments_of(views), winograd)
     return text.encode()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from ..blob import ModelView, NodeView
 from ..emit.kernel_table import Packed, scratch
@@ -16,13 +16,14 @@ def kernel_set(
     kernels: Iterable[str],
     name: str,
     without_ref: Collection[str] = (),
-    by_rows: bool = False,
+    segments: str = "",
     winograd: Collection[str] = (),
 ) -> str:
     """A C file with `const dqnn_variant *const name[]` and `name_count`: every variant of these kernels, guarded as in
     kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one, and the
-    variant `winograd` of those in `winograd` only. `by_rows`: nodes of the models run for some rows at a time."""
-    strips = ", .segments = &dqnn_strips" if by_rows else ""
+    variant `winograd` of those in `winograd` only. `segments`: what runs nodes for
+    some rows at a time, if there are such."""
+    strips = f", .segments = &{segments}" if segments else ""
     wanted = sorted(set(kernels))
     known = {variant.kernel for variant in variants()}
     unknown = [kernel for kernel in wanted if kernel not in known]
@@ -56,6 +57,13 @@ def kernel_set(
             "",
         ]
     )
+
+
+def segments_of(models: Sequence[ModelView]) -> str:
+    """What these models need as `dqnn_options.segments`, empty for nothing."""
+    if any(model.tensors[port.tensor].rows for model in models for port in model.inputs):
+        return "dqnn_fed_strips"
+    return "dqnn_strips" if any(model.longest_segment for model in models) else ""
 
 
 def kernels_without_ref(models: Iterable[ModelView]) -> set[str]:

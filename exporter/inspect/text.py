@@ -58,7 +58,8 @@ def segment_lines(model: ModelView) -> list[str]:
         nodes = model.nodes[begin : begin + node.segment]
         if nodes:
             calls = ", ".join(str(part.rows) for part in nodes)
-            strips = [(part.output, model.tensors[part.output].rows) for part in nodes]
+            fed = [port.tensor for port in model.inputs if begin == 0]
+            strips = [(t, model.tensors[t].rows) for t in (*fed, *(part.output for part in nodes))]
             kept = ", ".join(f"{rows} of tensor {tensor}" for tensor, rows in strips if rows)
             text = f"rows    nodes {begin} to {begin + len(nodes) - 1} make up to {calls} rows at a time"
             lines.append(text + (f"; in memory are {kept}" if kept else ""))

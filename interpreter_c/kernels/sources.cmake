@@ -6,6 +6,7 @@ set(DQNN_ISAS_WITH_SOURCES portable winograd mve avx2 avx512 vnni)
 set(DQNN_ISAS_x86_64 portable winograd avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
 set(DQNN_SOURCES_core
   src/checksum.c
+  src/feed.c
   src/flatbuffer.c
   src/host.c
   src/interpreter.c

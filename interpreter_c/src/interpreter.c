@@ -67,8 +67,8 @@ static dqnn_status place_state(const dqnn_model *model, uint8_t *mem, size_t byt
   return (uintptr_t)*self % _Alignof(dqnn_interpreter) != 0 ? DQNN_ERROR_ALIGNMENT : DQNN_OK;
 }
 
-dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
-                      const dqnn_options *options, dqnn_fault *fault) {
+DQNN_RARE dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, const void *blob, size_t size,
+                                const dqnn_options *options, dqnn_fault *fault) {
   if (it == NULL) {
     return DQNN_ERROR_ARGUMENT;
   }
@@ -100,7 +100,8 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it) {
   if (it == NULL) {
     return DQNN_ERROR_ARGUMENT;
   }
-  for (uint32_t i = 0; i < it->model.node_count; ++i) {
+  uint32_t i = 0;
+  for (; i < it->model.node_count; ++i) {
     const void *node = dqnn_model_node(&it->model, i);
     dqnn_call call;
     if (dqnn_rows_of_call(node) != 0) {
@@ -111,7 +112,7 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it) {
     call.params = dqnn_params(node, it->variants[i]->kernel->family);
     dqnn_run_call(it, i, &call);
   }
-  return DQNN_OK;
+  return (dqnn_status)(i >> DQNN_STATUS_AT);
 }
 
 /* As bits: a field that is absent reads as 0. */

@@ -21,8 +21,10 @@
 /* Not inlined: for size, or so that its locals do not stay on the stack under what follows. */
 #if defined(__GNUC__)
 #define DQNN_APART __attribute__((noinline))
+#define DQNN_RARE __attribute__((noinline, cold)) /* compiled for size: runs once per load or per invoke */
 #else
 #define DQNN_APART
+#define DQNN_RARE
 #endif
 
 enum { DQNN_MAX_INPUTS = 16, DQNN_MAX_CONSTANTS = 6 };

@@ -151,10 +151,19 @@ const void *dqnn_blame(dqnn_checker *c);
  * are the node's. */
 dqnn_status dqnn_kernel_check(dqnn_checker *c);
 
-/* What dqnn_options.segments names (segments.c). */
+/* Instead of a node: one before that with which dqnn_invoke ends, whose upper half is what it returns. */
+enum { DQNN_STATUS_AT = 16 };
+#define DQNN_STOP(status) (((uint32_t)(status) << DQNN_STATUS_AT) - 1)
+
+/* What dqnn_options.segments names (segments.c, feed.c). */
+typedef struct dqnn_segment dqnn_segment;
 struct dqnn_segments {
   dqnn_status (*check)(dqnn_checker *c); /* of the segment that begins at c->node, which is then its last node */
-  uint32_t (*run)(dqnn_interpreter *it, uint32_t i, dqnn_call *call); /* ... with room for its calls: how many nodes */
+  uint32_t (*run)(dqnn_interpreter *it, uint32_t i, dqnn_call *call); /* ... with room for its calls: its last node, or
+                                                                         DQNN_STOP(status) */
+  /* For segments.c: which check fails, of a strip that enters a segment, or when all its calls are checked. */
+  uint16_t (*enter)(const dqnn_segment *segment, const dqnn_tensor_def *strip);
+  uint16_t (*sweep)(dqnn_segment *segment);
 };
 
 /* An interpreter in the caller's memory. If the file has segments, their table lies behind the variants (segments.h)

@@ -32,7 +32,7 @@ static const entry status_entries[] = {
     {DQNN_ERROR_UNSUPPORTED, "unsupported", "the device does not know this request, or has no means for it"},
     {DQNN_ERROR_RANGE, "range", "an index, offset or length of a request is out of range"},
     {DQNN_ERROR_NO_MODEL, "no_model", "no model is loaded"},
-    {DQNN_ERROR_NO_INPUT, "no_input", "an input was not written since the last run"},
+    {DQNN_ERROR_NO_INPUT, "no_input", "an input was not written since the last run, or not all its rows were fed"},
     {DQNN_ERROR_SLOT_SIZE, "slot_size", "the file is larger than a slot"},
     {DQNN_ERROR_SLOT_ORDER, "slot_order", "a step before this one is missing, or an unconfirmed model runs"},
     {DQNN_ERROR_SLOT_FLASH, "slot_flash", "the flash did not take what was written"},

@@ -33,7 +33,7 @@ static dqnn_span *span_of(dqnn_segment *s, const dqnn_tensor_def *def) {
     ++x;
   }
   if (x == end && s->span_count++ < s->count + DQNN_MOST_ENTERING) {
-    begin_span(x, def, def->dims[0]);
+    begin_span(x, def, def->rows != 0 ? 0 : def->dims[0]); /* none is there yet of what is fed */
   }
   return s->span_count <= s->count + DQNN_MOST_ENTERING ? x : NULL;
 }
@@ -89,7 +89,7 @@ static bool read_node(dqnn_segment *s, uint32_t i) {
 }
 
 /* Reads what the sweeps need of each node. A node that cannot run for some rows, or the number of nodes. */
-static uint32_t begin(dqnn_segment *s, const dqnn_model *model, uint32_t first) {
+static DQNN_RARE uint32_t begin(dqnn_segment *s, const dqnn_model *model, uint32_t first) {
   s->model = model;
   s->begin = first;
   s->count = dqnn_fb_u16(dqnn_model_node(model, first), DQNN_NODE_SEGMENT);
@@ -188,7 +188,7 @@ static void bind(dqnn_segment *s, uint32_t i, uint32_t y0, uint32_t y1) {
 }
 
 /* Passes over the nodes, until one makes no row. Each node makes at once what it can. */
-static uint16_t sweep(dqnn_segment *s) {
+uint16_t dqnn_segment_sweep(dqnn_segment *s) {
   bool moved = true;
   while (moved) {
     moved = false;
@@ -212,6 +212,7 @@ static uint16_t sweep(dqnn_segment *s) {
       drop(s, y); /* rows that no reader wants: strides may leave out the last ones */
     }
   }
+  drop(s, &s->spans[s->count]); /* ... and rows of what is fed */
   return 0;
 }
 
@@ -231,14 +232,20 @@ static uint16_t run_call(dqnn_segment *s, uint32_t i) {
   return 0;
 }
 
-static uint32_t run(dqnn_interpreter *it, uint32_t first, dqnn_call *call) {
-  dqnn_segment *s = (void *)&it->variants[it->model.node_count];
+dqnn_segment *dqnn_segment_begin(dqnn_interpreter *it, uint32_t first) {
+  dqnn_segment *s = dqnn_segment_of(it);
   s->act = run_call;
   s->context = it;
   s->arena = it->arena;
-  s->call = call;
   (void)begin(s, &it->model, first);
-  (void)sweep(s);
+  return s;
+}
+
+static uint32_t run(dqnn_interpreter *it, uint32_t first, dqnn_call *call) {
+  dqnn_segment *s = dqnn_segment_begin(it, first);
+  s->call = call;
+  (void)dqnn_segment_sweep(s);
+  s->arena = NULL;
   return first + s->count - 1;
 }
 
@@ -276,14 +283,15 @@ static uint16_t check_places(const dqnn_segment *s) {
   for (uint32_t k = s->count; k < s->span_count; ++k) {
     const dqnn_span *map = &s->spans[k];
     const uint32_t from = needed_from(s, map), rows = map->def->dims[0] - from;
-    if (dqnn_overlaps(&s->out, map->def->offset + from * map->row_bytes, rows * map->row_bytes)) {
+    if (map->def->rows == 0 &&
+        dqnn_overlaps(&s->out, map->def->offset + from * map->row_bytes, rows * map->row_bytes)) {
       return DQNN_CHECK_segment_overlap;
     }
   }
   return places % DQNN_ALIGNMENT == 0 ? 0 : DQNN_CHECK_segment_place;
 }
 
-static uint16_t check_call(dqnn_segment *s, uint32_t i) {
+static DQNN_RARE uint16_t check_call(dqnn_segment *s, uint32_t i) {
   dqnn_checker *c = s->context;
   dqnn_segment_node *n = &s->nodes[i];
   const uint16_t pad = n->pad_at != 0 ? s->params.words[n->pad_at] : 0;
@@ -298,29 +306,20 @@ static uint16_t check_call(dqnn_segment *s, uint32_t i) {
   return failed == 0 && c->plan.scratch[n->variant->isa] > s->call->scratch_bytes ? DQNN_CHECK_no_variant : failed;
 }
 
-static bool is_output(const dqnn_model *model, const dqnn_tensor_def *def) {
-  for (uint32_t i = 0; i < model->output_count; ++i) {
-    if (&model->tensors[dqnn_port_tensor(model->outputs, i)] == def) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /* Memory of node i beside that of the others: what one writes at any time is apart from what another keeps. A map that
  * enters may meet one that leaves: check_places() looks at their rows. */
-static DQNN_APART uint16_t check_memory(const dqnn_segment *s, uint32_t i) {
+static DQNN_RARE uint16_t check_memory(const dqnn_segment *s, uint32_t i) {
   const void *node = dqnn_model_node(s->model, s->begin + i);
   const dqnn_tensor_def *out = s->spans[i].def;
   const uint32_t bytes = dqnn_bytes_of(out);
   for (uint32_t k = 0; k < s->span_count; ++k) {
     const dqnn_tensor_def *other = s->spans[k].def;
-    const bool apart = k < s->count ? k < i : out->rows != 0;
+    const bool apart = k < s->count ? k < i : (out->rows | other->rows) != 0;
     if (dqnn_overlaps_scratch(other, node) || (apart && dqnn_overlaps(other, out->offset, bytes))) {
       return DQNN_CHECK_segment_overlap;
     }
   }
-  return out->rows != 0 && is_output(s->model, out) ? DQNN_CHECK_tensor_rows : 0;
+  return 0;
 }
 
 static uint16_t check_node(dqnn_segment *s, uint32_t i) {
@@ -335,9 +334,18 @@ static uint16_t check_entering(const dqnn_segment *s) {
   uint16_t failed = 0;
   for (uint32_t k = s->count; failed == 0 && k < s->span_count; ++k) {
     const dqnn_tensor_def *def = s->spans[k].def;
-    failed = def->rows == 0 ? dqnn_intact_check(s->context, def, s->begin) : DQNN_CHECK_tensor_rows;
+    failed = def->rows == 0 ? dqnn_intact_check(s->context, def, s->begin) : s->head.segments->enter(s, def);
   }
   return failed;
+}
+
+/* Outputs of the model are whole. */
+static uint16_t check_outputs(const dqnn_model *model) {
+  uint32_t rows = 0;
+  for (uint32_t i = 0; i < model->output_count; ++i) {
+    rows |= model->tensors[dqnn_port_tensor(model->outputs, i)].rows;
+  }
+  return rows == 0 ? 0 : DQNN_CHECK_tensor_rows;
 }
 
 /* All rows were made. */
@@ -368,7 +376,10 @@ static uint16_t check_nodes(dqnn_segment *s, dqnn_checker *c) {
     c->node = first + read;
     return DQNN_CHECK_segment_call;
   }
-  uint16_t failed = check_entering(s);
+  uint16_t failed = check_outputs(c->model);
+  if (failed == 0) {
+    failed = check_entering(s);
+  }
   for (uint32_t i = 0; failed == 0 && i < count; ++i) {
     c->node = first + i;
     failed = check_node(s, i);
@@ -377,12 +388,12 @@ static uint16_t check_nodes(dqnn_segment *s, dqnn_checker *c) {
     }
   }
   if (failed == 0) {
-    failed = sweep(s);
+    failed = s->head.segments->sweep(s);
   }
   return failed == 0 ? check_end(s) : failed;
 }
 
-static DQNN_APART dqnn_status check_with(dqnn_segment *s, dqnn_checker *c) {
+static DQNN_RARE dqnn_status check_with(dqnn_segment *s, dqnn_checker *c) {
   s->head.segments = c->options->segments;
   s->act = check_call;
   s->context = c;
@@ -404,8 +415,14 @@ static DQNN_APART dqnn_status check_on_stack(dqnn_checker *c) {
   return check_with((dqnn_segment *)(void *)table, c);
 }
 
-static dqnn_status check(dqnn_checker *c) {
+/* A strip that enters would have to be fed. */
+static uint16_t enter(const dqnn_segment *s, const dqnn_tensor_def *def) {
+  (void)s, (void)def;
+  return DQNN_CHECK_fed_input;
+}
+
+dqnn_status dqnn_segment_check(dqnn_checker *c) {
   return c->variants == NULL ? check_on_stack(c) : check_with((void *)&c->variants[c->model->node_count], c);
 }
 
-const dqnn_segments dqnn_strips = {check, run};
+const dqnn_segments dqnn_strips = {dqnn_segment_check, run, enter, dqnn_segment_sweep};

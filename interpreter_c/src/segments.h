@@ -29,13 +29,12 @@ typedef struct {
       pad_at; /* number of 16 bits in its parameters that holds the padding; 0: they do not depend on the rows */
 } dqnn_segment_node;
 
-typedef struct dqnn_segment dqnn_segment;
 struct dqnn_segment {
   dqnn_segment_head head;
   const dqnn_model *model;
   uint16_t (*act)(dqnn_segment *segment, uint32_t i); /* runs the call of node i, or checks it: which check failed */
   void *context;                                      /* the interpreter, or the checker */
-  uint8_t *arena;                                     /* NULL: checking */
+  uint8_t *arena;                                     /* NULL: checking, or none is at work */
   dqnn_call *call; /* the call at work, with these copies of what is other than in the file */
   dqnn_tensor_def in[2], out;
   union {
@@ -47,6 +46,19 @@ struct dqnn_segment {
   dqnn_segment_node *nodes; /* behind the spans */
   dqnn_span spans[];        /* the output of each node, then what enters */
 };
+
+static inline dqnn_segment *dqnn_segment_of(dqnn_interpreter *it) {
+  return (dqnn_segment *)(void *)&it->variants[it->model.node_count];
+}
+
+/* Of the segment that begins at node `first`: nothing is made yet. Its caller sets `call` before it sweeps. */
+dqnn_segment *dqnn_segment_begin(dqnn_interpreter *it, uint32_t first);
+
+/* Runs (or checks) whatever calls can be made now; 0, or the check that failed. */
+uint16_t dqnn_segment_sweep(dqnn_segment *s);
+
+/* dqnn_segments.check; options.segments says what of a strip that is fed. */
+dqnn_status dqnn_segment_check(dqnn_checker *c);
 
 /* Bytes of the table for a segment of so many nodes. */
 static inline uint32_t dqnn_segment_bytes(uint32_t nodes) {

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from operator import index
 from pathlib import Path
@@ -130,8 +130,28 @@ class Interpreter:
             array = array[0]
         self._native.set_input(at, self._stored(info, array, raw, batch=False))
 
+    def feed_rows(self, rows: npt.ArrayLike, *, raw: bool = False) -> int:
+        """Feeds the next rows of an input that is exported with feed_rows, one or several: real values of shape
+        (n, *shape[1:]), or one row of shape (*shape[1:],), as for set_input. Layers run as soon as they can. Returns
+        how many rows are still missing; once it is 0, invoke() runs the rest.
+
+        ValueError for another shape or more rows than are missing, RuntimeError for a model that is not fed. Models
+        that are fed also take whole inputs, by set_input and predict."""
+        info = self.inputs[0]
+        array = as_array(info, rows)
+        shape = info.stored_shape[1:] if raw else info.shape[1:]
+        part = array[np.newaxis] if array.shape == shape else array
+        if part.shape[1:] != shape or part.ndim != len(info.shape):
+            raise ValueError(f"input '{info.name}' takes rows of shape {shape}, or several (n, ...), got {array.shape}")
+        return self._native.feed_rows(self._stored(replace(info, shape=part.shape), part, raw, batch=False))
+
+    def feed_anew(self) -> None:
+        """Forgets the rows fed since the last invoke: the next ones begin a frame."""
+        self._native.feed_anew()
+
     def invoke(self) -> None:
-        """Runs the model once. An input that was never set is all zero bytes, as it is in C."""
+        """Runs the model once. An input that was never set is all zero bytes, as it is in C. RuntimeError while rows
+        are still to be fed."""
         self._native.invoke()
 
     def get_output(self, which: int | str = 0, *, raw: bool = False) -> Array:

@@ -293,6 +293,31 @@ def segments() -> File:
     return file
 
 
+def fed() -> File:
+    """The same, and the input is a strip of 2 rows, which the caller feeds."""
+    file = segments()
+    for tensor, at in zip(file.tensors, (0, 32, 96, 128, 0), strict=True):
+        tensor.offset = at
+    file.tensors[0].rows, file.arena = 2, 256
+    return file
+
+
+def fed_twice() -> File:
+    """A second input."""
+    file = fed()
+    file.tensors.append(T(S8, (16,), 256, 0.5, 0))
+    file.inputs.append((5, "more"))
+    file.arena = 272
+    return file
+
+
+def fed_short() -> File:
+    """The 3x3 pool reads the input, of which memory holds 2 rows."""
+    file = fed()
+    file.nodes[0].kernel, file.nodes[0].constants, file.nodes[0].params = MAXPOOL_S8, (), file.nodes[1].params
+    return file
+
+
 def tested_old() -> File:
     return tested(5)
 
@@ -328,7 +353,7 @@ def tested_none() -> File:
 
 MADE = (
     floats, bits, signed, crowded, constants, tested_old, tested_new, tested_lower, tested_wrong, tested_short,
-    tested_index, tested_ports, tested_none, whole, segments,
+    tested_index, tested_ports, tested_none, whole, segments, fed, fed_twice, fed_short,
 )  # fmt: skip
 
 

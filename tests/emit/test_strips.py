@@ -98,6 +98,17 @@ def test_random_networks_give_the_same_bytes(seed: int) -> None:
         assert written.extra <= 0.03 or mode == "least"
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_fed_by_rows_give_the_same_bytes(seed: int) -> None:
+    graph = random_network(seed)
+    expected = outputs_of(write(graph, producer="test"), seed)
+    for mode in ("auto", "least"):
+        written = write(graph, producer="test", rows=mode, feed_rows=True)
+        model = parse(written.blob)
+        assert model.tensors[model.inputs[0].tensor].rows
+        assert outputs_of(written, seed) == expected
+
+
 def test_most_random_networks_become_smaller() -> None:
     """Or the test above would not say much."""
     smaller = [bool(write(random_network(seed), producer="test", rows="least").memory.segments) for seed in range(20)]
@@ -205,6 +216,20 @@ def test_checker_refuses_strips_and_scratch_on_one_another() -> None:
     scratch = tuple(plan.offsets[strip] for _ in plan.scratch)
     with pytest.raises(MemoryPlanError, match=r"with its scratch|does not find rows"):
         check(rows, replace(plan, scratch=scratch))
+
+
+def test_checker_refuses_a_fed_strip_that_is_too_short() -> None:
+    program = assemble(three())
+    memory = problem_of(program)
+    whole = plan_memory(memory)
+    rows = rows_of(program, memory, whole.order, program.buffer_of[program.inputs[0]])
+    found = plan_strips(rows, whole, slack=float("inf"))
+    assert found is not None
+    check(rows, found.memory)
+    segment = found.memory.segments[0]
+    short = replace(segment, strips={**segment.strips, rows.fed: 1})
+    with pytest.raises(MemoryPlanError, match="stops before"):
+        check(rows, replace(found.memory, segments=(short,)))
 
 
 def test_checker_refuses_what_leaves_the_arena() -> None:

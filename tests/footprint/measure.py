@@ -22,7 +22,7 @@ CORE = ("checksum", "flatbuffer", "host", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
 OPTIONAL = "winograd"  # besides, where files choose it
-PARTS = ("link", "store", "segments")
+PARTS = ("link", "store", "segments", "feed")
 
 
 def flags(core: str) -> list[str]:
@@ -96,7 +96,7 @@ class Build:
         return self._linked(self.objects, f"-DKERNELS={','.join(f'&dqnn_variant_{k}' for k in kernels)}")
 
     def part_bytes(self, part: str) -> int:
-        """Code and constants of an optional part (`link`, `store`, `segments`), every function of it."""
+        """Code and constants of an optional part (`link`, `store`, `segments`, `feed`), every function of it."""
         total = 0
         for source in sorted((C / part).glob("*.c")) or [C / "src" / f"{part}.c"]:
             target = self.directory / f"{part}_{source.stem}.o"

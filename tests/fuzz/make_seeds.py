@@ -303,7 +303,7 @@ def main(directory: str) -> None:
         for number, file in enumerate(files(kernel)):
             names.append(f"{kernel.name}_{number}.dqnn")
             (folder / names[-1]).write_bytes(make_blobs.blob(file))
-    for build in (make_blobs.whole, make_blobs.segments):  # the latter runs nodes for some rows at a time
+    for build in (make_blobs.whole, make_blobs.segments, make_blobs.fed):  # by rows, fed by rows
         names.append(f"{build.__name__}.dqnn")
         (folder / names[-1]).write_bytes(make_blobs.blob(build()))
     (folder / "list.txt").write_text("\n".join(names))

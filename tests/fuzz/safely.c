@@ -250,10 +250,28 @@ static void fill(const dqnn_tensor *tensor, bool wild, uint32_t *state) {
   clear_tails(tensor);
 }
 
+/* Rows of an input that is fed, some at a time: how many depends on the file. False: it is not fed. */
+static bool feed(const trial *t, uint32_t *state) {
+  dqnn_tensor rows;
+  bool fed = false;
+  for (uint32_t round = t->luck / 128; dqnn_feed(t->it, &rows) == DQNN_OK && rows.dims[0] != 0; ++round) {
+    const uint32_t part = 1 + round % rows.dims[0];
+    require(dqnn_invoke(t->it) == DQNN_ERROR_NO_INPUT, "invoke before the last row");
+    require(dqnn_fed(t->it, rows.dims[0] + 1 + round) == DQNN_ERROR_ARGUMENT, "more rows than there is room for");
+    rows.bytes = rows.bytes / rows.dims[0] * part;
+    rows.dims[0] = part;
+    fill(&rows, t->luck / 64 % 2 != 0, state);
+    require(dqnn_fed(t->it, part) == DQNN_OK, "fed");
+    fed = true;
+  }
+  return fed;
+}
+
 static void fill_inputs(const trial *t) {
   dqnn_tensor tensor;
   uint32_t state = 12345;
-  for (uint32_t i = 0; dqnn_input(t->it, i, &tensor) == DQNN_OK; ++i) {
+  const bool fed = feed(t, &state);
+  for (uint32_t i = 0; !fed && dqnn_input(t->it, i, &tensor) == DQNN_OK; ++i) {
     fill(&tensor, t->luck / 64 % 2 != 0, &state);
   }
 }
@@ -299,7 +317,7 @@ static dqnn_options options_for(trial *t, uint32_t isa_mask) {
                         .flags = DQNN_FLAG_SKIP_PAYLOAD_CHECKSUM,
                         .profile = on_node,
                         .profile_context = t,
-                        .segments = &dqnn_strips};
+                        .segments = &dqnn_fed_strips};
 }
 
 /* Which instruction sets the chosen variants belong to; counts them as run. */

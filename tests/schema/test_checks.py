@@ -19,7 +19,7 @@ FROZEN = """
     scratch_place scratch_overlap output_overlap defined_before_use overwritten_before_use kernel_bitmap
     no_variant work fixed_params divisor index
     tensor_rows segment_nodes segment_call segment_overlap segment_place segment_stalls
-    weight_bits
+    weight_bits fed_input
 """.split()
 
 

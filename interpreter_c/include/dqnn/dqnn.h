@@ -57,11 +57,12 @@ typedef enum {
   DQNN_ERROR_RUNTIME_VERSION = 0x31, /* file needs a newer runtime than this firmware */
   DQNN_ERROR_KERNEL_MISSING = 0x32,  /* a kernel the file needs is not in the kernel set; where fault.check is not 0, it
                                         is, but in no variant that the mask and the file's scratch allow */
-  DQNN_ERROR_SEGMENTS = 0x33,        /* nodes run for some rows at a time, and dqnn_options.segments is NULL */
+  DQNN_ERROR_SEGMENTS = 0x33,        /* nodes run for some rows at a time, and dqnn_options.segments is NULL; where
+                                        fault.check is not 0, it is not &dqnn_fed_strips, and the input is fed by rows */
   DQNN_ERROR_UNSUPPORTED = 0x40,     /* a request that this device does not know or cannot do */
   DQNN_ERROR_RANGE = 0x41,           /* an index, offset or length of a request */
   DQNN_ERROR_NO_MODEL = 0x42,        /* no model is loaded */
-  DQNN_ERROR_NO_INPUT = 0x43,        /* an input was not written since the last run that used it up */
+  DQNN_ERROR_NO_INPUT = 0x43,        /* an input was not written since the last run that used it up, or not fed whole */
   DQNN_ERROR_SLOT_SIZE = 0x50,       /* the file is larger than a slot */
   DQNN_ERROR_SLOT_ORDER = 0x51,      /* not now: a step before it is missing, or an unconfirmed model runs */
   DQNN_ERROR_SLOT_FLASH = 0x52,      /* the flash did not take what was written */
@@ -87,9 +88,10 @@ typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 /* One implementation of one kernel; dqnn_kernels.h declares them all. */
 typedef struct dqnn_variant dqnn_variant;
 
-/* What runs files whose nodes make some rows at a time (schema/SPEC.md section 5): optional, as kernels are. */
+/* What runs files whose nodes make some rows at a time (schema/SPEC.md section 5): optional, as kernels are. Of these
+ * files dqnn_fed_strips takes those, too, whose input is fed by rows (dqnn_feed): for applications that do so. */
 typedef struct dqnn_segments dqnn_segments;
-extern const dqnn_segments dqnn_strips;
+extern const dqnn_segments dqnn_strips, dqnn_fed_strips;
 
 /* Opaque; lives in the caller's memory, needs no destruction. */
 typedef struct dqnn_interpreter dqnn_interpreter;
@@ -133,7 +135,8 @@ typedef struct {
   void *state;        /* NULL: the state lies behind the arena. Else where it lies, aligned as a pointer is. mem is
                          then the arena alone, which other interpreters may use, too: see dqnn_init */
   size_t state_bytes; /* available at state, at least dqnn_requirements.state_bytes */
-  const dqnn_segments *segments; /* &dqnn_strips; NULL: files with segments are refused (SEGMENTS) */
+  const dqnn_segments
+      *segments; /* &dqnn_strips or &dqnn_fed_strips; NULL: files with segments are refused (SEGMENTS) */
 } dqnn_options;
 
 /* What was wrong, filled on every failure of dqnn_verify and dqnn_init. DQNN_NONE where it does not apply. */
@@ -228,8 +231,33 @@ dqnn_status dqnn_input(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out)
 dqnn_status dqnn_output(const dqnn_interpreter *it, uint32_t i, dqnn_tensor *out);
 
 /* Runs the model once. Any input bytes are safe; s1 inputs with non-zero tail bits and NaNs give unspecified results.
- * Returns DQNN_OK, or ARGUMENT if it is NULL. */
+ * Returns DQNN_OK, ARGUMENT if it is NULL, or NO_INPUT if rows are still to be fed (nothing has run then). */
 dqnn_status dqnn_invoke(dqnn_interpreter *it);
+
+/* Inputs that are fed by rows, of files exported with --feed-rows: memory holds a strip of the input, and the model's
+ * first layers run while a camera still delivers.
+ *
+ *   for (dqnn_feed(it, &rows); rows.dims[0] != 0; dqnn_feed(it, &rows)) {
+ *     camera_read(rows.data, rows.dims[0]);    as many rows, or fewer
+ *     dqnn_fed(it, rows.dims[0]);              runs what these rows allow
+ *   }
+ *   dqnn_invoke(it);                           runs the rest, then the outputs are there
+ *
+ * Outputs hold until the next dqnn_fed. Between the first dqnn_fed and the end of dqnn_invoke the arena is in use: no
+ * other interpreter may have it. What runs does not depend on how many rows come at a time.
+ * dqnn_feed: `rows` becomes a tensor of the rows that come next: where they go, and as dims[0] how many may be written
+ *   there before dqnn_fed, 0 once all are fed; everything else as dqnn_input says. A row lies at a multiple of its own
+ *   size from a multiple of 16; the place is valid until dqnn_fed, which moves rows.
+ * dqnn_fed: so many rows were written there.
+ * dqnn_feed_rows: both, for rows that lie elsewhere, one behind the other: any number that the frame still needs.
+ * dqnn_feed_anew: forgets what was fed since the last dqnn_invoke, of a frame that was lost.
+ * Of such a model dqnn_input gives dims of the whole input, but data and bytes of the strip: nothing is to be written
+ * there otherwise.
+ * Return DQNN_OK, or ARGUMENT: NULL, a model that is not fed, or more rows than there is room for (nothing has run). */
+dqnn_status dqnn_feed(dqnn_interpreter *it, dqnn_tensor *rows);
+dqnn_status dqnn_fed(dqnn_interpreter *it, uint32_t rows);
+dqnn_status dqnn_feed_rows(dqnn_interpreter *it, const void *rows, uint32_t count);
+dqnn_status dqnn_feed_anew(dqnn_interpreter *it);
 
 /* Runs the file's self-tests: inputs that the exporter stored with the outputs that every device must give, byte for
  * byte. Inputs and outputs are then those of the last one. tests: NULL, or receives how many there are, 0 for most

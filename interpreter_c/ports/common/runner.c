@@ -199,7 +199,29 @@ static void on_node(void *context, uint32_t node, uint16_t kernel, bool begin) {
   host_print("\n");
 }
 
-static bool read_inputs(const session *s) {
+/* Rows of an input that is fed, as they come from the host: layers run before the last one is there. */
+static bool read_rows(session *s) {
+  dqnn_tensor rows;
+  while (dqnn_feed(s->it, &rows) == DQNN_OK && rows.dims[0] != 0) {
+    if (!host_read(s->input, rows.data, rows.bytes)) {
+      return false;
+    }
+    const uint64_t start = board_clock();
+    (void)dqnn_fed(s->it, rows.dims[0]);
+    s->ticks += board_clock() - start;
+  }
+  return true;
+}
+
+static bool is_fed(const session *s) {
+  dqnn_tensor rows;
+  return dqnn_feed(s->it, &rows) == DQNN_OK;
+}
+
+static bool read_inputs(session *s) {
+  if (is_fed(s)) {
+    return read_rows(s);
+  }
   for (uint32_t i = 0; i < s->need.inputs; ++i) {
     dqnn_tensor tensor;
     (void)dqnn_input(s->it, i, &tensor);
@@ -231,10 +253,13 @@ static bool measure(session *s, uint32_t *stack_limit) {
   s->arena_touched = 0;
   for (uint32_t i = 0; i < sizeof colours; ++i) {
     (void)memset(model.arena, colours[i], model.arena_bytes);
+    paint_stack(stack_limit);
     if (!host_rewind(s->input) || !read_inputs(s)) {
       return false;
     }
-    paint_stack(stack_limit);
+    if (!is_fed(s)) { /* layers have run already */
+      paint_stack(stack_limit);
+    }
     (void)dqnn_invoke(s->it);
     s->stack_invoke = painted_stack_used(stack_limit, &top);
     uint32_t end = model.arena_bytes;
@@ -260,6 +285,7 @@ static bool run_samples(session *s, uint32_t samples, uint32_t *stack_limit) {
     return false;
   }
   s->report_nodes = true;
+  s->ticks = 0;
   for (uint32_t i = 0; i < samples; ++i) {
     if (!read_inputs(s)) {
       return false;
@@ -293,6 +319,11 @@ static uint32_t sample_bytes(const session *s) {
     dqnn_tensor tensor;
     (void)dqnn_input(s->it, i, &tensor);
     bytes += tensor.bytes;
+  }
+  dqnn_tensor rows, whole;
+  if (dqnn_feed(s->it, &rows) == DQNN_OK) { /* whose bytes are those of a strip */
+    (void)dqnn_input(s->it, 0, &whole);
+    bytes = rows.bytes / rows.dims[0] * whole.dims[0];
   }
   return bytes;
 }
@@ -353,7 +384,7 @@ int run(void) {
       .isa_mask = a.isas,
       .profile = a.profile ? on_node : NULL,
       .profile_context = &s,
-      .segments = &dqnn_strips,
+      .segments = &dqnn_fed_strips,
   };
   dqnn_fault fault;
   dqnn_status status = load(&s, &b, &options, &fault);
