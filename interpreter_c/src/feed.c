@@ -37,16 +37,21 @@ static DQNN_APART uint32_t room_of(const dqnn_segment *s) {
   return (most < all ? most : all) - fed->made;
 }
 
-dqnn_status dqnn_feed(dqnn_interpreter *it, dqnn_tensor *out) {
+/* Where the next row goes. */
+static DQNN_APART uint8_t *place_of(dqnn_segment *s) {
+  const dqnn_span *fed = fed_of(s);
+  return s->arena + fed->def->offset + (uint32_t)(fed->made - fed->first) * fed->row_bytes;
+}
+
+dqnn_status dqnn_feed(dqnn_interpreter *it, dqnn_tensor *rows) {
   dqnn_segment *s = frame_of(it);
-  if (s == NULL || out == NULL) {
+  if (s == NULL || rows == NULL) {
     return DQNN_ERROR_ARGUMENT;
   }
-  const dqnn_span *fed = fed_of(s);
-  (void)dqnn_input(it, 0, out);
-  out->data = (uint8_t *)out->data + (uint32_t)(fed->made - fed->first) * fed->row_bytes;
-  out->dims[0] = room_of(s);
-  out->bytes = out->dims[0] * fed->row_bytes;
+  (void)dqnn_input(it, 0, rows);
+  rows->data = place_of(s);
+  rows->dims[0] = room_of(s);
+  rows->bytes = rows->dims[0] * fed_of(s)->row_bytes;
   return DQNN_OK;
 }
 
@@ -71,11 +76,9 @@ dqnn_status dqnn_feed_rows(dqnn_interpreter *it, const void *rows, uint32_t coun
   }
   const uint8_t *from = rows;
   while (count != 0) {
-    dqnn_tensor place;
-    (void)dqnn_feed(it, &place);
-    const uint32_t part = place.dims[0] < count ? place.dims[0] : count;
+    const uint32_t room = room_of(s), part = room < count ? room : count;
     const uint32_t bytes = part * fed_of(s)->row_bytes;
-    memcpy(place.data, from, bytes);
+    memcpy(place_of(s), from, bytes);
     (void)dqnn_fed(it, part);
     from += bytes;
     count -= part;
