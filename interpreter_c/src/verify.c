@@ -296,7 +296,7 @@ static check bitmap_check(const dqnn_model *model) {
 }
 
 /* Apart, as the next: their locals would lie on the stack below every plan(). */
-static DQNN_APART check graph_check(dqnn_checker *c) {
+static DQNN_RARE check graph_check(dqnn_checker *c) {
   check failed = tensors_check(c->model, c->fault);
   if (failed == 0) {
     failed = inputs_check(c->model, c->fault);
