@@ -10,7 +10,7 @@ AXES = (("file_bytes", "file", "bytes of the file"), ("arena_bytes", "arena", "b
 
 def charts_of(sweep: Sweep) -> list[Scatter]:
     """A chart for each figure that is known."""
-    axes = [*AXES, ("cost", "cost", f"{sweep.unit} on {sweep.target}")]
+    axes = [*AXES, *([("cost", "cost", f"{sweep.unit} on {sweep.target}")] if sweep.unit else [])]
     charts = [_chart(sweep, *axis) for axis in axes]
     return [chart for chart in charts if chart.dots]
 

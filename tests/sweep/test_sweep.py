@@ -23,6 +23,7 @@ from dqnn.exporter.cli import main
 from dqnn.exporter.ir import ops
 from dqnn.exporter.sweep.candidates import SweepError
 from dqnn.exporter.sweep.model import Entry, Sweep, pareto
+from dqnn.exporter.sweep.sweep import SweepReport
 
 Cli = Callable[..., Any]
 FUNCTION = """
@@ -118,6 +119,27 @@ def test_the_front_of_a_sweep() -> None:
     without = Sweep("ACC", 7, "", "", "", entries)
     assert [entry.name for entry in without.front] == ["best", "small"]
     assert json.loads(json.dumps(found.to_json()))["candidates"][4]["quality"] == "nan"
+
+
+def test_charts(tmp_path: Path) -> None:
+    """One for each figure; of many candidates, those on a front are named."""
+    pytest.importorskip("matplotlib")
+    entries = [Entry(f"model {n}", "", 0.5 + n / 100, 1000 * 2**n, 500, 10 + n) for n in range(6)]
+    beaten = [Entry(f"worse {n}", "", 0.4, 1000 * 2**n, 900, 100) for n in range(8)]
+    found = SweepReport(
+        "ACC", 7, "cortex-m4", "estimated cycles", "", (*entries, *beaten, Entry("no", "", failure="x"))
+    )
+    written = found.plot(tmp_path)
+    assert {path.name for path in written} == {
+        f"{key}.{kind}" for key in ("file", "arena", "cost") for kind in ("png", "svg")
+    }
+    for key in ("file", "cost"):
+        text = (tmp_path / f"{key}.svg").read_text()
+        assert all(entry.name in text for entry in entries) and "worse" not in text and "Pareto front" in text
+    assert "on the front of all figures" in (tmp_path / "arena.svg").read_text()
+    few = SweepReport("RMSE", 7, "", "", "", (*entries[:3], *beaten[:3]))
+    assert {path.stem for path in few.plot(tmp_path / "few")} == {"file", "arena"}
+    assert "worse 2" in (tmp_path / "few" / "file.svg").read_text()
 
 
 # --- candidates -------------------------------------------------------------------------------------------------------
