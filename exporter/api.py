@@ -8,7 +8,7 @@ was."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from numbers import Integral
@@ -21,6 +21,7 @@ from .options import ExportOptions, IoDtype, Optimize, OptionError, Pair, Requan
 from .report import Report
 
 if TYPE_CHECKING:
+    from .blob import ModelView
     from .emit.writer import SelfTest, Written
     from .ir.graph import Graph
     from .passes import Decision
@@ -100,6 +101,7 @@ def export(
 
     Raises ExportError with every unsupported layer, UnreadableModel, OutputError, TargetError (all DqnnErrors), and
     ValueError for an option; no file is left behind then."""
+    from .targets.boards import TargetError
     from .targets.fit import check_budget, check_fits
     from .targets.target import find_target
 
@@ -131,12 +133,42 @@ def export(
     if arena is not None and first.memory.arena > arena:
         raise ExportError([_too_large(first, arena)])
     result = _result(first, (*decisions, *_of_choices(first, optimize)), None if output is None else Path(output))
-    check_budget(result.report.model, ram, flash)
-    if place is not None:
-        result = replace(result, fits=check_fits(place, result.report.model))
+
+    def fits(model: ModelView) -> str:
+        check_budget(model, ram, flash)
+        return "" if place is None else check_fits(place, model)
+
+    try:
+        result = replace(result, fits=fits(result.report.model))
+    except TargetError as error:
+        if rows != "off" or arena is not None or feed_rows or "RAM" not in str(error):
+            raise
+        remedy = _fits_by_rows(
+            lambda mode: _write(lowered, options, model_id, model_version, selftest, mode, None, False, "size", None),
+            fits,
+        )
+        raise TargetError(f"{error}{remedy}") from error
     if output is not None:
         write_atomically(Path(output), result.blob)
     return result
+
+
+def _fits_by_rows(written: Callable[[RowsMode], Written], fits: Callable[[ModelView], str]) -> str:
+    """Whether the model would fit if layers ran for some rows at a time: a sentence, empty if not."""
+    from .blob import parse
+    from .targets.boards import TargetError
+
+    for mode in ("auto", "least"):
+        found = written(mode)
+        try:
+            fits(parse(found.blob))
+        except TargetError:
+            continue
+        return (
+            f". It fits with --rows {mode}: an arena of {found.memory.arena:,} B for an estimated {found.extra:+.1%} "
+            "of cycles, and firmware with .segments = &dqnn_strips (docs/memory.md)"
+        )
+    return ""
 
 
 def _check_stored(name: Any, model_id: Any, model_version: Any) -> None:

@@ -140,6 +140,13 @@ class ModelView:
         return self.prefix.arena_bytes + self.state_bytes
 
     @property
+    def segments(self) -> str:
+        """What a firmware for the model names as `dqnn_options.segments`, empty for nothing."""
+        if any(self.tensors[port.tensor].rows for port in self.inputs):
+            return "dqnn_fed_strips"
+        return "dqnn_strips" if self.longest_segment else ""
+
+    @property
     def names(self) -> list[str]:
         """Of the layer that each node is about."""
         return node_names((node.row, node.layers) for node in self.nodes)

@@ -41,7 +41,8 @@ static int run(const void *model, size_t size) {
   }
   size_t bytes = ((size_t)need.memory_bytes + DQNN_ALIGNMENT - 1) / DQNN_ALIGNMENT * DQNN_ALIGNMENT;
   void *memory = aligned_alloc(DQNN_ALIGNMENT, bytes);
-  const dqnn_options options = {.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count};
+  const dqnn_options options = {
+      .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .segments = &dqnn_strips};
   dqnn_interpreter *it = NULL;
   dqnn_fault fault;
   status = memory == NULL ? DQNN_ERROR_MEMORY : dqnn_init(&it, memory, bytes, model, size, &options, &fault);

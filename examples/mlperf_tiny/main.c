@@ -250,7 +250,8 @@ static void load_model(device *d) {
   uint32_t bytes = 0, memory_bytes = 0;
   const void *file = port_factory(&bytes);
   uint8_t *memory = port_memory(&memory_bytes);
-  const dqnn_options options = {.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count};
+  const dqnn_options options = {
+      .kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .segments = &dqnn_strips};
   d->status = dqnn_init(&d->it, memory, memory_bytes, file, bytes, &options, NULL);
   if (d->status == DQNN_OK) {
     (void)dqnn_model_of(d->it, &d->model);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from ..blob import ModelView, NodeView
 from ..emit.kernel_table import Packed, scratch
@@ -57,13 +57,6 @@ def kernel_set(
             "",
         ]
     )
-
-
-def segments_of(models: Sequence[ModelView]) -> str:
-    """What these models need as `dqnn_options.segments`, empty for nothing."""
-    if any(model.tensors[port.tensor].rows for model in models for port in model.inputs):
-        return "dqnn_fed_strips"
-    return "dqnn_strips" if any(model.longest_segment for model in models) else ""
 
 
 def kernels_without_ref(models: Iterable[ModelView]) -> set[str]:

@@ -34,7 +34,7 @@ ABSENT("memcpy") ABSENT("memmove") ABSENT("memset") ABSENT("memcmp") ABSENT("sqr
 %s
 static const dqnn_variant *const kernels[] = {%s};
 dqnn_status entry(void *memory, size_t bytes, const void *model, size_t size, dqnn_tensor *input, dqnn_tensor *output) {
-  const dqnn_options options = {.kernels = kernels, .kernel_count = sizeof kernels / sizeof kernels[0]};
+  const dqnn_options options = {.kernels = kernels, .kernel_count = sizeof kernels / sizeof kernels[0]%s};
   dqnn_interpreter *it;
   dqnn_requirements need;
   (void)dqnn_requirements_of(model, size, &need);
@@ -46,14 +46,14 @@ dqnn_status entry(void *memory, size_t bytes, const void *model, size_t size, dq
 """
 
 
-def code_bytes(core: str, kernels: Iterable[str]) -> int | None:
-    """Bytes of flash, None where the core has no toolchain file or its compiler is not installed. Raises TargetError if
-    the sources do not compile."""
-    return _code_bytes(core, tuple(sorted(set(kernels))))
+def code_bytes(core: str, kernels: Iterable[str], segments: str = "") -> int | None:
+    """Bytes of flash, with what runs nodes for some rows at a time if `segments` names it; None where the core has no
+    toolchain file or its compiler is not installed. Raises TargetError if the sources do not compile."""
+    return _code_bytes(core, tuple(sorted(set(kernels))), segments)
 
 
 @cache
-def _code_bytes(core: str, kernels: tuple[str, ...]) -> int | None:
+def _code_bytes(core: str, kernels: tuple[str, ...], segments: str) -> int | None:
     toolchain = SOURCES / "cmake" / f"{TOOLCHAINS.get(core, core)}.cmake"
     prefix = "riscv64-unknown-elf-" if core.startswith("rv32") else "arm-none-eabi-"
     if not toolchain.exists() or any(shutil.which(tool) is None for tool in ("cmake", f"{prefix}gcc")):
@@ -62,7 +62,7 @@ def _code_bytes(core: str, kernels: tuple[str, ...]) -> int | None:
     final = cached_path(f"code-{core}", f"{prefix}gcc", LIBRARY)
     library = build_once(final, SOURCES, options, f"the kernels for {core}")
     with tempfile.TemporaryDirectory(prefix="dqnn-code-") as directory:
-        return _linked(Path(directory), library, prefix, _flags(toolchain), kernels)
+        return _linked(Path(directory), library, prefix, _flags(toolchain), kernels, segments)
 
 
 def _flags(toolchain: Path) -> list[str]:
@@ -73,13 +73,16 @@ def _flags(toolchain: Path) -> list[str]:
     return words if "-march=rv32imac" in words else [*words, "-mthumb"]
 
 
-def _linked(directory: Path, library: Path, prefix: str, flags: list[str], kernels: tuple[str, ...]) -> int:
+def _linked(
+    directory: Path, library: Path, prefix: str, flags: list[str], kernels: tuple[str, ...], segments: str
+) -> int:
     """.text and .rodata of a program that runs a model with these kernels."""
     names = [f"dqnn_variant_{v.kernel}_{v.isa}" for v in variants() if v.kernel in kernels]
     # Weak: the library has only the variants of its core.
     declared = "\n".join(f"extern const dqnn_variant {name} __attribute__((weak));" for name in names)
     source, elf = directory / "probe.c", directory / "probe.elf"
-    source.write_text(PROBE % (declared, ", ".join(f"&{name}" for name in names)), encoding="utf-8")
+    strips = f", .segments = &{segments}" if segments else ""
+    source.write_text(PROBE % (declared, ", ".join(f"&{name}" for name in names), strips), encoding="utf-8")
     command = [
         f"{prefix}gcc", *flags, "-O2", f"-I{SOURCES / 'include'}", str(source), "-nostdlib", "-Wl,-e,entry",
         "-Wl,--gc-sections", "-Wl,--unresolved-symbols=ignore-all", "-Wl,--no-warn-rwx-segments",

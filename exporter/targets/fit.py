@@ -77,7 +77,7 @@ def fit_of(target: Target, model: ModelView) -> Fit | None:
     """Measures the code where the core's compiler is installed. None for this machine: there is nothing to fit."""
     if target.core is None:
         return None
-    measured = code_bytes(target.core, (node.kernel for node in model.nodes))
+    measured = code_bytes(target.core, (node.kernel for node in model.nodes), model.segments)
     code = FIRMWARE_BYTES if measured is None else measured
     flash, ram = model.file_bytes + code, model.memory_bytes + STACK_BYTES
     problem = "" if target.board is None else _problem(target.board, model, flash, ram)

@@ -21,6 +21,7 @@ from dqnn.exporter.errors import ExportError
 from dqnn.exporter.inspect.text import memory_map, segment_lines
 from dqnn.exporter.ir import ops
 from dqnn.exporter.options import OptionError
+from dqnn.exporter.targets.boards import TargetError
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,18 @@ def test_arena_that_can_be_reached(graph: Any) -> None:
     ) as info:
         dqnn.export(graph, arena=100)
     assert "in use while conv_s8_s8_s8 runs" in str(info.value)
+
+
+def test_too_little_ram_names_the_rows_with_which_it_fits(graph: Any) -> None:
+    """And says nothing of rows where they do not help."""
+    models = [dqnn.export(graph, rows=mode).report.model for mode in ("off", "least")]
+    off, least = (model.memory_bytes + 1024 for model in models)
+    with pytest.raises(TargetError, match=r"It fits with --rows (auto|least): an arena of") as caught:
+        dqnn.export(graph, ram=(off + least) // 2)
+    assert "dqnn_strips" in str(caught.value)
+    with pytest.raises(TargetError, match="does not fit") as caught:
+        dqnn.export(graph, ram=least - 100)
+    assert "rows" not in str(caught.value)
 
 
 def test_options_that_cannot_be(graph: Any) -> None:

@@ -91,7 +91,7 @@ def test_every_shipped_board_refuses_what_is_too_large(
     larq: ModelView, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By how much, and which layers weigh most; with the code at its budget, so that no compiler is needed."""
-    monkeypatch.setattr(fit, "code_bytes", lambda core, kernels: None)
+    monkeypatch.setattr(fit, "code_bytes", lambda *_: None)
     target = find_target(name)
     assert target.board is not None and "fits" in check_fits(target, larq)
     sizes = {"file_bytes": target.board.flash_bytes, "arena_bytes": target.board.ram_bytes}
@@ -112,6 +112,9 @@ def test_code_is_measured_where_there_is_a_compiler(larq: ModelView, require_too
     fewer = code_size.code_bytes("cortex-m4", ["softmax_f32"])
     assert fewer is not None and fewer < found.code_bytes / 2
     assert code_size.code_bytes("no such core", ["softmax_f32"]) is None
+    by_rows, fed = (code_size.code_bytes("cortex-m4", ["softmax_f32"], f"dqnn_{n}strips") for n in ("", "fed_"))
+    assert fewer is not None and by_rows is not None and fed is not None
+    assert 2000 < by_rows - fewer < 3000 and 100 < fed - by_rows < 800
 
 
 def test_python_shows_a_board_without_refusing(tmp_path: Path, digits: Path) -> None:
