@@ -88,7 +88,9 @@ def _uncontracted(text: str, path: Path) -> str:
 def cmsis_pack() -> tuple[str, Archive]:
     """The sources as they are, with dqnn.dqnn.pdsc at the top."""
     parts = {
-        "INTERPRETER": [name for group in ("core", "plan", "ref", "portable", "winograd") for name in sources(group)],
+        "INTERPRETER": [
+            name for group in ("core", "plan", "ref", "portable", "winograd", "packed") for name in sources(group)
+        ],
         "HELIUM": sources("mve"),
         "LINK": sources("link"),
         "STORE": sources("store"),

@@ -46,6 +46,7 @@ class Layer:
     requant: Requant = "affine"
     half: bool = False
     weight_zero_points: bool = False
+    weight_bits: int = 8  # of s8 weights in the file
     zero_point: int = 0  # of an s8 input
     out_zero_point: int = 0
     density: float = 0.5  # share of -1 of an s1 input
@@ -90,20 +91,22 @@ def _weights(layer: Layer, rng: np.random.Generator) -> ops.Weights:
     if layer.weights == "s1":
         codes = np.where(rng.random(shape) < 0.5, np.int8(-1), np.int8(1))
     elif layer.weights == "s8":
-        codes = rng.integers(-128, 128, shape).astype(np.int8)
+        half = 1 << (layer.weight_bits - 1)
+        codes = rng.integers(-half, half, shape).astype(np.int8)
     else:
         codes = rng.standard_normal(shape).astype(np.float32)
     if layer.weight_zero_points:
         zero_point = rng.integers(-9, 10, layer.outputs).astype(np.int8)
         return ops.Weights(layer.weights, codes, half=layer.half, zero_point=zero_point)
-    return ops.Weights(layer.weights, codes, half=layer.half)
+    return ops.Weights(layer.weights, codes, half=layer.half, bits=layer.weight_bits)
 
 
 def _spread(layer: Layer) -> float:
     """Standard deviation of the accumulators, roughly."""
     taps = layer.kernel[0] * layer.kernel[1] * (1 if layer.depthwise else layer.channels // layer.groups)
     size = {"s1": 1.0, "s8": 74.0, "f32": 1.0}
-    return float(np.sqrt(taps)) * size[layer.input] * size[layer.weights]
+    weights = size[layer.weights] * 2.0 ** (layer.weight_bits - 8)
+    return float(np.sqrt(taps)) * size[layer.input] * max(weights, 1.0)
 
 
 def _epilogue(layer: Layer, rng: np.random.Generator) -> ops.Epilogue:

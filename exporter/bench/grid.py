@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,7 +24,7 @@ class Row:
     goal: float | None = None
     peer: str = ""
     target: str = "cortex-m4"
-    isa: str = "portable"  # or winograd; a kernel without it runs ref
+    isa: str = "portable"  # or winograd, packed; a kernel without it runs ref
 
 
 def _same(layer: Layer) -> Layer:
@@ -127,6 +128,30 @@ EIGHT_BITS: tuple[Row, ...] = (
     ),
     Row("f32 dense 500->100", Layer("f32", "f32", "f32", 1, 1, 500, 100), 3.2),
 )
+
+
+def _few_bits() -> Iterator[Row]:
+    """Shapes of 8-bit rows with weights of 4 and 2 bits."""
+    shapes = {
+        "conv 3x3 16x16x32->32 same": _same(_bytes(16, 32, 32, 3)),
+        "conv 3x3 8x8x64->64 same": _same(_bytes(8, 64, 64, 3)),
+        "pointwise 8x8x64->64": _bytes(8, 64, 64),
+        "pointwise 8x8x64->64, TFLite": _tflite(_bytes(8, 64, 64)),
+        "dense 640->128": _bytes(1, 640, 128),
+    }
+    for name, layer in shapes.items():
+        for bits in (4, 2):
+            yield Row(f"s8 {name}, weights of {bits} bits", replace(layer, weight_bits=bits), isa="packed")
+    layer = Layer("s1", "s8", "s8", 16, 16, 32, 32, (3, 3))
+    for bits in (4, 2):
+        yield Row(
+            f"s1 conv 3x3 16x16x32->32 same, weights of {bits} bits",
+            _same(replace(layer, weight_bits=bits)),
+            isa="packed",
+        )
+
+
+FEW_BITS = tuple(_few_bits())
 
 
 def _s8(*shape: int, scale: float = 0.05, zero_point: int = 3) -> TensorType:
@@ -289,6 +314,7 @@ GRID: tuple[Row, ...] = (
     ),
     Row("f32 depthwise 3x3 16x16x64 same", _depthwise(16, 64, 3, "f32", "f32", "f32"), 6.0),
     *EIGHT_BITS,
+    *FEW_BITS,
     *OTHERS,
 )
 

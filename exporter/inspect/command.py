@@ -126,12 +126,12 @@ def _contents(model: Path, blob: bytes, view: ModelView, wanted: Wanted) -> Iter
 
 
 def _kernel_set(views: list[ModelView], name: str) -> bytes:
-    from .kernel_set import kernel_set, kernels_by_winograd, kernels_without_ref
+    from .kernel_set import kernel_set, kernels_without_ref, special_kernels
 
     kernels = [node.kernel for view in views for node in view.nodes]
-    without_ref, winograd = kernels_without_ref(views), kernels_by_winograd(views)
+    without_ref, special = kernels_without_ref(views), special_kernels(views)
     segments = min((view.segments for view in views if view.segments), default="")  # fed ones run all
-    text = kernel_set(kernels, f"{name}_kernels", without_ref, segments, winograd)
+    text = kernel_set(kernels, f"{name}_kernels", without_ref, segments, special)
     return text.encode()
 
 

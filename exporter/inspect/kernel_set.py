@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ..blob import ModelView, NodeView
 from ..emit.kernel_table import Packed, scratch
 from ..targets.kernels_def import Variant, variants
 from .artifacts import ArtifactError
 
-WINOGRAD = "winograd"  # a variant that only files with scratch for it use
+SPECIAL = ("winograd", "packed")  # variants that few files use: with scratch, with weights of few bits
 
 
 def kernel_set(
@@ -17,12 +18,12 @@ def kernel_set(
     name: str,
     without_ref: Collection[str] = (),
     segments: str = "",
-    winograd: Collection[str] = (),
+    special: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> str:
     """A C file with `const dqnn_variant *const name[]` and `name_count`: every variant of these kernels, guarded as in
-    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one, and the
-    variant `winograd` of those in `winograd` only. `segments`: what runs nodes for
-    some rows at a time, if there are such."""
+    kernels.def; of those in `without_ref` the variant `ref` only where a build has not the portable one, and a
+    variant of SPECIAL only of the kernels that `special` has for it. `segments`: what runs nodes for some rows at a
+    time, if there are such."""
     strips = f", .segments = &{segments}" if segments else ""
     wanted = sorted(set(kernels))
     known = {variant.kernel for variant in variants()}
@@ -33,7 +34,7 @@ def kernel_set(
         line
         for kernel in wanted
         for v in variants()
-        if v.kernel == kernel and (v.isa != WINOGRAD or kernel in winograd)
+        if v.kernel == kernel and (v.isa not in SPECIAL or kernel in special.get(v.isa, ()))
         for line in _lines(v, "!DQNN_HAVE_PORTABLE" if v.isa == "ref" and kernel in without_ref else v.guard)
     ]
     return "\n".join(
@@ -68,11 +69,14 @@ def kernels_without_ref(models: Iterable[ModelView]) -> set[str]:
     return {node.kernel for _, node in nodes} & portable - slow
 
 
-def kernels_by_winograd(models: Iterable[ModelView]) -> set[str]:
-    """Kernels to which some node of these models gives the scratch that their variant `winograd` wants."""
-    having = {v.kernel for v in variants() if v.isa == WINOGRAD}
-    nodes = [(model, node) for model in models for node in model.nodes if node.kernel in having]
-    return {node.kernel for model, node in nodes if _runs(model, node, WINOGRAD)}
+def special_kernels(models: Sequence[ModelView]) -> dict[str, set[str]]:
+    """Kernels of these models by the variants of SPECIAL that some node can run: it has the scratch, or the weights."""
+    found: dict[str, set[str]] = {}
+    for isa in SPECIAL:
+        having = {v.kernel for v in variants() if v.isa == isa}
+        nodes = [(model, node) for model in models for node in model.nodes if node.kernel in having]
+        found[isa] = {node.kernel for model, node in nodes if _runs(model, node, isa)}
+    return found
 
 
 def _always_fast(model: ModelView, node: NodeView) -> bool:

@@ -8,6 +8,7 @@
 #include "opt/conv_float.h"
 #include "opt/conv_horizontal.h"
 #include "opt/conv_nibbles.h"
+#include "opt/conv_packed.h"
 #include "opt/conv_pairs.h"
 #include "opt/conv_single.h"
 #include "opt/conv_winograd.h"
@@ -15,6 +16,7 @@
 #include "opt/quads.h"
 #include "plan.h"
 #include "scratch.h"
+#include "wide/conv_packed.h"
 #include "wide/scratch.h"
 
 /* Is the instruction set planned for? The formulas of others are left out of a firmware. */
@@ -81,6 +83,9 @@ static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *
   if (PLANNED(VNNI)) {
     scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
   }
+  if (PLANNED(PACKED)) {
+    scratch[DQNN_ISA_packed] = UINT32_MAX;
+  }
   if (PLANNED(WINOGRAD)) {
     int taken = dqnn_takes_winograd(call, v, plan);
     scratch[DQNN_ISA_winograd] = taken ? capped(dqnn_winograd_least_bytes(v)) : UINT32_MAX;
@@ -123,11 +128,32 @@ static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   }
   return 1;
 }
+
+/* conv_{s8,s1}_s8_* with such weights. */
+static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+  uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
+  uint32_t lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? v->group_out : 0;
+  uint32_t bits = v->params->weight_bits;
+  uint64_t row = dqnn_packed_in_runs(call) ? 0 : row_taps;
+  if (PLANNED(PACKED)) {
+    scratch[DQNN_ISA_packed] = capped(dqnn_conv_packed_scratch(taps, row, totals, lanes, bits));
+  }
+  if (PLANNED(AVX2)) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] =
+        capped(dqnn_conv_packed_avx2_scratch(taps, v->group_out, lanes, bits));
+  }
+}
 #else
 static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   (void)call;
   (void)scratch;
   return 0;
+}
+
+static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+  (void)call;
+  (void)v;
+  (void)scratch;
 }
 #endif
 
@@ -136,6 +162,9 @@ DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, dqnn_plan *plan) {
   dqnn_kernel_types types = dqnn_types_of(call->kernel);
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (is_packed(call, scratch)) {
+    if (types.input != DQNN_F32) {
+      scratch_packed(call, &v, scratch);
+    }
     return;
   }
   if (types.weights == DQNN_F32 || (types.weights == DQNN_S8 && types.input == DQNN_F32)) {

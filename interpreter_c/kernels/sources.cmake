@@ -2,8 +2,8 @@
 # Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `core` and `plan`: what every build contains;
 # `link` and `store`: optional parts. The recipes of env_support/ read this file, too.
-set(DQNN_ISAS_WITH_SOURCES portable winograd mve avx2 avx512 vnni)
-set(DQNN_ISAS_x86_64 portable winograd avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
+set(DQNN_ISAS_WITH_SOURCES portable winograd packed mve avx2 avx512 vnni)
+set(DQNN_ISAS_x86_64 portable winograd packed avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
 set(DQNN_SOURCES_core
   src/checksum.c
   src/feed.c
@@ -81,6 +81,9 @@ set(DQNN_SOURCES_portable
 set(DQNN_SOURCES_winograd
   kernels/opt/conv_winograd.c
 )
+set(DQNN_SOURCES_packed
+  kernels/opt/conv_packed.c
+)
 set(DQNN_SOURCES_mve
   kernels/mve/conv_bitsliced_mve.c
   kernels/mve/conv_bytes_mve.c
@@ -94,6 +97,7 @@ set(DQNN_SOURCES_avx2
   kernels/wide/conv_blocks_float_avx2.c
   kernels/wide/conv_blocks_int_avx2.c
   kernels/wide/conv_float_avx2.c
+  kernels/wide/conv_packed_avx2.c
   kernels/wide/conv_pairs_avx2.c
   kernels/wide/depthwise_float_avx2.c
   kernels/wide/depthwise_int_avx2.c

@@ -32,5 +32,6 @@ uint32_t dqnn_version(void) {
 
 uint32_t dqnn_host_isas(void) {
   return vectors() | 1u << DQNN_ISA_ref | (uint32_t)DQNN_HAVE_PORTABLE << DQNN_ISA_portable |
-         (uint32_t)DQNN_HAVE_WINOGRAD << DQNN_ISA_winograd | (uint32_t)DQNN_HAVE_MVE << DQNN_ISA_mve;
+         (uint32_t)DQNN_HAVE_WINOGRAD << DQNN_ISA_winograd | (uint32_t)DQNN_HAVE_MVE << DQNN_ISA_mve |
+         (uint32_t)DQNN_HAVE_PACKED << DQNN_ISA_packed;
 }

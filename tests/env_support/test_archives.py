@@ -116,7 +116,7 @@ def test_the_packs_description_names_what_is_there(repo: Path, tmp_path: Path) -
     conditions = {item.get("id") for item in root.iter("condition")}
     assert {item.get("condition") for item in root.iter("component")} <= conditions
     assert "@" not in ElementTree.tostring(root, encoding="unicode")
-    groups = ("core", "plan", "ref", "portable", "winograd", "mve", "link", "store")
+    groups = ("core", "plan", "ref", "portable", "winograd", "packed", "mve", "link", "store")
     listed = {f"interpreter_c/{name}" for group in groups for name in packages.sources(group)}
     assert {name for name in files if name.endswith(".c")} == listed
 

@@ -21,7 +21,7 @@ C = ROOT / "interpreter_c"
 CORE = ("checksum", "flatbuffer", "host", "reader", "verify", "interpreter")
 PREFIX = {"riscv32": "riscv64-unknown-elf-"}
 ISAS = ("portable",)
-OPTIONAL = "winograd"  # besides, where files choose it
+OPTIONAL = ("winograd", "packed")  # besides, for files with scratch or weights of few bits
 PARTS = ("link", "store", "segments", "feed")
 
 
@@ -52,7 +52,6 @@ class Build:
     optimize: str
     directory: Path
     isas: tuple[str, ...] = ()
-    packed: bool = False  # weights of fewer than 8 bits
     objects: list[Path] = field(default_factory=list)
 
     def tool(self, name: str) -> str:
@@ -64,7 +63,7 @@ class Build:
         ).stdout
 
     def options(self) -> list[str]:
-        have = [f"-DDQNN_HAVE_{isa.upper()}={int(isa in self.isas)}" for isa in ("portable", "winograd", "mve")]
+        have = [f"-DDQNN_HAVE_{isa.upper()}={int(isa in self.isas)}" for isa in ("portable", *OPTIONAL, "mve")]
         return [
             *flags(self.core),
             self.optimize,
@@ -74,7 +73,7 @@ class Build:
             "-ffunction-sections",
             "-fdata-sections",
             *have,
-            f"-DDQNN_PACKED_WEIGHTS={int(self.packed)}",
+            f"-DDQNN_PACKED_WEIGHTS={int('packed' in self.isas)}",
             f"-I{C / 'include'}",
         ]
 
@@ -251,17 +250,14 @@ def main(core: str = "cortex-m4", table: str = "") -> None:
             build = Build(core, optimize, folder, ISAS)
             build.compile()
             builds.append(build)
-            more = Build(core, optimize, Path(directory) / f"{optimize}-more", (*ISAS, OPTIONAL))
-            more.directory.mkdir()
-            more.compile()
             sizes = f"loader and interpreter {build.core_bytes()} B, with all kernels {build.all_bytes()} B"
             print(f"{core} {optimize}: {sizes}")
             print("  optional parts: " + ", ".join(f"{part} {build.part_bytes(part)} B" for part in PARTS))
-            print(f"  {OPTIONAL}: {more.all_bytes() - build.all_bytes()} B")
-            few = Build(core, optimize, Path(directory) / f"{optimize}-packed", ISAS, packed=True)
-            few.directory.mkdir()
-            few.compile()
-            print(f"  weights of 4 and 2 bits: {few.all_bytes() - build.all_bytes()} B")
+            for isa in OPTIONAL:
+                more = Build(core, optimize, Path(directory) / f"{optimize}-{isa}", (*ISAS, isa))
+                more.directory.mkdir()
+                more.compile()
+                print(f"  {isa}: {more.all_bytes() - build.all_bytes()} B")
             lean, both = example_bytes(build)
             print(f"  digits, Larq: {lean} B with its kernel set, {both} B with ref beside the fast kernels")
             print("  stack: " + ", ".join(f"{name} {size} B" for name, size in build.stack().items()))

@@ -413,7 +413,7 @@ def test_winograd_is_left_out_where_no_node_has_scratch_for_it() -> None:
     kernel = "conv_s8_s8_s8"
     assert f"&dqnn_variant_{kernel}_winograd," not in kernel_set([kernel], "k")
     wanted = f"#if DQNN_HAVE_WINOGRAD\n    &dqnn_variant_{kernel}_winograd,\n#endif"
-    assert wanted in kernel_set([kernel], "k", winograd=[kernel])
+    assert wanted in kernel_set([kernel], "k", special={"winograd": [kernel]})
 
 
 def test_a_file_with_less_scratch_keeps_ref(digits: Path) -> None:

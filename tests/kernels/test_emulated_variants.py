@@ -117,13 +117,13 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return machine.Machine(build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",)), None)
 
 
-def tight(layer: call.Call) -> call.Call:
-    """With no more scratch than the portable variant needs: guards stand behind it."""
+def tight(layer: call.Call, isa: str = "portable") -> call.Call:
+    """With no more scratch than the variant needs: guards stand behind it."""
     sources = [kernel_table.tensor_def(t) for t in (layer.input, *(t for t, _ in layer.others))]
     number, packed = kernel_table.ids()[layer.packed.kernel], layer.packed
     target = kernel_table.tensor_def(layer.output)
     needs = _core.scratch(number, sources, target, list(packed.constants), packed.params_bytes)
-    return replace(layer, scratch_bytes=needs["portable"])
+    return replace(layer, scratch_bytes=needs[isa])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,6 +158,37 @@ def test_emulated_winograd(board: machine.Machine, output: cases.Kind, requant: 
             result, cost = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_winograd", given)
             assert result == kernel.reference(made), f"{layer}, {scratch} B of scratch"
             assert cost.stack_bytes <= 768
+
+
+def of_few_bits(bits: int, seed: int) -> cases.Layer | None:
+    """A layer for `packed`: any, or such as its quick ways are made for, among them a single pixel."""
+    rng = np.random.default_rng(1000 * bits + seed)
+    layer = random_layer("dense" if seed % 4 == 3 else "pairs", seed)
+    if layer is None:
+        return None
+    channels, outputs = (int(rng.choice([1, 3, 4, 8, 12, 20, 36, 64])) * layer.groups for _ in range(2))
+    few = replace(layer, input=("s8", "s8", "s1")[seed % 3], weight_bits=bits, half=bool(rng.random() < 0.2))
+    few = replace(few, channels=channels, outputs=outputs, pad_value=float(rng.choice([-1, 0, 1])))
+    if seed % 2:
+        return few
+    plain = replace(few, input="s8", groups=1, dilation=(1, 1), pool=(1, 1), output="s8", half=False)
+    return plain if min(plain.out_size()) > 0 else None
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_emulated_weights_of_few_bits(board: machine.Machine, bits: int, request: pytest.FixtureRequest) -> None:
+    made, slow = 0, request.node.callspec.params["board"] in SOFT_FLOAT
+    for seed in range((2 if slow else 5) * ROUNDS):
+        layer = of_few_bits(bits, seed)
+        if layer is None:
+            continue
+        wanted = tight(cases.make_layer_call(layer, seed), "packed")
+        board.release()
+        result, cost = call.run_on_machine(board, f"dqnn_run_{wanted.packed.kernel}_packed", wanted)
+        assert result == kernel.reference(wanted), f"{layer}, {bits} bits, seed {seed}"
+        assert slow or cost.stack_bytes <= 832
+        made += 1
+    assert made >= ROUNDS
 
 
 @pytest.mark.parametrize("output", ["s1", "s8", "f32"])

@@ -77,10 +77,11 @@ typedef enum { DQNN_S1 = 0, DQNN_S8 = 1, DQNN_F32 = 2 } dqnn_dtype;
 /* How real values become codes of an s8 input: schema/SPEC.md section 2. */
 typedef enum { DQNN_ROUNDING_MULTIPLY = 0, DQNN_ROUNDING_DIVIDE_EVEN = 1, DQNN_ROUNDING_DIVIDE_AWAY = 2 } dqnn_rounding;
 
-/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas; 6 is free.
- * `portable` is written once over the primitives of isa/, which use the instructions of the core that they are compiled
- * for; so is `winograd`, for files that give its convolutions more scratch than any other variant asks for. */
-#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(winograd, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(vnni, 7)
+/* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas. `portable`
+ * is written once over the primitives of isa/, which use the instructions of the core that they are compiled for; so
+ * are `winograd`, for files that give its convolutions more scratch than any other variant asks for, and `packed`, for
+ * convolutions whose weights have 4 or 2 bits. */
+#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(winograd, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(packed, 6) X(vnni, 7)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 #undef DQNN_ISA_ENUMERATOR

@@ -56,6 +56,9 @@
 #define DQNN_HAVE_WINOGRAD 0
 #endif
 #endif
+#ifndef DQNN_HAVE_PACKED
+#define DQNN_HAVE_PACKED (DQNN_HAVE_PORTABLE && DQNN_PACKED_WEIGHTS) /* convolutions with weights of 4 and 2 bits */
+#endif
 #ifndef DQNN_HAVE_MVE
 #define DQNN_HAVE_MVE 0 /* Armv8.1-M Helium: Cortex-M55, M85 */
 #endif

@@ -18,16 +18,19 @@
 #define DQNN_STEP_4(name, words) DQNN_SPLIT_4(name, words)
 #define DQNN_STEP_5(name, words) DQNN_SPLIT_5(name, words)
 #define DQNN_STEP_6(name, words) DQNN_SPLIT_6(name, words)
+#define DQNN_STEP_7(name, words) DQNN_SPLIT_7(name, words)
 #define DQNN_SPLIT_1(name, word, others) DQNN_IF_##word(name) DQNN_STEP_2(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_2(name, word, others) DQNN_IF_##word(name) DQNN_STEP_3(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_3(name, word, others) DQNN_IF_##word(name) DQNN_STEP_4(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_4(name, word, others) DQNN_IF_##word(name) DQNN_STEP_5(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_5(name, word, others) DQNN_IF_##word(name) DQNN_STEP_6(name, DQNN_WORD_##others)
-#define DQNN_SPLIT_6(name, word, others) DQNN_IF_##word(name) DQNN_LAST_##others
+#define DQNN_SPLIT_6(name, word, others) DQNN_IF_##word(name) DQNN_STEP_7(name, DQNN_WORD_##others)
+#define DQNN_SPLIT_7(name, word, others) DQNN_IF_##word(name) DQNN_LAST_##others
 
 #define DQNN_WORD_avx2 avx2,
 #define DQNN_WORD_avx512 avx512,
 #define DQNN_WORD_mve mve,
+#define DQNN_WORD_packed packed,
 #define DQNN_WORD_portable portable,
 #define DQNN_WORD_vnni vnni,
 #define DQNN_WORD_winograd winograd,
@@ -54,6 +57,12 @@
 #define DQNN_IF_mve(name) DQNN_VARIANT(name, mve)
 #else
 #define DQNN_IF_mve(name)
+#endif
+
+#if DQNN_HAVE_PACKED
+#define DQNN_IF_packed(name) DQNN_VARIANT(name, packed)
+#else
+#define DQNN_IF_packed(name)
 #endif
 
 #if DQNN_HAVE_PORTABLE

@@ -29,14 +29,14 @@ typedef struct {
   const uint8_t *image, *weights; /* weights: of the group at work */
   uint32_t pixel_bytes;           /* of the input */
   uint32_t first_channel, first_output;
-  uint32_t row_taps, window_taps; /* elements of a kernel row and of a window */
-  uint32_t copy_elements;         /* of a gathered window */
-  int32_t up_h, up_w, zero_point; /* of the input */
-  int32_t added;                  /* to integers */
-  element outside, hole;          /* cells outside the map and between dilated ones */
-  uint8_t type, half_weights;
-  uint8_t runs;     /* the cells of a kernel row are neighbours in memory */
-  uint8_t in_place; /* float windows all lie in the map so, and there are no copies */
+  uint32_t row_taps, window_taps;   /* elements of a kernel row and of a window */
+  uint32_t copy_elements;           /* of a gathered window */
+  int32_t up_h, up_w, zero_point;   /* of the input */
+  int32_t added;                    /* to integers */
+  element outside, hole;            /* cells outside the map and between dilated ones */
+  uint8_t type, half_weights, bits; /* bits: of a weight in the file, 0 for all */
+  uint8_t runs;                     /* the cells of a kernel row are neighbours in memory */
+  uint8_t in_place;                 /* float windows all lie in the map so, and there are no copies */
   window windows[PIXELS];
   element *copies;                  /* [pixel][copy_elements] */
   number *totals;                   /* [channel of the group] */
@@ -241,6 +241,7 @@ static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l)
   l->outside = (element)(p->pad_value + (float)l->added);
   l->hole = (element)(l->zero_point + l->added);
   l->half_weights = p->half_weights;
+  l->bits = p->weight_bits;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->by_inputs = p->half_weights || zero_points;
   l->runs = l->type != DQNN_S1 && g->groups == 1 && g->dilation_w == 1 && l->up_w == 1;

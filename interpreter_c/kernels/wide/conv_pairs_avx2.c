@@ -13,6 +13,7 @@ typedef int16_t element;
 #define DQNN_ADDED(zero_point) (-(zero_point))
 #define DQNN_PAIRS 1
 #include "conv.inc.h"
+#include "conv_packed.h"
 
 enum { PRODUCTS = 4, STEP = 8 /* words */ };
 
@@ -133,7 +134,11 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
 }
 
 static void run(const dqnn_call *call) {
-  run_any(call, 0);
+  if (dqnn_is_packed(call)) {
+    dqnn_run_packed_avx2(call);
+  } else {
+    run_any(call, 0);
+  }
 }
 
 void dqnn_run_conv_s8_s8_s1_avx2(const dqnn_call *call) {

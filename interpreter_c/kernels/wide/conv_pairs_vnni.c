@@ -17,6 +17,7 @@ typedef uint8_t element;
 #define DQNN_ADDED(zero_point) 128
 #define DQNN_PAIRS 1
 #include "conv.inc.h"
+#include "conv_packed.h"
 
 enum { STEP = 16 /* words */, COPY = 2 * DQNN_VNNI_TAPS, ROWS = 4, COLUMNS = 2 };
 
@@ -162,7 +163,11 @@ static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn oth
 }
 
 static void run(const dqnn_call *call, dqnn_run_fn otherwise) {
-  run_any(call, 0, otherwise);
+  if (dqnn_is_packed(call)) {
+    otherwise(call);
+  } else {
+    run_any(call, 0, otherwise);
+  }
 }
 
 void dqnn_run_conv_s8_s8_s1_vnni(const dqnn_call *call) {

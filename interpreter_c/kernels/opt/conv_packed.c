@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* conv_{s8,s1}_s8_{s1,s8,f32} with weights of 4 and 2 bits, unpacked between load and product: as conv_pairs.c, but
+ * four channels of two pixels at a time (isa/packed.h).
+ *
+ * The window of a pixel is gathered once as a column of pairs in the order of the weights (SPEC.md 3.3), of four pixels
+ * side by side. Stored weights count from 0 on, so sums begin at minus half of their range times the sum of the column,
+ * which is taken as it is gathered. A variant of its own: firmware whose models have no such weights links none of it.
+ *
+ * Scratch: columns (4 bytes per pair and lane), totals, one kernel row of halfwords unless rows go to the columns as
+ * they are. */
+#include "conv_packed.h"
+
+#include "../../isa/packed.h"
+#include "emit_quad.h"
+#include "quads.h"
+
+#if DQNN_HAVE_PACKED
+
+enum { CHUNK = 8 };
+
+typedef struct {
+  const dqnn_call *call;
+  dqnn_geometry shape;
+  dqnn_epilogue epilogue;
+  const uint8_t *image;
+  const uint32_t *weights; /* of the group at work */
+  uint32_t pixel_bytes;    /* of the input */
+  uint32_t first_channel;  /* of the group at work, input side */
+  uint32_t first_output;
+  uint32_t row_taps, words; /* elements of a kernel row; words of weights of four channels */
+  uint32_t bits, lanes;     /* of a weight; pixels interleaved in a column: 4 or 1 */
+  int32_t up_h, up_w;
+  uint32_t pitch;              /* bytes between the kernel rows of a window inside the map, where rows are runs */
+  int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
+  uint32_t offset;             /* minus the zero point, in both halves */
+  uint8_t in_runs;             /* dqnn_packed_in_runs */
+  uint8_t fours;               /* channels of a group come in fours: taps 0, 2, 1, 3 */
+  uint8_t binary, half_weights;
+  uint8_t direct; /* s8 outputs that need no sums in memory */
+  dqnn_quad_kind kind;
+  uint32_t *columns;
+  int16_t *row;
+  int32_t *totals; /* [channel of the group], of a pooled pixel */
+  int32_t sums[4]; /* of each column */
+} layer;
+
+/* ---- gathering ---- */
+
+/* Taps of a kernel row in fours, from s8 cells in memory. Returns sum plus all of them. */
+DQNN_INLINE int32_t put_fours(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t lanes,
+                              int32_t sum) {
+  uint32_t bytes, more, pairs[4];
+  for (; count >= 8; count -= 8, from += 8, column += 4 * lanes) {
+    memcpy(&bytes, from, 4);
+    memcpy(&more, from + 4, 4);
+    dqnn_packed_widen(bytes, add, pairs);
+    dqnn_packed_widen(more, add, pairs + 2);
+    sum = dqnn_packed_add(pairs[0], sum);
+    sum = dqnn_packed_add(pairs[1], sum);
+    sum = dqnn_packed_add(pairs[2], sum);
+    sum = dqnn_packed_add(pairs[3], sum);
+    column[0] = pairs[0];
+    column[lanes] = pairs[1];
+    column[2 * lanes] = pairs[2];
+    column[3 * lanes] = pairs[3];
+  }
+  if (count > 0) {
+    memcpy(&bytes, from, 4);
+    dqnn_packed_widen(bytes, add, pairs);
+    sum = dqnn_packed_add(pairs[0], sum);
+    sum = dqnn_packed_add(pairs[1], sum);
+    column[0] = pairs[0];
+    column[lanes] = pairs[1];
+  }
+  return sum;
+}
+
+/* The windows of n neighbours that lie whole inside an s8 map whose channels come in fours. */
+DQNN_INLINE void gather_fours(layer *l, dqnn_origin at, uint32_t lane, uint32_t n, uint32_t lanes) {
+  const dqnn_geometry *g = &l->shape;
+  const int8_t *first = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
+  for (; n; n--, first += step, lane++) {
+    const int8_t *run = first;
+    uint32_t *column = l->columns + lane;
+    int32_t sum = 0;
+    for (uint32_t rows = (uint32_t)g->kernel_h; rows; rows--, run += pitch, column += (taps >> 1) * lanes) {
+      sum = put_fours(run, taps, add, column, lanes, sum);
+    }
+    l->sums[lane] = sum;
+  }
+}
+
+DQNN_NOINLINE void gather_inside(layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
+  if (l->lanes == 4) {
+    gather_fours(l, at, lane, n, 4);
+  } else {
+    gather_fours(l, at, lane, n, 1);
+  }
+}
+
+DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t taps, uint32_t *column, uint32_t lanes) {
+  for (uint32_t i = taps >> 1; i; i--, column += lanes) {
+    *column = pair;
+  }
+  return column;
+}
+
+/* The window of one pixel of such a map that may reach beyond it. */
+DQNN_NOINLINE void gather_border(layer *l, dqnn_origin at, uint32_t lane) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_packed_pair(l->outside, l->outside);
+  uint32_t *column = l->columns + lane, filled = 0;
+  int32_t sum = 0;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h) {
+    dqnn_taps in = {0, 0};
+    if (at.y >= 0 && at.y < g->height) {
+      in = dqnn_taps_inside(at.x, g->kernel_w, 1, g->width);
+    }
+    uint32_t before = (uint32_t)in.first * channels, taps = (uint32_t)(in.end - in.first) * channels,
+             after = l->row_taps - before - taps;
+    column = put_constant(outside, before, column, lanes);
+    if (taps > 0) {
+      const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x + in.first) * channels;
+      sum = put_fours(run, taps, l->offset, column, lanes, sum);
+      column += (taps >> 1) * lanes;
+    }
+    column = put_constant(outside, after, column, lanes);
+    filled += before + after;
+  }
+  l->sums[lane] = sum + (int32_t)filled * l->outside;
+}
+
+static void fill(int16_t *to, uint32_t count, int32_t value) {
+  for (; count; count--) {
+    *to++ = (int16_t)value;
+  }
+}
+
+/* The channels of one cell of the map as halfwords. */
+static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
+  const uint8_t *cell = l->image + (y * (uint32_t)l->shape.width + x) * l->pixel_bytes;
+  uint32_t count = l->shape.in_group;
+  if (!l->binary) {
+    const int8_t *from = (const int8_t *)cell + l->first_channel;
+    for (uint32_t i = 0; i < count; i++) {
+      to[i] = (int16_t)(from[i] - l->zero_point);
+    }
+    return;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t at = l->first_channel + i, word;
+    memcpy(&word, cell + 4 * (at >> 5), 4);
+    to[i] = (int16_t)(1 - 2 * (int32_t)(word >> (at & 31u) & 1u));
+  }
+}
+
+/* One kernel row of a window, tap by tap. */
+static void read_row(const layer *l, int32_t y, int32_t x) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t row = dqnn_input_index(y, g->height, l->up_h);
+  int16_t *to = l->row;
+  for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += g->in_group) {
+    int32_t column = dqnn_input_index(x, g->width, l->up_w);
+    if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
+      fill(to, g->in_group, l->outside);
+    } else if (row < 0 || column < 0) {
+      fill(to, g->in_group, 0);
+    } else {
+      read_cell(l, (uint32_t)row, (uint32_t)column, to);
+    }
+  }
+}
+
+/* The gathered row as pairs of one lane, in fours or in twos without an odd last tap. */
+static int32_t put_row(const layer *l, uint32_t *column, int32_t sum) {
+  const int16_t *row = l->row;
+  const uint32_t lanes = l->lanes, step = l->fours ? 4 : 2;
+  for (uint32_t left = l->row_taps; left >= step; left -= step, row += step) {
+    *column = dqnn_packed_pair(row[0], row[step / 2]);
+    sum = dqnn_packed_add(*column, sum);
+    column += lanes;
+    if (step == 4) {
+      *column = dqnn_packed_pair(row[1], row[3]);
+      sum = dqnn_packed_add(*column, sum);
+      column += lanes;
+    }
+  }
+  return sum;
+}
+
+/* The last tap of kernel row ky goes to the pairs after all rows. */
+static int32_t put_odd(uint32_t *odd, uint32_t ky, uint32_t lanes, int32_t value) {
+  uint32_t *pair = odd + (ky >> 1) * lanes;
+  *pair = ky & 1 ? *pair + dqnn_packed_pair(0, value) : dqnn_packed_pair(value, 0);
+  return value;
+}
+
+/* The window of one pixel into lane `lane`. */
+DQNN_NOINLINE void gather_any(layer *l, dqnn_origin at, uint32_t lane) {
+  const dqnn_geometry *g = &l->shape;
+  uint32_t taps = l->row_taps, lanes = l->lanes, step = (taps >> 1) * lanes;
+  uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
+  int32_t sum = 0;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += step) {
+    read_row(l, at.y, at.x);
+    sum = put_row(l, column, sum);
+    if (taps & 1u) {
+      sum += put_odd(odd, (uint32_t)ky, lanes, l->row[taps - 1]);
+    }
+  }
+  l->sums[lane] = sum;
+}
+
+static int is_inside(const layer *l, dqnn_origin at, uint32_t n) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h, last_x = at.x + ((int32_t)n - 1) * g->stride_w;
+  return at.y >= 0 && last_y < g->height && at.x >= 0 && last_x + g->kernel_w <= g->width;
+}
+
+static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
+  layer *l = (layer *)state;
+  const int quick = l->in_runs;
+  if (quick && is_inside(l, at, n)) {
+    gather_inside(l, at, lane, n);
+    return;
+  }
+  for (; n; n--, lane++, at.x += l->shape.stride_w) {
+    if (quick && is_inside(l, at, 1)) {
+      gather_inside(l, at, lane, 1);
+    } else if (quick) {
+      gather_border(l, at, lane);
+    } else {
+      gather_any(l, at, lane);
+    }
+  }
+}
+
+/* ---- sums ---- */
+
+/* What the sums of a pixel begin at. */
+DQNN_INLINE int32_t begin_of(const layer *l, uint32_t lane) {
+  return -l->sums[lane] * (1 << (l->bits - 1));
+}
+
+/* A half weight w is w + 1/2, and sums count halves. */
+DQNN_INLINE int32_t whole(const layer *l, uint32_t lane, int32_t sum) {
+  return l->half_weights ? 2 * sum + l->sums[lane] : sum;
+}
+
+static const uint32_t *weights_at(const layer *l, uint32_t channel) {
+  return l->weights + channel / 4 * l->words;
+}
+
+/* Channels c (a multiple of 4, of the group) to c + n - 1 of two pixels, `lane` and the next: [channel][pixel], up to
+ * the next multiple of 4. */
+DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, uint32_t lane, int32_t sums[2 * CHUNK]) {
+  const dqnn_packed_plan plan = {.weights = weights_at(l, c),
+                                 .columns = l->columns + lane,
+                                 .words = l->words,
+                                 .channels = (n + 3) & ~3u,
+                                 .begin = {begin_of(l, lane), begin_of(l, lane + 1)},
+                                 .sums = sums,
+                                 .rule = DQNN_PACKED_SUMS};
+  dqnn_packed_quad(&plan, l->bits);
+  for (uint32_t i = 0; l->half_weights && i < 2 * n; i++) {
+    sums[i] = whole(l, lane + (i & 1u), sums[i]);
+  }
+}
+
+DQNN_INLINE uint32_t chunk_at(const layer *l, uint32_t c) {
+  return l->shape.out_group - c < CHUNK ? l->shape.out_group - c : CHUNK;
+}
+
+/* Channels from c on of pixels first to first + n - 1 through sums. */
+DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t n) {
+  int32_t sums[2 * CHUNK], row[CHUNK];
+  for (; c < l->shape.out_group; c += CHUNK) {
+    uint32_t channels = chunk_at(l, c);
+    for (uint32_t p = 0; p < n; p++) {
+      if (!(p & 1u)) {
+        sum_chunk(l, c, channels, p, sums);
+      }
+      for (uint32_t i = 0; i < channels; i++) {
+        row[i] = sums[2 * i + (p & 1u)];
+      }
+      dqnn_emit(l->call, &l->epilogue, row, l->first_output + c, channels, first + p);
+    }
+  }
+}
+
+/* Four pixels straight to an s8 output, the last one again and again behind n; what is no four channels through sums.
+ */
+static void sum_direct(layer *l, uint32_t first, uint32_t n) {
+  const dqnn_epilogue *e = &l->epilogue;
+  const uint32_t channel = l->first_output, outputs = l->shape.outputs;
+  const int fixed = l->kind == DQNN_QUAD_FIXED;
+  int8_t *out = (int8_t *)l->call->out + first * outputs + channel;
+  for (uint32_t p = 0; p < n; p += 2) {
+    dqnn_packed_plan plan = {.weights = l->weights,
+                             .columns = l->columns + p,
+                             .out = {out + p * outputs, out + (p + 1 < n ? p + 1 : p) * outputs},
+                             .words = l->words,
+                             .channels = l->shape.out_group & ~3u,
+                             .zero_point = e->zero_point,
+                             .begin = {begin_of(l, p), begin_of(l, p + 1)},
+                             .rule = fixed ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE};
+    if (fixed) {
+      plan.first.bias = e->bias + channel;
+      plan.second.multiplier = e->multiplier + channel;
+      plan.shift = e->shift + channel;
+    } else {
+      plan.first.scale = e->scale + channel;
+      plan.second.offset = e->offset + channel;
+    }
+    dqnn_packed_quad(&plan, l->bits);
+  }
+  if (l->shape.out_group & 3u) {
+    sum_rest(l, l->shape.out_group & ~3u, first, n);
+  }
+}
+
+DQNN_INLINE int32_t larger(int32_t a, int32_t b) {
+  return a < b ? b : a;
+}
+
+/* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
+static void quad_maximum(void *state, int first) {
+  const layer *l = (const layer *)state;
+  int32_t sums[2 * CHUNK], *totals = l->totals;
+  for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK, totals += CHUNK) {
+    uint32_t channels = chunk_at(l, c);
+    for (uint32_t lane = 0; lane < 4; lane += 2) {
+      sum_chunk(l, c, channels, lane, sums);
+      for (uint32_t i = 0; i < channels; i++) {
+        int32_t most = larger(sums[2 * i], sums[2 * i + 1]);
+        totals[i] = first && lane == 0 ? most : larger(totals[i], most);
+      }
+    }
+  }
+}
+
+/* All channels of a single pixel. An odd number of fours reads the last one twice. */
+DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
+  int32_t acc[CHUNK];
+  for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
+    uint32_t n = chunk_at(l, c);
+    const uint32_t *w = weights_at(l, c);
+    dqnn_packed_eight(w, n > 4 ? w + l->words : w, l->columns, l->words, l->bits, begin_of(l, 0), acc);
+    for (uint32_t i = 0; l->half_weights && i < n; i++) {
+      acc[i] = whole(l, 0, acc[i]);
+    }
+    dqnn_emit(l->call, &l->epilogue, acc, l->first_output + c, n, pixel);
+  }
+}
+
+/* ---- output ---- */
+
+static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
+  layer *l = (layer *)state;
+  if (lanes == 1) {
+    emit_one(l, first);
+  } else if (l->direct) {
+    sum_direct(l, first, n);
+  } else {
+    sum_rest(l, 0, first, n);
+  }
+}
+
+static void quad_emit(void *state, uint32_t pixel) {
+  const layer *l = (const layer *)state;
+  dqnn_emit(l->call, &l->epilogue, l->totals, l->first_output, l->shape.out_group, pixel);
+}
+
+static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
+
+/* Pairs behind the last tap, which the weights have up to whole words. */
+static void clear_tail(const layer *l, uint32_t taps) {
+  uint32_t pairs = l->words * (4 / l->bits);
+  for (uint32_t i = (taps + 1) / 2 * l->lanes; i < pairs * l->lanes; i++) {
+    l->columns[i] = 0;
+  }
+}
+
+static void prepare(const dqnn_call *call, layer *l) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const dqnn_tensor_def *in = call->in_def[0];
+  dqnn_geometry *g = &l->shape;
+  l->call = call;
+  dqnn_read_geometry(call, g);
+  l->binary = in->dtype == DQNN_S1;
+  l->half_weights = p->half_weights;
+  l->bits = p->weight_bits;
+  l->up_h = p->up_h;
+  l->up_w = p->up_w;
+  l->image = (const uint8_t *)call->in[0];
+  l->pixel_bytes = dqnn_row_bytes(in);
+  l->zero_point = l->binary ? 0 : in->zero_point;
+  l->outside = (int32_t)p->pad_value - l->zero_point;
+  l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
+  l->in_runs = (uint8_t)dqnn_packed_in_runs(call);
+  l->fours = g->in_group % 4 == 0;
+  l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
+  l->row_taps = (uint32_t)g->kernel_w * g->in_group;
+  uint32_t taps = (uint32_t)g->kernel_h * l->row_taps;
+  l->words = (uint32_t)dqnn_packed_words(taps, l->bits);
+  l->lanes = dqnn_quad_lanes(g);
+  l->columns = (uint32_t *)call->scratch;
+  l->totals = (int32_t *)(l->columns + l->lanes * dqnn_packed_pairs(taps, l->bits));
+  l->row = (int16_t *)(l->totals + (g->pool_cells > 1 ? g->out_group : 0));
+  clear_tail(l, taps);
+  if (call->out_def->dtype != DQNN_S1) {
+    dqnn_read_epilogue(call, 1, &l->epilogue);
+  }
+  l->kind = DQNN_QUAD_ANY;
+  if (call->out_def->dtype == DQNN_S8) {
+    l->kind = dqnn_quad_kind_of(&l->epilogue, g->outputs, taps);
+  }
+  l->direct = l->kind != DQNN_QUAD_ANY && !l->half_weights && l->lanes == 4 && g->pool_cells == 1 && g->out_group >= 4;
+}
+
+static void run(const dqnn_call *call) {
+  layer l;
+  prepare(call, &l);
+  const dqnn_geometry *g = &l.shape;
+  uint32_t group_words = (g->out_group + 3) / 4 * l.words;
+  for (uint32_t group = 0; group < g->groups; group++) {
+    l.weights = (const uint32_t *)call->constants[0] + group * group_words;
+    l.first_channel = group * g->in_group;
+    l.first_output = group * g->out_group;
+    dqnn_quads_run(g, &quad_ops, &l);
+  }
+  if (l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+    dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
+  }
+}
+
+void dqnn_run_conv_s8_s8_s1_packed(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s8_s8_packed(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s8_s8_f32_packed(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_s1_packed(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_s8_packed(const dqnn_call *call) {
+  run(call);
+}
+void dqnn_run_conv_s1_s8_f32_packed(const dqnn_call *call) {
+  run(call);
+}
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Convolutions with weights of 4 and 2 bits on hosts: conv_packed_avx2.c, where the variants for 8 bits send such
+ * calls. */
+#ifndef DQNN_WIDE_CONV_PACKED_H
+#define DQNN_WIDE_CONV_PACKED_H
+
+#include "../../src/kernel.h"
+#include "../opt/conv_packed.h"
+
+void dqnn_run_packed_avx2(const dqnn_call *call);
+
+static inline int dqnn_is_packed(const dqnn_call *call) {
+  return ((const dqnn_conv_params *)call->params)->weight_bits != 0;
+}
+
+/* Bytes: maxima of a pooling window, gathered windows of halfwords. */
+static inline uint64_t dqnn_conv_packed_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, uint32_t bits) {
+  return 4 * outputs + 4 * lanes * dqnn_packed_pairs(taps, bits);
+}
+
+#endif
