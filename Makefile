@@ -20,7 +20,7 @@ TEST_PYTHON := .venv-test/bin/python
 NATIVE := pyproject.toml $(shell find interpreter_c python_bindings -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.cpp' -o -name CMakeLists.txt -o -name '*.cmake' \))
 PACKAGE := $(NATIVE) $(shell find python_bindings exporter schema -type f \( -name '*.py' -o -name '*.pyi' -o -name '*.fbs' \))
 
-.PHONY: help demo pad test venv lint format fuzz fuzz-coverage ctest bench release fresh clean distclean
+.PHONY: help demo pad test venv lint format fuzz fuzz-coverage ctest bench docs release fresh clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -56,6 +56,12 @@ fuzz-coverage: .venv-test/.installed ## which code of the fast kernels the fuzze
 
 bench: .venv-test/.installed ## instructions and estimated cycles on a Cortex-M4: the example models, then every kernel of the grid
 	@tools/check.sh bench
+
+docs: .venv-test/.installed ## the documentation as a site with search, and the page that runs models in a browser: build/site/html
+	@js_bindings/build.sh
+	@.venv-test/bin/python docs/site/stage.py
+	@cd build/site && ../../.venv-test/bin/zensical build --strict -f mkdocs.yml
+	@echo "to look at it: python3 -m http.server -d build/site/html"
 
 release: .venv-release/.installed ## sources, wheels, archives for other build systems in dist/, each checked (CONTRIBUTING.md)
 	@.venv-release/bin/python tools/release.py $(if $(AARCH64),--aarch64 $(AARCH64))

@@ -23,11 +23,56 @@ except SystemExit:
 print(*sys.modules, file=sys.stderr)
 """
 HEAVY = set("numpy h5py flatbuffers rich jinja2 matplotlib unicorn tensorflow asyncio dask distributed".split())
+EXPORTS = """
+import sys
+from dqnn.exporter.cli import export_main
+try:
+    export_main()
+except SystemExit:
+    pass
+"""
+STANDARD = set(sys.stdlib_module_names) | {"__main__", "cython_runtime", "_distutils_hack"}
 
 
 def loaded(*arguments: str) -> set[str]:
     command = [sys.executable, "-c", CODE, *arguments]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
+
+
+def packages(modules: set[str]) -> set[str]:
+    """Of others: without the standard library, what Cython and an editable install bring, and ours."""
+    tops = {name.partition(".")[0] for name in modules} - STANDARD - {"dqnn"}
+    return {name for name in tops if not name.startswith(("_cython", "_editable"))}
+
+
+def after(code: str, *arguments: str) -> set[str]:
+    """Modules that a program of its own has loaded at its end."""
+    command = [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules, file=sys.stderr)", *arguments]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()[-1].split())
+
+
+def test_the_package_loads_nothing_until_a_name_is_used() -> None:
+    modules = after("import dqnn")
+    assert {name for name in modules if name.startswith("dqnn")} == {"dqnn", "dqnn._version"}
+    assert packages(modules) == set()
+    own = modules - after("")  # an editable install has some of these of its own
+    assert not own & {"asyncio", "dataclasses", "inspect", "json", "pathlib", "re", "subprocess"}
+
+
+def test_an_interpreter_loads_numpy_and_no_exporter() -> None:
+    modules = after("import dqnn\ndqnn.Interpreter")
+    own = {"_core", "_version", "interpreter", "ranges", "tensors"}
+    assert {name for name in modules if name.startswith("dqnn.")} == {f"dqnn.{name}" for name in own}
+    assert packages(modules) == {"numpy"}
+
+
+@pytest.mark.parametrize("model", ["digits_larq.h5", "digits_qkeras.h5"])
+def test_an_export_loads_what_it_needs(model: str, digits: object, tmp_path: object) -> None:
+    """`rich` draws its report; nothing else comes from outside, and of ours no other command's wing."""
+    modules = after(EXPORTS, f"{digits}/{model}", "-o", f"{tmp_path}/m.dqnn")
+    assert packages(modules) == {"click", "flatbuffers", "h5py", "numpy", "rich"}
+    wings = {name.split(".")[2] for name in modules if name.startswith("dqnn.exporter.")}
+    assert not wings & {"analyze", "bench", "device", "inspect", "samples", "signing", "validate"}
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
