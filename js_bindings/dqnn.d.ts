@@ -122,6 +122,10 @@ export class Interpreter {
 
   /** Sets one input, by index or name. It keeps its value over invokes. A Uint8Array for an input of samples or of uint8 codes holds those. */
   setInput(which: number | string, value: Values, options?: { raw?: boolean }): void;
+  /** Feeds the next rows of an input that was exported with feed_rows; gives how many are missing until invoke(). Such models take whole inputs, too. */
+  feedRows(rows: Values, options?: { raw?: boolean }): number;
+  /** Forgets the rows fed since the last invoke. */
+  feedAnew(): void;
   /** Runs the model once. An input that was never set is all zero bytes. */
   invoke(): void;
   /** One output of the last invoke: real values, or the stored ones. */

@@ -16,6 +16,8 @@ export class Interpreter {
   #values; // floats on their way between JavaScript and a tensor
   #room; // for what trace converts, once it was asked to
   #invoked = false;
+  #fed; // where whole samples of an input that is fed by rows lie on their way; undefined where none is
+  #fedRows = 0; // of the frame that is being fed
   #warned = new Set(); // inputs whose values were warned of
   #warn;
 
@@ -29,6 +31,7 @@ export class Interpreter {
     this.outputs = this.#ports("output", wasm.call.need_outputs());
     const place = (info) => wasm.place(info.bytes);
     this.#kept = { input: this.inputs.map(place), output: this.outputs.map(place) };
+    if (wasm.call.select_feed() === 0) this.#fed = wasm.place(this.inputs[0].bytes);
     const counts = [...this.inputs, ...this.outputs].map((info) => product(info.shape));
     this.#values = wasm.place(4 * Math.max(...counts));
   }
@@ -107,15 +110,55 @@ export class Interpreter {
   }
 
   /** Writes a sample to memory of input `at`. */
-  #store(at, array, raw, to) {
+  #store(at, array, raw, to, bytes = this.inputs[at].bytes) {
     const info = this.inputs[at];
     if (raw || isBytes(info, array)) {
-      this.#wasm.bytes(to, info.bytes).set(raw ? storedBytes(info, array) : flipped(array.values));
+      this.#wasm.bytes(to, bytes).set(raw ? storedBytes(info, array) : flipped(array.values));
       return;
     }
     this.#wasm.floats(this.#values, array.values.length).set(array.values);
     this.#select("input", at);
     this.#wasm.call.store_f32(to, this.#values, array.values.length);
+  }
+
+  /** Rows of an input that is fed; gives how many are still missing. */
+  feedRows(rows, { raw = false } = {}) {
+    const [info] = this.inputs;
+    if (this.#fed === undefined) throw new Error("this model's input is not fed by rows (export with feed_rows)");
+    const [, ...row] = raw ? info.storedShape : info.shape;
+    const array = asArray(info, rows);
+    const size = product(row);
+    const single = array.shape !== null && same(array.shape, row);
+    const several = array.shape === null ? array.values.length % size === 0 : same(array.shape.slice(1), row);
+    if (!single && !several) {
+      const got = tuple(array.shape ?? [array.values.length]);
+      throw new ValueError(`input '${info.name}' takes rows of shape ${tuple(row)}, or several (n, ...), got ${got}`);
+    }
+    const count = array.values.length / size;
+    this.#check(info, array, raw, single ? row : [count, ...row]);
+    const bytes = info.bytes / info.shape[0];
+    const missing = info.shape[0] - this.#fedRows;
+    if (count > missing) {
+      throw new ValueError(`the input takes rows of ${bytes} bytes, ${missing} more until invoke(), got ${count * bytes} bytes`);
+    }
+    this.#store(0, array, raw, this.#fed, count * bytes);
+    this.#wasm.call.feed_rows(this.#fed, count);
+    this.#fedRows += count;
+    return missing - count;
+  }
+
+  feedAnew() {
+    this.#fedRows = 0;
+    this.#wasm.call.feed_anew();
+  }
+
+  /** Refuses what would take the arena away from a frame. */
+  #notFeeding() {
+    if (this.#fedRows > 0) throw new Error(`a frame is being fed: ${this.#missing()}; invoke() ends it, feedAnew() forgets it`);
+  }
+
+  #missing() {
+    return `the frame that is being fed needs ${this.inputs[0].shape[0] - this.#fedRows} more rows`;
   }
 
   /** Where the interpreter has an input or output. */
@@ -130,12 +173,16 @@ export class Interpreter {
 
   /** With the inputs that are set. */
   #run() {
-    this.inputs.forEach((info, i) => this.#copy(this.#kept.input[i], this.#place("input", i), info.bytes));
+    this.#notFeeding();
+    if (this.#fed !== undefined) this.#wasm.call.feed_rows(this.#kept.input[0], this.inputs[0].shape[0]);
+    else this.inputs.forEach((info, i) => this.#copy(this.#kept.input[i], this.#place("input", i), info.bytes));
     this.#wasm.call.invoke();
   }
 
   invoke() {
-    this.#run();
+    if (this.#fedRows === 0) this.#run();
+    else if (this.#wasm.call.invoke() !== 0) throw new Error(this.#missing());
+    this.#fedRows = 0;
     this.outputs.forEach((info, i) => this.#copy(this.#place("output", i), this.#kept.output[i], info.bytes));
     this.#invoked = true;
   }
@@ -168,9 +215,11 @@ export class Interpreter {
       throw new ValueError(`all inputs of a batch need the same number of samples, got {${found}}`);
     }
     arrays.forEach((array, i) => this.#check(this.inputs[i], array, raw, [count, ...expected[i]]));
+    this.#notFeeding();
     const results = this.outputs.map((info) => emptyBatch(info, count, raw));
     for (let sample = 0; sample < count; ++sample) {
-      arrays.forEach((array, i) => this.#store(i, part(array, sample, product(expected[i])), raw, this.#place("input", i)));
+      arrays.forEach((array, i) => this.#store(i, part(array, sample, product(expected[i])), raw, this.#fed ?? this.#place("input", i)));
+      if (this.#fed !== undefined) this.#wasm.call.feed_rows(this.#fed, this.inputs[0].shape[0]);
       this.#wasm.call.invoke();
       results.forEach((result, i) => {
         result.set(this.#fetched(i, raw, this.#place("output", i)), (sample * result.length) / count);

@@ -33,7 +33,7 @@ static dqnn_options options_for(uint32_t isa_mask) {
       .kernel_count = dqnn_all_kernel_count,
       .isa_mask = isa_mask,
       .profile = hook,
-      .segments = &dqnn_strips,
+      .segments = &dqnn_fed_strips,
   };
   return options;
 }
@@ -142,17 +142,40 @@ EXPORT(rows_first) uint32_t rows_first(void) {
   return first_row;
 }
 
-/* ---- values: `at` is memory like that of the tensor that was selected last ---- */
+/* ---- rows of an input that is fed ---- */
+
+/* Whether the model's input is: the rows that come next are selected. */
+EXPORT(select_feed) uint32_t select_feed(void) {
+  return dqnn_feed(it, &tensor);
+}
+EXPORT(feed_rows) uint32_t feed_rows(const void *rows, uint32_t count) {
+  return dqnn_feed_rows(it, rows, count);
+}
+EXPORT(feed_anew) uint32_t feed_anew(void) {
+  return dqnn_feed_anew(it);
+}
+
+/* ---- values: `at` is memory for rows like those of the tensor that was selected last, which may be a strip ---- */
+
+static dqnn_tensor rows_at(void *at, uint32_t count) {
+  dqnn_tensor rows = tensor;
+  const uint32_t last = rows.dims[rows.rank - 1u];
+  const uint32_t row = rows.rank == 1 ? 1 : rows.dims[1] * rows.dims[2] * rows.dims[3];
+  if (rows.rank > 1) {
+    rows.dims[0] = count / row;
+  }
+  rows.data = at;
+  rows.bytes = count / last * (rows.dtype == DQNN_S1 ? (last + 31) / 32 * 4 : rows.dtype == DQNN_F32 ? 4 * last : last);
+  return rows;
+}
 
 EXPORT(store_f32) uint32_t store_f32(void *at, const float *values, uint32_t count) {
-  dqnn_tensor to = tensor;
-  to.data = at;
+  const dqnn_tensor to = rows_at(at, count);
   return dqnn_tensor_store_f32(&to, values, count);
 }
 
 EXPORT(load_f32) uint32_t load_f32(void *at, float *values, uint32_t count) {
-  dqnn_tensor from = tensor;
-  from.data = at;
+  const dqnn_tensor from = rows_at(at, count);
   return dqnn_tensor_load_f32(&from, values, count);
 }
 

@@ -3,6 +3,7 @@ small files for every kernel; and it refuses with the host's words what the host
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c import make_blobs
 from js_bindings.models import Model, differing, expected, in_browser, in_node, write
 
 import dqnn
@@ -118,6 +120,36 @@ def test_the_cases_are_what_they_should_be(models: tuple[list[Model], Path]) -> 
 
 def test_node_gives_the_hosts_bytes(models: tuple[list[Model], Path], package: Path, node: str) -> None:
     assert differing(models[0], in_node(node, package, models[1])) == []
+
+
+def test_rows_are_fed(package: Path, node: str, tmp_path: Path) -> None:
+    """However many come at a time; and a frame that was lost is forgotten."""
+    blob = make_blobs.blob(make_blobs.fed())
+    image = np.random.default_rng(0).normal(0, 20, (16, 4, 4)).astype(np.float32)
+    (tmp_path / "fed.dqnn").write_bytes(blob)
+    code = """
+    const [, entry, file, values] = process.argv;
+    const { Interpreter } = await import(entry);
+    const it = await Interpreter.open(file, { warn() {} });
+    const image = Float32Array.from(JSON.parse(values));
+    const fed = [[1, 1, 1, 13], [16], [3, 5, 8]].map((parts) => {
+      it.feedRows(image.subarray(0, 32)); // lost
+      it.feedAnew();
+      let at = 0;
+      const missing = parts.map((rows) => it.feedRows(image.subarray(16 * at, 16 * (at += rows))));
+      it.invoke();
+      return { missing: missing.at(-1), values: Array.from(it.getOutput()) };
+    });
+    it.setInput(0, image);
+    it.invoke();
+    fed.push({ missing: 0, values: Array.from(it.getOutput()) }, { missing: 0, values: Array.from(it.predict(image)) });
+    console.log(JSON.stringify(fed));
+    """
+    words = [node, "--input-type=module", "-e", code, "--", package / "node.js", tmp_path / "fed.dqnn"]
+    done = subprocess.run([*words, json.dumps(image.ravel().tolist())], capture_output=True, text=True, check=True)
+    (wanted,) = dqnn.Interpreter(blob).predict(image[np.newaxis])
+    for found in json.loads(done.stdout):
+        assert found == {"missing": 0, "values": wanted.ravel().tolist()}
 
 
 def test_chromium_gives_the_hosts_bytes(models: tuple[list[Model], Path], package: Path, browser: Any) -> None:

@@ -116,6 +116,10 @@ CALLS: list[tuple[str, str, Callable[[Interpreter], Any]]] = [
     ("larq", "it.setInput(0, zeros(28, 28))", lambda it: it.set_input(0, np.zeros((28, 28)))),
     ("larq", "it.predict(zeros(28, 28, 1))", lambda it: it.predict(np.zeros((28, 28, 1)))),
     ("larq", "it.predict(new Float32Array(783))", lambda it: it.predict(np.zeros(783))),
+    ("larq", "it.feedRows(new Float32Array(28))", lambda it: it.feed_rows(np.zeros((1, 28, 1)))),
+    ("fed", "it.feedRows(zeros(99, 4, 4))", lambda it: it.feed_rows(np.zeros((99, 4, 4)))),
+    ("fed", "it.feedRows(new Float32Array(5))", lambda it: it.feed_rows(np.zeros(5))),
+    ("fed", "it.feedRows(zeros(4, 4)); it.invoke()", lambda it: (it.feed_rows(np.zeros((4, 4))), it.invoke())),
 ]
 
 
@@ -140,7 +144,13 @@ def spiked(count: int) -> Any:
 @pytest.fixture(scope="module")
 def blobs() -> dict[str, bytes]:
     larq = (ROOT / "schema" / "golden" / "0.1.0" / "digits_larq.dqnn").read_bytes()
-    return {"product": make_blobs.blob(product_file()), "bits": make_blobs.blob(make_blobs.bits()), "larq": larq}
+    fed = make_blobs.blob(make_blobs.fed())
+    return {
+        "fed": fed,
+        "product": make_blobs.blob(product_file()),
+        "bits": make_blobs.blob(make_blobs.bits()),
+        "larq": larq,
+    }
 
 
 @pytest.fixture(scope="module")
