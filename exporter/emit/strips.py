@@ -94,6 +94,18 @@ class _Impossible(Exception):
     """These nodes cannot be a segment."""
 
 
+@dataclass(frozen=True)
+class _Edges:
+    """Which output each reader of a source makes (a row of the timetable), how it walks, the source's height; where the
+    readers of each source begin."""
+
+    outputs: NDArray[np.int64]
+    strides: NDArray[np.int64]
+    pads: NDArray[np.int64]
+    heights: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+
 class _Run:
     """Nodes i..j-1, whatever the step: what enters, leaves, stays inside, and the lags."""
 
@@ -162,6 +174,43 @@ class _Run:
         return max([*lags, *([0] if buffer in self.leaving or not lags else [])])
 
     @cached_property
+    def growing(self) -> list[int]:
+        """What has more rows from step to step."""
+        return [*self.outputs, *self.fed]
+
+    @cached_property
+    def sources(self) -> list[int]:
+        """What is read."""
+        return list(self.readers)
+
+    def _column(self, values: Sequence[int]) -> NDArray[np.int64]:
+        return np.array(values, np.int64)[:, np.newaxis]
+
+    @cached_property
+    def heights(self) -> NDArray[np.int64]:
+        return self._column([self.rows.heights[b] for b in self.growing])
+
+    @cached_property
+    def rates_of(self) -> NDArray[np.int64]:
+        return self._column([self.rates[b] for b in self.growing])
+
+    @cached_property
+    def lags_of(self) -> NDArray[np.int64]:
+        return self._column([self.lags[b] for b in self.growing])
+
+    @cached_property
+    def edges(self) -> _Edges:
+        pairs = [(buffer, node) for buffer in self.sources for node in self.readers[buffer]]
+        sizes = [len(self.readers[buffer]) for buffer in self.sources]
+        return _Edges(
+            np.array([node - self.i for _, node in pairs]),
+            self._column([self.walk(node).stride for _, node in pairs]),
+            self._column([self.walk(node).pad for _, node in pairs]),
+            self._column([self.rows.heights[buffer] for buffer, _ in pairs]),
+            np.cumsum([0, *sizes[:-1]]),
+        )
+
+    @cached_property
     def passing(self) -> int:
         """Bytes of what lives through the segment and is not read in it."""
         lives, sizes = self.rows.lives, self.rows.problem.sizes
@@ -198,44 +247,47 @@ class _Candidate:
 
 
 def _candidate(run: _Run, step: int) -> _Candidate:
-    rows, heights = run.rows, run.rows.heights
-    growing = [*run.outputs, *run.fed]
-    first_step = min(0, *(-(run.lags[b] // step) - 1 for b in growing))
-    last_step = max(-(-(heights[b] * run.rates[b] - run.lags[b]) // step) for b in growing)
+    """All tensors of the timetable at once: a row of an array each, a column for each step."""
+    rows, growing, sources = run.rows, run.growing, run.sources
+    ends = run.heights * run.rates_of - run.lags_of
+    first_step = min(0, int((-(run.lags_of // step) - 1).min()))
+    last_step = int((-(-ends // step)).max())
     times = step * np.arange(first_step, last_step + 1)
-    made = {b: np.clip((times + run.lags[b]) // run.rates[b], 0, heights[b]) for b in growing}
-    wanted = {b: _wanted(run, made, b) for b in run.readers}
+    made = np.clip((times + run.lags_of) // run.rates_of, 0, run.heights)
+    wanted = _wanted(run, made)
     strips = {}
-    for buffer in (*run.inner, *run.fed):
-        needed = int((made[buffer][1:] - wanted[buffer][:-1]).max())
-        if needed < heights[buffer] or buffer in run.fed:
-            strips[buffer] = min(needed, heights[buffer])
-    parts = {n: np.diff(made[run.output(n)]) for n in range(run.i, run.j)}
-    extra = 0.0
-    for node, counts in parts.items():
+    at = {buffer: row for row, buffer in enumerate(growing)}
+    read = {buffer: row for row, buffer in enumerate(sources)}
+    kept = [b for b in (*run.inner, *run.fed) if b in read]
+    mine, theirs = [at[b] for b in kept], [read[b] for b in kept]
+    needed = (made[mine, 1:] - wanted[theirs, :-1]).max(axis=1, initial=0)
+    for buffer, count in zip(kept, needed.tolist(), strict=True):
+        height = rows.heights[buffer]
+        if count < height or buffer in run.fed:
+            strips[buffer] = min(count, height)
+    parts = np.diff(made[: len(run.outputs)])
+    extra = CALL * float(np.count_nonzero(parts))
+    for node, counts in enumerate(parts.tolist(), start=run.i):
         walk = run.walk(node)
-        extra += sum(walk.cycles(int(r)) * times_ for r, times_ in Counter(counts[counts > 0].tolist()).items())
-        extra -= walk.cycles(heights[run.output(node)])
-    for buffer in strips:
-        moves = wanted[buffer][1:] > wanted[buffer][:-1]
-        extra += MOVED * int((made[buffer][1:] - wanted[buffer][1:])[moves].clip(0).sum()) * rows.row_bytes(buffer)
-    extra += CALL * sum(int((counts > 0).sum()) for counts in parts.values())
-    most = {node: min(MOST_ROWS, int(counts.max())) for node, counts in parts.items()}
-    pairs = {(x, y): _distance(run, made[y], wanted[x], x, y) for x, y in _pairs(run)}
+        extra += sum(walk.cycles(r) * number for r, number in Counter(counts).items() if r)
+        extra -= walk.cycles(rows.heights[run.output(node)])
+    moves = wanted[theirs, 1:] > wanted[theirs, :-1]
+    moved = ((made[mine, 1:] - wanted[theirs, 1:]).clip(0) * moves).sum(axis=1)
+    extra += MOVED * sum(n * rows.row_bytes(b) for b, n in zip(kept, moved.tolist(), strict=True) if b in strips)
+    most = {run.i + k: min(MOST_ROWS, count) for k, count in enumerate(parts.max(axis=1).tolist())}
+    pairs = {(x, y): _distance(run, made[at[y]], wanted[read[x]], x, y) for x, y in _pairs(run)}
     result = _Candidate(run, strips, most, pairs, extra)
     _count(result)
     return result
 
 
-def _wanted(run: _Run, made: dict[int, NDArray[np.int64]], buffer: int) -> NDArray[np.int64]:
-    """The first row that is read again, after each step."""
-    height = run.rows.heights[buffer]
-    firsts = []
-    for node in run.readers[buffer]:
-        walk, output = run.walk(node), run.output(node)
-        first = np.clip(made[output] * walk.stride - walk.pad, 0, height)
-        firsts.append(np.where(made[output] == run.rows.heights[output], height, first))
-    earliest: NDArray[np.int64] = np.min(firsts, axis=0)
+def _wanted(run: _Run, made: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first row of each source that is read again, after each step."""
+    e = run.edges
+    outputs = made[e.outputs]
+    firsts = np.clip(outputs * e.strides - e.pads, 0, e.heights)
+    firsts = np.where(outputs == run.heights[e.outputs], e.heights, firsts)
+    earliest: NDArray[np.int64] = np.minimum.reduceat(firsts, e.begins)
     return earliest
 
 
