@@ -12,7 +12,7 @@
 #include "opt/conv_pairs.h"
 #include "opt/conv_single.h"
 #include "opt/conv_winograd.h"
-#include "opt/depthwise_planes.h"
+#include "opt/depthwise_channels.h"
 #include "opt/quads.h"
 #include "plan.h"
 #include "scratch.h"
@@ -225,7 +225,7 @@ void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUM
   if (is_packed(call, scratch)) {
     return;
   }
-  if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_takes_planes(call)) {
-    scratch[DQNN_ISA_portable] = capped(dqnn_planes_scratch(&v));
+  if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_has_channels(call) && v.in_c >= 4) {
+    scratch[DQNN_ISA_portable] = capped(dqnn_channels_scratch(&v)); /* fewer channels never had any */
   }
 }

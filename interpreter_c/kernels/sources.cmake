@@ -67,9 +67,9 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_pairs.c
   kernels/opt/conv_single.c
   kernels/opt/depthwise_bitsliced.c
+  kernels/opt/depthwise_channels.c
   kernels/opt/depthwise_float.c
   kernels/opt/depthwise_int.c
-  kernels/opt/depthwise_planes.c
   kernels/opt/elementwise.c
   kernels/opt/fixed.c
   kernels/opt/gather.c

@@ -48,7 +48,7 @@ KINDS = {
     "dense_s1": DENSE,
     "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
-    "planes": {"input": "s8", "weights": "s8", "depthwise": True},
+    "channels": {"input": "s8", "weights": "s8", "depthwise": True},
     "float": {"input": "f32", "weights": "s8"},
     "depthwise_float": {"input": "f32", "weights": "s8", "depthwise": True},
 }
@@ -95,14 +95,14 @@ def random_layer(kind: str, seed: int) -> cases.Layer | None:
         layer = replace(layer, **FIRST_LAYER)
     elif layer.input == "s1" and not layer.depthwise:
         layer = replace(layer, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)])
-    if kind == "planes":
+    if kind == "channels":
         step = pick(1, 2)
         dense = replace(layer, kernel=(3, 3), stride=(step, step), dilation=(1, 1), pool=(1, 1))
         layer = replace(dense, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)], half=pick(0, 1) == 1)
     if kind == "nibbles":
         layer = replace(layer, channels=layer.groups * pick(8, 16, 24), pad_value=float(pick(-128, 3)))
     if layer.depthwise:
-        layer = replace(layer, groups=1, outputs=layer.channels * (1 if kind == "planes" else pick(1, 1, 2)))
+        layer = replace(layer, groups=1, outputs=layer.channels * (1 if kind == "channels" else pick(1, 1, 2)))
     height, width = layer.out_size()
     return layer if height >= layer.pool[0] and width >= layer.pool[1] else None
 
@@ -189,6 +189,28 @@ def test_emulated_weights_of_few_bits(board: machine.Machine, bits: int, request
         assert slow or cost.stack_bytes <= 832
         made += 1
     assert made >= ROUNDS
+
+
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize(("output", "requant"), [("s8", "affine"), ("s8", "fixed_point"), ("s1", "affine")])
+def test_emulated_depthwise_borders(
+    board: machine.Machine, output: cases.Kind, requant: cases.Requant, step: int
+) -> None:
+    """Every way in which 3x3 windows lie at the border of small maps, also with the few sums that stand on the stack."""
+    sizes = ((1, 1), (1, 3), (3, 3), (3, 40), (4, 5), (6, 7), (7, 3), (40, 3))
+    for seed, (height, width) in enumerate(sizes):
+        for padding in (((1, 1), (1, 1)), ((0, 1), (0, 1)), ((1, 0), (1, 0)), ((0, 0), (0, 0)), ((2, 1), (1, 2))):
+            layer = cases.Layer(
+                "s8", "s8", output, height, width, 1 + seed % 6, 1 + seed % 6, kernel=(3, 3), stride=(step, step),
+                padding=padding, pad_value=-7.0, depthwise=True, zero_point=5, out_zero_point=-3, requant=requant,
+            )  # fmt: skip
+            if min(layer.out_size()) < 1:
+                continue
+            made = tight(cases.make_layer_call(layer, seed))
+            for given in (made, replace(made, scratch_bytes=0), replace(made, scratch_bytes=160)):
+                board.release()
+                result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", given)
+                assert result == kernel.reference(made), f"{layer}, {padding}, {given.scratch_bytes} B of scratch"
 
 
 @pytest.mark.parametrize("output", ["s1", "s8", "f32"])

@@ -5,11 +5,11 @@
  * Inputs and weights of four outputs are one word of bytes each: a tap costs two loads, four extensions to halfwords
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
  * where the pad value counts. Any size, stride, dilation and multiplier, without scratch; dense 3x3 windows over s8 go
- * to depthwise_planes.c. */
+ * to depthwise_channels.c. */
 #include "../../isa/affine.h"
 #include "../../isa/depthwise_rows.h"
 #include "../../isa/halves.h"
-#include "depthwise_planes.h"
+#include "depthwise_channels.h"
 #include "epilogue.h"
 #include "geometry.h"
 
@@ -280,8 +280,8 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights, ui
 }
 
 static void run_any(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
-  if (dqnn_takes_planes(call)) {
-    dqnn_run_depthwise_planes(call, binary_weights, zero_points);
+  if (dqnn_takes_channels(call)) {
+    dqnn_run_depthwise_channels(call, binary_weights, zero_points);
   } else {
     run_windows(call, binary_weights, zero_points);
   }

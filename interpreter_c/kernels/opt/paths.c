@@ -8,7 +8,7 @@
 #include "conv_nibbles.h"
 #include "conv_pairs.h"
 #include "conv_winograd.h"
-#include "depthwise_planes.h"
+#include "depthwise_channels.h"
 
 /* One channel, 3x3, stride 1, pool 2x2, s1 output, f32 or s8 input. */
 static int is_first_layer(const dqnn_call *call, const dqnn_conv *v) {
@@ -46,17 +46,24 @@ dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call) {
   return is_dense(&v) ? DQNN_BLOCKS_SINGLE : fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
 }
 
-/* 3x3 windows of s8 cells with integer weights, all dense, an output per channel, and at least four of them. */
-static int fits_planes(const dqnn_call *call, const dqnn_conv *v) {
-  const dqnn_conv_params *p = v->params;
+/* 3x3 windows of s8 cells with integer weights, all dense, an output per channel. */
+int dqnn_has_channels(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   int strides = p->stride_h == p->stride_w && (p->stride_h == 1 || p->stride_h == 2);
   return call->in_def[0]->dtype == DQNN_S8 && p->kernel_h == 3 && p->kernel_w == 3 && strides && p->dilation_h == 1 &&
-         p->dilation_w == 1 && p->pool_h == 1 && p->pool_w == 1 && p->multiplier == 1 && v->in_c >= 4;
+         p->dilation_w == 1 && p->pool_h == 1 && p->pool_w == 1 && p->multiplier == 1;
 }
 
-int dqnn_takes_planes(const dqnn_call *call) {
+/* Windows reach one cell beyond the map at most. */
+static int reaches_one(const dqnn_axis *axis, int32_t outputs) {
+  return axis->pad <= 1 && (outputs - 1) * axis->stride - axis->pad + 3 <= axis->size + 1;
+}
+
+int dqnn_takes_channels(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 1);
-  return fits_planes(call, &v);
+  int columns = dqnn_walks_columns(v.y.size, v.x.size);
+  return dqnn_has_channels(call) && (columns ? v.x.size : v.y.size) >= 3 && reaches_one(&v.y, v.pooled_h) &&
+         reaches_one(&v.x, v.pooled_w);
 }
 
 /* Every window along this axis lies in the map. */

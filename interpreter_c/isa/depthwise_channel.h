@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* One channel of an 8-bit depthwise layer: sums of 3x3 windows straight from the map, and s8 outputs from sums.
+ *
+ * Cells are taken as they are stored. A window that misses lines of the map has zeros for their weights and lies
+ * inside; what cells outside, and the zero point, add is a number per channel and set of lines. */
+#ifndef DQNN_ISA_DEPTHWISE_CHANNEL_H
+#define DQNN_ISA_DEPTHWISE_CHANNEL_H
+
+#include <stdint.h>
+
+#include "affine.h"
+#include "isa_pairs.h"
+#include "plans.h"
+
+/* Assembly reads the fields by their places, here and below. Distances are in bytes; lines are rows of the map, or its
+ * columns. */
+enum { DQNN_CHANNEL_TAPS = 3, DQNN_CHANNEL_COLUMN = 5 /* halfwords: a column of weights between two zeros */ };
+typedef struct {
+  const int8_t *in;    /* the first cell of the first window that lies in the map */
+  uint32_t down, next; /* from a line to the one below, from a cell to the next of its line */
+  int32_t *sums;       /* one behind the other */
+  const int16_t *weights;
+  int32_t start,
+      pad;        /* sums of windows of nothing but cells outside, which are `pad`, begin with start + pad * weights */
+  uint32_t left;  /* 1: the first window of a line begins a cell before the map ... */
+  uint32_t whole; /* ... and so many end inside it ... */
+  uint32_t over;  /* ... and 1 a cell behind it */
+  uint32_t lines; /* of outputs, at least 1 */
+  uint32_t step;  /* from a line of outputs to the next, in the map */
+} dqnn_channel_plan;
+
+/* Outputs of one channel, `step` bytes apart. */
+enum { DQNN_CHANNEL_LEAST = 4 };
+typedef struct {
+  const int32_t *sums;
+  int8_t *out;
+  uint32_t step, count; /* at least DQNN_CHANNEL_LEAST */
+  int32_t zero_point;
+  float scale, offset;       /* affine ... */
+  int32_t multiplier, shift; /* ... or fixed point of sums with their bias, as isa/affine.h takes it */
+} dqnn_channel_output;
+
+/* clang-format off */
+
+#if DQNN_ARM_DSP_FPU
+
+DQNN_WORD_IS(0, dqnn_channel_plan, in);
+DQNN_WORD_IS(1, dqnn_channel_plan, down);
+DQNN_WORD_IS(2, dqnn_channel_plan, next);
+DQNN_WORD_IS(3, dqnn_channel_plan, sums);
+DQNN_WORD_IS(4, dqnn_channel_plan, weights);
+DQNN_WORD_IS(5, dqnn_channel_plan, start);
+DQNN_WORD_IS(6, dqnn_channel_plan, pad);
+DQNN_WORD_IS(7, dqnn_channel_plan, left);
+DQNN_WORD_IS(8, dqnn_channel_plan, whole);
+DQNN_WORD_IS(9, dqnn_channel_plan, over);
+DQNN_WORD_IS(10, dqnn_channel_plan, lines);
+DQNN_WORD_IS(11, dqnn_channel_plan, step);
+DQNN_WORD_IS(0, dqnn_channel_output, sums);
+DQNN_WORD_IS(1, dqnn_channel_output, out);
+DQNN_WORD_IS(2, dqnn_channel_output, step);
+DQNN_WORD_IS(3, dqnn_channel_output, count);
+DQNN_WORD_IS(4, dqnn_channel_output, zero_point);
+DQNN_WORD_IS(5, dqnn_channel_output, scale);
+DQNN_WORD_IS(6, dqnn_channel_output, offset);
+DQNN_WORD_IS(7, dqnn_channel_output, multiplier);
+DQNN_WORD_IS(8, dqnn_channel_output, shift);
+_Static_assert(DQNN_CHANNEL_COLUMN == 5, "columns of weights are 10 bytes apart");
+
+/* Registers: r0 in, r1 down, r2 next, r3 sums; r4 to r6 weights of lines 0 and 1, columns 0 to 2; r7 those of line 2,
+ * columns 0 and 1, r8 column 2; r9, r10 sums; r11, r12, lr cells. s0 start of a sum, s1 of the first one of a line;
+ * s2 left, s3 over, s4 what cells there add, s5 whole, s6 bytes of those, s7 lines, s8 line, s9 step, s10 end. */
+#define DQNN_CHANNEL_CELLS \
+  "ldrsb.w r11,[r0]\n ldrsb.w r12,[r0,r1]\n ldrsb.w lr,[r0,r1,lsl #1]\n add r0,r2\n pkhbt r11,r11,r12,lsl #16\n"
+#define DQNN_CHANNEL_BEGIN(sum) "vmov " sum ",s0\n smlad " sum ",r11,r4," sum "\n smlabb " sum ",lr,r7," sum "\n"
+#define DQNN_CHANNEL_MIDDLE(sum) "smlad " sum ",r11,r5," sum "\n smlabt " sum ",lr,r7," sum "\n"
+#define DQNN_CHANNEL_END(sum) "smlad " sum ",r11,r6," sum "\n smlabb " sum ",lr,r8," sum "\n str " sum ",[r3],#4\n"
+#define DQNN_CHANNEL_LOAD(shift)                                                                                        \
+  ".syntax unified\n push {r4-r11,lr}\n ldr r11,[r0,#16]\n ldr.w r4,[r11]\n ldr.w r5,[r11,#10]\n ldr.w r6,[r11,#20]\n"    \
+  "ldrh.w r7,[r11,#4]\n ldrh.w r12,[r11,#14]\n ldrh.w r8,[r11,#24]\n pkhbt r7,r7,r12,lsl #16\n mov.w r12,#0x10001\n"      \
+  "smuad r9,r4,r12\n smlabb r9,r7,r12,r9\n smuad r10,r6,r12\n smlabb r10,r8,r12,r10\n smlad r11,r5,r12,r9\n"              \
+  "smlabt r11,r12,r7,r11\n add r11,r10\n ldrd r1,r2,[r0,#20]\n mls r1,r2,r11,r1\n mla r9,r2,r9,r1\n mul r10,r2,r10\n"     \
+  "vmov s0,s1,r1,r9\n vmov s4,r10\n ldrd r1,r2,[r0,#28]\n ldr r3,[r0,#8]\n muls r3,r2\n lsls r3,#" shift "\n vmov s2,r1\n" \
+  "vmov s5,s6,r2,r3\n ldrd r1,r2,[r0,#36]\n vmov s3,r1\n vmov s7,r2\n ldr r1,[r0,#44]\n vmov s9,r1\n ldm r0,{r0-r3}\n"
+/* The first column of a line; then it goes on at 2. */
+#define DQNN_CHANNEL_LINE                                                                                               \
+  "1: vmov s8,r0\n vmov r9,r11,s1,s2\n cmp r11,#0\n bne 2f\n" DQNN_CHANNEL_CELLS DQNN_CHANNEL_BEGIN("r9") "2:\n"
+#define DQNN_CHANNEL_WHOLE \
+  "vmov r11,r12,s5,s6\n add r12,r0\n vmov s10,r12\n lsls r12,r11,#31\n"
+#define DQNN_CHANNEL_WALKED "vmov r11,s10\n cmp r0,r11\n bne.w 3b\n 8: vmov r11,r12,s3,s4\n cmp r11,#0\n beq 9f\n"
+#define DQNN_CHANNEL_OVER(sum)                                                                                                \
+  "add " sum ",r12\n str " sum ",[r3],#4\n 9: vmov r0,r11,s8,s9\n add r0,r11\n vmov r11,s7\n subs.w r11,#1\n vmov s7,r11\n bne.w 1b\n pop {r4-r11,pc}"
+
+/* 14 cycles for 9 products: a column of cells ends a sum, goes on with the next and begins the one after. Columns are
+ * written out four times; lines enter where the last of them comes out at the end, which leaves the next sum in r10. */
+#define DQNN_CHANNEL_COLUMN_1(a, b) \
+  DQNN_CHANNEL_CELLS DQNN_CHANNEL_END(a) DQNN_CHANNEL_MIDDLE(b) DQNN_CHANNEL_BEGIN(a)
+__attribute__((naked, noinline, unused)) static void dqnn_channel_dense(__attribute__((unused)) const dqnn_channel_plan *plan) {
+  __asm__(DQNN_CHANNEL_LOAD("0") DQNN_CHANNEL_LINE DQNN_CHANNEL_CELLS DQNN_CHANNEL_BEGIN("r10") DQNN_CHANNEL_MIDDLE("r9") DQNN_CHANNEL_WHOLE
+          "bpl 7f\n bcs.w 4f\n b.w 6f\n 7: mov r12,r9\n mov r9,r10\n mov r10,r12\n bcs.w 5f\n cmp r11,#0\n beq.w 8f\n"
+          "3:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9") "4:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") "5:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9")
+          "6:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") DQNN_CHANNEL_WALKED DQNN_CHANNEL_OVER("r10"));
+}
+
+/* 21 cycles for 9 products: every second column ends a sum and begins the next. */
+#define DQNN_CHANNEL_COLUMN_2 \
+  DQNN_CHANNEL_CELLS DQNN_CHANNEL_MIDDLE("r9") DQNN_CHANNEL_CELLS DQNN_CHANNEL_END("r9") DQNN_CHANNEL_BEGIN("r9")
+__attribute__((naked, noinline, unused)) static void dqnn_channel_strided(__attribute__((unused)) const dqnn_channel_plan *plan) {
+  __asm__(DQNN_CHANNEL_LOAD("1") DQNN_CHANNEL_LINE DQNN_CHANNEL_WHOLE "bmi 4f\n cmp r11,#0\n beq 8f\n"
+          "3:\n" DQNN_CHANNEL_COLUMN_2 "4:\n" DQNN_CHANNEL_COLUMN_2 DQNN_CHANNEL_WALKED
+          "mov r10,r12\n" DQNN_CHANNEL_CELLS DQNN_CHANNEL_MIDDLE("r9") "mov r12,r10\n" DQNN_CHANNEL_OVER("r9"));
+}
+
+/* Registers: r0 sums, r1 out, r2 step, r3 zero point, r4 the last four sums, r5 four steps, r6 to r9 values, r12 free; s0 scale,
+ * s1 offset. A rest of fewer than four goes with those before it once more. 43 cycles for four values. */
+#define DQNN_CHANNEL_RULE(more, values)                                                                                  \
+  ".syntax unified\n push {r4-r10,lr}\n" more "ldm r0,{r0-r4}\n add r5,r0,r3,lsl #2\n mov r3,r4\n subs.w r4,r5,#16\n lsls r5,r2,#2\n" \
+  "1:\n" values "ssat r6,#8,r6\n ssat r7,#8,r7\n ssat r8,#8,r8\n ssat r9,#8,r9\n add r12,r1,r2,lsl #1\n strb r6,[r1]\n"     \
+  "strb r7,[r1,r2]\n strb r8,[r12]\n strb r9,[r12,r2]\n add r1,r5\n cmp r0,r4\n bls 1b\n"                                 \
+  "subs r0,r0,r4\n cmp r0,#16\n beq 2f\n lsrs r0,#2\n mls r1,r0,r2,r1\n mov r0,r4\n b 1b\n 2: pop {r4-r10,pc}"
+__attribute__((naked, noinline, unused)) static void dqnn_channel_affine(__attribute__((unused)) const dqnn_channel_output *plan) {
+  __asm__(DQNN_CHANNEL_RULE(
+      "vldr s0,[r0,#20]\n vldr s1,[r0,#24]\n",
+      "vldmia r0!,{s4-s7}\n vcvt.f32.s32 s4,s4\n vcvt.f32.s32 s5,s5\n vcvt.f32.s32 s6,s6\n vcvt.f32.s32 s7,s7\n"
+      "vmul.f32 s4,s4,s0\n vmul.f32 s5,s5,s0\n vmul.f32 s6,s6,s0\n vmul.f32 s7,s7,s0\n"
+      "vadd.f32 s4,s4,s1\n vadd.f32 s5,s5,s1\n vadd.f32 s6,s6,s1\n vadd.f32 s7,s7,s1\n"
+      "vcvtr.s32.f32 s4,s4\n vcvtr.s32.f32 s5,s5\n vcvtr.s32.f32 s6,s6\n vcvtr.s32.f32 s7,s7\n"
+      "vmov r6,r7,s4,s5\n vmov r8,r9,s6,s7\n qadd r6,r6,r3\n qadd r7,r7,r3\n qadd r8,r8,r3\n qadd r9,r9,r3\n"));
+}
+
+/* r10 twice the multiplier, lr minus the power of two. 31 cycles for four values. */
+__attribute__((naked, noinline, unused)) static void dqnn_channel_fixed(__attribute__((unused)) const dqnn_channel_output *plan) {
+  __asm__(DQNN_CHANNEL_RULE(
+      "ldrd r10,r12,[r0,#28]\n lsl r10,#1\n add r12,#32\n mov lr,#-1\n lsl lr,r12\n",
+      "ldm r0!,{r6-r9}\n smmlar r6,r6,r10,r6\n smmlar r7,r7,r10,r7\n smmlar r8,r8,r10,r8\n smmlar r9,r9,r10,r9\n"
+      "add r6,r6,r6,asr #31\n add r7,r7,r7,asr #31\n add r8,r8,r8,asr #31\n add r9,r9,r9,asr #31\n"
+      "smmlsr r6,r6,lr,r3\n smmlsr r7,r7,lr,r3\n smmlsr r8,r8,lr,r3\n smmlsr r9,r9,lr,r3\n"));
+}
+
+#else
+
+static inline int32_t dqnn_channel_column(const int8_t *x, uint32_t down, const int16_t *w) {
+  return x[0] * w[0] + x[down] * w[1] + x[2 * down] * w[2];
+}
+
+static inline void dqnn_channel_windows(const dqnn_channel_plan *p, uint32_t stride) {
+  const int16_t *w = p->weights, *v = w + DQNN_CHANNEL_COLUMN, *u = v + DQNN_CHANNEL_COLUMN;
+  const int32_t first = w[0] + w[1] + w[2], last = u[0] + u[1] + u[2];
+  const int32_t start = p->start - p->pad * (first + v[0] + v[1] + v[2] + last);
+  const uint32_t down = p->down, next = p->next, step = stride * next;
+  const int8_t *line = p->in;
+  int32_t *sums = p->sums;
+  for (uint32_t lines = p->lines; lines; lines--, line += p->step) {
+    const int8_t *x = line;
+    uint32_t whole = p->whole;
+    if (p->left && whole) {
+      *sums++ = start + p->pad * first + dqnn_channel_column(x, down, v) + dqnn_channel_column(x + next, down, u);
+      x += step - next;
+      whole--;
+    } 
+    for (; whole; whole--, x += step) {
+      *sums++ = start + dqnn_channel_column(x, down, w) + dqnn_channel_column(x + next, down, v) +
+                dqnn_channel_column(x + 2 * next, down, u);
+    }
+    if (p->over) {
+      int32_t sum = start + p->pad * last;
+      if (p->left && !p->whole) {
+        sum += p->pad * first;
+      } else {
+        sum += dqnn_channel_column(x, down, w);
+        x += next;
+      }
+      *sums++ = sum + dqnn_channel_column(x, down, v);
+    }
+  }
+}
+
+static inline void dqnn_channel_dense(const dqnn_channel_plan *p) {
+  dqnn_channel_windows(p, 1);
+}
+static inline void dqnn_channel_strided(const dqnn_channel_plan *p) {
+  dqnn_channel_windows(p, 2);
+}
+
+static inline void dqnn_channel_affine(const dqnn_channel_output *p) {
+  int8_t *out = p->out;
+  for (uint32_t i = 0; i < p->count; i++, out += p->step) {
+    *out = (int8_t)dqnn_affine_1(p->sums[i], p->scale, p->offset, p->zero_point);
+  }
+}
+
+static inline void dqnn_channel_fixed(const dqnn_channel_output *p) {
+  int8_t *out = p->out;
+  for (uint32_t i = 0; i < p->count; i++, out += p->step) {
+    *out = (int8_t)dqnn_clamp_int(dqnn_fixed_point(p->sums[i], p->multiplier, p->shift) + p->zero_point, -128, 127);
+  }
+}
+#endif
+
+/* clang-format on */
+
+#endif

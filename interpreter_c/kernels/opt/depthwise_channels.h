@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Scratch of depthwise_channels.c, and whether it takes a call of depthwise{,z}_{s8,s1}_*. */
+#ifndef DQNN_OPT_DEPTHWISE_CHANNELS_H
+#define DQNN_OPT_DEPTHWISE_CHANNELS_H
+
+#include "../map.h"
+
+enum { DQNN_CHANNELS_LOCAL = 32, DQNN_CHANNELS_LINES = 8, DQNN_CHANNELS_SUMS = 256 };
+
+/* Bytes: sums of a channel, of a few lines as long as the longer side. Rows of a map never want more than the map. */
+static inline uint64_t dqnn_channels_scratch(const dqnn_conv *v) {
+  uint64_t longer = v->pooled_h > v->pooled_w ? (uint64_t)v->pooled_h : (uint64_t)v->pooled_w;
+  uint64_t outputs = (uint64_t)v->pooled_h * (uint64_t)v->pooled_w, some = DQNN_CHANNELS_LINES * longer;
+  some = some < DQNN_CHANNELS_SUMS ? DQNN_CHANNELS_SUMS : some;
+  return 4 * (outputs < some ? outputs : some);
+}
+
+/* What the layer is, and whether its windows lie as they have to: both must hold. The first alone decides the scratch,
+ * as rows of a map may lie otherwise than the map. */
+int dqnn_has_channels(const dqnn_call *call);
+int dqnn_takes_channels(const dqnn_call *call);
+
+/* Lines are columns where those are longer, as the other side has to hold a window. */
+static inline int dqnn_walks_columns(int32_t height, int32_t width) {
+  return height > width && width >= 3;
+}
+
+/* zero_points: 1 if the weights have them (depthwisez). */
+void dqnn_run_depthwise_channels(const dqnn_call *call, int binary_weights, uint32_t zero_points);
+
+#endif
