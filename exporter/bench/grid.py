@@ -287,6 +287,11 @@ GRID: tuple[Row, ...] = (
     Row("s1 horizontal 3x3 16x16x64->10 valid", replace(_binary(16, 64, 10, 3), horizontal=True), 0.45),
     Row("s1 depthwise 3x3 16x16x64 same", _same(replace(_binary(16, 64, 64, 3), depthwise=True)), 0.65),
     Row("s1 conv 3x3 16x16x64->64 same, M0+", S1_3X3, 0.50, "1.25 (libgcc popcount)", "cortex-m0plus"),
+    Row(
+        "s8 conv 3x3 16x16x32->32 same, M0+, TFLite", _tflite(_same(_bytes(16, 32, 32, 3))), 3.8, target="cortex-m0plus"
+    ),
+    Row("s8 depthwise 3x3 24x24x32 same, M0+, TFLite", _tflite(_depthwise(24, 32)), 9.3, target="cortex-m0plus"),
+    Row("s8 depthwise 3x3 24x24x32 same, M0+", _depthwise(24, 32), 9.3, target="cortex-m0plus"),
     Row("f32 x s1 first layer 3x3 28x28x1->32, pool 2x2", FIRST, 1.4, "49 instructions (TFLM f32)"),
     Row(
         "s8 x s1 first layer 3x3 28x28x1->32, pool 2x2",

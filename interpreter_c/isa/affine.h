@@ -10,6 +10,7 @@
 
 #include "isa_pairs.h"
 #include "plans.h"
+#include "requantize.h"
 #include "../src/numerics.h"
 
 #if DQNN_ARM_DSP_FPU
@@ -82,16 +83,43 @@ enum { DQNN_AFFINE_WORDS = 1 };
 #else
 
 /* The magic number, 1.5 * 2^23, leaves the integer in the low bits of the mantissa. */
+#if DQNN_SOFT_FLOATS
+static __attribute__((noinline, unused)) int32_t dqnn_affine_1(int32_t acc, float scale, float offset, int32_t zero_point) {
+#else
 static inline int32_t dqnn_affine_1(int32_t acc, float scale, float offset, int32_t zero_point) {
+#endif
   float y = (float)acc * scale;
   y += offset;
   y = dqnn_clamp(y, -1048576.0f, 1048576.0f) + 12582912.0f;
   return dqnn_clamp_int((int32_t)(dqnn_float_bits(y) - 0x4b400000u) + zero_point, -128, 127);
 }
 
+/* Outputs of one channel, `step` bytes apart. */
+static inline void dqnn_affine_run(const int32_t *acc, uint32_t count, float scale, float offset, int32_t zero_point, int8_t *out,
+                                   uint32_t step) {
+#if DQNN_SOFT_FLOATS
+  const dqnn_steps steps = dqnn_steps_of_affine(scale, offset, zero_point);
+  if (steps.valid) {
+    for (; count; count--, acc++, out += step) {
+      int32_t x;
+      if (!dqnn_step(&steps, *acc, &x)) {
+        x = dqnn_affine_1(*acc, scale, offset, zero_point);
+      }
+      *out = (int8_t)x;
+    }
+    return;
+  }
+#endif
+  for (; count; count--, acc++, out += step) {
+    *out = (int8_t)dqnn_affine_1(*acc, scale, offset, zero_point);
+  }
+}
+
 static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset, int32_t zero_point, int32_t x[4]) {
+  int8_t y[4];
+  dqnn_affine_run(acc, 4, scale, offset, zero_point, y, 1);
   for (unsigned p = 0; p < 4; p++) {
-    x[p] = dqnn_affine_1(acc[p], scale, offset, zero_point);
+    x[p] = (int32_t)y[p];
   }
 }
 
@@ -153,10 +181,44 @@ static inline uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
   return (a & ~mask) | (b & mask);
 }
 
+#if DQNN_SHORT_PRODUCTS
+static __attribute__((noinline, unused)) int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
+#else
+static inline int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
+#endif
+  return dqnn_clamp_int(dqnn_scale_fixed(x, multiplier, shift) + zero_point, -128, 127);
+}
+
+/* Outputs of one channel, `step` bytes apart; the bias is in the sums. */
+static inline void dqnn_fixed_run(const int32_t *acc, uint32_t count, int32_t multiplier, int32_t shift, int32_t zero_point,
+                                  int8_t *out, uint32_t step) {
+#if DQNN_SHORT_PRODUCTS
+  const dqnn_steps steps = dqnn_steps_of_fixed(multiplier, shift, zero_point);
+  if (steps.valid) {
+    for (; count; count--, acc++, out += step) {
+      int32_t x;
+      if (!dqnn_step(&steps, *acc, &x)) {
+        x = dqnn_fixed_1(*acc, multiplier, shift, zero_point);
+      }
+      *out = (int8_t)x;
+    }
+    return;
+  }
+#endif
+  for (; count; count--, acc++, out += step) {
+    *out = (int8_t)dqnn_fixed_1(*acc, multiplier, shift, zero_point);
+  }
+}
+
 /* The values of one channel, saturated. */
 static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point) {
+  int8_t y[4];
   for (unsigned p = 0; p < 4; p++) {
-    x[p] = dqnn_clamp_int(dqnn_fixed_point(x[p] + bias, multiplier, shift) + zero_point, -128, 127);
+    x[p] += bias;
+  }
+  dqnn_fixed_run(x, 4, multiplier, shift, zero_point, y, 1);
+  for (unsigned p = 0; p < 4; p++) {
+    x[p] = (int32_t)y[p];
   }
 }
 

@@ -9,6 +9,10 @@
 #include "dsp.h"
 #endif
 
+#if DQNN_SHORT_PRODUCTS
+#include "short_pairs.h"
+#endif
+
 #include "portable_pairs.h"
 
 #endif

@@ -48,7 +48,13 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
 #endif
 
 /* Four pixels (columns interleaved: [pair][pixel]), two channels: acc = {a of pixels 0..3, b of pixels 0..3}. pairs
- * >= 1. */
+ * >= 1. The columns are turned before, once for all channels, as some cores want them. */
+#ifndef DQNN_OWN_DOT_4X2
+static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs) {
+  (void)columns;
+  (void)pairs;
+}
+
 static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
   for (unsigned i = 0; i < 8; i++) {
     acc[i] = 0;
@@ -63,6 +69,7 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
     }
   }
 }
+#endif
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */
 #ifndef DQNN_OWN_MULTIPLY_BYTES

@@ -5,6 +5,7 @@
 
 #include "../src/numerics.h"
 #include "isa.h"
+#include "steps.h"
 
 /* Half to even for |y| < 2^22: adding 1.5 * 2^23 leaves the integer in the low bits of the mantissa. */
 DQNN_INLINE int32_t dqnn_round_small(float y) {
@@ -17,7 +18,7 @@ DQNN_INLINE int32_t dqnn_round_small(float y) {
 /* dqnn_fixed_point of numerics.h with fewer steps. Adding the sign makes ties go away from zero. */
 DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shift) {
   int32_t left = shift & ~(shift >> 31);
-  x = dqnn_high_mul((int32_t)((uint32_t)x << left), multiplier);
+  x = dqnn_scaled((int32_t)((uint32_t)x << left), multiplier);
   if (shift < 0) {
     x += x >> 31;
     x = ((x >> ~shift) + 1) >> 1;

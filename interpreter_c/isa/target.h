@@ -37,6 +37,19 @@
 /* Integer products and float steps of one layer share registers. */
 #define DQNN_ARM_DSP_FPU (DQNN_ARM_DSP && DQNN_ARM_FPU)
 
+/* Cores without a float unit, where an operation on floats is a call; those that cannot multiply to 64 bits either. */
+#if !defined(DQNN_PORTABLE) && \
+    ((defined(__thumb__) && !defined(__ARM_FP)) || (defined(__riscv) && !defined(__riscv_flen)))
+#define DQNN_SOFT_FLOATS 1
+#else
+#define DQNN_SOFT_FLOATS 0
+#endif
+#if !defined(DQNN_PORTABLE) && defined(__thumb__) && !defined(__thumb2__)
+#define DQNN_SHORT_PRODUCTS 1
+#else
+#define DQNN_SHORT_PRODUCTS 0
+#endif
+
 /* One assembly statement may have all 14 registers. clang keeps some to itself. */
 #if defined(__clang__)
 #define DQNN_ARM_ALL_REGISTERS 0

@@ -196,7 +196,7 @@ def test_emulated_weights_of_few_bits(board: machine.Machine, bits: int, request
 def test_emulated_depthwise_borders(
     board: machine.Machine, output: cases.Kind, requant: cases.Requant, step: int
 ) -> None:
-    """Every way in which 3x3 windows lie at the border of small maps, also with the few sums that stand on the stack."""
+    """Every way in which 3x3 windows lie at the border of small maps, also with the few sums that fit the stack."""
     sizes = ((1, 1), (1, 3), (3, 3), (3, 40), (4, 5), (6, 7), (7, 3), (40, 3))
     for seed, (height, width) in enumerate(sizes):
         for padding in (((1, 1), (1, 1)), ((0, 1), (0, 1)), ((1, 0), (1, 0)), ((0, 0), (0, 0)), ((2, 1), (1, 2))):
@@ -211,6 +211,36 @@ def test_emulated_depthwise_borders(
                 board.release()
                 result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", given)
                 assert result == kernel.reference(made), f"{layer}, {padding}, {given.scratch_bytes} B of scratch"
+
+
+@pytest.mark.parametrize("requant", ["affine", "fixed_point"])
+def test_emulated_output_rules_at_ties(board: machine.Machine, requant: cases.Requant) -> None:
+    """Cores without floats or long products decide most outputs by 16 bits of a sum: scales and offsets that make exact
+    ties and all but ties, of any size that files may have, negative ones and those beyond what is decided so."""
+    channels = 24
+    for seed, depthwise in ((1, True), (2, False), (3, False)):
+        layer = cases.Layer(
+            "s8", "s8", "s8", 6, 7, channels, channels, kernel=(3, 3), padding=((1, 1), (1, 1)), depthwise=depthwise,
+            zero_point=5, out_zero_point=(-128, 0, 127)[seed - 1], requant=requant,
+        )  # fmt: skip
+        made = cases.make_layer_call(layer, seed)
+        rng = np.random.default_rng(seed)
+        power = rng.integers(4, 14, channels)
+        if requant == "affine":
+            scale = np.exp2(-power.astype(np.float32)) * rng.choice([1, -1, 1.5, 1 + 2**-23, 1 - 2**-24], channels)
+            scale[:4] = (0, 1e-30, 2.0**-34, 3.0)
+            offset = rng.choice([0, 0.5, -0.5, 126.5, -300.25, 600, 1e-40, 2.0**-20], channels)
+            rules = scale.astype("<f4").tobytes(), offset.astype("<f4").tobytes()
+        else:
+            multiplier = rng.choice([1 << 30, (1 << 31) - 1, (1 << 30) + 1, 3 << 29], channels)
+            bias = rng.integers(-5000, 5000, channels)
+            shift = -power + rng.choice([0, 0, 3], channels)
+            rules = tuple(x.astype("<i4").tobytes() for x in (bias, multiplier, np.minimum(shift, -1)))
+        packed = replace(made.packed, constants=(made.packed.constants[0], *rules))
+        planned = tight(replace(made, packed=packed))
+        board.release()
+        output, _ = call.run_on_machine(board, f"dqnn_run_{packed.kernel}_portable", planned)
+        assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
 @pytest.mark.parametrize("output", ["s1", "s8", "f32"])

@@ -377,6 +377,7 @@ DQNN_INLINE int32_t larger(int32_t a, int32_t b) {
 static void quad_maximum(void *state, int first) {
   const layer *l = (const layer *)state;
   int32_t sums[4 * CHUNK], *total = l->totals;
+  dqnn_turn_columns(l->columns, l->pairs);
   for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
     uint32_t channels = chunk_at(l, c);
     sum_chunk(l, c, channels, sums);
@@ -429,7 +430,10 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   layer *l = (layer *)state;
   if (lanes == 1) {
     emit_one(l, first);
-  } else if (l->direct) {
+    return;
+  }
+  dqnn_turn_columns(l->columns, l->pairs);
+  if (l->direct) {
     sum_direct(l, first, n);
   } else if (l->call->out_def->dtype == DQNN_S1) {
     sum_quad_s1(l, first, n);
