@@ -153,15 +153,9 @@ def _cycles(
     if kernel.depthwise:
         whole = macs * (3.0 if (source, kernel.weights) == ("s8", "s8") else 8.0)
         channels = inputs[0].shape[-1]
-        odd = kernel.weights == "s8" and params.stride_h == 1 and params.kernel_h == 3
-
-        def depthwise(count: int) -> float:
-            """Pairs of lines: an odd row counts twice; rows around them are spread again."""
-            if count == height:
-                return whole
-            return whole * (count + count % 2 * odd) / height + channels * (60 + 16 * width) + 500
-
-        return depthwise
+        # 8-bit kernels set up each channel once per call, others spread the rows around those that they make.
+        start = 380 * channels + 100 if source == "s8" else channels * (60 + 16 * width) + 500
+        return lambda count: whole * count / height + start * (count < height)
     macs *= inputs[0].shape[-1] // params.groups
     rate = {("s1", "s1"): 0.26, ("s8", "s1"): 0.7, ("f32", "s1"): 1.4, ("s8", "s8"): 1.3}
     whole = macs * rate.get((source, kernel.weights), 3.2) + 30 * elements * (target != "s1")
