@@ -70,6 +70,7 @@ def export(
     constant_time: bool = False,
     requant: Requant = "auto",
     input_u8: Pair | Mapping[str, Pair] | None = None,
+    pack_weights: bool = False,
     target: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     selftest: Any = None,
@@ -84,7 +85,7 @@ def export(
 
     strict: refuse a model of which a part would fall back to f32.
     name, model_id, model_version: stored in the file; the id defaults to the checksum of its content.
-    io_dtype, requant, constant_time, input_u8: see ExportOptions.
+    io_dtype, requant, constant_time, input_u8, pack_weights: see ExportOptions.
     target: where the model is to run (see `dqnn targets`, or a .toml file): one that does not fit is refused.
     optimize: "balanced" takes what is faster in the memory that the model needs anyway; "speed" gives kernels more of
         it, as much as `ram` or the target has, without both as much as makes them faster; "size" the least.
@@ -105,7 +106,7 @@ def export(
     from .targets.fit import check_budget, check_fits
     from .targets.target import find_target
 
-    options = ExportOptions(io_dtype, requant, constant_time, input_u8)
+    options = ExportOptions(io_dtype, requant, constant_time, input_u8, pack_weights)
     _check_stored(name, model_id, model_version)
     _check_memory(rows, arena, optimize, ram, flash)
     if feed_rows and selftest is not None:

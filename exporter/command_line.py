@@ -230,6 +230,11 @@ def export_options(function: Any) -> Any:
                 "--constant-time", is_flag=True, help="Binary kernels whose time does not depend on the data."
             ),
             click.option(
+                "--pack-weights",
+                is_flag=True,
+                help="8-bit weights whose codes fit 4 or 2 bits have as many in the file; kernels unpack them.",
+            ),
+            click.option(
                 "--requant",
                 type=click.Choice(get_args(Requant)),
                 default=DEFAULTS.requant,

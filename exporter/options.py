@@ -33,6 +33,8 @@ class ExportOptions:
     requant: "tflite" requantizes s8 convolutions in TFLite's fixed point instead of our exact affine; one that cannot
         be stated in it is a fallback.
     constant_time: binary convolutions take kernels whose time does not depend on the data.
+    pack_weights: s8 weights whose codes fit 4 or 2 bits have as many in the file, where kernels unpack them in
+        registers.
     input_u8: (scale, offset): the inputs take raw uint8 samples u, which stand for the real values scale * u + offset
         that the model was trained on; a mapping gives a pair by input name. A model that begins with a Rescaling needs
         no option: "auto" recognizes it."""
@@ -41,6 +43,7 @@ class ExportOptions:
     requant: Requant = "auto"
     constant_time: bool = False
     input_u8: Pair | Mapping[str, Pair] | None = None
+    pack_weights: bool = False
 
     def __post_init__(self) -> None:
         for name, accepted in (("io_dtype", get_args(IoDtype)), ("requant", get_args(Requant))):

@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 from ..blob import ModelView, NodeView
-from ..format import PoolParams, ViewParams
+from ..emit.packing import unpack_weights
+from ..format import ConvParams, PoolParams, ViewParams
 from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import S1
 from .model import Advice, Bench, NodeAnalysis
 
 WORD = 32
+FEW = 4  # bits that kernels unpack in registers; 2 are less
+NOTABLE_BYTES = 128  # of weights that are worth a sentence
 NOTABLE = 0.25  # share of the cycles, or of a word, that is worth a sentence
 
 # Cortex-M4 cycles per product by input and weights, measured on our kernels (docs/benchmarks.md); good enough to rank
@@ -31,6 +34,7 @@ def advise(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None 
     found += _float_share(model, nodes, bench)
     found += _full_maps(model, nodes)
     found += _channel_permutation(model, nodes)
+    found += _few_bits(model, nodes)
     return tuple(found)
 
 
@@ -123,6 +127,32 @@ def _channel_permutation(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Ite
             yield Advice(
                 analysis.name, "moves the channels of a binary map bit by bit", "keep channels last", "this node"
             )
+
+
+def _few_bits(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advice]:
+    """8-bit weights that need fewer: stored in 4 or 2 where they fit, or nearly so."""
+    for node, analysis in zip(model.nodes, nodes, strict=True):
+        params = node.params
+        if not isinstance(params, ConvParams) or not _could_be_packed(node, analysis, params):
+            continue
+        data = model.constants[node.constants[0]]
+        codes = unpack_weights(node.row, params, data, analysis.inputs, analysis.output)
+        bits = max(int(codes.max()).bit_length(), int(-1 - codes.min()).bit_length()) + 1
+        fit = ops.bits_of(codes) if bits <= FEW else FEW
+        saved = len(data) * (8 - fit) // 8
+        if bits < 8 and saved >= NOTABLE_BYTES:
+            yield Advice(
+                analysis.name,
+                f"weights of {bits} bits are stored in 8",
+                ("" if bits <= FEW else f"quantize them to {FEW} bits and ") + "export with --pack-weights",
+                f"{saved:,} of {len(data):,} B of weights",
+            )
+
+
+def _could_be_packed(node: NodeView, analysis: NodeAnalysis, params: ConvParams) -> bool:
+    """As passes/pack_weights.py has it."""
+    kinds = (node.row.family, node.row.input, node.row.weights, params.weight_bits)
+    return kinds == ("conv", "s8", "s8", 0) and analysis.inputs[0].shape[-1] // params.groups % 4 == 0
 
 
 def quantizer_advice(graph: Graph) -> Iterator[Advice]:

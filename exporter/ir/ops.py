@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,12 @@ class Weights:
     remedy: str = ""  # what avoids that, where it is not the usual
     zero_point: I8 = field(default_factory=lambda: np.zeros((), np.int8))
     bits: int = 8
+
+
+def bits_of(codes: NDArray[Any]) -> int:
+    """The fewest bits, of 2, 4 and 8, that hold these codes."""
+    least, most = int(codes.min()), int(codes.max())
+    return next(bits for bits in (2, 4, 8) if -(1 << (bits - 1)) <= least and most < 1 << (bits - 1))
 
 
 # --- 1. formats -------------------------------------------------------------------------------------------------------

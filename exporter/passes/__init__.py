@@ -27,6 +27,7 @@ from . import (
     lower_others,
     lower_quantized,
     move_quantizers,
+    pack_weights,
     quantized_islands,
     sensor_inputs,
 )
@@ -54,6 +55,7 @@ PIPELINE: tuple[tuple[str, Pass], ...] = (
     ("lower_elementwise", lower_elementwise.run),
     ("drop_channels", drop_channels.run),
     ("choose_kernels", choose_kernels.run),
+    ("pack_weights", pack_weights.run),
     ("drop_reshapes", drop_reshapes.run),
 )
 

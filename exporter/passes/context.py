@@ -14,7 +14,7 @@ from ..options import DEFAULTS, ExportOptions
 Code: TypeAlias = Literal[
     "fused", "stored-as-f32-first", "horizontal-weights", "zero-weights", "elementwise", "binary", "average-pool",
     "computed-in-f32", "grid-in-f32", "rounding-left-out", "ternary-as-signs", "raw-samples", "input-stays-f32",
-    "input-retyped", "integer", "dead-channels", "way",
+    "input-retyped", "integer", "dead-channels", "way", "packed-weights",
     # fallbacks
     "weights-as-f32", "sum-too-large", "pad-not-in-format", "padded-as-f32", "joined-as-f32", "grid-as-f32",
     "not-in-fixed-point",

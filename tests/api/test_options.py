@@ -71,6 +71,7 @@ OPTIONS = st.builds(
     io_dtype=st.sampled_from(["auto", "f32"]),
     requant=st.sampled_from(["auto", "tflite"]),
     constant_time=st.booleans(),
+    pack_weights=st.booleans(),
     input_u8=st.none() | PAIRS | st.dictionaries(st.text(max_size=8), PAIRS, min_size=1, max_size=3),
 )
 
@@ -94,6 +95,7 @@ def test_what_this_version_does_not_know_is_refused(text: str) -> None:
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"constant_time": True}, ["--constant-time"]),
+    ({"pack_weights": True}, ["--pack-weights"]),
     ({"io_dtype": "f32", "requant": "tflite"}, ["--io-dtype", "f32", "--requant", "tflite"]),
     ({"input_u8": (1 / 255, -0.5)}, ["--input-u8", "1/255", "-0.5"]),
     ({"input_u8": {"quant_conv2d_input": (0.5, 0.0)}}, ["--input-u8", "quant_conv2d_input=0.5", "0"]),

@@ -118,6 +118,7 @@ class Network:
     seed: int = 0
     io_dtype: Any = "auto"
     constant_time: bool = False
+    pack_weights: bool = False
 
 
 # --- quantizers ---------------------------------------------------------------------------------------------------
@@ -553,7 +554,8 @@ def check(network: Network) -> Outcome:
     if not tape.outputs:
         return Outcome("unsure")
     try:
-        result = dqnn.export(tape, io_dtype=network.io_dtype, constant_time=network.constant_time)
+        options = ("io_dtype", "constant_time", "pack_weights")
+        result = dqnn.export(tape, **{name: getattr(network, name) for name in options})
     except DqnnError as error:
         return Outcome("refused", str(error))
     ours, wrong = run_variants(result.blob, [value.array for value in tape.inputs])
@@ -662,6 +664,7 @@ def networks(draw: st.DrawFn) -> Network:
         "exact": draw(st.sampled_from((True, True, False))),
         "io_dtype": draw(st.sampled_from(("auto", "auto", "f32"))),
         "constant_time": draw(st.integers(0, 7)) == 0,
+        "pack_weights": draw(st.booleans()),
     }
     edge, channels = (7, 40) if kind == "network" else (17, 100)
     rank = draw(st.sampled_from((1, 2, 3, 3, 3)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from passes.graph_builder import (
@@ -421,6 +423,43 @@ def test_few_outputs_or_constant_time_take_horizontal_weights(
     graph = chain_graph(TensorType(SHAPE, S1()), ops.Dense(binary_weights(RNG, outputs, 6)))
     op = run_pipeline(graph, options).graph.nodes[0].op
     assert isinstance(op, ops.ConvKernel) and op.horizontal == horizontal
+
+
+# --- pack_weights -----------------------------------------------------------------------------------------------------
+
+
+def few_bits(least: int, most: int, shape: tuple[int, ...] = (8, 12), **others: Any) -> ops.Weights:
+    codes = RNG.integers(least, most + 1, shape).astype(np.int8)
+    codes.flat[:2] = least, most
+    return ops.Weights("s8", codes, np.asarray(0.25), **others)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "bits"), [(-8, 7, 4), (-2, 1, 2), (-1, 1, 2), (-9, 7, 8), (-8, 8, 8), (-1, 2, 4)]
+)
+@pytest.mark.parametrize("half", [False, True])
+def test_weights_that_fit_have_as_many_bits_as_they_need(least: int, most: int, bits: int, half: bool) -> None:
+    graph = chain_graph(
+        TensorType((12,), S8(1.0, 3)), ops.Dense(few_bits(least, most, half=half)), ops.Quantize(S8(0.5))
+    )
+    assert run_pipeline(graph).graph.nodes[0].op.weights.bits == 8  # type: ignore[union-attr]
+    compiled = run_pipeline(graph, ExportOptions(pack_weights=True))
+    assert compiled.graph.nodes[0].op.weights.bits == bits  # type: ignore[union-attr]
+    told = [d for d in compiled.decisions if d.code == "packed-weights"]
+    assert [d.decision for d in told] == ([f"weights of {bits} bits"] if bits < 8 else [])
+    assert bits == 8 or told[0].reason == f"{12 * 8 * bits // 8} B; 8-bit ones would be 96 B"
+
+
+@pytest.mark.parametrize(("fmt", "channels"), [(F32(), 12), (S1(), 12), (S8(1.0), 10)])
+def test_weights_keep_8_bits_where_no_kernel_unpacks_them(fmt: Format, channels: int) -> None:
+    graph = chain_graph(TensorType((channels,), fmt), ops.Dense(few_bits(-2, 1, (8, channels))))
+    nodes = run_pipeline(graph, ExportOptions(pack_weights=True)).graph.nodes
+    assert {node.op.weights.bits for node in nodes if isinstance(node.op, ops.ConvKernel)} == {8}
+
+
+def test_a_file_that_would_not_be_smaller_keeps_8_bits() -> None:
+    graph = chain_graph(TensorType((12,), S8(1.0)), ops.Dense(few_bits(-8, 7, (1, 12))))
+    assert run_pipeline(graph, ExportOptions(pack_weights=True)).graph.nodes[0].op.weights.bits == 8  # type: ignore[union-attr]
 
 
 def test_many_taps_take_horizontal_weights() -> None:

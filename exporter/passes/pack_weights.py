@@ -1,0 +1,57 @@
+"""Weights of 4 and 2 bits where a layer's codes fit (`ExportOptions.pack_weights`).
+
+A code w of b bits lies in -2^(b-1)..2^(b-1) - 1; half weights 2w + 1 (DoReFa of b bits) have such codes too. Values and
+sums stay what they are, so nothing else changes.
+
+Taken where the C kernels unpack in registers and are no slower than with 8 bits: convolutions and dense layers of s8
+inputs whose channels come in fours (SPEC.md 3.3 orders the taps of such so that a gathered window needs no sorting).
+Depthwise weights are few, binary inputs are gathered bit by bit either way, and layers of floats have no such
+kernel: they keep 8 bits, as do weights with zero points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..ir import ops
+from ..ir.graph import Graph, Node
+from ..ir.types import S8, TensorType
+from .context import Context
+
+
+def run(graph: Graph, context: Context) -> Graph:
+    """Set `bits` of the weights where asked for."""
+    if not context.options.pack_weights:
+        return graph
+    nodes = tuple(_packed(node, graph.types[node.inputs[0]], context) if node.inputs else node for node in graph.nodes)
+    return replace(graph, nodes=nodes)
+
+
+def _packed(node: Node, kind: TensorType, context: Context) -> Node:
+    op = node.op
+    if not isinstance(op, ops.ConvKernel) or not takes_packed(op, kind):
+        return node
+    bits = ops.bits_of(op.weights.codes)
+    now, then = stored_bytes(op, 8), stored_bytes(op, bits)
+    if bits == 8 or then >= now:
+        return node
+    context.note(node, f"weights of {bits} bits", f"{then:,} B; 8-bit ones would be {now:,} B", code="packed-weights")
+    return replace(node, op=replace(op, weights=replace(op.weights, bits=bits)))
+
+
+def takes_packed(op: ops.ConvKernel, kind: TensorType) -> bool:
+    """Kernels that unpack in registers take the layer, if its codes fit."""
+    integer = isinstance(kind.fmt, S8) and op.weights.kind == "s8" and not op.weights.zero_point.any()
+    return integer and not op.depthwise and op.weights.codes.shape[3] % 4 == 0
+
+
+def stored_bytes(op: ops.ConvKernel, bits: int) -> int:
+    """Of a convolution's weights in the file (SPEC.md 3.3)."""
+    outputs, kh, kw, channels = op.weights.codes.shape
+    together = 2 if bits == 8 else 4
+    quads = op.groups * _ceil(outputs // op.groups, together)
+    pairs = _ceil(kh * kw * channels, 2)
+    return 4 * quads * (pairs if bits == 8 else _ceil(pairs * bits, 4))
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
