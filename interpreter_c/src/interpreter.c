@@ -75,7 +75,7 @@ DQNN_RARE dqnn_status dqnn_init(dqnn_interpreter **it, void *mem, size_t bytes, 
   *it = NULL;
   dqnn_model model;
   dqnn_fault unwanted;
-  dqnn_interpreter *self;
+  dqnn_interpreter *self = NULL;
   fault = fault != NULL ? fault : &unwanted;
   dqnn_status status = open_file(&model, blob, size, options, fault);
   if (status == DQNN_OK) {
