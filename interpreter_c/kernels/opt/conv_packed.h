@@ -22,7 +22,8 @@ static inline uint64_t dqnn_packed_pairs(uint64_t taps, uint32_t bits) {
 }
 
 /* Bytes for K = taps of a window per group, totals, row_taps, lanes = pixels at a time (4 or 1): interleaved columns of
- * pairs, sums of a pooled pixel (0 without a pool), one kernel row of halfwords (0 where rows go to the columns as they are). */
+ * pairs, sums of a pooled pixel (0 without a pool), one kernel row of halfwords (0 where rows go to the columns as they
+ * are). */
 static inline uint64_t dqnn_conv_packed_scratch(uint64_t taps, uint64_t row_taps, uint64_t totals, uint32_t lanes,
                                                 uint32_t bits) {
   return 4 * (lanes * dqnn_packed_pairs(taps, bits) + totals) + 2 * row_taps;
