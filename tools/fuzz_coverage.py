@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SOURCES = Path(__file__).resolve().parents[1] / "interpreter_c"
 FOLDERS = ("kernels/opt/", "kernels/wide/")
 RUN = re.compile(r"dqnn_run_\w+")
 
@@ -45,15 +46,20 @@ def replay(build: Path, files: Sequence[Path], *options: str) -> str:
 
 
 def kernel_objects(build: Path) -> list[Path]:
-    objects = sorted(build.rglob("*.gcno"))
-    return [o for o in objects if any(folder in o.as_posix() for folder in FOLDERS)]
+    """gcc's notes on what was compiled; in an old folder also on files that are no more."""
+    notes = [note for note in sorted(build.rglob("*.gcno")) if any(folder in note.as_posix() for folder in FOLDERS)]
+    return [note for note in notes if (SOURCES / source_of(note)).exists()]
+
+
+def source_of(note: Path) -> str:
+    return note.as_posix().split("dqnn.dir/")[1].removesuffix(".c.gcno") + ".c"
 
 
 def counts(build: Path) -> dict[str, Covered]:
     """What gcov says of every file under FOLDERS; files that never ran count too."""
     result: dict[str, Covered] = {}
     for note in kernel_objects(build):
-        name = note.as_posix().split("dqnn.dir/")[1].removesuffix(".c.gcno") + ".c"
+        name = source_of(note)
         output = subprocess.run(
             ["gcov", "--json-format", "--stdout", str(note)], capture_output=True, text=True, check=True, cwd=build
         ).stdout
