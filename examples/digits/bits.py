@@ -1,4 +1,4 @@
-"""Candidates for `dqnn sweep`: one network with weights of 8, 4, 2 and 1 bits, trained by QKeras for half a minute each.
+"""Candidates for `dqnn sweep`: one network with weights of 8, 4, 2 and 1 bits, trained by QKeras in half a minute.
 
     dqnn sweep examples/digits/bits.py:make --pack-weights --inputs examples/digits/digits_test.npz --labels y
 
