@@ -89,7 +89,7 @@ _Static_assert(DQNN_CHANNEL_COLUMN == 5, "columns of weights are 10 bytes apart"
   "vmov r11,r12,s5,s6\n add r12,r0\n vmov s10,r12\n lsls r12,r11,#31\n"
 #define DQNN_CHANNEL_WALKED "vmov r11,s10\n cmp r0,r11\n bne.w 3b\n 8: vmov r11,r12,s3,s4\n cmp r11,#0\n beq 9f\n"
 #define DQNN_CHANNEL_OVER(sum)                                                                                                \
-  "add " sum ",r12\n str " sum ",[r3],#4\n 9: vmov r0,r11,s8,s9\n add r0,r11\n vmov r11,s7\n subs.w r11,#1\n vmov s7,r11\n bne.w 1b\n pop {r4-r11,pc}"
+  "add " sum ",r12\n str " sum ",[r3],#4\n 9: vmov r0,r11,s8,s9\n add r0,r11\n vmov r11,s7\n subs.w r11,r11,#1\n vmov s7,r11\n bne.w 1b\n pop {r4-r11,pc}"
 
 /* 14 cycles for 9 products: a column of cells ends a sum, goes on with the next and begins the one after. Columns are
  * written out four times; lines enter where the last of them comes out at the end, which leaves the next sum in r10. */

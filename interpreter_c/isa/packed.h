@@ -81,7 +81,7 @@ _Static_assert(DQNN_PACKED_AFFINE == 0 && DQNN_PACKED_FIXED == 1 && DQNN_PACKED_
 /* A pair of 4 bits, 60 bytes; c goes to the sums of d too, 16 times less: it is shorter so. */
 #define DQNN_PACKED_WORD_4                                                                                           \
   "ldr.w lr,[r1,#o*4]\n ldr.w r0,[r2,#o*16]\n ldr.w r3,[r2,#o*16+4]\n " DQNN_PACKED_MASK("0x000f000f", "r4", "r5")   \
-      DQNN_PACKED_MASK("0x00f000f0", "r6", "r7") "uxtb16.w lr,lr,ror #8\n " DQNN_PACKED_TWO("lr", "r10", "r11")      \
+      DQNN_PACKED_MASK("0x00f000f0", "r6", "r7") "uxtb16 lr,lr,ror #8\n " DQNN_PACKED_TWO("lr", "r10", "r11")      \
           DQNN_PACKED_MASK("0x000f000f", "r8", "r9")
 
 /* Two pairs of 2 bits, 120 bytes. */
@@ -156,16 +156,16 @@ DQNN_PACKED_QUAD(dqnn_packed_quad_2, "8", "120", "32", DQNN_PACKED_WORD_2,
 #define DQNN_PACKED_ONE_MASK(mask, s) "and.w r3,lr,#" mask "\n " DQNN_PACKED_ONE("r3", s)
 #define DQNN_PACKED_ONE_4(w, a, b, c, d)                                                                             \
   "ldr.w lr,[" w ",#o*4]\n " DQNN_PACKED_ONE_MASK("0x000f000f", a) DQNN_PACKED_ONE_MASK("0x00f000f0", b)             \
-  "uxtb16.w lr,lr,ror #8\n " DQNN_PACKED_ONE("lr", d) DQNN_PACKED_ONE_MASK("0x000f000f", c)
+  "uxtb16 lr,lr,ror #8\n " DQNN_PACKED_ONE("lr", d) DQNN_PACKED_ONE_MASK("0x000f000f", c)
 #define DQNN_PACKED_DOT_4                                                                                            \
   "ldr.w r12,[r2,#o*4]\n " DQNN_PACKED_ONE_4("r0", "r4", "r5", "r6", "r7")                                           \
       DQNN_PACKED_ONE_4("r1", "r8", "r9", "r10", "r11")
 #define DQNN_PACKED_ONE_HALF(turn, t, a, b, c, d)                                                                    \
-  "uxtb16.w " t ",lr,ror #" turn "\n " DQNN_PACKED_ONE(t, d)
+  "uxtb16 " t ",lr,ror #" turn "\n " DQNN_PACKED_ONE(t, d)
 #define DQNN_PACKED_ONE_2(w, a, b, c, d)                                                                             \
-  "ldr.w lr,[" w ",#o*4]\n ldr.w r12,[r2,#o*8]\n uxtb16.w r3,lr\n " DQNN_PACKED_ONE("r3", d)                         \
+  "ldr.w lr,[" w ",#o*4]\n ldr.w r12,[r2,#o*8]\n uxtb16 r3,lr\n " DQNN_PACKED_ONE("r3", d)                         \
       DQNN_PACKED_ONE_MASK("0x00030003", a) DQNN_PACKED_ONE_MASK("0x000c000c", b)                                    \
-          DQNN_PACKED_ONE_MASK("0x00300030", c) "ldr.w r12,[r2,#o*8+4]\n uxtb16.w lr,lr,ror #8\n "                   \
+          DQNN_PACKED_ONE_MASK("0x00300030", c) "ldr.w r12,[r2,#o*8+4]\n uxtb16 lr,lr,ror #8\n "                   \
       DQNN_PACKED_ONE("lr", d) DQNN_PACKED_ONE_MASK("0x00030003", a) DQNN_PACKED_ONE_MASK("0x000c000c", b)           \
           DQNN_PACKED_ONE_MASK("0x00300030", c)
 #define DQNN_PACKED_DOT_2                                                                                            \

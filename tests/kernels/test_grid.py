@@ -27,8 +27,8 @@ def test_plans_are_for_processors_that_this_is_not() -> None:
     use for."""
     (kernel,) = (k for k in KERNELS if k.name == "conv_s8_s8_s8")
     cases = [make(kernel, Seeded(kernel.id, number)) for number in range(CASES)]
-    assert max(needs(case)["mve"] for case in cases) > 0
-    assert all(plan(case)[0] >= needs(case)["mve"] for case in cases)
+    assert max(needs(case).get("mve", 0) for case in cases) > 0
+    assert all(plan(case)[0] >= needs(case).get("mve", 0) for case in cases)
 
 
 @pytest.mark.parametrize("kernel", [usable(k) for k in KERNELS], ids=lambda k: k.name)

@@ -354,8 +354,9 @@ static int with_files(session *s, const arguments *a, uint32_t *stack_limit) {
   return result;
 }
 
-/* The file is used where it lies. */
-static dqnn_status load(session *s, const board_info *b, const dqnn_options *options, dqnn_fault *fault) {
+/* The file is used where it lies. A frame of its own: what stands in run's is not the interpreter's stack. */
+__attribute__((noinline)) static dqnn_status load(session *s, const board_info *b, const dqnn_options *options,
+                                                  dqnn_fault *fault) {
   const uint32_t top = 0;
   *fault = (dqnn_fault){DQNN_NONE, DQNN_NONE, DQNN_NONE, 0};
   paint_stack(b->stack_limit);
