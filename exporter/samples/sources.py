@@ -62,7 +62,8 @@ class InMemory:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.array.dtype)
+        kind: np.dtype[Any] = np.dtype(self.array.dtype)  # of any kind for numpy's newer types
+        return kind
 
     @property
     def is_lazy(self) -> bool:
