@@ -20,7 +20,7 @@ RENAMED = {"README.md": "index.md", "js_bindings/README.md": "javascript.md"}
 FOLDERS = ("docs", "examples", "interpreter_c", "js_bindings", "schema")
 SHOWN = ("interpreter_c/include/dqnn/dqnn.h",)  # source files that are pages though nothing may link them
 TRY = {
-    "try/strokes.js": "examples/digits/pad/page/strokes.js",
+    **{f"try/{name}.js": f"examples/digits/pad/page/{name}.js" for name in ("drawing", "strokes")},
     **{f"try/models/digits_{name}.dqnn": f"schema/golden/0.1.0/digits_{name}.dqnn" for name in ("larq", "qkeras")},
 }
 LANGUAGES = {".h": "c", ".c": "c", ".def": "c", ".py": "python", ".cmake": "cmake", ".yml": "yaml", ".json": "json"}

@@ -11,23 +11,12 @@
 #include "dqnn/dqnn_kernels.h"
 #include "semihosting.h"
 
-enum { COMMAND_BYTES = 160, NUMBER_BYTES = 11 };
+enum { COMMAND_BYTES = 160 };
 
 /* What the profile hook sees: how many rows had been handed over when the first layer ran. */
 typedef struct {
   uint32_t rows, first_layer_at;
 } progress;
-
-static void print_number(uint32_t value) {
-  char digits[NUMBER_BYTES];
-  uint32_t i = sizeof digits - 1;
-  digits[i] = '\0';
-  do {
-    digits[--i] = (char)('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  host_print(digits + i);
-}
 
 static int failed(const char *why) {
   host_print(why);
@@ -105,11 +94,11 @@ static void report(const dqnn_interpreter *it, const progress *p) {
   dqnn_tensor output;
   (void)dqnn_output(it, 0, &output);
   host_print("class ");
-  print_number(largest(&output));
+  host_print_number(largest(&output));
   host_print("; the first layer ran after line ");
-  print_number(p->first_layer_at);
+  host_print_number(p->first_layer_at);
   host_print(" of ");
-  print_number(p->rows);
+  host_print_number(p->rows);
   host_print("\n");
 }
 

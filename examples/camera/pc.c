@@ -1,6 +1,7 @@
 /* What camera.c needs of a board, on a PC: the model from a file, images and output by stdio.
  *
  *   camera model.dqnn image.pgm */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,10 @@ bool host_read(intptr_t file, void *data, uint32_t bytes) {
 
 void host_print(const char *text) {
   (void)fputs(text, stdout);
+}
+
+void host_print_number(uint64_t value) {
+  (void)printf("%" PRIu64, value);
 }
 
 _Noreturn void host_exit(int code) {

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
 import pytest
-from examples.test_pad import DIGITS, close
+from examples.test_pad import DIGITS, close, expected, put_strokes
 from js_bindings.conftest import browser, package  # noqa: F401
 from js_bindings.web import opened
 
@@ -28,7 +27,6 @@ from dqnn.exporter.blob import liveness, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "schema" / "golden" / "0.1.0"
-SEEN = "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
 
 
 def run(*words: str | Path, cwd: Path) -> str:
@@ -170,25 +168,8 @@ def named(page: Any, name: str) -> None:
 
 
 def draw(page: Any, digit: int) -> str:
-    page.click("#clear")
-    page.locator("#pad").scroll_into_view_if_needed()
-    box = page.locator("#pad").bounding_box()
-    scale = box["width"] / 560
-    for stroke in DIGITS[digit]:
-        for i, (x, y) in enumerate(stroke):
-            page.mouse.move(box["x"] + x * scale, box["y"] + y * scale, steps=1 if i == 0 else 6)
-            if i == 0:
-                page.mouse.down()
-        page.mouse.up()
+    put_strokes(page, digit)
     return str(page.inner_text("#digit"))
-
-
-def expected(page: Any, model: Path) -> list[str]:
-    pixels = np.array(page.evaluate(SEEN), np.uint8).reshape(28, 28, 4)[..., :1]
-    scores = dqnn.Interpreter(model).predict(pixels[np.newaxis].astype(np.float32) / np.float32(128) - np.float32(1))[0]
-    powers = np.exp(scores.astype(np.float64) - scores.max())
-    found = scores if abs(scores.sum() - 1) < 1e-3 and scores.min() >= 0 else powers / powers.sum()
-    return [f"{100 * value:.1f} %" for value in found]
 
 
 def shown(page: Any) -> list[str]:

@@ -111,9 +111,10 @@ def opened(browser: Any, address: str, width: int = 1280, **options: Any) -> Ite
     assert not [text for text in said if not re.search("422|502", text)], said  # what the page tells people
 
 
-def draw(page: Any, digit: int) -> str:
-    """With the mouse; gives what the page answers."""
+def put_strokes(page: Any, digit: int) -> None:
+    """On a cleared pad, with the mouse."""
     page.click("#clear")
+    page.locator("#pad").scroll_into_view_if_needed()
     box = page.locator("#pad").bounding_box()
     scale = box["width"] / 560
     for stroke in DIGITS[digit]:
@@ -122,6 +123,11 @@ def draw(page: Any, digit: int) -> str:
             if i == 0:
                 page.mouse.down()
         page.mouse.up()
+
+
+def draw(page: Any, digit: int) -> str:
+    """Gives what the page answers."""
+    put_strokes(page, digit)
     return settled(page)
 
 

@@ -42,17 +42,6 @@ typedef struct {
 
 /* ---- reports ---- */
 
-static void print_number(uint64_t value) {
-  char digits[21];
-  uint32_t i = sizeof digits - 1;
-  digits[i] = '\0';
-  do {
-    digits[--i] = (char)('0' + value % 10);
-    value /= 10;
-  } while (value != 0);
-  host_print(digits + i);
-}
-
 static void print_text(const char *key, const char *value) {
   host_print(" ");
   host_print(key);
@@ -62,7 +51,7 @@ static void print_text(const char *key, const char *value) {
 
 static void print_field(const char *key, uint64_t value) {
   print_text(key, "");
-  print_number(value);
+  host_print_number(value);
 }
 
 static void print_index(const char *key, uint16_t value) {

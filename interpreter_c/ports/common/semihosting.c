@@ -68,6 +68,17 @@ void host_print(const char *text) {
   (void)host_call(SYS_WRITE0, text);
 }
 
+void host_print_number(uint64_t value) {
+  char digits[21];
+  uint32_t i = sizeof digits - 1;
+  digits[i] = '\0';
+  do {
+    digits[--i] = (char)('0' + value % 10);
+    value /= 10;
+  } while (value != 0);
+  host_print(digits + i);
+}
+
 _Noreturn void host_exit(int code) {
   const uintptr_t block[2] = {APPLICATION_EXIT, (uintptr_t)code};
   for (;;) {

@@ -27,6 +27,7 @@ bool host_rewind(intptr_t file);
 intptr_t host_length(intptr_t file);
 
 void host_print(const char *text);
+void host_print_number(uint64_t value);
 _Noreturn void host_exit(int code);
 
 #endif

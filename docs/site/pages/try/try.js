@@ -1,6 +1,7 @@
 // A .dqnn file, looked into and run where it was dropped. The page has the structure of `dqnn analyze --html`; what it shows comes from the
 // interpreter itself, as WebAssembly.
 import { Interpreter } from "./dqnn/dqnn.js";
+import { drawingOn, showSeen } from "./drawing.js"; // of examples/digits/pad
 import { SIDE, toPixels } from "./strokes.js"; // of examples/digits/pad
 
 const $ = (id) => document.getElementById(id);
@@ -13,8 +14,6 @@ const number = (value) => value.toLocaleString("en");
 
 let model = null;
 let opening = 0; // counts files, so that a slow one does not replace the next
-let strokes = [];
-let drawing = false;
 
 function made(tag, name, ...content) {
   const element = Object.assign(document.createElement(tag), { className: name });
@@ -247,53 +246,16 @@ function takesDigits() {
   return model.inputs.length === 1 && count(input.shape) === SIDE * SIDE && input.shape.includes(SIDE) && count(output.shape) === 10;
 }
 
-const pad = $("pad");
-const pen = pad.getContext("2d");
-
-function place(event) {
-  const frame = pad.getBoundingClientRect();
-  return [((event.clientX - frame.left) / frame.width) * pad.width, ((event.clientY - frame.top) / frame.height) * pad.height];
-}
-
-function redraw() {
-  pen.clearRect(0, 0, pad.width, pad.height);
-  pen.lineWidth = 36;
-  pen.lineCap = pen.lineJoin = "round";
-  pen.strokeStyle = "#f4f1ea";
-  for (const stroke of strokes) {
-    pen.beginPath();
-    pen.moveTo(...stroke[0]);
-    for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) pen.lineTo(...point);
-    pen.stroke();
-  }
-}
-
-pad.addEventListener("pointerdown", (event) => {
-  event.preventDefault();
-  pad.setPointerCapture(event.pointerId);
-  drawing = true;
-  strokes.push([place(event)]);
-  update();
-});
-pad.addEventListener("pointermove", (event) => {
-  if (!drawing) return;
-  const events = event.getCoalescedEvents?.() ?? [];
-  for (const one of events.length ? events : [event]) strokes.at(-1).push(place(one));
-  update();
-});
-for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { drawing = false; });
+const drawing = drawingOn($("pad"), update);
 $("clear").addEventListener("click", () => {
-  strokes = [];
+  drawing.clear();
   update();
 });
 
 function update() {
-  redraw();
-  const pixels = strokes.length ? toPixels(strokes) : new Uint8Array(SIDE * SIDE);
-  const picture = new ImageData(SIDE, SIDE);
-  pixels.forEach((value, i) => picture.data.set([value, value, value, 255], 4 * i));
-  $("seen").getContext("2d").putImageData(picture, 0, 0);
-  showAnswer(strokes.length ? answer(pixels) : null);
+  const pixels = drawing.strokes.length ? toPixels(drawing.strokes) : new Uint8Array(SIDE * SIDE);
+  showSeen($("seen"), pixels);
+  showAnswer(drawing.strokes.length ? answer(pixels) : null);
 }
 
 /** Probabilities; pixels become what the models were trained on, or go in as they are where an input takes samples. */

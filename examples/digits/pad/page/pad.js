@@ -1,11 +1,9 @@
 // Strokes become an image of 28 x 28 pixels here; the server sends it to the device and tells what came back.
-import { toPixels, SIDE } from "/strokes.js";
+import { drawingOn, showSeen } from "./drawing.js";
+import { toPixels, SIDE } from "./strokes.js";
 
 const $ = (id) => document.getElementById(id);
-const pad = $("pad");
-const pen = pad.getContext("2d");
-let strokes = [];
-let drawing = false;
+const drawing = drawingOn($("pad"), update);
 let waiting = false; // for an answer: one image is under way at a time
 let changed = false; // since it was sent
 
@@ -42,58 +40,16 @@ async function attempt(action) {
   }
 }
 
-// ---- drawing ----
-
-function place(event) {
-  const box = pad.getBoundingClientRect();
-  return [((event.clientX - box.left) / box.width) * pad.width, ((event.clientY - box.top) / box.height) * pad.height];
-}
-
-function redraw() {
-  pen.clearRect(0, 0, pad.width, pad.height);
-  pen.lineWidth = 36;
-  pen.lineCap = pen.lineJoin = "round";
-  pen.strokeStyle = "#f4f1ea";
-  for (const stroke of strokes) {
-    pen.beginPath();
-    pen.moveTo(...stroke[0]);
-    for (const point of stroke.length > 1 ? stroke.slice(1) : stroke) pen.lineTo(...point);
-    pen.stroke();
-  }
-}
-
-function showSeen(pixels) {
-  const picture = new ImageData(SIDE, SIDE);
-  pixels.forEach((value, i) => picture.data.set([value, value, value, 255], 4 * i));
-  $("seen").getContext("2d").putImageData(picture, 0, 0);
-}
-
-pad.addEventListener("pointerdown", (event) => {
-  event.preventDefault();
-  pad.setPointerCapture(event.pointerId);
-  drawing = true;
-  strokes.push([place(event)]);
-  update();
-});
-pad.addEventListener("pointermove", (event) => {
-  if (!drawing) return;
-  const events = event.getCoalescedEvents?.() ?? [];
-  for (const one of events.length ? events : [event]) strokes.at(-1).push(place(one));
-  update();
-});
-for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { drawing = false; });
 $("clear").addEventListener("click", () => {
-  strokes = [];
+  drawing.clear();
   changed = false;
-  redraw();
-  showSeen(new Uint8Array(SIDE * SIDE));
+  showSeen($("seen"), new Uint8Array(SIDE * SIDE));
   showResult(null);
 });
 
 // ---- results ----
 
 function update() {
-  redraw();
   changed = true;
   if (!waiting) attempt(classify);
 }
@@ -101,12 +57,12 @@ function update() {
 async function classify() {
   waiting = true;
   try {
-    while (changed && strokes.length) {
+    while (changed && drawing.strokes.length) {
       changed = false;
-      const pixels = toPixels(strokes);
-      showSeen(pixels);
+      const pixels = toPixels(drawing.strokes);
+      showSeen($("seen"), pixels);
       const result = await ask("/api/image", pixels);
-      if (strokes.length) showResult(result);
+      if (drawing.strokes.length) showResult(result);
     }
   } finally {
     waiting = false;
@@ -167,7 +123,7 @@ function showState(state) {
 
 async function change(path, body) {
   showState(await ask(path, body));
-  changed = strokes.length > 0;
+  changed = drawing.strokes.length > 0;
   if (changed && !waiting) await classify();
 }
 
