@@ -11,8 +11,8 @@
 #include "conv_packed.h"
 
 #include "../../isa/packed.h"
+#include "cells.h"
 #include "emit_quad.h"
-#include "quads.h"
 
 #if DQNN_HAVE_PACKED
 
@@ -22,20 +22,16 @@ typedef struct {
   const dqnn_call *call;
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
-  const uint8_t *image;
+  dqnn_cells cells;        /* of the input */
   const uint32_t *weights; /* of the group at work */
-  uint32_t pixel_bytes;    /* of the input */
-  uint32_t first_channel;  /* of the group at work, input side */
   uint32_t first_output;
   uint32_t row_taps, words; /* elements of a kernel row; words of weights of four channels */
   uint32_t bits, lanes;     /* of a weight; pixels interleaved in a column: 4 or 1 */
-  int32_t up_h, up_w;
-  uint32_t pitch;              /* bytes between the kernel rows of a window inside the map, where rows are runs */
-  int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
-  uint32_t offset;             /* minus the zero point, in both halves */
-  uint8_t in_runs;             /* dqnn_packed_in_runs */
-  uint8_t fours;               /* channels of a group come in fours: taps 0, 2, 1, 3 */
-  uint8_t binary, half_weights;
+  uint32_t pitch;           /* bytes between the kernel rows of a window inside the map, where rows are runs */
+  uint32_t offset;          /* minus the zero point, in both halves */
+  uint8_t in_runs;          /* dqnn_packed_in_runs */
+  uint8_t fours;            /* channels of a group come in fours: taps 0, 2, 1, 3 */
+  uint8_t half_weights;
   uint8_t direct; /* s8 outputs that need no sums in memory */
   dqnn_quad_kind kind;
   uint32_t *columns;
@@ -78,7 +74,7 @@ DQNN_INLINE int32_t put_fours(const int8_t *from, uint32_t count, uint32_t add, 
 /* The windows of n neighbours that lie whole inside an s8 map whose channels come in fours. */
 DQNN_INLINE void gather_fours(layer *l, dqnn_origin at, uint32_t lane, uint32_t n, uint32_t lanes) {
   const dqnn_geometry *g = &l->shape;
-  const int8_t *first = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const int8_t *first = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
   const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
   for (; n; n--, first += step, lane++) {
     const int8_t *run = first;
@@ -99,17 +95,11 @@ DQNN_NOINLINE void gather_inside(layer *l, dqnn_origin at, uint32_t lane, uint32
   }
 }
 
-DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t taps, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = taps >> 1; i; i--, column += lanes) {
-    *column = pair;
-  }
-  return column;
-}
-
 /* The window of one pixel of such a map that may reach beyond it. */
 DQNN_NOINLINE void gather_border(layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
-  const uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_packed_pair(l->outside, l->outside);
+  const uint32_t channels = g->channels, lanes = l->lanes,
+                 outside = dqnn_packed_pair(l->cells.outside, l->cells.outside);
   uint32_t *column = l->columns + lane, filled = 0;
   int32_t sum = 0;
   for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h) {
@@ -119,57 +109,16 @@ DQNN_NOINLINE void gather_border(layer *l, dqnn_origin at, uint32_t lane) {
     }
     uint32_t before = (uint32_t)in.first * channels, taps = (uint32_t)(in.end - in.first) * channels,
              after = l->row_taps - before - taps;
-    column = put_constant(outside, before, column, lanes);
+    column = dqnn_put_constant(outside, before, column, lanes);
     if (taps > 0) {
-      const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x + in.first) * channels;
+      const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x + in.first) * channels;
       sum = put_fours(run, taps, l->offset, column, lanes, sum);
       column += (taps >> 1) * lanes;
     }
-    column = put_constant(outside, after, column, lanes);
+    column = dqnn_put_constant(outside, after, column, lanes);
     filled += before + after;
   }
-  l->sums[lane] = sum + (int32_t)filled * l->outside;
-}
-
-static void fill(int16_t *to, uint32_t count, int32_t value) {
-  for (; count; count--) {
-    *to++ = (int16_t)value;
-  }
-}
-
-/* The channels of one cell of the map as halfwords. */
-static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
-  const uint8_t *cell = l->image + (y * (uint32_t)l->shape.width + x) * l->pixel_bytes;
-  uint32_t count = l->shape.in_group;
-  if (!l->binary) {
-    const int8_t *from = (const int8_t *)cell + l->first_channel;
-    for (uint32_t i = 0; i < count; i++) {
-      to[i] = (int16_t)(from[i] - l->zero_point);
-    }
-    return;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t at = l->first_channel + i, word;
-    memcpy(&word, cell + 4 * (at >> 5), 4);
-    to[i] = (int16_t)(1 - 2 * (int32_t)(word >> (at & 31u) & 1u));
-  }
-}
-
-/* One kernel row of a window, tap by tap. */
-static void read_row(const layer *l, int32_t y, int32_t x) {
-  const dqnn_geometry *g = &l->shape;
-  int32_t row = dqnn_input_index(y, g->height, l->up_h);
-  int16_t *to = l->row;
-  for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += g->in_group) {
-    int32_t column = dqnn_input_index(x, g->width, l->up_w);
-    if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
-      fill(to, g->in_group, l->outside);
-    } else if (row < 0 || column < 0) {
-      fill(to, g->in_group, 0);
-    } else {
-      read_cell(l, (uint32_t)row, (uint32_t)column, to);
-    }
-  }
+  l->sums[lane] = sum + (int32_t)filled * l->cells.outside;
 }
 
 /* The gathered row as pairs of one lane, in fours or in twos without an odd last tap. */
@@ -203,7 +152,7 @@ DQNN_NOINLINE void gather_any(layer *l, dqnn_origin at, uint32_t lane) {
   uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
   int32_t sum = 0;
   for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += step) {
-    read_row(l, at.y, at.x);
+    dqnn_read_row(g, &l->cells, at, l->row);
     sum = put_row(l, column, sum);
     if (taps & 1u) {
       sum += put_odd(odd, (uint32_t)ky, lanes, l->row[taps - 1]);
@@ -212,21 +161,15 @@ DQNN_NOINLINE void gather_any(layer *l, dqnn_origin at, uint32_t lane) {
   l->sums[lane] = sum;
 }
 
-static int is_inside(const layer *l, dqnn_origin at, uint32_t n) {
-  const dqnn_geometry *g = &l->shape;
-  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h, last_x = at.x + ((int32_t)n - 1) * g->stride_w;
-  return at.y >= 0 && last_y < g->height && at.x >= 0 && last_x + g->kernel_w <= g->width;
-}
-
 static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
   layer *l = (layer *)state;
   const int quick = l->in_runs;
-  if (quick && is_inside(l, at, n)) {
+  if (quick && dqnn_neighbours_inside(&l->shape, at, n)) {
     gather_inside(l, at, lane, n);
     return;
   }
   for (; n; n--, lane++, at.x += l->shape.stride_w) {
-    if (quick && is_inside(l, at, 1)) {
+    if (quick && dqnn_neighbours_inside(&l->shape, at, 1)) {
       gather_inside(l, at, lane, 1);
     } else if (quick) {
       gather_border(l, at, lane);
@@ -384,20 +327,13 @@ static void clear_tail(const layer *l, uint32_t taps) {
 
 static void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
   l->call = call;
   dqnn_read_geometry(call, g);
-  l->binary = in->dtype == DQNN_S1;
+  dqnn_read_cells(call, &l->cells);
   l->half_weights = p->half_weights;
   l->bits = p->weight_bits;
-  l->up_h = p->up_h;
-  l->up_w = p->up_w;
-  l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = dqnn_row_bytes(in);
-  l->zero_point = l->binary ? 0 : in->zero_point;
-  l->outside = (int32_t)p->pad_value - l->zero_point;
-  l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
+  l->offset = dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
   l->in_runs = (uint8_t)dqnn_packed_in_runs(call);
   l->fours = g->in_group % 4 == 0;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
@@ -426,7 +362,7 @@ static void run(const dqnn_call *call) {
   uint32_t group_words = (g->out_group + 3) / 4 * l.words;
   for (uint32_t group = 0; group < g->groups; group++) {
     l.weights = (const uint32_t *)call->constants[0] + group * group_words;
-    l.first_channel = group * g->in_group;
+    l.cells.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
     dqnn_quads_run(g, &quad_ops, &l);
   }

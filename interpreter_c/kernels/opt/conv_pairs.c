@@ -12,8 +12,8 @@
 #include "conv_pairs.h"
 
 #include "../../isa/pairs_quad.h"
+#include "cells.h"
 #include "emit_quad.h"
-#include "quads.h"
 
 #if DQNN_HAVE_PORTABLE
 
@@ -21,20 +21,16 @@ typedef struct {
   const dqnn_call *call;
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
-  const uint8_t *image;
+  dqnn_cells cells;        /* of the input */
   const uint32_t *weights; /* of the group at work */
-  uint32_t pixel_bytes;    /* of the input */
-  uint32_t first_channel;  /* of the group at work, input side */
   uint32_t first_output;
   uint32_t row_taps, pairs; /* elements of a kernel row; pairs of a column */
   uint32_t lanes;           /* pixels interleaved in a column: 4 or 1 */
-  int32_t up_h, up_w;
-  uint32_t pitch;              /* bytes between the kernel rows of a window inside the map, of a plain layer */
-  int32_t zero_point, outside; /* of the input; value of cells outside the map, zero point removed */
-  uint32_t offset;             /* minus the zero point, in both halves */
-  uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
-  uint8_t nine;                /* plain 3x3 windows of 3 channels, four lanes */
-  uint8_t binary, half_weights;
+  uint32_t pitch;           /* bytes between the kernel rows of a window inside the map, of a plain layer */
+  uint32_t offset;          /* minus the zero point, in both halves */
+  uint8_t plain;            /* kernel rows lie in memory as runs of s8 */
+  uint8_t nine;             /* plain 3x3 windows of 3 channels, four lanes */
+  uint8_t half_weights;
   uint8_t direct;       /* s8 outputs that need no sums in memory ... */
   dqnn_pairs_plan plan; /* ... by this */
   dqnn_quad_kind kind;
@@ -82,92 +78,44 @@ DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, u
   return column + lanes;
 }
 
-DQNN_INLINE uint32_t *put_constant(uint32_t pair, uint32_t count, uint32_t *column, uint32_t lanes) {
-  for (uint32_t i = count >> 1; i; i--, column += lanes) {
-    *column = pair;
-  }
-  return column;
-}
-
-/* The channels of one cell of the map as halfwords. */
-static void read_cell(const layer *l, uint32_t y, uint32_t x, int16_t *to) {
-  const uint8_t *cell = l->image + (y * (uint32_t)l->shape.width + x) * l->pixel_bytes;
-  uint32_t count = l->shape.in_group;
-  if (!l->binary) {
-    const int8_t *from = (const int8_t *)cell + l->first_channel;
-    for (uint32_t i = 0; i < count; i++) {
-      to[i] = (int16_t)(from[i] - l->zero_point);
-    }
-    return;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t at = l->first_channel + i, word;
-    memcpy(&word, cell + 4 * (at >> 5), 4);
-    to[i] = (int16_t)(1 - 2 * (int32_t)(word >> (at & 31u) & 1u));
-  }
-}
-
-static void fill(int16_t *to, uint32_t count, int32_t value) {
-  for (; count; count--) {
-    *to++ = (int16_t)value;
-  }
-}
-
-/* One kernel row of a window, tap by tap: groups, dilation, s1, borders of maps with an odd number of channels. */
-static void read_row(const layer *l, int32_t y, int32_t x) {
-  const dqnn_geometry *g = &l->shape;
-  int32_t row = dqnn_input_index(y, g->height, l->up_h);
-  int16_t *to = l->row;
-  for (int32_t kx = 0; kx < g->kernel_w; kx++, x += g->dilation_w, to += g->in_group) {
-    int32_t column = dqnn_input_index(x, g->width, l->up_w);
-    if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
-      fill(to, g->in_group, l->outside);
-    } else if (row < 0 || column < 0) {
-      fill(to, g->in_group, 0);
-    } else {
-      read_cell(l, (uint32_t)row, (uint32_t)column, to);
-    }
-  }
-}
-
 /* One kernel row that lies in memory as one run, but for cells outside the map on either side, as halfwords. */
 static void read_run(const layer *l, int32_t y, int32_t x) {
   const dqnn_geometry *g = &l->shape;
   int16_t *to = l->row;
   if (y < 0 || y >= g->height) {
-    fill(to, l->row_taps, l->outside);
+    dqnn_fill_halfwords(to, l->row_taps, l->cells.outside);
     return;
   }
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
   uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
-  int32_t zero_point = l->zero_point;
-  fill(to, first, l->outside);
+  int32_t zero_point = l->cells.zero_point;
+  dqnn_fill_halfwords(to, first, l->cells.outside);
   if (first < end) {
-    const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, y, x + in.first) * g->channels;
+    const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, y, x + in.first) * g->channels;
     for (uint32_t i = first; i < end; i++) {
       to[i] = (int16_t)(*run++ - zero_point);
     }
   }
-  fill(to + end, l->row_taps - end, l->outside);
+  dqnn_fill_halfwords(to + end, l->row_taps - end, l->cells.outside);
 }
 
 /* The pairs of a kernel row that lies in memory as one run, but for cells outside the map on either side. */
 static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_pair(l->outside, l->outside);
+  uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_pair(l->cells.outside, l->cells.outside);
   if (y < 0 || y >= g->height) {
-    put_constant(outside, l->row_taps, column, lanes);
+    dqnn_put_constant(outside, l->row_taps, column, lanes);
     return;
   }
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
   uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first),
            after = (uint32_t)g->kernel_w - first - count;
-  column = put_constant(outside, first * channels, column, lanes);
+  column = dqnn_put_constant(outside, first * channels, column, lanes);
   if (count > 0) {
-    const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, y, x + in.first) * channels;
+    const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, y, x + in.first) * channels;
     column = put_s8(run, count * channels, l->offset, column, lanes);
   }
-  put_constant(outside, after * channels, column, lanes);
+  dqnn_put_constant(outside, after * channels, column, lanes);
 }
 
 /* The last element of kernel row ky goes to the pairs after all rows. */
@@ -224,7 +172,7 @@ DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, 
 /* The windows of n neighbours that lie whole inside the map. */
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
   const dqnn_geometry *g = &l->shape;
-  const int8_t *run = (const int8_t *)l->image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
   const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
   const uint32_t rows = (uint32_t)g->kernel_h; /* stores could change the layer */
   uint32_t *column = l->columns + lane;
@@ -259,7 +207,7 @@ DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) 
     if (l->plain) {
       read_run(l, at.y, at.x);
     } else {
-      read_row(l, at.y, at.x);
+      dqnn_read_row(g, &l->cells, at, l->row);
     }
     put_pairs(l->row, taps, column, lanes);
     if (taps & 1u) {
@@ -269,9 +217,7 @@ DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) 
 }
 
 static int is_inside(const layer *l, dqnn_origin at, uint32_t n) {
-  const dqnn_geometry *g = &l->shape;
-  int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h, last_x = at.x + ((int32_t)n - 1) * g->stride_w;
-  return l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && last_x + g->kernel_w <= g->width;
+  return l->plain && dqnn_neighbours_inside(&l->shape, at, n);
 }
 
 static int32_t column_sum(const layer *l, uint32_t lane) {
@@ -452,22 +398,15 @@ static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad
 /* zero_points: constant 1 are those of the weights, ahead of the output rule's. */
 static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
   l->call = call;
   dqnn_read_geometry(call, g);
-  l->binary = in->dtype == DQNN_S1;
+  dqnn_read_cells(call, &l->cells);
   l->half_weights = p->half_weights;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->by_inputs = p->half_weights || zero_points;
-  l->up_h = p->up_h;
-  l->up_w = p->up_w;
-  l->image = (const uint8_t *)call->in[0];
-  l->pixel_bytes = dqnn_row_bytes(in);
-  l->zero_point = l->binary ? 0 : in->zero_point;
-  l->outside = (int32_t)p->pad_value - l->zero_point;
-  l->offset = dqnn_pair(-l->zero_point, -l->zero_point);
-  l->plain = !l->binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
+  l->offset = dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
+  l->plain = !l->cells.binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
@@ -510,7 +449,7 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
   uint32_t group_words = (g->out_group + 1) / 2 * l.pairs;
   for (uint32_t group = 0; group < g->groups; group++) {
     l.weights = (const uint32_t *)call->constants[0] + group * group_words;
-    l.first_channel = group * g->in_group;
+    l.cells.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
     if (l.direct) {
       set_direct(&l);
