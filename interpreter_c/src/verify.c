@@ -85,8 +85,9 @@ static check tensors_check(const dqnn_model *model, dqnn_fault *fault) {
       return failed;
     }
   }
-  for (uint32_t i = 0; i < model->constant_count; ++i) {
-    if (!placed(model->constants[i].offset, model->constants[i].bytes, model->data_bytes, CONSTANT_ALIGNMENT)) {
+  for (uint32_t i = 0; i < model->constant_count; ++i) { /* without data there is no place for an empty one either */
+    if (model->data == NULL ||
+        !placed(model->constants[i].offset, model->constants[i].bytes, model->data_bytes, CONSTANT_ALIGNMENT)) {
       fault->tensor = (uint16_t)i;
       return DQNN_CHECK_constant_place;
     }

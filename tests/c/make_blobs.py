@@ -74,6 +74,7 @@ class File:
     version: int = 7
     longest_segment: int = 0
     runtime: int = 1
+    has_data: bool = True
 
 
 def _vector(builder: Any, items: tuple[Any, ...] | list[Any], size: int, align: int, prepend: Any) -> int:
@@ -148,7 +149,8 @@ def _payload(file: File) -> bytes:
     Model.AddNodes(builder, node_vector)
     Model.AddInputs(builder, ports[0])
     Model.AddOutputs(builder, ports[1])
-    Model.AddData(builder, data_vector)
+    if file.has_data:
+        Model.AddData(builder, data_vector)
     if file.longest_segment:
         Model.AddLongestSegment(builder, file.longest_segment)
     if tests:

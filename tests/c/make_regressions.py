@@ -184,9 +184,18 @@ def bits_renamed() -> Files:
         yield name, File([source, renamed, joined], [node], [(0, "in")], [(2, "out")], 96, [])
 
 
+def constant_nowhere() -> Files:
+    """An empty constant and no data: the place of the constant was counted from no address at all."""
+    relu = ("Unary", UnaryParams.CreateUnaryParams, (0, 0, 0, 0.0))
+    node = N(UNARY_F32, (0,), 1, (0,), params=relu)
+    file = File([T(F32, (1,), 0), T(F32, (1,), 16)], [node], [(0, "in")], [(1, "out")], 32, [b""])
+    file.has_data = False
+    yield "constant_nowhere", file
+
+
 def main(directory: str) -> None:
     made = (pool_wraps, row_step_wraps, many_columns, scratch_short, border_walk, many_nodes, many_ports, bits_renamed)
-    for make in made:
+    for make in (*made, constant_nowhere):
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

@@ -43,6 +43,7 @@ static const regression regressions[] = {
     REFUSED("ports_257", STRUCTURE, none),
     REFUSED("bits_renamed", GRAPH, defined_before_use),
     ACCEPTED("words_renamed"),
+    REFUSED("constant_nowhere", TENSOR, constant_place),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {

@@ -60,6 +60,17 @@ static void change_vector(blob b, const void *table, uint32_t slot, dice *random
   }
 }
 
+/* All are found before one is changed: in a hostile file they may lie over the table that leads to the others. */
+static void change_params(blob b, const void *node, dice *random) {
+  const void *params[DQNN_NODE_PARAMS_END - DQNN_NODE_FIRST_PARAMS];
+  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
+    params[slot - DQNN_NODE_FIRST_PARAMS] = dqnn_fb_inline(node, slot);
+  }
+  for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
+    change_struct(b, params[slot - DQNN_NODE_FIRST_PARAMS], blob_params_bytes(slot), random);
+  }
+}
+
 static void change_node(blob b, const void *node, dice *random) {
   switch (dice_below(random, 7)) {
     case 0:
@@ -75,9 +86,7 @@ static void change_node(blob b, const void *node, dice *random) {
       change_struct(b, dqnn_fb_inline(node, dice_one_in(random, 2) ? DQNN_NODE_ROWS : DQNN_NODE_SEGMENT), 2, random);
       break;
     default:
-      for (uint32_t slot = DQNN_NODE_FIRST_PARAMS; slot < DQNN_NODE_PARAMS_END; ++slot) {
-        change_struct(b, dqnn_fb_inline(node, slot), blob_params_bytes(slot), random);
-      }
+      change_params(b, node, random);
   }
 }
 
