@@ -322,15 +322,34 @@ def together(model: ModelView) -> list[tuple[int, int]]:
     return spans
 
 
+def owners(model: ModelView) -> dict[int, int]:
+    """Tensor -> the one that was written as its bytes: itself, unless it is another name of them (a reshape)."""
+    found = {port.tensor: port.tensor for port in model.inputs} | {node.output: node.output for node in model.nodes}
+    written: dict[tuple[int, int], int] = {}
+
+    def place(tensor: int) -> tuple[int, int]:
+        return model.tensors[tensor].offset, model.tensors[tensor].nbytes
+
+    for port in model.inputs:
+        written[place(port.tensor)] = port.tensor
+    for node in model.nodes:
+        for tensor in node.inputs:
+            found.setdefault(tensor, written.get(place(tensor), tensor))
+        written[place(node.output)] = node.output
+    for tensor in (*(port.tensor for port in model.outputs), *range(len(model.tensors))):
+        found.setdefault(tensor, written.get(place(tensor), tensor))
+    return found
+
+
 def lifetimes(model: ModelView) -> dict[int, tuple[int, int]]:
-    """Tensor -> first and last node that needs its place in the arena."""
-    end = len(model.nodes) - 1
+    """Tensor -> first and last node that needs its place in the arena; other names of its bytes count for it."""
+    end, owner = len(model.nodes) - 1, owners(model)
     first = {port.tensor: 0 for port in model.inputs}
-    last = {port.tensor: end for port in model.outputs}
+    last = {owner[port.tensor]: end for port in model.outputs}
     for node, (begins, ends) in zip(model.nodes, together(model), strict=True):
         first.setdefault(node.output, begins)
         last[node.output] = max(last.get(node.output, ends), ends)
-        for tensor in node.inputs:
+        for tensor in (owner[t] for t in node.inputs):
             last[tensor] = max(last.get(tensor, ends), ends)
     return {tensor: (start, last.get(tensor, start)) for tensor, start in first.items()}
 

@@ -16,6 +16,7 @@ from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import S1
 from .model import Advice, Bench, NodeAnalysis
+from .rows import alternatives, floor_of
 
 WORD = 32
 FEW = 4  # bits that kernels unpack in registers; 2 are less
@@ -35,6 +36,7 @@ def advise(model: ModelView, nodes: Sequence[NodeAnalysis], bench: Bench | None 
     found += _full_maps(model, nodes)
     found += _channel_permutation(model, nodes)
     found += _few_bits(model, nodes)
+    found += _fewer_rows(model)
     return tuple(found)
 
 
@@ -153,6 +155,20 @@ def _could_be_packed(node: NodeView, analysis: NodeAnalysis, params: ConvParams)
     """As passes/pack_weights.py has it."""
     kinds = (node.row.family, node.row.input, node.row.weights, params.weight_bits)
     return kinds == ("conv", "s8", "s8", 0) and analysis.inputs[0].shape[-1] // params.groups % 4 == 0
+
+
+def _fewer_rows(model: ModelView) -> Iterator[Advice]:
+    """Notably less RAM by running layers for fewer rows at a time."""
+    found = alternatives(model)
+    if not found:
+        return
+    floor, last = floor_of(model), found[-1].model
+    yield Advice(
+        model.names[floor.node],
+        f"the arena takes {model.prefix.arena_bytes:,} B: {floor.text(model)}",
+        f"export with {found[0].options}, for firmware with .segments = &{found[0].model.segments} (docs/memory.md)",
+        f"an arena of {'; '.join(one.text for one in found)}, where {floor_of(last).text(last)}",
+    )
 
 
 def quantizer_advice(graph: Graph) -> Iterator[Advice]:

@@ -30,6 +30,7 @@ from .charts import all_charts
 from .html import notebook_html, report_html
 from .model import Analysis, Bench, NodeAnalysis
 from .operations import keras_parameters, operations_of, parameters_of, saved_of
+from .rows import segments_of
 from .text import as_text
 
 UNNAMED = re.compile(r"(sequential|model|functional)(_\d+)?")  # names of models that nobody named
@@ -85,7 +86,7 @@ def analyze_view(
     return AnalysisReport(
         model.name, analyses, parameters, sum(map(len, model.constants)), model.file_bytes, model.prefix.arena_bytes,
         None if report is None else report.lower_bound, model.state_bytes,
-        liveness(model), advice, report, model, bench=bench,
+        liveness(model), advice, report, model, segments_of(model), bench=bench,
     )  # fmt: skip
 
 

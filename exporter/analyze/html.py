@@ -5,7 +5,7 @@ and the memory map are SVG made here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,8 +15,8 @@ from ..blob import ModelView
 from ..ir.types import dtype_name
 from ..report import kernel_text
 from ..samples.text import SHORT, figures_of_json
-from ..show.plots import MemoryMap
-from .charts import bar_charts, memory_map
+from ..show.plots import Lane, MemoryMap, Step, outline
+from .charts import bar_charts, memory_map, rows_charts
 from .model import Analysis, NodeAnalysis
 from .text import operations_lines, percent, summary_rows
 
@@ -48,6 +48,10 @@ def report_html(analysis: Analysis) -> str:
         gutter=gutter,
         arrows=_arrows_svg(edges, gutter, len(rows)),
         memory=memory,
+        segments=[
+            {"title": chart.title, "lanes": [(lane, _lane_svg(lane, chart.calls)) for lane in chart.lanes]}
+            for chart in rows_charts(analysis)
+        ],
         memory_svg=_memory_svg(memory),
         legend=memory.legend,
         ticks=range(0, memory.nodes, max(1, -(-memory.nodes // TICKS))),
@@ -207,11 +211,28 @@ def _memory_svg(chart: MemoryMap) -> str:
     least = chart.arena / 130
     body = []
     for area in chart.areas:
-        box = _box(area.first, area.last - area.first + 1, area.offset, max(area.size, least), area.color)
+        kind = f"{area.color} room" if area.steps else area.color
+        box = _box(area.first, area.last - area.first + 1, area.offset, max(area.size, least), kind)
         body.append(f"{box}<title>{escape(area.title)}</title></rect>")
+        if area.steps:
+            body.append(f"{_path(area.steps, area.last + 1, area.color)}<title>{escape(area.title)}</title></path>")
     body.append(f"{_box(chart.peak, 1, 0, chart.arena, 'peak')}</rect>")
     view = f'viewBox="0 0 {chart.nodes} {chart.arena}" preserveAspectRatio="none"'
     return f'<svg {view} class="memory" role="img" aria-label="arena over time">{"".join(body)}</svg>'
+
+
+def _lane_svg(lane: Lane, calls: int) -> str:
+    """Rows downwards, calls to the right."""
+    view = f'viewBox="0 0 {calls} {lane.height}" preserveAspectRatio="none"'
+    label = escape(f"{lane.label}: rows in memory over time")
+    return (
+        f'<svg {view} class="lane" role="img" aria-label="{label}">{_path(lane.steps, calls, lane.color)}</path></svg>'
+    )
+
+
+def _path(steps: Sequence[Step], end: float, kind: str) -> str:
+    corners = " ".join(f"{x:.5g} {y:g}" for x, y in outline(steps, end))
+    return f'<path d="M{corners}Z" class="{kind}">'
 
 
 def _box(first: int, width: int, offset: float, size: float, kind: str) -> str:

@@ -51,6 +51,34 @@ class NodeAnalysis:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A tensor while a segment works: `node` makes it (None: it enters), memory has room for `rows` rows of its height
+    (0: all). `spans` says for each call which rows, first to the one behind the last, are in memory and still read."""
+
+    tensor: int
+    node: int | None
+    height: int
+    rows: int
+    bytes: int
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class SegmentView:
+    """Nodes that make some rows at a time: which of them makes each call, and the tensors that they read and write."""
+
+    begin: int
+    count: int
+    calls: tuple[int, ...]
+    tensors: tuple[Held, ...]
+
+    @property
+    def end(self) -> int:
+        """The node behind the last."""
+        return self.begin + self.count
+
+
+@dataclass(frozen=True)
 class Advice:
     """Something the model could do better: `gain` is an estimate in words."""
 
@@ -99,6 +127,7 @@ class Analysis:
     advice: tuple[Advice, ...]
     report: Report | None
     model: ModelView
+    segments: tuple[SegmentView, ...] = ()
     fit: Fit | None = None
     bench: Bench | None = None
     validation: Mapping[str, Any] | None = None
@@ -148,6 +177,7 @@ class Analysis:
             "operation_types": self.operation_types,
             "nodes": [_node_json(node) for node in self.nodes],
             "memory": [{"node": n.index, "tensors": n.tensor_bytes, "scratch": n.scratch_bytes} for n in self.live],
+            "segments": [_segment_json(segment) for segment in self.segments],
             "advice": [
                 {"layer": a.layer, "finding": a.finding, "remedy": a.remedy, "gain": a.gain} for a in self.advice
             ],
@@ -173,6 +203,13 @@ def _node_json(node: NodeAnalysis) -> dict[str, Any]:
         "weight_bytes": node.weight_bytes,
         "scratch_bytes": node.scratch_bytes,
     }
+
+
+def _segment_json(segment: SegmentView) -> dict[str, Any]:
+    tensors = [
+        {"tensor": t.tensor, "rows": t.rows or t.height, "of": t.height, "bytes": t.bytes} for t in segment.tensors
+    ]
+    return {"node": segment.begin, "nodes": segment.count, "calls": len(segment.calls), "tensors": tensors}
 
 
 def _operations_json(operations: Operations) -> dict[str, Any]:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 from ..report import kernel_text, layers_text
 from ..show import console
 from ..show.console import NARROW, plain_table, size
+from ..show.plots import RowsChart
+from .charts import rows_charts
 from .model import Analysis, NodeAnalysis
+from .rows import floor_of
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 BAR = 24  # characters of a full bar
+LANE, LEVELS = 48, " ▁▂▃▄▅▆▇█"  # characters of the rows over time, from no row to all
 
 
 def render(analysis: Analysis, out: Console) -> None:
@@ -21,7 +25,8 @@ def render(analysis: Analysis, out: Console) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    for table in (_summary(analysis), _nodes(analysis, out.width), _types(analysis), _memory(analysis)):
+    rows = [_rows(chart) for chart in rows_charts(analysis)]
+    for table in (_summary(analysis), _nodes(analysis, out.width), _types(analysis), _memory(analysis), *rows):
         out.print(table)
         out.print()
     if analysis.advice:
@@ -64,6 +69,11 @@ def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
         ("activations (rw)", f"{arena}, inputs and outputs included"),
         ("ram (total)", f"{size(analysis.ram_bytes)} = {interpreter}"),
     ]
+    if analysis.segments:
+        parts = sum(segment.count for segment in analysis.segments)
+        calls = sum(len(segment.calls) for segment in analysis.segments)
+        rows.append(("rows at a time", f"{parts} of {len(analysis.nodes)} nodes, in {calls:,} calls"))
+        rows.append(("  arena's floor", floor_of(analysis.model).text(analysis.model)))
     if analysis.report is not None:  # a .dqnn file does not say
         rows.append(("fallbacks to f32", str(len(analysis.report.fallbacks))))
     if analysis.bench is not None:
@@ -121,6 +131,19 @@ def _types(analysis: Analysis) -> Table:
     for kind, count in analysis.operation_types.items():
         bar = "█" * round(BAR * count / (analysis.macc or 1))
         table.add_row(kind, f"{count:,}", percent(count, analysis.macc), bar)
+    return table
+
+
+def _rows(chart: RowsChart) -> Table:
+    """How many of a tensor's rows are in memory, over time."""
+    table = plain_table(chart.title.lower(), "in memory at most", "in memory over time")
+    for lane in chart.lanes:
+        counts = [0] * LANE
+        for x, first, end in lane.steps:
+            begin = int(LANE * x / chart.calls)
+            counts[begin:] = [end - first] * (LANE - begin)
+        levels = [-(-(len(LEVELS) - 1) * count // lane.height) for count in counts]
+        table.add_row(lane.label, lane.note, "".join(LEVELS[level] for level in levels))
     return table
 
 

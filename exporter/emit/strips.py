@@ -16,7 +16,7 @@ from all that: it follows the rule byte by byte."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -322,6 +322,15 @@ def _count(candidate: _Candidate) -> None:
 # --- the rule of SPEC.md, in rows -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Moment:
+    """After a call of a node: the first row of each buffer that is still read, and how many rows were made of it."""
+
+    node: int
+    wanted: Mapping[int, int]
+    made: Mapping[int, int]
+
+
 @dataclass
 class _Played:
     """What the rule makes of a candidate."""
@@ -333,7 +342,8 @@ class _Played:
     whole: bool = True
 
 
-def _play(candidate: _Candidate) -> _Played:
+def _play(candidate: _Candidate, moments: list[Moment] | None = None) -> _Played:
+    """`moments`, if given, gets one for each call."""
     run, heights = candidate.run, candidate.run.rows.heights
     made = {b: heights[b] for b in run.entering} | dict.fromkeys((*run.outputs, *run.fed), 0)
     played = _Played(pairs=dict.fromkeys(candidate.pairs, 0))
@@ -379,12 +389,29 @@ def _play(candidate: _Candidate) -> _Played:
             for buffer, first in before.items():
                 if held(buffer) > first:
                     played.moved += (made[buffer] - held(buffer)) * run.rows.row_bytes(buffer)
+            if moments is not None:
+                moments.append(Moment(node, {b: wanted(b) for b in made}, dict(made)))
         for buffer in run.fed if not moved else ():
             room = min(held(buffer) + candidate.strips[buffer], heights[buffer]) - made[buffer]
             made[buffer] += room
             moved = room > 0
     played.whole = all(made[b] == heights[b] for b in made)
     return played
+
+
+def moments(rows: Rows, begin: int, most: Sequence[int], strips: Mapping[int, int]) -> list[Moment]:
+    """What happens in the segment that begins at a node, whose nodes make up to `most` rows at a time: call by call.
+    Nothing for what can be no segment."""
+    end = begin + len(most)
+    if end > len(rows.walks) or any(rows.walks[node] is None for node in range(begin, end)):
+        return []
+    found: list[Moment] = []
+    try:
+        run = _Run(rows, begin, end)
+        _play(_Candidate(run, dict(strips), dict(enumerate(most, start=begin)), {}, 0.0), found)
+    except _Impossible:
+        return []
+    return found
 
 
 # --- the search -------------------------------------------------------------------------------------------------------
@@ -513,8 +540,18 @@ def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | Non
     """The smallest arena for at most `slack` more cycles, or, with `arena`, the fewest cycles that reach it. None if
     nodes that run once (`whole`, whose order is that of `rows`) do as well. An input that is fed costs what it costs if
     nothing stays within `slack`; None then if it cannot be."""
-    search = _Search(rows)
-    found = [draft for plan in search.plans() if (draft := _draft(rows, plan)) is not None]
+    return choose(rows, drafts_of(rows), whole.arena, slack=slack, arena=arena)
+
+
+def drafts_of(rows: Rows) -> list[StripPlan]:
+    """Plans to choose from, quickly placed."""
+    return [draft for plan in _Search(rows).plans() if (draft := _draft(rows, plan)) is not None]
+
+
+def choose(
+    rows: Rows, found: Sequence[StripPlan], whole: int, *, slack: float, arena: int | None = None
+) -> StripPlan | None:
+    """The best of the drafts as `plan_strips` has it, placed with care, where nodes that run once take `whole`."""
     drafts = [draft for draft in found if draft.extra <= slack]
     if rows.fed is not None and not drafts:
         drafts = sorted(found, key=lambda draft: draft.extra)[:1]
@@ -526,7 +563,7 @@ def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | Non
         placed.sort(key=lambda draft: draft.extra if draft.memory.arena <= arena else draft.memory.arena)
     else:
         placed.sort(key=lambda draft: (draft.memory.arena, draft.extra))
-    if not placed or (placed[0].memory.arena >= whole.arena and rows.fed is None):
+    if not placed or (placed[0].memory.arena >= whole and rows.fed is None):
         return None
     check(rows, placed[0].memory)
     return placed[0]

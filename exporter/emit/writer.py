@@ -335,7 +335,7 @@ def _payload(
         builder,
         [
             _node(builder, program, memory, n, numbers[n], walk)
-            for n, walk in zip(memory.order, _walks(memory), strict=True)
+            for n, walk in zip(memory.order, row_counts(memory), strict=True)
         ],
     )
     inputs = _ports(builder, graph, program.inputs, graph.inputs)
@@ -440,7 +440,7 @@ def _self_test(builder: Any, inputs: Sequence[int], outputs: Sequence[int]) -> i
     return int(schema.SelfTestEnd(builder))
 
 
-def _walks(memory: MemoryPlan) -> list[tuple[int, int]]:
+def row_counts(memory: MemoryPlan) -> list[tuple[int, int]]:
     """By position: most rows of a call, and the nodes of the segment that begins there; zeros for what runs once."""
     walks = [(0, 0)] * len(memory.order)
     for segment in memory.segments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..blob import ModelView, together
+from ..blob import ModelView, lifetimes
 from ..report import node_table, port_lines
 from ..samples.text import metrics_table
 from ..show.console import plain_table, size
@@ -98,27 +98,9 @@ def lives(model: ModelView) -> list[Life]:
     the end.
 
     Tensors that share their storage (a reshape) are one life, under the number of the first."""
-    storage = [(tensor.offset, tensor.nbytes) for tensor in model.tensors]
-    spans = together(model)
-    uses: dict[int, list[int]] = {}
-    current: dict[tuple[int, int], int] = {}
-
-    def touch(tensor: int, node: int, write: bool) -> None:
-        owner = tensor if write else current.get(storage[tensor], tensor)
-        current[storage[tensor]] = owner
-        uses.setdefault(owner, []).extend(spans[node] if spans else (node,))
-
-    for port in model.inputs:
-        touch(port.tensor, 0, True)
-    for number, node in enumerate(model.nodes):
-        for tensor in node.inputs:
-            touch(tensor, number, False)
-        touch(node.output, number, True)
-    for port in model.outputs:
-        touch(port.tensor, max(0, len(model.nodes) - 1), False)
     found = [
-        Life(str(tensor), model.tensors[tensor].offset, model.tensors[tensor].end, min(nodes), max(nodes))
-        for tensor, nodes in uses.items()
+        Life(str(tensor), model.tensors[tensor].offset, model.tensors[tensor].end, first, last)
+        for tensor, (first, last) in lifetimes(model).items()
     ]
     found += [
         Life("s", node.scratch_offset, node.scratch_offset + node.scratch_bytes, number, number)

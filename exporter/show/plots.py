@@ -18,7 +18,7 @@ COLORS = {"s1": "#0b7285", "s8": "#e8590c", "f32": "#5f3dc4", "other": "#868e96"
 PEAK, SOFT = "#e03131", "#5b6570"
 SUFFIXES = (".png", ".svg", ".pdf")
 IN_DIRECTORY = (".png", ".svg")
-WIDTH, ROW = 6.4, 0.26  # inches
+WIDTH, ROW, LANE = 6.4, 0.26, 0.42  # inches
 DPI = 200
 LABEL = 30  # characters of a label before it is cut
 STYLE = {
@@ -33,6 +33,8 @@ class PlotError(DqnnError):
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------
+
+Step: TypeAlias = tuple[float, int, int]  # from x on, what lies between two places along y
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class BarChart:
 
 @dataclass(frozen=True)
 class Area:
-    """Bytes of the arena in use from node `first` to node `last`."""
+    """Bytes of the arena in use from node `first` to node `last`. `steps`, where not all of them are all the time: from
+    x on (in nodes) those from an address to another."""
 
     first: int
     last: int
@@ -67,6 +70,7 @@ class Area:
     size: int
     color: str
     title: str
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,27 @@ class MemoryMap:
         """Color and meaning of the kinds there are."""
         there = {area.color for area in self.areas}
         return [(kind, "scratch" if kind == "other" else kind) for kind in COLORS if kind in there]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The rows of a tensor: those that `steps` has are in memory from a call on."""
+
+    label: str
+    note: str
+    height: int
+    color: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class RowsChart:
+    """Which rows of which tensors are in memory while a segment makes its calls."""
+
+    key: str
+    title: str
+    calls: int
+    lanes: tuple[Lane, ...]
 
 
 @dataclass(frozen=True)
@@ -109,11 +134,24 @@ class Scatter:
     dots: tuple[Dot, ...]
 
 
-Chart: TypeAlias = BarChart | MemoryMap | Scatter
+Chart: TypeAlias = BarChart | MemoryMap | RowsChart | Scatter
 
 
 def color_of(kind: str) -> str:
     return kind if kind in COLORS else "other"
+
+
+def outline(steps: Sequence[Step], end: float) -> list[tuple[float, float]]:
+    """Corners of what steps draw up to `end`: along its upper side and back along the lower."""
+    sides: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    for (x, *places), (until, *_) in pairwise([*steps, (end, 0, 0)]):
+        for side, y in zip(sides, places, strict=True):
+            if side and side[-1][1] == y:
+                side.pop()
+            else:
+                side.append((x, y))
+            side.append((until, y))
+    return [*sides[0], *reversed(sides[1])]
 
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
@@ -168,7 +206,12 @@ def _draw(charts: Sequence[Chart], path: Path, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    drawers: dict[type, Callable[..., None]] = {BarChart: _bars, MemoryMap: _memory, Scatter: _scatter}
+    drawers: dict[type, Callable[..., None]] = {
+        BarChart: _bars,
+        MemoryMap: _memory,
+        RowsChart: _rows,
+        Scatter: _scatter,
+    }
     heights = [_height(chart) for chart in charts]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, sum(heights) + (0.3 if title else 0)), layout="constrained")
@@ -191,6 +234,8 @@ def _draw(charts: Sequence[Chart], path: Path, title: str) -> None:
 def _height(chart: Chart) -> float:
     if isinstance(chart, BarChart):
         return ROW * len(chart.bars) + 0.5
+    if isinstance(chart, RowsChart):
+        return LANE * len(chart.lanes) + 0.6
     return 2.6
 
 
@@ -210,16 +255,23 @@ def _cut(text: str) -> str:
     return text if len(text) <= LABEL else text[: LABEL - 1] + "\u2026"
 
 
+FAINT = 0.3  # of what is kept free, or was read for the last time
+
+
 def _memory(axes: Any, chart: MemoryMap) -> None:
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import Polygon, Rectangle
 
     least = chart.arena / 130  # what is smaller would not be seen
     for area in chart.areas:
         place, width = (area.first + 0.03, area.offset), area.last - area.first + 0.94
         color = COLORS[area.color]
-        axes.add_patch(
-            Rectangle(place, width, max(area.size, least), facecolor=color, edgecolor="white", linewidth=0.4)
+        alpha = FAINT if area.steps else 1.0
+        box = Rectangle(
+            place, width, max(area.size, least), facecolor=color, edgecolor="white", linewidth=0.4, alpha=alpha
         )
+        axes.add_patch(box)
+        if area.steps:
+            axes.add_patch(Polygon(outline(area.steps, area.last + 1), facecolor=color, linewidth=0))
     axes.add_patch(
         Rectangle((chart.peak, 0), 1, chart.arena, fill=False, edgecolor=PEAK, linestyle="--", linewidth=1.2)
     )
@@ -231,6 +283,22 @@ def _memory(axes: Any, chart: MemoryMap) -> None:
     patches = [Rectangle((0, 0), 1, 1, color=COLORS[kind]) for kind, _ in chart.legend]
     names = [name for _, name in chart.legend]
     axes.legend(patches, names, loc="lower right", frameon=False, ncols=len(names), handlelength=1)
+
+
+def _rows(axes: Any, chart: RowsChart) -> None:
+    """Each lane is one high, with a gap of a quarter."""
+    from matplotlib.patches import Polygon, Rectangle
+
+    for place, lane in enumerate(chart.lanes):
+        corners = [(x, place + 0.75 * y / lane.height) for x, y in outline(lane.steps, chart.calls)]
+        axes.add_patch(
+            Rectangle((0, place), chart.calls, 0.75, facecolor=COLORS["other"], alpha=FAINT / 3, linewidth=0)
+        )
+        axes.add_patch(Polygon(corners, facecolor=COLORS[lane.color], linewidth=0))
+        axes.text(1.02 * chart.calls, place + 0.375, lane.note, va="center", color=SOFT, fontsize=7)
+    axes.set_yticks([place + 0.375 for place in range(len(chart.lanes))], [_cut(lane.label) for lane in chart.lanes])
+    axes.set(xlim=(0, 1.3 * chart.calls), ylim=(len(chart.lanes), 0), title=chart.title, xlabel="calls of kernels")
+    axes.set_xticks([0, chart.calls])
 
 
 FEW = 12  # dots that all get a name; of more, those that nothing beats

@@ -4,6 +4,7 @@ and that whatever looks at layers sees whole tensors."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from passes.graph_builder import BYTE, Builder, byte_weights, rng_of
 
 import dqnn
 from dqnn import link
+from dqnn.exporter.bench.measure import measure_by_node
 from dqnn.exporter.blob import lifetimes, liveness, parse
 from dqnn.exporter.cli import main
 from dqnn.exporter.errors import ExportError
@@ -85,6 +87,29 @@ def test_a_device_traces_whole_tensors(graph: Any, image: Any) -> None:
 def test_profile_has_a_time_for_each_node(graph: Any) -> None:
     it = dqnn.Interpreter(dqnn.export(graph, rows="least").blob)
     assert all(entry.seconds > 0 for entry in it.profile(2))
+
+
+def test_every_call_of_a_layer_counts(graph: Any, require_tool: Callable[..., str]) -> None:
+    """On the emulated core a layer takes by rows no fewer instructions than at once."""
+    require_tool("arm-none-eabi-gcc")
+    for module in ("unicorn", "elftools"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    once, by_rows = (
+        measure_by_node(dqnn.export(graph, rows=mode, optimize="size").blob, "cortex-m4") for mode in ("off", "least")
+    )
+    assert len(once.nodes) == len(by_rows.nodes)
+    for whole, parts in zip(once.nodes, by_rows.nodes, strict=True):
+        assert whole.instructions <= parts.instructions < 2 * whole.instructions
+
+
+def test_validation_compares_whole_layers(graph: Any) -> None:
+    """Each tensor of a segment with that of the original's layer, every element of it."""
+    inputs = rng_of(5).integers(-32, 33, (3, 24, 8, 16)).astype(np.float32) / 16
+    least = dqnn.export(graph, rows="least")
+    assert any(tensor.rows for tensor in least.report.model.tensors)
+    found = dqnn.validate(least.blob, graph, inputs, original="evaluator", per_layer=True)
+    assert len(found.layers) == len(least.report.nodes)
+    assert [layer.l2r for layer in found.layers] == [0.0] * len(found.layers)
 
 
 def test_arena_that_can_be_reached(graph: Any) -> None:
