@@ -19,7 +19,7 @@ from . import folding, registry
 from .codes import input_format
 from .context import Network, OnnxContext
 from .model import STANDARD, OnnxModel, OnnxNode, OnnxPort
-from .operands import Activation, Constant, Operand, as_in_file, value_shape
+from .operands import Activation, Constant, Operand, as_in_file, constant_of, value_shape
 
 REFUSED = Activation(UNKNOWN, (), ())
 REALS, CODES = "f32", ("u8", "s8")
@@ -35,7 +35,7 @@ class _Builder:
         self.model = model
         self.made = GraphBuilder()
         self.network = Network(self.made, model.opsets.get(STANDARD, 1), _batch(model))
-        self.operands: dict[str, Operand] = {name: Constant(array) for name, array in model.initializers.items()}
+        self.operands: dict[str, Operand] = {name: constant_of(t) for name, t in model.initializers.items()}
 
     def graph(self) -> Graph:
         ports = dict(self._input(port) for port in self.model.inputs)

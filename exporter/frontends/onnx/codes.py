@@ -9,6 +9,7 @@ half to even. The passes find the integers that come to the same."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from ...ir.types import S1, S8
 from ..graph import Unsupported
 from .context import OnnxContext, finite
 from .model import MICROSOFT, QONNX, Array, Codes, OnnxModel, OnnxPort
-from .operands import Activation, Constant, Operand
+from .operands import Activation, Constant, Operand, constant_of, narrowed
 from .registry import register
 
+TO_8_BITS = "Quantize activations to 8 bits; weights may have 4"
 ONE_SCALE = "one scale for all of it"
 IDENTITY = np.arange(-128, 128).astype(np.int8)
 
@@ -44,10 +46,10 @@ def format_of(scale: Constant, zero_point: Constant | None, unsigned: bool) -> S
 
 def is_unsigned(zero_point: Constant | None, what: str = "quantized") -> bool:
     """Whether codes are uint8, as the type of their zero point says; refused if they are no bytes."""
-    dtype = np.dtype(np.uint8) if zero_point is None else zero_point.array.dtype
-    if dtype not in (np.dtype(np.uint8), np.dtype(np.int8)):
-        raise Unsupported(f"an activation {what} to {dtype}", "uint8 and int8", "Quantize activations to 8 bits")
-    return dtype == np.dtype(np.uint8)
+    kind = "uint8" if zero_point is None else zero_point.type_name
+    if kind not in ("uint8", "int8"):
+        raise Unsupported(f"an activation {what} to {kind}", "uint8 and int8", TO_8_BITS)
+    return kind == "uint8"
 
 
 # Where an operator that reads codes has their scale and zero point, by the place of the codes.
@@ -81,7 +83,7 @@ def input_format(model: OnnxModel, port: OnnxPort) -> S8 | None:
                     found = [model.initializers.get(node.inputs[p]) for p in places if p < len(node.inputs)]
                     if found and found[0] is not None:
                         zero = found[1] if len(found) > 1 else None
-                        return format_of(Constant(found[0]), None if zero is None else Constant(zero), unsigned)
+                        return format_of(constant_of(found[0]), None if zero is None else constant_of(zero), unsigned)
                 if node.op == "Cast":
                     return S8(1.0, -128 if unsigned else 0)
                 if node.op in _MOVERS and at == 0:
@@ -141,24 +143,37 @@ def quantize_linear(ctx: OnnxContext) -> Operand:
     scale, zero_point = ctx.constant(1, "the scale"), _optional_constant(ctx, 2, "the zero point")
     x = ctx.operand(0)
     if isinstance(x, Constant):
-        return Constant(_codes_of(ctx, x, scale, zero_point))
-    if zero_point is None and ctx.whole("output_dtype", 2) not in (2, 3):
-        raise Unsupported("an activation quantized to other types", "uint8 and int8", "Quantize activations to 8 bits")
-    signed_type = zero_point is None and ctx.whole("output_dtype", 2) == 3
-    unsigned = not signed_type and is_unsigned(zero_point)
+        return _codes_of(ctx, x, scale, zero_point)
+    stated = _stated(ctx)
+    if zero_point is None and stated not in ("uint8", "int8"):
+        raise Unsupported(f"an activation quantized to {stated}", "uint8 and int8", TO_8_BITS)
+    unsigned = stated == "uint8" if zero_point is None else is_unsigned(zero_point)
     return quantized(ctx, ctx.real(), format_of(scale, zero_point, unsigned), unsigned)
 
 
-def _codes_of(ctx: OnnxContext, x: Constant, scale: Constant, zero_point: Constant | None) -> Array:
-    dtype = np.dtype(np.uint8) if zero_point is None else zero_point.array.dtype
-    if dtype.kind not in "iu" or ctx.whole("block_size", 0):
+# TensorProto.DataType of codes, by its number.
+_CODE_TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 21: "uint4", 22: "int4"}
+_NIBBLES = {"uint4": (0, 15), "int4": (-8, 7)}
+
+
+def _stated(ctx: OnnxContext) -> str:
+    """The type that QuantizeLinear names for codes without a zero point."""
+    number = ctx.whole("output_dtype", 0) or 2
+    return _CODE_TYPES.get(number, f"type {number}")
+
+
+def _codes_of(ctx: OnnxContext, x: Constant, scale: Constant, zero_point: Constant | None) -> Constant:
+    kind = _stated(ctx) if zero_point is None else zero_point.type_name
+    if kind not in _CODE_TYPES.values() or ctx.whole("block_size", 0):
         raise Unsupported(
-            f"a constant quantized to {dtype}, in blocks or not", "integers with a scale per tensor or axis"
+            f"a constant quantized to {kind}, in blocks or not", "integers with a scale per tensor or axis"
         )
     step, zero = (_along(ctx, part, x.array, ctx.whole("axis", 1)) for part in (scale, zero_point))
-    limits = np.iinfo(dtype)
     steps = np.rint(x.array.astype(np.float32) / step.astype(np.float32)).astype(np.float64) + zero
-    return np.asarray(np.clip(steps, limits.min, limits.max).astype(dtype))
+    nibbles = kind in ("int4", "uint4")
+    stored = kind.replace("int4", "int8")
+    limits = _NIBBLES[kind] if nibbles else (np.iinfo(stored).min, np.iinfo(stored).max)
+    return Constant(np.clip(steps, *limits).astype(stored), nibbles=nibbles)
 
 
 def _along(ctx: OnnxContext, part: Constant | None, x: Array, axis: int) -> Array:
@@ -181,7 +196,7 @@ def _along(ctx: OnnxContext, part: Constant | None, x: Array, axis: int) -> Arra
 
 @register(
     "DequantizeLinear",
-    forms="of uint8, int8, int4, int32; constants per tensor or axis, in blocks as floats",
+    forms="of uint8, int8, int32; constants of 4 bits too, per tensor or axis; in blocks along a sum as floats",
     limits=("activations with a scale per channel",),
 )
 @register("DequantizeLinear", domain=MICROSOFT, forms="as ONNX's")
@@ -202,23 +217,28 @@ def _reals_of(ctx: OnnxContext, x: Constant, scale: Constant, zero_point: Consta
     steps = finite(scale.array, "the scale")
     if not (steps > 0).all():
         raise Unsupported(f"the scale is {steps.min():g}", "scales above 0")
-    if ctx.whole("block_size", 0):
-        return _of_blocks(ctx, x, scale, zero_point)
-    step, zero = (_along(ctx, part, x.array, axis) for part in (scale, zero_point))
+    block = ctx.whole("block_size", 0)
+    spread = _along_blocks if block else _along
+    step, zero = (spread(ctx, part, x.array, axis) for part in (scale, zero_point))
     integers, zero = x.array.astype(np.int64), zero.astype(np.int64)
     reals = (integers - zero).astype(np.float32) * step.astype(np.float32)
-    bits = 32 if x.array.dtype.itemsize > 1 else 8
-    return Constant(reals, Codes(integers, np.asarray(step, np.float64), zero, bits, source=f"{x.array.dtype} codes"))
+    bits = 4 if x.nibbles else 8 * x.array.dtype.itemsize
+    source = f"{x.type_name} codes" + (f" in blocks of {block}" if block else "")
+    return Constant(reals, Codes(integers, np.asarray(step, np.float64), zero, bits, source=source))
 
 
-def _of_blocks(ctx: OnnxContext, x: Constant, scale: Constant, zero_point: Constant | None) -> Constant:
-    axis, block = ctx.axis(ctx.whole("axis", 1), x.array.ndim), ctx.whole("block_size", 0)
-    step = np.repeat(scale.array, block, axis=axis)
-    zero = 0 if zero_point is None else np.repeat(zero_point.array.astype(np.int64), block, axis=axis)
-    cut = [slice(0, n) for n in x.array.shape]
-    zero = zero[tuple(cut)] if isinstance(zero, np.ndarray) else zero
-    reals = (x.array.astype(np.int64) - zero).astype(np.float32) * step[tuple(cut)].astype(np.float32)
-    return Constant(reals, note="its scales vary along the inputs of a sum (blocks)")
+def _along_blocks(ctx: OnnxContext, part: Constant | None, x: Array, axis: int) -> Array:
+    """A scale or zero point of each `block_size` numbers along an axis, in a shape that broadcasts over x."""
+    if part is None:
+        return np.zeros(())
+    axis, block = ctx.axis(axis, x.ndim), ctx.whole("block_size", 0)
+    blocks = -(-x.shape[axis] // block) if block > 0 else 0
+    shape = (*x.shape[:axis], blocks, *x.shape[axis + 1 :])
+    if part.array.shape != shape:
+        found = f"a scale or zero point of shape {part.array.shape} for blocks of {block} along axis {axis}"
+        raise Unsupported(found, f"shape {shape}" if blocks else "blocks of 1 and more")
+    many = np.repeat(part.array, min(block, x.shape[axis]), axis=axis)
+    return narrowed(many.take(range(x.shape[axis]), axis=axis))
 
 
 # --- QCDQ -------------------------------------------------------------------------------------------------------------
@@ -227,7 +247,7 @@ def _of_blocks(ctx: OnnxContext, x: Constant, scale: Constant, zero_point: Const
 def clipped(ctx: OnnxContext, x: Operand, low: float, high: float) -> Operand:
     """A Clip of codes: fewer bits (Brevitas' QCDQ)."""
     if isinstance(x, Constant):
-        return Constant(np.clip(x.array, low, high).astype(x.array.dtype))
+        return replace(x, array=np.clip(x.array, low, high).astype(x.array.dtype))
     shift = 128 if x.unsigned else 0
     bottom, top = (int(np.clip(end - shift, -128, 127)) for end in (low, high))
     if bottom > top:
@@ -370,7 +390,7 @@ def _integers(codes: Codes, outputs: Sequence[int]) -> tuple[Any, Any, Any] | st
     for part in (codes.scale, codes.zero_point):
         wide = part.reshape((1,) * (len(shape) - part.ndim) + part.shape)
         if any(n != 1 for axis, n in enumerate(wide.shape) if axis not in outputs):
-            return "its scale or zero point varies along the inputs of a sum"
+            return f"a scale or zero point of its {codes.source} varies along the inputs of a sum"
         vector = np.broadcast_to(wide, [n if axis in outputs else 1 for axis, n in enumerate(shape)])
         vector = vector.transpose([*outputs, *(a for a in range(len(shape)) if a not in outputs)]).reshape(-1)
         parts.append(vector[:1].reshape(()) if vector.size and (vector == vector[0]).all() else vector)

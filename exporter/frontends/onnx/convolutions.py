@@ -18,6 +18,11 @@ from .model import MICROSOFT, Array
 from .operands import Activation, Constant, Operand, channels_last
 from .registry import refuse, register
 
+IN_BLOCKS = (
+    "Its weights have a scale for each block of a sum, which integers cannot leave. "
+    "Quantize it statically with one per output channel: "
+    "quantize_static(..., weight_type=QuantType.QInt4, per_channel=True)"
+)
 ON_FLOATS = "Quantize it statically (onnxruntime.quantization.quantize_static): its scales must be constants"
 
 
@@ -299,3 +304,4 @@ def qgemm(ctx: OnnxContext) -> Operand:
 
 refuse("ConvInteger", "MatMulInteger", "DynamicQuantizeLinear", advice=ON_FLOATS)
 refuse("DynamicQuantizeMatMul", "MatMulIntegerToFloat", domain=MICROSOFT, advice=ON_FLOATS)
+refuse("MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", domain=MICROSOFT, advice=IN_BLOCKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -12,8 +13,8 @@ import numpy as np
 
 from ...ir.types import MOST_ELEMENTS
 from ..graph import ShapeUnknown, Unsupported
-from .model import Array, OnnxNode
-from .operands import Activation, Constant, Operand, reshaped, transposed
+from .model import Array, Nibbles, OnnxNode
+from .operands import Activation, Constant, Operand, constant_of, reshaped, transposed
 
 Rule: TypeAlias = Callable[[OnnxNode, "list[Array]"], Array]
 MOST_RANK = 8
@@ -25,6 +26,8 @@ def fold(node: OnnxNode, inputs: Sequence[Operand | None], opset: int) -> list[O
         return None
     if node.op in ("Shape", "Size") and inputs and inputs[0] is not None:
         return [Constant(_shape_of(node, inputs[0]))]
+    if node.op == "Constant":
+        return [_constant(node)]
     if node.op not in _RULES and node.op not in _KEEP_CODES:
         return None
     constants = [operand for operand in inputs if isinstance(operand, Constant)]
@@ -32,6 +35,8 @@ def fold(node: OnnxNode, inputs: Sequence[Operand | None], opset: int) -> list[O
         return None
     if node.op in _KEEP_CODES:
         return [_KEEP_CODES[node.op](node, constants)]
+    if any(constant.nibbles for constant in constants) and node.op != "Cast":
+        raise Unsupported("computes with numbers of 4 bits", "a DequantizeLinear in front of it")
     _check_size(node, constants)
     with np.errstate(all="ignore"):
         result = np.asarray(_RULES[node.op](node, [constant.array for constant in constants]))
@@ -76,14 +81,15 @@ def _identity(node: OnnxNode, constants: list[Constant]) -> Constant:
 def _transpose(node: OnnxNode, constants: list[Constant]) -> Constant:
     x = constants[0]
     perm = tuple(node.attributes.get("perm") or reversed(range(x.array.ndim)))
-    return Constant(x.array.transpose(perm), transposed(x.codes, perm), x.note)
+    return replace(x, array=x.array.transpose(perm), codes=transposed(x.codes, perm))
 
 
 def _to_shape(x: Constant, shape: Sequence[int]) -> Constant:
     array = x.array.reshape(shape)
     codes = reshaped(x.codes, array.shape)
     lost = x.codes is not None and codes is None
-    return Constant(array, codes, "its scales vary along an axis that a Reshape takes apart" if lost else x.note)
+    note = "its scales vary along an axis that a Reshape takes apart" if lost else x.note
+    return replace(x, array=array, codes=codes, note=note)
 
 
 def _reshape(node: OnnxNode, constants: list[Constant]) -> Constant:
@@ -134,15 +140,15 @@ _KEEP_CODES: dict[str, Callable[[OnnxNode, list[Constant]], Constant]] = {
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _value(node: OnnxNode, arrays: list[Array]) -> Array:
+def _constant(node: OnnxNode) -> Constant:
     kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
     for name, kind in kinds.items():
         if name in node.attributes:
-            return np.array(node.attributes[name], kind)
+            return Constant(np.array(node.attributes[name], kind))
     value = node.attributes.get("value")
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray | Nibbles):
         raise Unsupported("a constant that is no tensor of numbers", "tensors")
-    return value
+    return constant_of(value)
 
 
 def _constant_of_shape(node: OnnxNode, arrays: list[Array]) -> Array:
@@ -243,7 +249,6 @@ def _unary(function: Callable[[Array], Array]) -> Rule:
 
 
 _RULES: dict[str, Rule] = {
-    "Constant": _value,
     "ConstantOfShape": _constant_of_shape,
     "Cast": _cast,
     "Concat": _concat,

@@ -29,9 +29,16 @@ def domain_of(name: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class Nibbles:
+    """Numbers of ONNX's int4 and uint4, which numpy does not have: as int8 and uint8."""
+
+    array: Array
+
+
+@dataclass(frozen=True, eq=False)
 class OnnxNode:
     """`path` is its name for users: that of the file, or its first output's. An input that is left out is "";
-    attributes are numbers, text, lists of those, or arrays."""
+    attributes are numbers, text, lists of those, or tensors."""
 
     path: str
     op: str
@@ -64,7 +71,7 @@ class OnnxModel:
     opsets: Mapping[str, int]
     inputs: tuple[OnnxPort, ...]
     outputs: tuple[OnnxPort, ...]
-    initializers: Mapping[str, Array]
+    initializers: Mapping[str, Array | Nibbles]
     nodes: tuple[OnnxNode, ...]
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...ir import ops
 from ..graph import Value
-from .model import Array, Codes
+from .model import Array, Codes, Nibbles
 
 Order: TypeAlias = tuple[int, ...]
 OnnxShape: TypeAlias = tuple[int, ...]
@@ -22,11 +22,18 @@ OnnxShape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """`array` as ONNX computes it; `codes` where a quantizer made it; `note` why such codes are no use to a layer."""
+    """`array` as ONNX computes it, of 4-bit numbers (`nibbles`) in bytes; `codes` where a quantizer made it; `note` why
+    such codes are no use to a layer."""
 
     array: Array
     codes: Codes | None = None
     note: str = ""
+    nibbles: bool = False
+
+    @property
+    def type_name(self) -> str:
+        """Of its numbers, as ONNX calls it."""
+        return str(self.array.dtype).replace("int8", "int4") if self.nibbles else str(self.array.dtype)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,11 @@ class Activation:
 
 
 Operand: TypeAlias = Constant | Activation
+
+
+def constant_of(tensor: Array | Nibbles) -> Constant:
+    """A tensor of the file."""
+    return Constant(tensor.array, nibbles=True) if isinstance(tensor, Nibbles) else Constant(tensor)
 
 
 def value_shape(shape: OnnxShape, order: Order) -> tuple[int, ...]:
@@ -98,11 +110,11 @@ def reshaped(codes: Codes | None, shape: tuple[int, ...]) -> Codes | None:
     if wide[0] != wide[1]:
         return None
     pieces = (np.broadcast_to(a, old).reshape(shape) for a in (codes.scale, codes.zero_point))
-    scale, zero_point = (_narrowed(piece) for piece in pieces)
+    scale, zero_point = (narrowed(piece) for piece in pieces)
     return Codes(codes.values.reshape(shape), scale, zero_point, codes.bits, codes.bipolar, codes.source)
 
 
-def _narrowed(values: Array) -> Array:
+def narrowed(values: Array) -> Array:
     """One cell along axes on which the values do not vary."""
     for axis in range(values.ndim):
         first = values.take([0], axis=axis)

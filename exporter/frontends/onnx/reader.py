@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import ExportError, Problem, UnreadableModel
 from ...ir.types import MOST_ELEMENTS
-from .model import STANDARD, Array, OnnxModel, OnnxNode, OnnxPort, domain_of
+from .model import STANDARD, Array, Nibbles, OnnxModel, OnnxNode, OnnxPort, domain_of
 
 ACCEPTED = "an ONNX model (.onnx)"
 MOST_BYTES = 1 << 29  # of a file: hundreds of times what a microcontroller holds
@@ -250,7 +250,7 @@ def _tell_missing(nodes: list[OnnxNode], known: set[str], wanted: set[str], read
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
-def _named_arrays(protos: Any, reading: _Reading) -> Iterator[tuple[str, Array]]:
+def _named_arrays(protos: Any, reading: _Reading) -> Iterator[tuple[str, Array | Nibbles]]:
     for proto in protos:
         try:
             yield _text(proto.name), _array(proto, reading)
@@ -259,7 +259,7 @@ def _named_arrays(protos: Any, reading: _Reading) -> Iterator[tuple[str, Array]]
             yield _text(proto.name), np.zeros((), np.float32)
 
 
-def _array(proto: Proto, reading: _Reading) -> Array:
+def _array(proto: Proto, reading: _Reading) -> Array | Nibbles:
     """The numbers of a tensor, as many as its shape says."""
     shape = tuple(int(n) for n in proto.dims)
     kind = int(proto.data_type)
@@ -284,7 +284,7 @@ def _array(proto: Proto, reading: _Reading) -> Array:
         values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
     else:
         values = _listed(getattr(proto, data_field), dtype, stored, shape)
-    return (_unpacked(values, count, kind == _INT4) if packed else values).reshape(shape)
+    return Nibbles(_unpacked(values, count, kind == _INT4).reshape(shape)) if packed else values.reshape(shape)
 
 
 def _listed(values: Any, dtype: Any, stored: int, shape: tuple[int, ...]) -> Array:

@@ -42,6 +42,18 @@ class Model:
         """Random float constants."""
         return self.constant((self.rng.standard_normal(shape) * scale).astype(np.float32))
 
+    def nibbles(self, codes: Any, signed: bool, raw: bool = True) -> str:
+        """An initializer of int4 or uint4: two numbers in each byte, the low one first."""
+        codes = np.asarray(codes, np.int64)
+        kind = TensorProto.INT4 if signed else TensorProto.UINT4
+        tensor = helper.make_tensor(f"c{len(self.initializers)}", kind, codes.shape, codes.reshape(-1).tolist())
+        if raw:
+            data = bytes(number & 255 for number in tensor.int32_data)
+            tensor.ClearField("int32_data")
+            tensor.raw_data = data
+        self.initializers.append(tensor)
+        return str(tensor.name)
+
     def node(self, op: str, inputs: Sequence[str], domain: str = "", results: int = 1, **attributes: Any) -> str:
         """Append a node; the name of its first result."""
         number = len(self.nodes)

@@ -1,5 +1,6 @@
 """Random networks of quantized operators, as no quantizer would write them: any scales and zero points, uint8 and int8,
-weights per channel and asymmetric. Each kernel computes from onnxruntime's codes and gives onnxruntime's."""
+weights of 8 and 4 bits per channel and asymmetric. Each kernel computes from onnxruntime's codes and gives
+onnxruntime's; with packed weights the whole network does."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ import pytest
 from frontends.onnx.compare import check_layers, check_outputs
 from frontends.onnx.onnx_models import MICROSOFT, Model, saved
 
+from dqnn import Interpreter
+from dqnn.exporter.api import export
+
 ROUNDS, EACH = 10, 30
 SEED = int(os.environ.get("DQNN_RANDOM_NETWORKS", "0"))  # another number draws others
 
@@ -22,8 +26,11 @@ class Drawn:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.unsigned = bool(self.rng.integers(2))
-        self.shape: tuple[int, ...] = (int(self.rng.integers(1, 6)), *(int(n) for n in self.rng.integers(5, 12, 2)))
-        self.m = Model(self.shape, int(self.rng.choice([11, 13, 17, 21])))
+        self.shape: tuple[int, ...] = (
+            int(self.rng.choice([1, 3, 4, 4, 5, 8])),
+            *(int(n) for n in self.rng.integers(5, 12, 2)),
+        )
+        self.m = Model(self.shape, int(self.rng.choice([11, 13, 17, 21, 21, 21])))
         self.input_shape = self.shape
         self.scale = float(self.rng.uniform(0.01, 0.05))
         self.code = self.quantize(self.m.x, self.scale)
@@ -45,14 +52,20 @@ class Drawn:
 
     def weights(self, shape: tuple[int, ...], axis: int = 0) -> tuple[str, Any]:
         """Codes behind a DequantizeLinear, and their scales."""
-        kind = [np.int8, np.uint8][int(self.rng.integers(2))]
-        limits = np.iinfo(kind)
-        codes = self.rng.integers(limits.min, limits.max + 1, shape).astype(kind)
+        unsigned, few = bool(self.rng.integers(2)), self.m.opset >= 21 and self.rng.random() < 0.8
+        levels, spread = (16, 2) if few else (256, 20)
+        middle = levels // 2 if unsigned else 0
+        low = middle - levels // 2
+        codes = self.rng.integers(low, low + levels, shape)
         many = self.m.opset >= 13 and bool(self.rng.integers(2))
-        scale = self.rng.uniform(0.002, 0.02, shape[axis] if many else None)
-        middle = 128 if kind is np.uint8 else 0
-        zero = np.asarray(middle + self.rng.integers(-20, 21, np.shape(scale)) * self.rng.integers(2)).astype(kind)
-        return self.m.weights(codes, scale, zero, axis), scale
+        scale = self.rng.uniform(0.002, 0.02, shape[axis] if many else None) * 256 / levels
+        zero = middle + self.rng.integers(-spread, spread + 1, np.shape(scale)) * (self.rng.random() < 0.4)
+        if not few:
+            kind = np.uint8 if unsigned else np.int8
+            return self.m.weights(codes.astype(kind), scale, np.asarray(zero).astype(kind), axis), scale
+        step = self.m.constant(np.asarray(scale, np.float32))
+        inputs = [self.m.nibbles(codes, not unsigned), step, self.m.nibbles(zero, not unsigned)]
+        return self.m.node("DequantizeLinear", inputs, **({"axis": axis} if many else {})), scale
 
     def bias(self, scale: Any, count: int) -> str:
         codes = self.rng.integers(-3000, 3000, count).astype(np.int32)
@@ -69,7 +82,7 @@ class Drawn:
     def conv(self) -> None:
         c, h, w = self.shape
         depthwise = c > 1 and self.rng.random() < 0.4
-        out = c * int(self.rng.integers(1, 3)) if depthwise else int(self.rng.integers(1, 9))
+        out = c * int(self.rng.integers(1, 3)) if depthwise else int(self.rng.choice([1, 3, 4, 4, 6, 8, 8, 8]))
         kernel = [min(int(k), n) for k, n in zip(self.rng.integers(1, 4, 2), (h, w), strict=True)]
         pads = [int(n) for n in self.rng.integers(0, 2, 4)]
         stride = [int(n) for n in self.rng.integers(1, 3, 2)]
@@ -158,7 +171,7 @@ def draw(seed: int) -> tuple[Drawn, str]:
 
 @pytest.mark.parametrize("part", range(ROUNDS))
 def test_random_networks(part: int, tmp_path: Path) -> None:
-    compared = 0
+    compared = few = 0
     for number in range(EACH):
         seed = SEED * ROUNDS * EACH + part * EACH + number
         net, out = draw(seed)
@@ -167,7 +180,10 @@ def test_random_networks(part: int, tmp_path: Path) -> None:
         x = (np.random.default_rng(seed).standard_normal((4, *net.input_shape)) * 3).astype(np.float32)
         try:
             compared += check_layers(path, proto, x, most=0.005).codes
-            check_outputs(path, x, slack=0.05)
+            plain, packed = check_outputs(path, x, slack=0.05), export(path, pack_weights=True)
+            np.testing.assert_array_equal(*(Interpreter(result.blob).predict(x) for result in (plain, packed)))
+            few += sum(getattr(node.params, "weight_bits", 0) == 4 for node in packed.report.model.nodes)
         except Exception as error:
             raise AssertionError(f"network {seed}: {type(error).__name__}: {error}") from error
     assert compared > EACH * 500
+    assert few or SEED, "no layer was packed"
