@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ExportError, Problem
 from ..ir import ops
@@ -20,6 +23,12 @@ from ..ir.types import TensorType
 CONFUSED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, MemoryError)
 
 PortOrName: TypeAlias = Port | str
+
+
+def from_nibbles(content: NDArray[np.uint8], count: int, signed: bool) -> NDArray[Any]:
+    """Numbers of 4 bits, two in each byte and the low one first, as files of ONNX and TensorFlow Lite have them."""
+    nibbles = np.stack([content & 15, content >> 4], axis=-1).reshape(-1)[:count]
+    return np.asarray((nibbles ^ 8).view(np.int8) - np.int8(8)) if signed else nibbles
 
 
 class Unsupported(Exception):

@@ -57,6 +57,13 @@ class TfliteModel:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
+    def halve(self, index: int) -> None:
+        """An int8 constant as INT4: two codes in each byte, the low one first."""
+        tensor = self.graph.tensors[index]
+        holder = self.model.buffers[tensor.buffer]
+        codes = np.append(holder.data & 15, np.zeros(len(holder.data) % 2, np.uint8))
+        holder.data, tensor.type = codes[::2] | codes[1::2] << 4, schema.TensorType.INT4
+
     def operator(
         self, builtin: int, inputs: list[int], outputs: list[int], options: Any = None, version: int = 1
     ) -> None:

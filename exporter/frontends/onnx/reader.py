@@ -18,6 +18,7 @@ import numpy as np
 
 from ...errors import ExportError, Problem, UnreadableModel
 from ...ir.types import MOST_ELEMENTS
+from ..graph import from_nibbles
 from .model import STANDARD, Array, Nibbles, OnnxModel, OnnxNode, OnnxPort, domain_of
 
 ACCEPTED = "an ONNX model (.onnx)"
@@ -284,7 +285,7 @@ def _array(proto: Proto, reading: _Reading) -> Array | Nibbles:
         values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).astype(dtype)
     else:
         values = _listed(getattr(proto, data_field), dtype, stored, shape)
-    return Nibbles(_unpacked(values, count, kind == _INT4).reshape(shape)) if packed else values.reshape(shape)
+    return Nibbles(from_nibbles(values, count, kind == _INT4).reshape(shape)) if packed else values.reshape(shape)
 
 
 def _listed(values: Any, dtype: Any, stored: int, shape: tuple[int, ...]) -> Array:
@@ -295,12 +296,6 @@ def _listed(values: Any, dtype: Any, stored: int, shape: tuple[int, ...]) -> Arr
     wide = np.asarray(values, np.float64 if np.issubdtype(dtype, np.floating) else None)
     with np.errstate(all="ignore"):
         return wide.astype(dtype)
-
-
-def _unpacked(values: Array, count: int, signed: bool) -> Array:
-    """Two numbers of 4 bits from each byte, the low one first."""
-    nibbles = np.stack([values & 15, values >> 4], axis=-1).reshape(-1)[:count]
-    return np.asarray((nibbles.astype(np.int8) ^ 8) - 8, np.int8) if signed else nibbles
 
 
 def _raw(proto: Proto, nbytes: int, reading: _Reading) -> bytes | None:

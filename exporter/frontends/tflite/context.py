@@ -16,12 +16,14 @@ from ...ir import ops
 from ...ir.infer import InferError, check_s8
 from ...ir.types import F32, S8, Format
 from ..graph import UNKNOWN, GraphBuilder, Unsupported, Value
-from . import rules
+from . import rules, schema
 from .model import Model, Operator, Tensor
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
+NIBBLES_OF = "INT4 as weights of CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED"
+AS_BYTES = "Convert with int8 for this layer"
 MOST_CONSTANT_BYTES = 1 << 26  # that operators read, all together
 MOST_CHANNELS = 1 << 13  # of a constant operand: a table has 256 codes for each
 
@@ -58,6 +60,7 @@ def format_of(tensor: Tensor) -> Format:
 
 _TYPE_ADVICE = {
     "INT16": "Convert with int8 activations (TFLITE_BUILTINS_INT8) instead of 16x8",
+    "INT4": "Convert with int8 activations; weights may have 4 bits",
     "FLOAT16": "Convert with float32 activations",
     "FLOAT64": "Convert with float32 activations",
     "INT32": "Keep integers (indices, classes) outside the model",
@@ -133,11 +136,13 @@ class OpContext:
     def is_constant(self, i: int) -> bool:
         return self.has(i) and self.operator.inputs[i] in self._state.constants
 
-    def constant(self, i: int, what: str) -> Array:
-        """The values of a constant operand."""
+    def constant(self, i: int, what: str, nibbles: bool = False) -> Array:
+        """The values of a constant operand. `nibbles`: numbers of 4 bits are taken too."""
         tensor = self.tensor(i)
         if tensor.index not in self._state.constants:
             raise Unsupported(f"its {what} ({tensor}) is computed by the model", "a constant")
+        if tensor.type == schema.NIBBLES and not nibbles:
+            raise Unsupported(f"{self.kind} with {what} of type {tensor.type} ({tensor})", NIBBLES_OF, AS_BYTES)
         return self._state.constant(tensor.index)
 
     def integers(self, i: int, what: str) -> list[int]:

@@ -1,5 +1,5 @@
 """Operators on constants alone, computed at export: sizes that the converter left to be computed at run time (SHAPE,
-and what is made of it), and float weights stored as float16 or int8."""
+and what is made of it), and float weights stored as float16, int8 or in 4 bits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fold(ctx: OpContext) -> Array | None:
         or not all(ctx.is_constant(i) for i in range(ctx.count))
     ):
         return None
-    arguments = [ctx.constant(i, "operand") for i in range(ctx.count)]
+    arguments = [ctx.constant(i, "operand", nibbles=ctx.kind == "DEQUANTIZE") for i in range(ctx.count)]
     if ctx.kind == "DEQUANTIZE":
         return dequantized(ctx.tensor(0), arguments[0])
     if any(a.dtype.kind != "i" or a.dtype.itemsize == 1 for a in arguments) or sum(a.size for a in arguments) > MOST:

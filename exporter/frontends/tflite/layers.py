@@ -24,11 +24,11 @@ DYNAMIC_RANGE = "Convert with a representative dataset, so that activations are 
 # --- weights ----------------------------------------------------------------------------------------------------------
 
 
-def weights(ctx: OpContext, i: int, x: str, rank: int, axis: int) -> tuple[Array, Tensor]:
+def weights(ctx: OpContext, i: int, x: str, rank: int, axis: int, nibbles: bool = True) -> tuple[Array, Tensor]:
     """The constant weights of an operator that reads `x`: int8 for codes, float32 for reals, of this rank, with scales
-    for `axis` or one."""
+    for `axis` or one. `nibbles`: the reference kernel knows 4 bits as well, they are int8 here."""
     tensor = ctx.tensor(i)
-    values = ctx.constant(i, "weights")
+    values = ctx.constant(i, "weights", nibbles)
     fmt = ctx.format(x)
     if isinstance(fmt, F32) and values.dtype in (np.int8, np.uint8, np.int16):
         raise Unsupported(f"{ctx.kind} of floats with {tensor.type} weights (dynamic range)", "", DYNAMIC_RANGE)
@@ -104,7 +104,10 @@ def window(ctx: OpContext, shape: tuple[int, ...], size: tuple[int, ...]) -> tup
     return stride, dilation, (cells[0], cells[1])
 
 
-@register("CONV_2D", forms="int8 per channel or per tensor, float32; grouped, dilated; fused ReLU, ReLU6, ReLU(-1..1)")
+@register(
+    "CONV_2D",
+    forms="int8 per channel or per tensor, INT4 weights, float32; grouped, dilated; fused ReLU, ReLU6, ReLU(-1..1)",
+)
 def conv_2d(ctx: OpContext) -> str:
     x = ctx.map()
     integer = ctx.codes(x)
@@ -122,7 +125,10 @@ def conv_2d(ctx: OpContext) -> str:
     return ctx.rescaled(y, factors(ctx, x, tensor)) if integer else ctx.finish(y)
 
 
-@register("DEPTHWISE_CONV_2D", forms="int8 per channel or per tensor, float32; any multiplier, dilated; fused ReLUs")
+@register(
+    "DEPTHWISE_CONV_2D",
+    forms="int8 per channel or per tensor, INT4 weights, float32; any multiplier, dilated; fused ReLUs",
+)
 def depthwise_conv_2d(ctx: OpContext) -> str:
     x = ctx.map()
     integer = ctx.codes(x)
@@ -147,7 +153,7 @@ def transpose_conv(ctx: OpContext) -> str:
     would put in front."""
     x = ctx.map(2)
     integer = ctx.codes(x)
-    values, tensor = weights(ctx, 1, x, 4, 0)
+    values, tensor = weights(ctx, 1, x, 4, 0, nibbles=False)
     symmetric(tensor)
     wanted = ctx.integers(0, "output shape")
     shape, stride = ctx.shape(x), (ctx.options["stride_h"], ctx.options["stride_w"])
@@ -175,7 +181,9 @@ def _around(ctx: OpContext, n: int, length: int, k: int, stride: int) -> ops.Pai
 # --- matrix products --------------------------------------------------------------------------------------------------
 
 
-@register("FULLY_CONNECTED", forms="int8 per tensor or per channel, float32; any leading axes; fused ReLUs")
+@register(
+    "FULLY_CONNECTED", forms="int8 per tensor or per channel, INT4 weights, float32; any leading axes; fused ReLUs"
+)
 def fully_connected(ctx: OpContext) -> str:
     x = ctx.x()
     integer = ctx.codes(x)
@@ -214,7 +222,7 @@ def batch_matmul(ctx: OpContext) -> str:
     values, tensor = ctx.constant(1, "second operand"), ctx.tensor(1)
     if ctx.options["adj_x"] or max(values.shape[:-2], default=1) > 1:
         raise Unsupported(f"BATCH_MATMUL of {ctx.shape(x)} and {values.shape}", "one constant matrix, adj_x=False")
-    weights(ctx, 1, x, values.ndim, 0)
+    weights(ctx, 1, x, values.ndim, 0, nibbles=False)
     if integer and tensor.scale.size > 1:
         raise Unsupported(f"{tensor} has {tensor.scale.size} scales", "one")
     matrix = values.reshape(values.shape[-2:])

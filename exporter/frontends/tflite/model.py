@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UnreadableModel, debugging
-from ..graph import Unsupported
+from ..graph import Unsupported, from_nibbles
 from . import schema
 from .flatbuffer import Damaged, Source, Table
 
@@ -55,15 +55,19 @@ class Tensor:
         return self.content.size > 0 or 0 in self.shape
 
     def values(self) -> Array:
-        """A constant's array, not copied; Unsupported where it cannot be read."""
-        dtype = schema.DTYPES.get(self.type)
+        """A constant's array, not copied but for numbers of 4 bits, which become int8; Unsupported where it cannot be
+        read."""
+        nibbles = self.type == schema.NIBBLES
+        dtype = np.dtype(np.uint8) if nibbles else schema.DTYPES.get(self.type)
         if dtype is None or self.sparse:
             how = "sparse " if self.sparse else ""
             raise Unsupported(f"{self} is a constant of type {how}{self.type}", f"dense {', '.join(schema.DTYPES)}")
-        wanted = math.prod(self.shape) * dtype.itemsize
+        count = math.prod(self.shape)
+        wanted = -(-count // 2) if nibbles else count * dtype.itemsize
         if self.content.size != wanted:
             raise Unsupported(f"{self} holds {self.content.size:,} bytes; its shape {self.shape} needs {wanted:,}")
-        return self.content.view(dtype).reshape(self.shape)
+        values = from_nibbles(self.content, count, signed=True) if nibbles else self.content.view(dtype)
+        return values.reshape(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +174,7 @@ def _tensor(index: int, table: Table, buffers: list[Array]) -> Tensor:
     shape = tuple(int(n) for n in table.array(0, "i", f"the shape of {table.what}", MOST_AXES))
     signature = table.array(7, "i", f"the shape of {table.what}", MOST_AXES)
     kind, buffer = table.number(1, "b"), table.number(2, "I")
-    if not 0 <= kind < len(schema.TYPES):
+    if kind < 0:
         raise Damaged(f"{table.what} has type {kind}")
     if not buffer < max(len(buffers), 1):
         raise Damaged(f"{table.what} is in buffer {buffer} of {len(buffers)}")
@@ -180,7 +184,7 @@ def _tensor(index: int, table: Table, buffers: list[Array]) -> Tensor:
     return Tensor(
         index,
         table.text(3) or f"tensor {index}",
-        schema.TYPES[kind],
+        schema.TYPES[kind] if kind < len(schema.TYPES) else f"{kind} of a newer schema",
         shape,
         tuple(axis for axis, n in enumerate(signature.tolist()) if n < 0 and axis > 0),
         buffers[buffer] if buffers else np.zeros(0, np.uint8),

@@ -28,7 +28,9 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"),
     "BOOL": np.dtype("?"),
 }
-"""Types whose constants can be read."""
+"""Types whose constants can be read; those of NIBBLES too."""
+
+NIBBLES = "INT4"
 
 # By number, from 0; newer ones only have a name in messages.
 OPERATORS = """

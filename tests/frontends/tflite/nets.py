@@ -44,8 +44,9 @@ def f32(x: float) -> float:
 class Net:
     """A model of one subgraph; `content(outputs)` is the file."""
 
-    def __init__(self, seed: int, quantized: bool = True) -> None:
+    def __init__(self, seed: int, quantized: bool = True, few: bool = False) -> None:
         self.rng = np.random.default_rng(seed)
+        self.few = few  # weights of 4 bits, where the reference kernels know them
         self.model = TfliteModel()
         self.quantized = quantized
         self.inputs: list[Value] = []
@@ -102,17 +103,25 @@ class Net:
             shape, x.scale * weight_scale * math.sqrt(taps) * 74 * 74 / 50 * 2 ** self.rng.uniform(-1, 1)
         )
 
-    def _weights(self, shape: tuple[int, ...], axis: int, per_channel: bool, zero: bool = True) -> tuple[int, float]:
+    def _weights(
+        self, shape: tuple[int, ...], axis: int, per_channel: bool, zero: bool = True, few: bool = False
+    ) -> tuple[int, float]:
         if not self.quantized:
             data = (self.rng.normal(size=shape) / math.sqrt(np.prod(shape[1:]))).astype(np.float32)
             return int(self.model.tensor(shape, np.float32, data=data)), 1.0
         count = shape[axis] if per_channel else 1
         scale = 10 ** self.rng.uniform(-2.6, -2.2, count)
         codes = self.rng.integers(-127, 128, shape).astype(np.int8)
+        if few:
+            codes >>= 4
+            scale *= 16
         if per_channel and zero and count > 2:
             np.moveaxis(codes, axis, 0)[1] = 0
             scale[2] *= 1e-7  # a multiplier of nearly nothing
-        return int(self.model.tensor(shape, np.int8, scale, 0, codes, axis)), float(np.median(scale))
+        index = int(self.model.tensor(shape, np.int8, scale, 0, codes, axis))
+        if few:
+            self.model.halve(index)
+        return index, float(np.median(scale))
 
     def _bias(self, count: int, weight_scale: float) -> int:
         if not self.quantized:
@@ -125,7 +134,7 @@ class Net:
         per_channel: bool = True, bias: bool = True,
     ) -> Value:  # fmt: skip
         channels = x.shape[3] // groups
-        w, scale = self._weights((outputs, *size, channels), 0, per_channel)
+        w, scale = self._weights((outputs, *size, channels), 0, per_channel, few=self.few)
         inputs = [x.index, w, *([self._bias(outputs, scale)] if bias else [])]
         out = self._sum(
             x, _window(x.shape, size, stride, dilation, padding, outputs), math.prod(size) * channels, scale
@@ -141,7 +150,7 @@ class Net:
         padding: int = SAME, activation: int = NONE, dilation: tuple[int, int] = (1, 1), per_channel: bool = True,
     ) -> Value:  # fmt: skip
         outputs = x.shape[3] * multiplier
-        w, scale = self._weights((1, *size, outputs), 3, per_channel)
+        w, scale = self._weights((1, *size, outputs), 3, per_channel, few=self.few)
         out = self._sum(x, _window(x.shape, size, stride, dilation, padding, outputs), math.prod(size), scale)
         made = options(
             "DepthwiseConv2DOptions", padding=padding, strideH=stride[0], strideW=stride[1], depthMultiplier=multiplier,
@@ -169,7 +178,7 @@ class Net:
         per_channel: bool = False, zero_point: int = 0, rows: int = 1,
     ) -> Value:  # fmt: skip
         features = x.shape[-1] if keep else math.prod(x.shape) // rows
-        w, scale = self._weights((outputs, features), 0, per_channel)
+        w, scale = self._weights((outputs, features), 0, per_channel, few=self.few)
         if zero_point:
             self.model.graph.tensors[w].quantization.zeroPoint = np.array([zero_point])
         out = self._sum(x, (*x.shape[:-1], outputs) if keep else (rows, outputs), features, scale)

@@ -129,13 +129,17 @@ def interpreted(blob: bytes, inputs: list[Array]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def check(content: bytes, count: int = 4, seed: int = 0, *, tolerance: float = 1e-5, plausible: bool = False) -> Graph:
+def check(
+    content: bytes, count: int = 4, seed: int = 0, *, tolerance: float = 1e-5, plausible: bool = False,
+    pack_weights: bool = False,
+) -> Graph:  # fmt: skip
     """Evaluator and C interpreter against the reference kernels: equal bytes, or floats within `tolerance` of the
     largest. Gives the front end's graph."""
     graph = load(content)
     inputs = draw(content, count, seed, plausible)
     wanted = reference(content, inputs)
-    for what, found in (("evaluator", evaluated(graph, inputs)), ("C", interpreted(export(graph).blob, inputs))):
+    blob = export(graph, pack_weights=pack_weights).blob
+    for what, found in (("evaluator", evaluated(graph, inputs)), ("C", interpreted(blob, inputs))):
         for name, y, z in zip(graph.outputs, found, wanted, strict=True):
             same(y.reshape(z.shape), z, tolerance if isinstance(graph.types[name].fmt, F32) else 0, f"{what}: {name}")
     return graph
