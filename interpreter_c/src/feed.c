@@ -111,8 +111,9 @@ static DQNN_RARE uint32_t run(dqnn_interpreter *it, uint32_t first, dqnn_call *c
 /* The strip is the only input of the model, which the first segment alone reads: other nodes are refused strips. */
 static DQNN_RARE uint16_t enter(const dqnn_segment *s, const dqnn_tensor_def *strip) {
   const dqnn_model *model = s->model;
-  const dqnn_tensor_def *input = &model->tensors[dqnn_port_tensor(model->inputs, 0)];
-  return s->begin == 0 && model->input_count == 1 && strip == input ? 0 : DQNN_CHECK_tensor_rows;
+  const bool fed =
+      s->begin == 0 && model->input_count == 1 && strip == &model->tensors[dqnn_port_tensor(model->inputs, 0)];
+  return fed ? 0 : DQNN_CHECK_tensor_rows;
 }
 
 /* Checks all calls, while the strip, if there is one, is filled whenever none is left. */

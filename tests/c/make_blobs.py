@@ -135,6 +135,8 @@ def _payload(file: File) -> bytes:
     ports = []
     for group in (file.inputs, file.outputs):
         tables = [_port(builder, tensor, name) for tensor, name in group]
+        if not tables:
+            builder.PrependUint32(0x7FFFFFF0)  # who reads behind the empty vector takes this for an offset
         ports.append(_vector(builder, tables, 4, 4, builder.PrependUOffsetTRelative))
     tests = [_self_test(builder, *test) for test in file.self_tests]
     test_vector = _vector(builder, tests, 4, 4, builder.PrependUOffsetTRelative)

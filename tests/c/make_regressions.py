@@ -193,9 +193,16 @@ def constant_nowhere() -> Files:
     yield "constant_nowhere", file
 
 
+def fed_by_nobody() -> Files:
+    """A strip enters the first segment, and the model has no inputs: the first was read all the same."""
+    file = make_blobs.fed()
+    file.inputs = []
+    yield "fed_by_nobody", file
+
+
 def main(directory: str) -> None:
     made = (pool_wraps, row_step_wraps, many_columns, scratch_short, border_walk, many_nodes, many_ports, bits_renamed)
-    for make in (*made, constant_nowhere):
+    for make in (*made, constant_nowhere, fed_by_nobody):
         for name, file in make():
             Path(directory, f"{name}.dqnn").write_bytes(make_blobs.blob(file))
 

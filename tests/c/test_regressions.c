@@ -44,10 +44,14 @@ static const regression regressions[] = {
     REFUSED("bits_renamed", GRAPH, defined_before_use),
     ACCEPTED("words_renamed"),
     REFUSED("constant_nowhere", TENSOR, constant_place),
+    REFUSED("fed_by_nobody", TENSOR, tensor_rows),
 };
 
 static dqnn_options options_for(uint32_t isa_mask) {
-  return (dqnn_options){.kernels = dqnn_all_kernels, .kernel_count = dqnn_all_kernel_count, .isa_mask = isa_mask};
+  return (dqnn_options){.kernels = dqnn_all_kernels,
+                        .kernel_count = dqnn_all_kernel_count,
+                        .isa_mask = isa_mask,
+                        .segments = &dqnn_fed_strips};
 }
 
 static uint32_t next(uint32_t *state) {
