@@ -226,6 +226,6 @@ void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUM
     return;
   }
   if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_has_channels(call) && v.in_c >= 4) {
-    scratch[DQNN_ISA_portable] = capped(dqnn_channels_scratch(&v)); /* fewer channels never had any */
+    set_plain(scratch, dqnn_channels_scratch(&v)); /* fewer channels never had any */
   }
 }

@@ -89,6 +89,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/conv_bytes_mve.c
   kernels/mve/conv_float_mve.c
   kernels/mve/conv_nibbles_mve.c
+  kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
   kernels/mve/epilogue_mve.c
 )

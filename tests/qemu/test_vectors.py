@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from kernels.cases import Case, make
-from kernels.harness import Seeded
+from kernels.harness import Seeded, run
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
@@ -130,6 +130,57 @@ def test_denormals(name: str) -> None:
     """Vectors take them for zero; scalars step in."""
     found = ((random_layer(name, np.random.default_rng(seed)), seed) for seed in range(ROUNDS))
     compare((layer, layer_case(layer, seed, small_floats(layer, seed))) for layer, seed in found if layer is not None)
+
+
+PADDINGS = (((1, 1), (1, 1)), ((0, 1), (0, 1)), ((1, 0), (0, 0)), ((0, 0), (0, 0)), ((2, 1), (1, 2)))
+
+
+def depthwise_layers(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
+    """3x3 windows at every border of maps of all kinds: one line or column, odd numbers of lines, longer than the
+    scratch has room for, channels that are no words."""
+    sizes = ((1, 1), (1, 9), (2, 3), (3, 3), (5, 25), (25, 5), (6, 6), (7, 12), (12, 13), (3, 75), (70, 2), (17, 16))
+    for number, (height, width) in enumerate(sizes):
+        for kind, padding in enumerate(PADDINGS):
+            rng = np.random.default_rng((number, kind))
+            step, channels = int(rng.choice([1, 2])), int(rng.choice([3, 4, 6, 8, 13, 16, 20, 35, 36]))
+            layer = cases.Layer(
+                "s8", weights, "s8", height, width, channels, channels, (3, 3), (step, step), padding=padding,
+                pad_value=float(rng.choice([-128, 7, 127])), depthwise=True, zero_point=int(rng.choice([-128, 0, 9])),
+                out_zero_point=int(rng.choice([-128, -3, 127])),
+                requant=("affine", "fixed_point", "fixed_point")[int(rng.integers(3))],
+            )  # fmt: skip
+            if min(layer.out_size()) > 0:
+                yield layer, layer_case(layer, 100 * number + kind)
+
+
+@pytest.mark.parametrize("weights", ["s8", "s1"])
+def test_depthwise_borders(weights: cases.Kind) -> None:
+    compare(depthwise_layers(weights))
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_depthwise_ties(step: int) -> None:
+    """Scales that make exact ties, and ranges that begin at the zero point, where ties of negative numbers do not
+    matter."""
+    found = []
+    for seed, (requant, zero_point) in enumerate((
+        ("affine", 0), ("fixed_point", -128), ("fixed_point", -100), ("fixed_point", 5)
+    )):  # fmt: skip
+        layer = cases.Layer(
+            "s8", "s8", "s8", 9, 14, 12, 12, (3, 3), (step, step), padding=((1, 1), (1, 1)), depthwise=True,
+            zero_point=-3, out_zero_point=zero_point, requant=requant,  # type: ignore[arg-type]
+        )  # fmt: skip
+        case, rng = layer_case(layer, seed), np.random.default_rng(seed)
+        power = rng.integers(5, 12, 12)
+        if requant == "affine":
+            rules = np.exp2(-power.astype("<f4")), rng.choice([0.5, -0.5, 0.25], 12).astype("<f4")
+        else:
+            rules = rng.integers(-500, 500, 12).astype("<i4"), np.full(12, 1 << 30, "<i4"), (1 - power).astype("<i4")
+        constants = (case.constants[0], *(values.tobytes() for values in rules))
+        params = dataclasses.replace(case.params, act_min=float(max(zero_point, -128)), act_max=120.0)  # type: ignore[type-var]
+        tied = dataclasses.replace(case, constants=constants, params=params)
+        found.append((layer, dataclasses.replace(tied, expected=run(tied, "ref"))))
+    compare(iter(found))
 
 
 S1 = cases.Layer("s1", "s1", "s1", 3, 3, 64, 40, (3, 3))

@@ -25,9 +25,8 @@ typedef struct {
   uint32_t add;    /* minus the zero point of the input, in both halves */
   int32_t outside; /* what a cell outside the map is, zero point removed */
   uint8_t binary_input, binary_weights, half_weights;
-  const int8_t *weight_zero_points; /* NULL: 0 */
   uint8_t simple;                   /* s8 weights and inputs, an input channel for each output */
-  uint8_t affine;                   /* s8 output by the affine rule */
+  const int8_t *weight_zero_points; /* NULL: 0 */
   dqnn_epilogue epilogue;
 } layer;
 
@@ -210,7 +209,7 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
 }
 
 static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  if (DQNN_AFFINE_WORDS && l->affine) {
+  if (DQNN_AFFINE_WORDS && l->epilogue.requant == DQNN_REQUANT_AFFINE) {
     const float *scale = l->epilogue.scale + channel, *offset = l->epilogue.offset + channel;
     const int32_t zero_point = l->epilogue.zero_point;
     const uint32_t least = ((uint32_t)(l->epilogue.least + zero_point) & 0xffu) * 0x01010101u;
@@ -252,7 +251,6 @@ static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
   l->taps = dqnn_kernel_cells(g);
   l->half_weights = p->half_weights;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
-  l->affine = p->requant == DQNN_REQUANT_AFFINE;
   l->multiplier = p->multiplier;
   l->pixel_bytes = dqnn_row_bytes(in);
   int32_t zero_point = l->binary_input ? 0 : in->zero_point;
