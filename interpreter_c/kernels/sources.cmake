@@ -87,6 +87,7 @@ set(DQNN_SOURCES_packed
 set(DQNN_SOURCES_mve
   kernels/mve/conv_bitsliced_mve.c
   kernels/mve/conv_bytes_mve.c
+  kernels/mve/conv_columns_mve.c
   kernels/mve/conv_float_mve.c
   kernels/mve/conv_nibbles_mve.c
   kernels/mve/depthwise_bytes_mve.c

@@ -159,6 +159,10 @@ INDIRECT = {
     "dqnn_model_open": "$^",
     "notify": "$^",
     "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",
+    "run_channels": r"\S*:dqnn_columns_\w+$",
+    "dqnn_run_columns": r"\S*:dqnn_columns_\w+$",
+    "run_patches": r"\S*:dqnn_patches_\w+$",
+    "run_group": r"\S*:dqnn_patches_\w+$",
     "run_sums": r"\S*:dqnn_sum_(floats|fixed)$",
     "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }

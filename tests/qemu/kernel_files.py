@@ -74,12 +74,12 @@ def kernel_named(name: str) -> Kernel:
     return next(kernel for kernel in KERNELS if kernel.name == name)
 
 
-def blob(bundle: Bundle, isa: str = "portable") -> bytes:
-    """Everything in memory of its own; scratch, no more than the variant of an instruction set needs, right before the
-    input: what is written behind it shows."""
+def blob(bundle: Bundle, isa: str = "portable", more: int = 0) -> bytes:
+    """Everything in memory of its own; scratch, no more than the variant of an instruction set needs and `more` bytes,
+    right before the input: what is written behind it shows."""
     file = File(tensors=[], nodes=[], inputs=[], outputs=[], arena=0)
     for number, case in enumerate(bundle.cases):
-        room = (file.arena, _room(case, isa))
+        room = (file.arena, _room(case, isa) + more)
         file.arena += aligned(room[1])
         inputs = tuple(_tensor(file, tensor, len(data)) for tensor, data in zip(case.inputs, case.data, strict=True))
         output = _tensor(file, case.output, len(case.expected))

@@ -93,11 +93,11 @@ def vectors(isas: tuple[str, ...] = ()) -> QemuRunner:
     return dataclasses.replace(board, timeout=240, isas=isas)
 
 
-def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = ()) -> None:
+def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = (), more: int = 0) -> None:
     board = vectors(isas)
     layers = {id(case): (layer, case) for layer, case in found}
     for bundle in bundles([case for _, case in layers.values()], *LIMITS):
-        outputs = board.run(blob(bundle, "mve"), inputs(bundle)).outputs
+        outputs = board.run(blob(bundle, "mve", more), inputs(bundle)).outputs
         for case, output in zip(bundle.cases, outputs, strict=True):
             assert output.tobytes() == case.expected, f"{isas}: {layers[id(case)][0]}"
 
@@ -153,9 +153,35 @@ def depthwise_layers(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
                 yield layer, layer_case(layer, 100 * number + kind)
 
 
+@pytest.mark.parametrize("more", [0, 600])
 @pytest.mark.parametrize("weights", ["s8", "s1"])
-def test_depthwise_borders(weights: cases.Kind) -> None:
-    compare(depthwise_layers(weights))
+def test_depthwise_borders(weights: cases.Kind, more: int) -> None:
+    compare(depthwise_layers(weights), more=more)
+
+
+def column_layers() -> Iterator[tuple[cases.Layer, Case]]:
+    """At most 64 taps, and a few more: in place or copied, whole vectors or not, pixels that are no multiple of 8."""
+    windows = ((1, 1), (3, 3), (10, 4), (2, 5), (1, 7), (7, 1))
+    for number in range(60):
+        rng = np.random.default_rng(number)
+        window = windows[number % len(windows)] if number % 2 else (1, 1)
+        most = 66 // (window[0] * window[1])
+        channels = int(rng.choice([c for c in (1, 2, 3, 7, 8, 16, 17, 24, 32, 40, 48, 63, 64, 65) if c <= most]))
+        pads = [(int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2))] if number % 4 else [(0, 0), (0, 0)]
+        layer = cases.Layer(
+            "s8", "s8", "s8", int(rng.choice([1, 2, 3, 9, 12])), int(rng.choice([1, 3, 8, 11, 16, 21])), channels,
+            int(rng.choice([1, 2, 5, 8, 16, 21])), window, (int(rng.choice([1, 1, 2])), int(rng.choice([1, 1, 2]))),
+            padding=(pads[0], pads[1]), pad_value=float(rng.choice([-128, 7, 127])),
+            zero_point=int(rng.choice([-128, 0, 9])), out_zero_point=int(rng.choice([-128, -3, 127])),
+            requant=("affine", "fixed_point")[int(rng.integers(2))],
+        )  # fmt: skip
+        if min(layer.out_size()) > 0:
+            yield layer, layer_case(layer, number)
+
+
+@pytest.mark.parametrize("more", [0, 300, 4000])
+def test_few_taps(more: int) -> None:
+    compare(column_layers(), more=more)
 
 
 @pytest.mark.parametrize("step", [1, 2])

@@ -14,6 +14,7 @@
 #if DQNN_HAVE_MVE
 #include <arm_mve.h>
 
+#include "conv_columns_mve.h"
 #include "epilogue_mve.h"
 
 enum { PIXELS = DQNN_BYTES_PIXELS, STEP = 16 };
@@ -394,7 +395,9 @@ void dqnn_run_conv_s8_s8_s1_mve(const dqnn_call *call) {
   run(call);
 }
 void dqnn_run_conv_s8_s8_s8_mve(const dqnn_call *call) {
-  run(call);
+  if (!dqnn_run_columns(call)) {
+    run(call);
+  }
 }
 void dqnn_run_conv_s8_s8_f32_mve(const dqnn_call *call) {
   run(call);

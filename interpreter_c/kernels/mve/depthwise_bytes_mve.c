@@ -15,6 +15,7 @@
 #include "../opt/depthwise_channels.h"
 #include "../opt/emit_quad.h"
 #include "../opt/geometry.h"
+#include "epilogue_mve.h"
 
 enum { TAPS = 3, LINES = 4 /* of a patch */, GROUP = 4, BLOCK = 4, CHUNK = 64 /* bytes of four columns */, PLACES = 8 };
 enum { LOCAL = 160 /* bytes of cells that stand on the stack: two blocks with stride 1 */ };
@@ -408,20 +409,6 @@ DQNN_NOINLINE int prepare(const dqnn_call *call, layer *l) {
   return farthest <= UINT16_MAX && read_rule(call, l);
 }
 
-/* A range narrower than a byte's. */
-DQNN_NOINLINE void clamp(const dqnn_call *call) {
-  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  if (p->act_min <= -128.0f && p->act_max >= 127.0f) {
-    return;
-  }
-  const int8x16_t least = vdupq_n_s8((int8_t)p->act_min), most = vdupq_n_s8((int8_t)p->act_max);
-  int8_t *out = (int8_t *)call->out;
-  for (int32_t left = (int32_t)(dqnn_rows(call->out_def) * dqnn_last(call->out_def)); left > 0; left -= 16, out += 16) {
-    const mve_pred16_t lanes = vctp8q((uint32_t)left);
-    vst1q_p_s8(out, vminq_s8(vmaxq_s8(vld1q_z_s8(out, lanes), least), most), lanes);
-  }
-}
-
 DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
   uint32_t cells[LOCAL / 4];
   layer l;
@@ -438,14 +425,14 @@ DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
 
 void dqnn_run_depthwise_s8_s8_s8_mve(const dqnn_call *call) {
   if (run_patches(call, 0)) {
-    clamp(call);
+    dqnn_clamp_mve(call);
   } else {
     dqnn_run_depthwise_s8_s8_s8_portable(call);
   }
 }
 void dqnn_run_depthwise_s8_s1_s8_mve(const dqnn_call *call) {
   if (run_patches(call, 1)) {
-    clamp(call);
+    dqnn_clamp_mve(call);
   } else {
     dqnn_run_depthwise_s8_s1_s8_portable(call);
   }

@@ -7,6 +7,7 @@
 
 #if DQNN_HAVE_MVE
 #include "../../isa/mve_float.h"
+#include "../map.h"
 
 /* lanes: those to load; `whole` (a constant): all. */
 DQNN_INLINE float32x4_t dqnn_load_floats(const float *from, mve_pred16_t lanes, int whole) {
@@ -192,6 +193,19 @@ void dqnn_emit_float_s8_mve(const dqnn_epilogue *given, const float *acc, uint32
   }
   if (bad) {
     dqnn_emit_float_s8(given, acc, channel, count, out);
+  }
+}
+
+void dqnn_clamp_mve(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  if (p->act_min <= -128.0f && p->act_max >= 127.0f) {
+    return;
+  }
+  const int8x16_t least = vdupq_n_s8((int8_t)p->act_min), most = vdupq_n_s8((int8_t)p->act_max);
+  int8_t *out = (int8_t *)call->out;
+  for (int32_t left = (int32_t)(dqnn_rows(call->out_def) * dqnn_last(call->out_def)); left > 0; left -= 16, out += 16) {
+    const mve_pred16_t lanes = vctp8q((uint32_t)left);
+    vst1q_p_s8(out, vminq_s8(vmaxq_s8(vld1q_z_s8(out, lanes), least), most), lanes);
   }
 }
 

@@ -8,4 +8,7 @@
 #define DQNN_EMIT_MVE(function) function##_mve
 DQNN_EMITTERS(DQNN_EMIT_MVE)
 
+/* All of an s8 output into the range of a fused activation of a convolution, if that is narrower than a byte's. */
+void dqnn_clamp_mve(const dqnn_call *call);
+
 #endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* conv_s8_s8_s8 with at most 64 taps: first layers, and pointwise layers of few channels. A channel at a time goes over
+ * many pixels (isa/mve_columns.h), so that neither its weights nor its output rule are read again.
+ *
+ * Pointwise layers find the taps of a pixel in the map. Other windows are copied as they lie, row after row, to where
+ * outputs will stand that are not there yet; their weights are put into the same order (SPEC.md 3.3 has the last one of
+ * odd rows behind all rows). The scratch holds the last of them: with room for fewer than eight the layer is left to
+ * conv_bytes_mve.c. */
+#include "conv_columns_mve.h"
+
+#if DQNN_HAVE_MVE
+#include <arm_mve.h>
+
+#include "../../isa/mve_columns.h"
+#include "../opt/emit_quad.h"
+#include "../opt/quads.h"
+#include "epilogue_mve.h"
+
+enum { STEP = 16, BLOCK = 8, VECTORS = 4 };
+
+typedef void (*runner)(const dqnn_column_plan *);
+
+typedef struct {
+  const dqnn_call *call;
+  dqnn_geometry shape;
+  uint32_t row_taps, taps;
+  uint32_t vectors; /* of taps */
+  int32_t zero_point, outside;
+  const int32_t *bias;           /* NULL: none */
+  const void *factors, *addends; /* of channels, 4 bytes each */
+  runner run;
+  dqnn_column_plan plan;
+  uint16_t places[BLOCK];
+  uint8_t order[VECTORS * STEP]; /* where the taps of a column have their weights */
+} layer;
+
+/* ---- weights ---- */
+
+/* Bytes from the first weight of a channel to that of each tap: those of two channels alternate. */
+static void find_order(layer *l) {
+  const uint32_t rows = (uint32_t)l->shape.kernel_h, even = l->row_taps & ~1u;
+  uint8_t *to = l->order;
+  for (uint32_t y = 0; y < rows; y++) {
+    for (uint32_t i = 0; i < l->row_taps; i++) {
+      *to++ = (uint8_t)(2 * (i < even ? y * even + i : rows * even + y));
+    }
+  }
+}
+
+/* Weights of a channel as whole vectors; returns their sum. */
+static int32_t read_weights(const layer *l, uint32_t channel, int8_t *to) {
+  const uint32_t pair_bytes = (l->taps + 1) / 2 * 4;
+  const int8_t *from = (const int8_t *)l->call->constants[0] + (channel >> 1) * pair_bytes + (channel & 1u);
+  const uint8_t *order = l->order;
+  int32_t sum = 0;
+  for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, order += STEP, to += STEP) {
+    const mve_pred16_t lanes = vctp8q((uint32_t)left);
+    const int8x16_t weights = vldrbq_gather_offset_z_s8(from, vld1q_z_u8(order, lanes), lanes);
+    sum = vaddvaq_s8(sum, weights);
+    vst1q_s8(to, weights);
+  }
+  return sum;
+}
+
+/* ---- columns ---- */
+
+DQNN_INLINE void copy_row(const int8_t *from, uint32_t count, int8_t *to) {
+  for (int32_t left = (int32_t)count; left > 0; left -= STEP, from += STEP, to += STEP) {
+    const mve_pred16_t lanes = vctp8q((uint32_t)left);
+    vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
+  }
+}
+
+/* A window that lies in the map. */
+DQNN_INLINE void copy_inside(const layer *l, const int8_t *from, uint32_t row_bytes, int8_t *to) {
+  const uint32_t count = l->row_taps;
+  if (count <= STEP) {
+    const mve_pred16_t lanes = vctp8q(count);
+    for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, from += row_bytes, to += count) {
+      vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
+    }
+    return;
+  }
+  for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, from += row_bytes, to += count) {
+    copy_row(from, count, to);
+  }
+}
+
+/* One that reaches beyond its border. */
+DQNN_NOINLINE void copy_border(const layer *l, dqnn_origin at, int8_t *to) {
+  const dqnn_geometry *g = &l->shape;
+  const int32_t left = at.x < 0 ? -at.x : 0, over = at.x + g->kernel_w - g->width, right = over > 0 ? over : 0;
+  const int32_t columns = g->kernel_w - left - right;
+  const int8x16_t outside = vdupq_n_s8((int8_t)l->outside);
+  for (uint32_t i = 0; i < l->vectors; i++) {
+    vst1q_s8(to + STEP * i, outside);
+  }
+  if (columns <= 0) {
+    return;
+  }
+  to += (uint32_t)left * g->channels;
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, to += l->row_taps) {
+    if ((uint32_t)(at.y + ky) < (uint32_t)g->height) {
+      const uint32_t cell = dqnn_cell_index(g, at.y + ky, at.x + left);
+      copy_row((const int8_t *)l->call->in[0] + cell * g->channels, (uint32_t)columns * g->channels, to);
+    }
+  }
+}
+
+/* Windows of neighbours from output `first` on. */
+DQNN_NOINLINE void copy_windows(const layer *l, uint32_t first, uint32_t count, int8_t *to) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t width = (uint32_t)g->out_width, pitch = l->vectors * STEP,
+                 row_bytes = (uint32_t)g->width * g->channels;
+  const int32_t last_x = g->width - g->kernel_w, last_y = g->height - g->kernel_h;
+  uint32_t y = first / width, x = first - y * width;
+  dqnn_origin at = dqnn_window_at(g, y, x);
+  for (; count; count--, to += pitch, at.x += g->stride_w) {
+    if (x == width) {
+      x = 0;
+      at = dqnn_window_at(g, ++y, 0);
+    }
+    x++;
+    if (at.x >= 0 && at.y >= 0 && at.x <= last_x && at.y <= last_y) {
+      copy_inside(l, (const int8_t *)l->call->in[0] + dqnn_cell_index(g, at.y, at.x) * g->channels, row_bytes, to);
+    } else {
+      copy_border(l, at, to);
+    }
+  }
+}
+
+/* ---- the walk ---- */
+
+/* All channels of `count` pixels, at least eight, whose columns are `columns`. */
+static void run_channels(layer *l, const int8_t *columns, uint32_t pitch, uint32_t first, uint32_t count) {
+  int8_t weights[VECTORS * STEP];
+  dqnn_column_plan *plan = &l->plan;
+  const uint32_t outputs = l->shape.outputs, short_by = (0u - count) % BLOCK;
+  plan->columns = columns;
+  plan->pitch = pitch;
+  plan->blocks = count / BLOCK;
+  plan->back = short_by * pitch;
+  plan->back_out = short_by * outputs;
+  plan->weights = weights;
+  plan->out = (int8_t *)l->call->out + first * outputs;
+  for (uint32_t c = 0; c < outputs; c++, plan->out++) {
+    const int32_t begin = -l->zero_point * read_weights(l, c, weights);
+    plan->begin = l->bias ? dqnn_wrap_add(begin, l->bias[c]) : begin;
+    plan->factor = ((const int32_t *)l->factors)[c];
+    plan->addend = ((const int32_t *)l->addends)[c];
+    l->run(plan);
+  }
+}
+
+/* Pixels of a map that is read as it lies; a row at a time, or all of them. */
+static void run_in_place(layer *l) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t pitch = (uint32_t)g->stride_w * g->channels, width = (uint32_t)g->out_width,
+                 rows = (uint32_t)g->out_height, row_bytes = (uint32_t)(g->stride_h * g->width) * g->channels;
+  const int8_t *from = (const int8_t *)l->call->in[0];
+  if (width * pitch == row_bytes) {
+    run_channels(l, from, pitch, 0, rows * width);
+    return;
+  }
+  for (uint32_t y = 0; y < rows; y++, from += row_bytes) {
+    run_channels(l, from, pitch, y * width, width);
+  }
+}
+
+/* Pixels whose windows are copied: to the end of the output, as many as leave room for their own outputs before it, or
+ * to the scratch. Too few at the end go with those before them once more. */
+static void run_copied(layer *l) {
+  const uint32_t pixels = (uint32_t)l->shape.out_height * (uint32_t)l->shape.out_width, pitch = l->vectors * STEP,
+                 outputs = l->shape.outputs, room = l->call->scratch_bytes / pitch;
+  int8_t *const end = (int8_t *)l->call->out + pixels * outputs;
+  for (uint32_t first = 0, count; first < pixels; first += count) {
+    const uint32_t left = pixels - first, free = left * outputs / (pitch + outputs) & ~(BLOCK - 1u);
+    int8_t *columns = (int8_t *)l->call->scratch;
+    count = left < room ? left : room & ~(BLOCK - 1u);
+    if (free > count) {
+      count = free;
+      columns = end - count * pitch;
+    }
+    if (count < BLOCK) {
+      count = BLOCK;
+      first = pixels - count;
+    }
+    copy_windows(l, first, count, columns);
+    run_channels(l, columns, pitch, first, count);
+  }
+}
+
+/* ---- set-up ---- */
+
+/* A pixel is a cell. */
+static int is_pointwise(const dqnn_geometry *g) {
+  return g->kernel_h == 1 && g->kernel_w == 1 && g->pad_top == 0 && g->pad_left == 0 &&
+         (g->out_height - 1) * g->stride_h < g->height && (g->out_width - 1) * g->stride_w < g->width;
+}
+
+static const runner RUNNERS[2][2][VECTORS] = {
+    {{dqnn_columns_affine_1, dqnn_columns_affine_2, dqnn_columns_affine_3, dqnn_columns_affine_4},
+     {dqnn_columns_affine_cut_1, dqnn_columns_affine_cut_2, dqnn_columns_affine_cut_3, dqnn_columns_affine_cut_4}},
+    {{dqnn_columns_fixed_1, dqnn_columns_fixed_2, dqnn_columns_fixed_3, dqnn_columns_fixed_4},
+     {dqnn_columns_fixed_cut_1, dqnn_columns_fixed_cut_2, dqnn_columns_fixed_cut_3, dqnn_columns_fixed_cut_4}}};
+
+/* Returns 0 for rules that go another way. */
+static int read_rule(const dqnn_call *call, layer *l, int in_place) {
+  dqnn_epilogue e;
+  dqnn_read_epilogue(call, 1, &e);
+  const dqnn_quad_kind kind = dqnn_quad_kind_of(&e, l->shape.outputs, l->taps);
+  const int affine = kind == DQNN_QUAD_AFFINE, cut = in_place && l->taps % STEP != 0;
+  l->run = RUNNERS[!affine][cut][l->vectors - 1];
+  l->plan.mask = cut ? (1u << l->taps % STEP) - 1 : 0xffffu;
+  l->plan.zero_point = e.zero_point;
+  l->bias = affine ? NULL : e.bias;
+  l->factors = affine ? (const void *)e.scale : e.multiplier;
+  l->addends = affine ? (const void *)e.offset : e.shift;
+  return kind != DQNN_QUAD_ANY;
+}
+
+static int is_plain(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  return call->in_def[0]->dtype == DQNN_S8 && call->out_def->dtype == DQNN_S8 && !p->half_weights && p->groups == 1 &&
+         p->dilation_h == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1 && p->pool_h == 1 && p->pool_w == 1;
+}
+
+/* Returns 0 for what goes another way. */
+static int prepare(const dqnn_call *call, layer *l, int *in_place) {
+  dqnn_geometry *g = &l->shape;
+  dqnn_read_geometry(call, g);
+  l->call = call;
+  l->zero_point = call->in_def[0]->zero_point;
+  l->outside = (int32_t)((const dqnn_conv_params *)call->params)->pad_value;
+  l->row_taps = (uint32_t)g->kernel_w * g->channels;
+  l->taps = (uint32_t)g->kernel_h * l->row_taps;
+  l->vectors = (l->taps + STEP - 1) / STEP;
+  const uint32_t pixels = (uint32_t)g->out_height * (uint32_t)g->out_width;
+  const uint64_t farthest = (uint64_t)BLOCK * g->outputs;
+  *in_place = is_pointwise(g) && ((uint32_t)g->out_width >= BLOCK || g->stride_h * g->stride_w == 1);
+  if (l->taps > VECTORS * STEP || pixels < BLOCK || farthest > UINT16_MAX || g->width > UINT16_MAX ||
+      (!*in_place && call->scratch_bytes < BLOCK * l->vectors * STEP)) {
+    return 0;
+  }
+  l->plan.places = l->places;
+  l->plan.step = BLOCK * g->outputs;
+  for (uint32_t i = 0; i < BLOCK; i++) {
+    l->places[i] = (uint16_t)(DQNN_COLUMN_OF(i) * g->outputs);
+  }
+  find_order(l);
+  return read_rule(call, l, *in_place);
+}
+
+int dqnn_run_columns(const dqnn_call *call) {
+  layer l;
+  int in_place;
+  if (!is_plain(call) || !prepare(call, &l, &in_place)) {
+    return 0;
+  }
+  if (in_place) {
+    run_in_place(&l);
+  } else {
+    run_copied(&l);
+  }
+  dqnn_clamp_mve(call);
+  return 1;
+}
+#endif
