@@ -15,6 +15,7 @@ from ..format import ConvParams, PoolParams, ViewParams
 from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import S1
+from ..passes.pack_weights import takes_packed
 from .model import Advice, Bench, NodeAnalysis
 from .rows import alternatives, floor_of
 
@@ -152,9 +153,8 @@ def _few_bits(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advic
 
 
 def _could_be_packed(node: NodeView, analysis: NodeAnalysis, params: ConvParams) -> bool:
-    """As passes/pack_weights.py has it."""
-    kinds = (node.row.family, node.row.input, node.row.weights, params.weight_bits)
-    return kinds == ("conv", "s8", "s8", 0) and analysis.inputs[0].shape[-1] // params.groups % 4 == 0
+    row, channels = node.row, analysis.inputs[0].shape[-1] // params.groups
+    return not params.weight_bits and takes_packed(row.family, row.input, row.weights, channels)
 
 
 def _fewer_rows(model: ModelView) -> Iterator[Advice]:

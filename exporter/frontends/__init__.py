@@ -1,23 +1,25 @@
-"""Front ends: from a model as its framework saved it to the IR. graph.py, handlers.py and selection.py
+"""Front ends: from a model as its framework saved it to the IR. graph.py, handlers.py, selection.py and kinds.py
 have what they share.
 
-`load` takes what any of them reads: a file is known by how it begins, not by its name."""
+`load` takes what any of them reads: a file is known by how it begins, not by its name. Only the front end that reads it
+is imported."""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnreadableModel
 from ..ir.graph import Graph
-from . import keras, onnx, tflite
-from .keras import SavedModel, build_graph, read_model, register, support_table
+from .kinds import Kind, kind_of
 
-__all__ = ["SavedModel", "build_graph", "kind_of", "load", "read_model", "register", "support_table"]
+if TYPE_CHECKING:
+    from .keras import SavedModel, build_graph, read_model, register, support_table
 
-Kind: TypeAlias = Literal["keras", "tflite", "onnx"]
-BEGINS = 8  # bytes by which a file is known
+_OF_KERAS = ("SavedModel", "build_graph", "read_model", "register", "support_table")
+__all__ = ["Kind", "SavedModel", "build_graph", "kind_of", "load", "read_model", "register", "support_table"]
 
 
 def load(source: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
@@ -27,27 +29,23 @@ def load(source: Any, weights: str | os.PathLike[str] | None = None) -> Graph:
     Raises `UnreadableModel` for what is no model, and `ExportError` with every unsupported layer."""
     kind = kind_of(source)
     if kind == "keras":
+        from . import keras
+
         return keras.load(source, weights)
     if weights is not None:
         raise UnreadableModel(f"{source} has weights of its own; only a .json takes a file of weights")
-    return tflite.load(source) if kind == "tflite" else onnx.load(Path(source))
+    if kind == "tflite":
+        from . import tflite
+
+        return tflite.load(source)
+    from . import onnx
+
+    return onnx.load(Path(source))
 
 
-def kind_of(source: Any) -> Kind:
-    """Whose model `source` is: of a file by its content, or where that is damaged by its name; all else is Keras'."""
-    path = Path(source) if isinstance(source, str | os.PathLike) else None
-    if path is None or not path.is_file():
-        return "keras"
-    start, suffix = _beginning(path), path.suffix.lower()
-    if tflite.is_tflite(start) or suffix == ".tflite":
-        return "tflite"
-    return "onnx" if onnx.is_onnx(start) or (start and suffix == ".onnx") else "keras"
+if not TYPE_CHECKING:  # a type checker shall complain about other names
 
-
-def _beginning(path: Path) -> bytes:
-    """The first bytes of a file, none where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(BEGINS)
-    except OSError:
-        return b""
+    def __getattr__(name: str) -> Any:
+        if name not in _OF_KERAS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(".keras", __name__), name)

@@ -28,7 +28,7 @@ def run(graph: Graph, context: Context) -> Graph:
 
 def _packed(node: Node, kind: TensorType, context: Context) -> Node:
     op = node.op
-    if not isinstance(op, ops.ConvKernel) or not takes_packed(op, kind):
+    if not isinstance(op, ops.ConvKernel) or not _unpacked_in_registers(op, kind):
         return node
     bits = ops.bits_of(op.weights.codes)
     now, then = stored_bytes(op, 8), stored_bytes(op, bits)
@@ -38,10 +38,16 @@ def _packed(node: Node, kind: TensorType, context: Context) -> Node:
     return replace(node, op=replace(op, weights=replace(op.weights, bits=bits)))
 
 
-def takes_packed(op: ops.ConvKernel, kind: TensorType) -> bool:
-    """Kernels that unpack in registers take the layer, if its codes fit."""
-    integer = isinstance(kind.fmt, S8) and op.weights.kind == "s8" and not op.weights.zero_point.any()
-    return integer and not op.depthwise and op.weights.codes.shape[3] % 4 == 0
+def _unpacked_in_registers(op: ops.ConvKernel, kind: TensorType) -> bool:
+    family = "depthwise" if op.depthwise else "convz" if op.weights.zero_point.any() else "conv"
+    source = "s8" if isinstance(kind.fmt, S8) else ""
+    return takes_packed(family, source, op.weights.kind, op.weights.codes.shape[3])
+
+
+def takes_packed(family: str, source: str, weights: str, channels: int) -> bool:
+    """Kernels of this family and these formats that unpack in registers take a layer of so many channels (of a group),
+    if its codes fit."""
+    return (family, source, weights) == ("conv", "s8", "s8") and channels % 4 == 0
 
 
 def stored_bytes(op: ops.ConvKernel, bits: int) -> int:

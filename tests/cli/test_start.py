@@ -82,6 +82,13 @@ def test_an_export_loads_what_it_needs(model: str, digits: object, tmp_path: obj
     assert not wings & {"analyze", "bench", "device", "inspect", "samples", "signing", "validate"}
 
 
+@pytest.mark.parametrize(("model", "reader"), [("digits_larq.h5", "keras"), ("digits_brevitas.onnx", "onnx")])
+def test_an_export_loads_the_reader_of_its_file(model: str, reader: str, digits: object, tmp_path: object) -> None:
+    modules = after(EXPORTS, f"{digits}/{model}", "-o", f"{tmp_path}/m.dqnn")
+    readers = [name for name in ("keras", "onnx", "tflite") if f"dqnn.exporter.frontends.{name}" in modules]
+    assert readers == [reader]
+
+
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help_loads_the_command_and_no_more(name: str) -> None:
     modules = loaded(*name.split(), "--help")

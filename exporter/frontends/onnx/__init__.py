@@ -12,10 +12,10 @@ from ...ir.graph import Graph
 from . import codes, convolutions, elementwise, pools, shapes  # noqa: F401  (register their handlers)
 from .builder import build_graph
 from .model import OnnxModel
-from .reader import is_onnx, read_model
+from .reader import read_model
 from .registry import support_table
 
-__all__ = ["OnnxModel", "build_graph", "is_onnx", "load", "read_model", "support_table"]
+__all__ = ["OnnxModel", "build_graph", "load", "read_model", "support_table"]
 
 
 def load(path: Path) -> Graph:

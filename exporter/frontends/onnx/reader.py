@@ -72,12 +72,6 @@ class _Bad(Exception):
         self.found, self.accepted, self.advice = found, accepted, advice
 
 
-def is_onnx(start: bytes) -> bool:
-    """Whether a file that begins so is an ONNX model as all exporters write it: the IR's version, then the producer,
-    the opsets or the graph."""
-    return len(start) > 2 and start[0] == 0x08 and 1 <= start[1] <= 32 and start[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42)
-
-
 def read_model(path: Path) -> OnnxModel:
     """The model in a file. UnreadableModel if it is none, ExportError with everything that is wrong in it."""
     proto = _parsed(path)

@@ -11,10 +11,10 @@ import os
 from ...ir.graph import Graph
 from . import elementwise, layers, lce, movement  # noqa: F401  (register their handlers)
 from .builder import build_graph
-from .model import Model, is_tflite, read_model
+from .model import Model, read_model
 from .registry import register, support_table
 
-__all__ = ["Model", "build_graph", "is_tflite", "load", "read_model", "register", "support_table"]
+__all__ = ["Model", "build_graph", "load", "read_model", "register", "support_table"]
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Graph:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import UnreadableModel, debugging
 from ..graph import Unsupported, from_nibbles
+from ..kinds import is_tflite
 from . import schema
 from .flatbuffer import Damaged, Source, Table
 
@@ -94,11 +95,6 @@ class Model:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     subgraphs: int
-
-
-def is_tflite(start: bytes) -> bool:
-    """Whether a file that begins so (8 bytes at least) says that it is one."""
-    return start[4:8] == schema.IDENTIFIER
 
 
 def read_model(source: str | os.PathLike[str] | bytes) -> Model:

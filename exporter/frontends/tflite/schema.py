@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-IDENTIFIER = b"TFL3"
 VERSION = 3
 
 TYPES = (

@@ -15,8 +15,7 @@ from typing import Any
 
 from ...api import load_graph
 from ...errors import ExportError, Problem
-from ...frontends import kind_of, onnx
-from ...frontends.keras import build_graph, read_model
+from ...frontends import kind_of
 from ...ir.graph import Graph
 from . import tflite
 from .child import OrEvaluator
@@ -79,6 +78,8 @@ def _onnx(path: Path, kind: Kind) -> Original:
     if kind not in ("auto", "onnx", "evaluator"):
         who = "Keras" if kind == "keras" else "TensorFlow Lite"
         raise OriginalError(f"{path} is an ONNX model, which {who} cannot run; accepted: auto, onnx, evaluator")
+    from ...frontends import onnx
+
     model = onnx.read_model(path)
     graph, missing = onnx.build_graph(model), ""
     if importlib.util.find_spec("onnxruntime") is None:
@@ -95,10 +96,12 @@ def _onnx(path: Path, kind: Kind) -> Original:
 
 def _as_data(path: Path) -> tuple[Graph, str]:
     """The graph of a file, and the first code that it names."""
-    saved = read_model(path)
+    from ...frontends import keras
+
+    saved = keras.read_model(path)
     try:
         root = {"class_name": saved.root.class_name, "module": saved.root.module, "config": saved.root.config}
-        return build_graph(saved), foreign_code(root)
+        return keras.build_graph(saved), foreign_code(root)
     except ExportError as error:
         advice = "--original keras (original='keras') has Keras load it all the same, and run what code it holds"
         refused = Problem("", "Keras is not given a file that dqnn cannot read as data", advice=advice)
