@@ -95,13 +95,15 @@ class Outcome:
     """Of a random model: native, f32 between (stored as f32 although a quantizer follows), fallback, refused,
     differs, or unsure (rounding may have decided every element).
 
-    `compared` of the outputs' `elements` were held against Keras' and agreed; `kernels` are those chosen."""
+    `compared` of the outputs' `elements` were held against Keras' and agreed; `kernels` are those chosen, `packed` of
+    them with weights of 4 or 2 bits in the file."""
 
     kind: str
     detail: str = ""
     compared: int = 0
     elements: int = 0
     kernels: frozenset[str] = frozenset()
+    packed: int = 0
 
 
 AGREE = ("native", "f32 between", "fallback", "unsure")
@@ -113,7 +115,8 @@ def agrees(report: Any, compared: int, elements: int) -> Outcome:
     between = any("before it is quantized" in decision.decision for decision in report.decisions)
     kind = "fallback" if reasons else "unsure" if not compared else "f32 between" if between else "native"
     kernels = frozenset(node.kernel for node in report.model.nodes)
-    return Outcome(kind, "; ".join(dict.fromkeys(reasons)), compared, elements, kernels)
+    packed = sum(getattr(node.params, "weight_bits", 0) in (2, 4) for node in report.model.nodes)
+    return Outcome(kind, "; ".join(dict.fromkeys(reasons)), compared, elements, kernels, packed)
 
 
 def randomize(model: Any, seed: int) -> Any:

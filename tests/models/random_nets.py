@@ -124,7 +124,10 @@ class Network:
 # --- quantizers ---------------------------------------------------------------------------------------------------
 
 LARQ_INPUTS = ("ste_sign", "approx_sign", "swish_sign", "ste_tern", "ste_heaviside", "dorefa")
-LARQ_KERNELS = ("ste_sign", "approx_sign", "magnitude_aware_sign", "dorefa", "ste_tern", "twn", "ste_heaviside")
+LARQ_KERNELS = (
+    "ste_sign", "approx_sign", "magnitude_aware_sign", "dorefa", "ste_tern", "twn", "ste_heaviside",
+    "dorefa2", "dorefa3", "dorefa4",
+)  # fmt: skip
 QKERAS_KERNELS = (
     "binary(alpha=1)", "binary(alpha=0.5)", "binary(alpha='auto')", "binary(alpha='auto_po2')", "binary()", "binary",
     "stochastic_binary(alpha=1)", "stochastic_binary()", "quantized_bits(1,0,alpha=1)", "quantized_bits(8,0,alpha=1)",
@@ -134,6 +137,10 @@ QKERAS_KERNELS = (
     "quantized_tanh(8)", "quantized_relu(8)", "quantized_po2(4)", "quantized_po2(8)", "quantized_bits(4,0,alpha=1)",
     "quantized_bits(2,0,alpha=1)", "quantized_bits(5,1,1,alpha='auto_po2')", "quantized_bits(3,0)",
     "quantized_bits(12,2,alpha=1)",
+    "quantized_bits(4,1,0,alpha=1)", "quantized_bits(4,0,alpha='auto')", "quantized_bits(4,0,alpha='auto_po2')",
+    "quantized_bits(4,0,0,keep_negative=False,alpha=1)", "quantized_bits(3,0,alpha=1)", "quantized_bits(3,2,1,alpha=1)",
+    "quantized_bits(2,0,alpha='auto')", "quantized_bits(2,1,1,alpha='auto_po2')", "stochastic_ternary(alpha=1)",
+    "stochastic_ternary(alpha='auto')", "quantized_po2(2)", "quantized_po2(3,max_value=1)",
 )  # fmt: skip
 QKERAS_BIASES = ("binary(alpha=1)", "quantized_bits(8,1,alpha=1)", "quantized_bits(8,0)", "quantized_po2(4)", "ternary")
 QKERAS_ACTIVATIONS = (
@@ -155,8 +162,8 @@ SPELLINGS = (
 
 
 def _larq(name: str | None, mode: str = "activations") -> Any:
-    if name == "dorefa":
-        return lq.quantizers.DoReFa(k_bit=8, mode=mode)
+    if name is not None and name.startswith("dorefa"):
+        return lq.quantizers.DoReFa(k_bit=int(name[6:] or 8), mode=mode)
     if name == "twn":
         return lq.quantizers.SteTern(ternary_weight_networks=True)
     return None if name is None else lq.quantizers.get(name)
@@ -653,6 +660,38 @@ def combinations(draw: st.DrawFn) -> tuple[Step, ...]:
     layer = replace(plain, kernel=KERNELS[library][weights], bias=bias)
     steps = (FORMATS[before], layer, *middle, FORMATS[after])
     return tuple(step for step in steps if step is not None)
+
+
+# Kernel quantizers of 2 to 4 bits, and the bits that their codes have in a packed file (0: 8).
+FEW_BITS = {
+    "larq": {"ste_tern": 2, "twn": 2, "dorefa2": 2, "dorefa3": 4, "dorefa4": 4},
+    "qkeras": {
+        **{f"quantized_bits({bits},0,alpha=1)": 2 if bits == 2 else 4 for bits in (2, 3, 4)},
+        **{f"quantized_bits({bits},0,alpha='auto')": 2 if bits == 2 else 4 for bits in (2, 3, 4)},
+        **{f"quantized_bits({bits},0,alpha='auto_po2')": 2 if bits == 2 else 4 for bits in (2, 3, 4)},
+        "quantized_bits(4,1,1,alpha=1)": 4, "quantized_bits(3,0,1,alpha=0.75)": 4, "quantized_bits(4)": 4,
+        "quantized_bits(4,0,0,keep_negative=False,alpha=1)": 0, "quantized_bits(3,0,0,keep_negative=False,alpha=1)": 4,
+        "ternary(alpha=1)": 2, "ternary(alpha='auto')": 2, "ternary()": 2, "ternary(alpha=1,threshold=0.25)": 2,
+        "stochastic_ternary(alpha=1)": 2, "stochastic_ternary(alpha='auto')": 2, "stochastic_ternary()": 2,
+        "quantized_po2(2)": 4, "quantized_po2(3)": 4, "quantized_po2(3,max_value=1)": 0,
+    },
+}  # fmt: skip
+
+
+@st.composite
+def few_bits(draw: st.DrawFn) -> Network:
+    """A layer of 8-bit inputs and such a kernel, packed where it can be."""
+    library = draw(st.sampled_from(("larq", "qkeras", "qkeras")))
+    plain = replace(draw(layer_steps(40)), library=library, input=None, groups=draw(st.sampled_from((1, 1, 1, 2))))
+    kernel = draw(st.sampled_from(sorted(FEW_BITS[library])))
+    layer = replace(plain, kernel=kernel, bias=draw(st.sampled_from(("none", "float"))), activation=None)
+    middle = draw(st.sampled_from(((), (Norm("bn"),), (Pool("max"), Norm("bn")), (Norm("bn"), Pool("max")))))
+    after = draw(st.sampled_from((FORMATS["s1"], FORMATS["s8"], None)))
+    edges = [draw(st.integers(1, 12)) for _ in range(draw(st.sampled_from((0, 1, 2, 2))))]
+    channels = draw(st.sampled_from((3, 4, 8, 12, 20, 32)))
+    steps = tuple(step for step in (FORMATS["s8"], layer, *middle, after) if step is not None)
+    exact = draw(st.booleans())
+    return Network(((*edges, channels),), steps, exact, draw(st.integers(0, 2**31 - 1)), pack_weights=True)
 
 
 @st.composite

@@ -1,6 +1,6 @@
 """The long search: thousands of random models against Keras, with a count per outcome.
 
-    python tests/models/random_search.py networks --draws 20000 --seed 1
+    PYTHONPATH=tests python tests/models/random_search.py networks --draws 20000 --seed 1
 
 What differs is cut down to the fewest steps that still differ and printed, ready to become a named regression in
 test_random_layers.py. Reasons of fallbacks and refusals are counted, and the kernels that no draw has chosen named."""
@@ -33,6 +33,7 @@ from dqnn.exporter.emit.kernel_table import rows  # noqa: E402
 SUITES: dict[str, tuple[Any, Callable[[Any], Outcome]]] = {
     "layers": (random_layers.configs, random_layers.check),
     "networks": (random_nets.networks, random_nets.check),
+    "few": (random_nets.few_bits, random_nets.check),
 }
 
 
@@ -74,7 +75,7 @@ def search(suite: str, draws: int, number: int) -> int:
         outcome = outcome_of(check, drawn)
         outcomes[outcome.kind] += 1
         kernels.update(outcome.kernels)
-        counts.update(compared=outcome.compared, elements=outcome.elements)
+        counts.update(compared=outcome.compared, elements=outcome.elements, packed=outcome.packed)
         if outcome.detail:
             reasons[f"{outcome.kind}: {outcome.detail.splitlines()[0][:160]}"] += 1
         if outcome.kind in ("differs", "crashes"):
@@ -87,6 +88,7 @@ def search(suite: str, draws: int, number: int) -> int:
     run()
     progress()
     print(f"# {counts['compared']} of {counts['elements']} output elements compared, the others within Keras' rounding")
+    print(f"# {counts['packed']} layers with weights of 4 or 2 bits")
     for reason, count in reasons.most_common():
         print(f"# {count:5} {reason}")
     print(f"# kernels never chosen: {', '.join(sorted(set(rows()) - set(kernels))) or 'none'}")
