@@ -85,6 +85,7 @@ set(DQNN_SOURCES_packed
   kernels/opt/conv_packed.c
 )
 set(DQNN_SOURCES_mve
+  kernels/mve/binary_mve.c
   kernels/mve/conv_bitsliced_mve.c
   kernels/mve/conv_bytes_mve.c
   kernels/mve/conv_columns_mve.c

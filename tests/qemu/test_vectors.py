@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from kernels import test_sums as sums
 from kernels.cases import Case, make
 from kernels.harness import Seeded, run
 from kernels.spec import Tensor
@@ -22,7 +23,8 @@ from .kernel_files import blob, bundles, inputs, kernel_named
 
 pytestmark = pytest.mark.qemu
 VECTORS = {variant.kernel for variant in variants() if variant.isa == "mve"}
-ZERO_POINTS = {name for name in VECTORS if name.startswith("convz")}  # which a layer of `dqnn bench` does not have
+LAYERS = {name for name in VECTORS if name.startswith(("conv_", "depthwise_"))}
+OTHERS = VECTORS - LAYERS  # which no layer of `dqnn bench` is
 LIMITS = (1_500_000, 8_000_000)
 ROUNDS = 25
 
@@ -102,18 +104,46 @@ def compare(found: Iterator[tuple[cases.Layer, Case]], isas: tuple[str, ...] = (
             assert output.tobytes() == case.expected, f"{isas}: {layers[id(case)][0]}"
 
 
-@pytest.mark.parametrize("name", sorted(VECTORS - ZERO_POINTS))
+@pytest.mark.parametrize("name", sorted(LAYERS))
 def test_random_layers(name: str) -> None:
     compare(layer_cases(name))
 
 
-@pytest.mark.parametrize("name", sorted(ZERO_POINTS))
-def test_weights_with_zero_points(name: str) -> None:
-    found = [make(kernel_named(name), Seeded(55, number)) for number in range(ROUNDS)]
+def compare_cases(found: list[Case]) -> None:
     for bundle in bundles(found, *LIMITS):
         outputs = vectors().run(blob(bundle, "mve"), inputs(bundle)).outputs
         for case, output in zip(bundle.cases, outputs, strict=True):
             assert output.tobytes() == case.expected, f"{case.params} of {case.inputs[0].dims}"
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_random_calls(name: str) -> None:
+    rounds = ROUNDS if name.startswith("convz") else 4 * ROUNDS
+    compare_cases([make(kernel_named(name), Seeded(55, number)) for number in range(rounds)])
+
+
+def sum_case(name: str, seed: int, shape: tuple[int, ...]) -> Case:
+    """All pairs of codes (test_sums.py)."""
+    call = sums.call(name, seed, shape)
+    types, data = zip((call.input, call.data), *call.others, strict=True)
+    return Case(
+        kernel_named(name), tuple(map(spec_tensor, types)), spec_tensor(call.output), tuple(call.packed.constants),
+        call.packed.params, data, kernel.reference(call),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["binary_s8", "binary_s8_fixed"])
+def test_sums(name: str) -> None:
+    """Scales at the ends of what floats can be go another way."""
+    found = [sum_case(name, seed, shape) for seed in range(15) for shape in ((256, 256), (5, 31))]
+    for scale in (1e-38, 1e-30, 1e30, 1e38) if name == "binary_s8" else ():
+        case = found[1]
+        tensors = [dataclasses.replace(t, scale=float(np.float32(scale))) for t in (*case.inputs, case.output)]
+        far = dataclasses.replace(
+            case, inputs=tuple(tensors[:2]), output=tensors[2], constants=(np.float32(1 / scale).tobytes(),)
+        )
+        found.append(dataclasses.replace(far, expected=run(far, "ref")))
+    compare_cases(found)
 
 
 def small_floats(layer: cases.Layer, seed: int) -> bytes:

@@ -76,13 +76,14 @@ static int run_sums(const dqnn_call *call, sums *s) {
   return 1;
 }
 
-/* Results must fit 16 bits before they are clamped. */
+/* Results must fit 16 bits before they are clamped, and terms floats: the difference of two infinities is no number. */
 int dqnn_run_float_sums(const dqnn_call *call) {
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
   const dqnn_tensor_def *a = call->in_def[0], *b = call->in_def[1];
-  float inverse = *(const float *)call->constants[0];
+  float inverse = *(const float *)call->constants[0], scales = a->scale + b->scale;
   sums s = {.run = dqnn_sum_floats};
-  if (p->kind > DQNN_SUB || a->dtype != DQNN_S8 || b->dtype != DQNN_S8 || !((a->scale + b->scale) * inverse < 126.0f)) {
+  if (p->kind > DQNN_SUB || a->dtype != DQNN_S8 || b->dtype != DQNN_S8 || !(scales * inverse < 126.0f) ||
+      scales > 0x1p100f) {
     return 0;
   }
   set_range(&s, (int32_t)p->act_min, (int32_t)p->act_max);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Sums and differences of two s8 maps, by the rule of binary_s8 and by that of binary_s8_fixed, sixteen elements at a
+ * time. A vector of bytes is widened to even and odd halves, and these to words, and narrowed the same way back. What
+ * is left to the 32-bit code: products, extremes, inputs that repeat along a row, and numbers at the ends of what files
+ * may have. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_MVE
+#include <arm_mve.h>
+
+#include "../../isa/isa.h"
+#include "../map.h"
+
+enum { STEP = 16 };
+
+typedef struct {
+  int16_t zero_a, zero_b, zero_point; /* the first two to be added: minus zero points */
+  int8_t least, most;
+  float scale_a, scale_b, inverse; /* float rule; scale_b < 0: a difference */
+  int32_t multiplier_a, shift_a, multiplier_b, shift_b, left,
+      halved; /* fixed rule; halved: of sums where multiplier_a is 1/2 */
+  int32_t multiplier, shift, sign;
+} rule;
+
+typedef void (*row)(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count);
+
+/* ---- rules ---- */
+
+DQNN_ALWAYS_INLINE int32x4_t float_sum(const rule *r, int32x4_t a, int32x4_t b) {
+  const float32x4_t x = vmulq_n_f32(vcvtq_f32_s32(a), r->scale_a), y = vmulq_n_f32(vcvtq_f32_s32(b), r->scale_b);
+  return vcvtnq_s32_f32(vmulq_n_f32(vaddq_f32(x, y), r->inverse)); /* ties to even, saturates */
+}
+
+/* Ties go away from zero: a negative number is made one less. shift < 0. */
+DQNN_ALWAYS_INLINE int32x4_t scaled(int32x4_t x, int32_t multiplier, int32_t shift) {
+  x = vqrdmulhq_n_s32(x, multiplier);
+  return vrshlq_n_s32(vqaddq_s32(x, vshrq_n_s32(x, 31)), shift);
+}
+
+DQNN_ALWAYS_INLINE int32x4_t fixed_sum(const rule *r, int32x4_t a, int32x4_t b, int half) {
+  int32x4_t y = scaled(vshlq_r_s32(b, r->left), r->multiplier_b, r->shift_b);
+  if (half) {
+    y = vmlaq_n_s32(y, a, r->halved);
+  } else {
+    y = vmlaq_n_s32(scaled(vshlq_r_s32(a, r->left), r->multiplier_a, r->shift_a), y, r->sign);
+  }
+  return scaled(y, r->multiplier, r->shift);
+}
+
+enum { FLOAT, FIXED, HALF };
+
+DQNN_ALWAYS_INLINE int32x4_t sum(const rule *r, int32x4_t a, int32x4_t b, int kind) {
+  return kind == FLOAT ? float_sum(r, a, b) : fixed_sum(r, a, b, kind == HALF);
+}
+
+/* Eight elements of both inputs. */
+DQNN_ALWAYS_INLINE int16x8_t sum_half(const rule *r, int16x8_t a, int16x8_t b, int kind) {
+  a = vaddq_n_s16(a, r->zero_a);
+  b = vaddq_n_s16(b, r->zero_b);
+  const int32x4_t even = sum(r, vmovlbq_s16(a), vmovlbq_s16(b), kind);
+  const int16x8_t x = vqmovnbq_s32(vuninitializedq_s16(), even);
+  return vqaddq_n_s16(vqmovntq_s32(x, sum(r, vmovltq_s16(a), vmovltq_s16(b), kind)), r->zero_point);
+}
+
+DQNN_ALWAYS_INLINE int8x16_t sum_step(const rule *r, int8x16_t a, int8x16_t b, int kind) {
+  const int16x8_t even = sum_half(r, vmovlbq_s8(a), vmovlbq_s8(b), kind);
+  const int8x16_t x = vqmovnbq_s16(vuninitializedq_s8(), even);
+  const int8x16_t y = vqmovntq_s16(x, sum_half(r, vmovltq_s8(a), vmovltq_s8(b), kind));
+  return vminq_s8(vmaxq_s8(y, vdupq_n_s8(r->least)), vdupq_n_s8(r->most));
+}
+
+/* All inputs of a step are read before it is written: the output may lie on an input. */
+DQNN_ALWAYS_INLINE void run_row(const rule *given, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count,
+                                int kind) {
+  const rule r = *given; /* stores to out could change it */
+  for (uint32_t steps = count / STEP; steps; steps--, a += STEP, b += STEP, out += STEP) {
+    vst1q_s8(out, sum_step(&r, vld1q_s8(a), vld1q_s8(b), kind));
+  }
+  if (count % STEP) {
+    const mve_pred16_t lanes = vctp8q(count % STEP);
+    vstrbq_p_s8(out, sum_step(&r, vld1q_z_s8(a, lanes), vld1q_z_s8(b, lanes), kind), lanes);
+  }
+}
+
+DQNN_NOINLINE void float_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row(r, a, b, out, count, FLOAT);
+}
+DQNN_NOINLINE void fixed_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row(r, a, b, out, count, FIXED);
+}
+DQNN_NOINLINE void half_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row(r, a, b, out, count, HALF);
+}
+
+/* ---- the walk ---- */
+
+/* A row of the output at a time, or all of it where nothing is repeated. first: which input is a. */
+static int run_rows(const dqnn_call *call, const rule *r, uint32_t first, row run) {
+  const dqnn_tensor_def *def = call->out_def;
+  const dqnn_operand a = dqnn_operand_of(call, first), b = dqnn_operand_of(call, 1 - first);
+  int8_t *out = (int8_t *)call->out;
+  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
+  if (a.repeats || b.repeats) {
+    return 0;
+  }
+  if (dqnn_rows(a.def) == rows && dqnn_rows(b.def) == rows) {
+    count *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, out += count) {
+    run(r, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
+        (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
+    dqnn_next_row(def, at);
+  }
+  return 1;
+}
+
+static rule rule_of(const dqnn_call *call, uint32_t first, int32_t least, int32_t most) {
+  return (rule){.zero_a = (int16_t)-call->in_def[first]->zero_point,
+                .zero_b = (int16_t)-call->in_def[1 - first]->zero_point,
+                .zero_point = (int16_t)call->out_def->zero_point,
+                .least = (int8_t)least,
+                .most = (int8_t)most};
+}
+
+/* No product or sum is a denormal or no number. */
+static int is_usual(float scale) {
+  return scale >= 0x1p-100f && scale <= 0x1p100f;
+}
+
+static int run_float_sums(const dqnn_call *call) {
+  const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
+  const dqnn_tensor_def *a = call->in_def[0], *b = call->in_def[1];
+  rule r = rule_of(call, 0, (int32_t)p->act_min, (int32_t)p->act_max);
+  if (p->kind > DQNN_SUB || a->dtype != DQNN_S8 || b->dtype != DQNN_S8) {
+    return 0;
+  }
+  r.inverse = *(const float *)call->constants[0];
+  r.scale_a = a->scale;
+  r.scale_b = p->kind == DQNN_ADD ? b->scale : -b->scale;
+  return is_usual(a->scale) && is_usual(b->scale) && is_usual(r.inverse) && run_rows(call, &r, 0, float_row);
+}
+
+/* A multiplier of 1/2 is 1 - 2^-31 with a shift of one more: the same for nine bits. */
+static void find_shift(int32_t *multiplier, int32_t *shift) {
+  if (*shift == 0 && *multiplier == 1 << 30) {
+    *multiplier = INT32_MAX;
+    *shift = -1;
+  }
+}
+
+/* The input of the larger scale, whose multiplier is 1/2, goes first, if it can. */
+static int run_fixed_sums(const dqnn_call *call) {
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  const int add = p->kind == DQNN_ADD, usual = p->left == 20; /* nine bits and 20 stay below 30 */
+  const int half_a = usual && p->multiplier_a == 1 << 30 && p->shift_a == 0,
+            half_b = usual && p->multiplier_b == 1 << 30 && p->shift_b == 0;
+  const uint32_t first = add && half_b && !half_a;
+  rule r = rule_of(call, first, p->act_min, p->act_max);
+  if (p->kind > DQNN_SUB || p->single || !usual) {
+    return 0;
+  }
+  r.multiplier_a = first ? p->multiplier_b : p->multiplier_a;
+  r.shift_a = first ? p->shift_b : p->shift_a;
+  r.multiplier_b = first ? p->multiplier_a : p->multiplier_b;
+  r.shift_b = first ? p->shift_a : p->shift_b;
+  r.multiplier = p->multiplier;
+  r.shift = p->shift;
+  r.left = p->left;
+  r.halved = 1 << (p->left - 1);
+  r.sign = add ? 1 : -1;
+  find_shift(&r.multiplier_a, &r.shift_a);
+  find_shift(&r.multiplier_b, &r.shift_b);
+  return r.shift_a < 0 && r.shift_b < 0 && r.shift < 0 &&
+         run_rows(call, &r, first, add && (half_a || half_b) ? half_row : fixed_row);
+}
+
+void dqnn_run_binary_s8_mve(const dqnn_call *call) {
+  if (!run_float_sums(call)) {
+    dqnn_run_binary_s8_portable(call);
+  }
+}
+void dqnn_run_binary_s8_fixed_mve(const dqnn_call *call) {
+  if (!run_fixed_sums(call)) {
+    dqnn_run_binary_s8_fixed_portable(call);
+  }
+}
+#endif
