@@ -93,6 +93,15 @@ class NodeView:
         """The kernel's name, to print."""
         return self.row.name
 
+    @property
+    def weight_bits(self) -> int:
+        """Of a weight in the file, 0 without weights."""
+        packed = self.params.weight_bits if isinstance(self.params, ConvParams) else 0
+        return packed or _WEIGHT_BITS.get(self.row.weights, 0)
+
+
+_WEIGHT_BITS = {"s1": 1, "s8": 8, "f32": 32}
+
 
 @dataclass(frozen=True)
 class PortView:
@@ -454,6 +463,7 @@ def _node_json(model: ModelView, node: NodeView) -> dict[str, Any]:
         "output": node.output,
         "constants": list(node.constants),
         "constant_bytes": model.constant_bytes(node),
+        "weight_bits": node.weight_bits,
         "scratch_offset": node.scratch_offset,
         "scratch_bytes": node.scratch_bytes,
         "params": params,

@@ -103,12 +103,17 @@ def layers_text(name: str, layers: Sequence[str], width: int) -> str:
 
 
 def node_table(model: ModelView, width: int) -> Table:
-    """One row per kernel call, for a terminal of this width."""
+    """One row per kernel call, for a terminal of this width. The kernel's name says how many bits a weight has in the
+    file, but where those of s8 are packed."""
     table = plain_table(">#", "layers", "kernel", "=input", "=output", ">weights", ">scratch")
 
     def kind(tensor: int) -> str:
         text = str(model.tensors[tensor].type)
         return text if width >= NARROW else text.replace("[", "\n[")
+
+    def weights(node: NodeView) -> str:
+        packed = f"\n{node.weight_bits} bits" if node.row.weights == "s8" and node.weight_bits < 8 else ""
+        return size(model.constant_bytes(node)) + packed if node.constants else ""
 
     for number, (node, name) in enumerate(zip(model.nodes, model.names, strict=True)):
         table.add_row(
@@ -117,7 +122,7 @@ def node_table(model: ModelView, width: int) -> Table:
             kernel_text(node),
             " ".join(kind(index) for index in node.inputs),
             kind(node.output),
-            size(model.constant_bytes(node)) if node.constants else "",
+            weights(node),
             size(node.scratch_bytes) if node.scratch_bytes else "",
         )
     return table

@@ -45,8 +45,9 @@ def eight_bits() -> Any:
     return tf.keras.Model(inputs, layers.Softmax()(x), name="eight_bits")
 
 
-def ds_cnn() -> Any:
-    """MLPerf Tiny's keyword network with 8-bit weights and activations."""
+def ds_cnn(weights: str = EIGHT) -> Any:
+    """MLPerf Tiny's keyword network with 8-bit activations and weights of this quantizer; the first layer's and the
+    last's have 8 bits."""
     import qkeras
     import tensorflow as tf
 
@@ -56,9 +57,9 @@ def ds_cnn() -> Any:
     x = qkeras.QConv2D(64, (10, 4), strides=2, padding="same", kernel_quantizer=EIGHT, use_bias=False)(x)
     x = qkeras.QActivation("quantized_relu(8,2)")(layers.BatchNormalization()(x))
     for _ in range(4):
-        x = qkeras.QDepthwiseConv2D(3, padding="same", depthwise_quantizer=EIGHT, use_bias=False)(x)
+        x = qkeras.QDepthwiseConv2D(3, padding="same", depthwise_quantizer=weights, use_bias=False)(x)
         x = qkeras.QActivation("quantized_relu(8,2)")(layers.BatchNormalization()(x))
-        x = qkeras.QConv2D(64, 1, kernel_quantizer=EIGHT, use_bias=False)(x)
+        x = qkeras.QConv2D(64, 1, kernel_quantizer=weights, use_bias=False)(x)
         x = qkeras.QActivation("quantized_relu(8,2)")(layers.BatchNormalization()(x))
     x = layers.GlobalAveragePooling2D()(x)
     x = qkeras.QActivation("quantized_relu(8,2)")(x)

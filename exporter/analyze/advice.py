@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from ..blob import ModelView, NodeView
+from ..blob import ModelView, NodeView, taps_of
 from ..emit.packing import unpack_weights
 from ..format import ConvParams, PoolParams, ViewParams
 from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.types import S1
-from ..passes.pack_weights import takes_packed
+from ..passes.pack_weights import stored_bytes, takes_packed
 from .model import Advice, Bench, NodeAnalysis
 from .rows import alternatives, floor_of
 
@@ -142,7 +142,8 @@ def _few_bits(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advic
         codes = unpack_weights(node.row, params, data, analysis.inputs, analysis.output)
         bits = max(int(codes.max()).bit_length(), int(-1 - codes.min()).bit_length()) + 1
         fit = ops.bits_of(codes) if bits <= FEW else FEW
-        saved = len(data) * (8 - fit) // 8
+        taps = taps_of(node, analysis.inputs[0])
+        saved = len(data) - stored_bytes(analysis.output.shape[-1], params.groups, taps, fit)
         if bits < 8 and saved >= NOTABLE_BYTES:
             yield Advice(
                 analysis.name,

@@ -29,7 +29,7 @@ from .advice import advise, quantizer_advice
 from .charts import all_charts
 from .html import notebook_html, report_html
 from .model import Analysis, Bench, NodeAnalysis
-from .operations import keras_parameters, operations_of, parameters_of, saved_of
+from .operations import keras_parameters, operations_of, parameters_of, saved_of, unpacked_bytes
 from .rows import segments_of
 from .text import as_text
 
@@ -78,6 +78,7 @@ def analyze_view(
             NodeAnalysis(
                 index, name, node.layers, node.row, inputs, output, operations_of(node, inputs, output, graph),
                 saved, parameters_of(node, inputs, output), model.constant_bytes(node), node.scratch_bytes,
+                node.weight_bits, unpacked_bytes(model, node),
             )
         )  # fmt: skip
     analyses = tuple(nodes)

@@ -121,7 +121,9 @@ def _row(node: NodeAnalysis, analysis: Analysis) -> dict[str, object]:
         "output": str(node.output),
         "operations": operations_lines(node),
         "parameters": f"{node.parameters:,}",
+        "weight_bits": str(node.weight_bits or ""),
         "weight_bytes": f"{node.weight_bytes:,}",
+        "unpacked_bytes": f"{node.unpacked_bytes:,}" if node.packed else "",
         "scratch_bytes": f"{node.scratch_bytes:,}",
         "cycles": "" if analysis.bench is None else f"{analysis.bench.values[node.index]:,}",
     }

@@ -26,7 +26,8 @@ class Operations:
 @dataclass(frozen=True)
 class NodeAnalysis:
     """One kernel call. `name` is the layer that it is about, `layers` all that take part; `parameters` are weights and
-    per-channel pairs, `weight_bytes` what they take in the file."""
+    per-channel pairs, `weight_bytes` what they take in the file; a weight has `weight_bits` there, and all would take
+    `unpacked_bytes` if those of fewer than 8 that are packed had 8."""
 
     index: int
     name: str
@@ -39,11 +40,18 @@ class NodeAnalysis:
     parameters: int
     weight_bytes: int
     scratch_bytes: int
+    weight_bits: int
+    unpacked_bytes: int
 
     @property
     def kernel(self) -> str:
         """The kernel's name, to print."""
         return self.row.name
+
+    @property
+    def packed(self) -> bool:
+        """Its weights have 4 or 2 bits in the file."""
+        return 1 < self.weight_bits < 8
 
     @property
     def macc(self) -> int:
@@ -200,7 +208,9 @@ def _node_json(node: NodeAnalysis) -> dict[str, Any]:
         "operations": [_operations_json(o) for o in node.operations],
         "saved_by_fusion": [_operations_json(o) for o in node.saved],
         "parameters": node.parameters,
+        "weight_bits": node.weight_bits,
         "weight_bytes": node.weight_bytes,
+        "unpacked_bytes": node.unpacked_bytes,
         "scratch_bytes": node.scratch_bytes,
     }
 

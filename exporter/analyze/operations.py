@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..blob import NodeView, taps_of
+from ..blob import ModelView, NodeView, taps_of
 from ..emit.kernel_table import KernelRow
 from ..format import ConvParams, PoolParams
 from ..ir import ops
 from ..ir.graph import Graph
 from ..ir.infer import as_map
 from ..ir.types import TensorType, dtype_name
+from ..passes.pack_weights import stored_bytes
 from .model import Operations
 
 SOFTMAX_OPERATIONS = 15  # per element
@@ -121,6 +122,16 @@ def parameters_of(node: NodeView, inputs: tuple[TensorType, ...], output: Tensor
     if node.row.family in ("affine", "prelu"):
         return 2 * output.shape[-1]
     return 0
+
+
+def unpacked_bytes(model: ModelView, node: NodeView) -> int:
+    """Of a node's constants, if weights of 4 and 2 bits had 8."""
+    whole = model.constant_bytes(node)
+    if not isinstance(node.params, ConvParams) or not node.params.weight_bits:
+        return whole
+    taps = taps_of(node, model.tensors[node.inputs[0]].type)
+    plain = stored_bytes(model.tensors[node.output].type.shape[-1], node.params.groups, taps, 8)
+    return whole - len(model.constants[node.constants[0]]) + plain
 
 
 def keras_parameters(graph: Graph) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..report import kernel_text, layers_text
@@ -52,6 +53,12 @@ def delta(analysis: Analysis) -> str:
     return f"{saved:+,} B ({100 * saved / (analysis.float_bytes or 1):+.1f}%) against float32{reason}"
 
 
+def packed_text(packed: Sequence[NodeAnalysis]) -> str:
+    """Layers with weights of 4 and 2 bits in the file."""
+    now, before = (sum(sizes) for sizes in zip(*((n.weight_bytes, n.unpacked_bytes) for n in packed), strict=True))
+    return f"{len(packed)} layers with 4 or 2 bits for a weight, {size(now)}; 8-bit would be {before:,} B"
+
+
 def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
     """Label and text, after the vendor tool's summary."""
     arena = size(analysis.arena_bytes)
@@ -61,10 +68,12 @@ def summary_rows(analysis: Analysis) -> list[tuple[str, str]]:
     saved = f"; {analysis.saved:,} more that fusion spares" if analysis.saved else ""
     graph = analysis.file_bytes - analysis.weight_bytes
     interpreter = f"{analysis.arena_bytes:,} + {analysis.state_bytes:,} of interpreter on a 32-bit core"
+    packed = [node for node in analysis.nodes if node.packed]
     rows = [
         ("params", f"{analysis.parameters:,} items ({analysis.float_bytes / 1024:,.2f} KiB as float32)"),
         ("macc", f"{analysis.macc:,}{saved}"),
         ("weights (ro)", f"{size(analysis.weight_bytes)}, {delta(analysis)}"),
+        *([("  packed", packed_text(packed))] if packed else []),
         ("file", f"{size(analysis.file_bytes)} ({graph:,} B graph)"),
         ("activations (rw)", f"{arena}, inputs and outputs included"),
         ("ram (total)", f"{size(analysis.ram_bytes)} = {interpreter}"),
@@ -107,21 +116,29 @@ def operations_lines(node: NodeAnalysis) -> list[str]:
     return [f"{o.count:,} {o.type}" for o in node.operations]
 
 
+def _weights(node: NodeAnalysis, wide: bool) -> str:
+    """Their bytes, and of packed ones what 8 bits would take; on a narrow terminal also how many bits they have."""
+    if not node.packed:
+        return size(node.weight_bytes)
+    bits = "" if wide else f"\n{node.weight_bits} bits"
+    return f"{size(node.weight_bytes)}{bits}\n8-bit: {node.unpacked_bytes:,} B"
+
+
 def _nodes(analysis: Analysis, width: int) -> Table:
     bench, wide = analysis.bench, width >= NARROW
-    columns = [">id", "layers", "kernel, output", ">operations", *([">params"] if wide else []), ">weights"]
+    columns = [">id", "layers", "kernel, output", ">operations", *([">params", ">bits"] if wide else []), ">weights"]
     table = plain_table(*columns, *([] if bench is None else [f">{bench.unit.removeprefix('estimated ')}"]))
     for node, view in zip(analysis.nodes, analysis.model.nodes, strict=True):
         cells = [str(node.index), layers_text(node.name, node.layers, width), f"{kernel_text(view)}\n{node.output}"]
         cells += [
             "\n".join(operations_lines(node)),
-            *([f"{node.parameters:,}"] if wide else []),
-            size(node.weight_bytes),
+            *([f"{node.parameters:,}", str(node.weight_bits or "")] if wide else []),
+            _weights(node, wide),
         ]
         cells += [] if bench is None else [f"{bench.values[node.index]:,}\n{100 * bench.share(node.index):.1f}%"]
         table.add_row(*cells)
     if bench is not None and bench.between > 0:
-        blank = [""] * (4 if wide else 3)
+        blank = [""] * (5 if wide else 3)
         table.add_row("", "between layers", *blank, f"{bench.between:,}\n{100 * bench.between / bench.total:.1f}%")
     return table
 

@@ -11,6 +11,7 @@ kernel: they keep 8 bits, as do weights with zero points."""
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 from ..ir import ops
 from ..ir.graph import Graph, Node
@@ -31,7 +32,8 @@ def _packed(node: Node, kind: TensorType, context: Context) -> Node:
     if not isinstance(op, ops.ConvKernel) or not _unpacked_in_registers(op, kind):
         return node
     bits = ops.bits_of(op.weights.codes)
-    now, then = stored_bytes(op, 8), stored_bytes(op, bits)
+    outputs, *taps = op.weights.codes.shape
+    now, then = (stored_bytes(outputs, op.groups, prod(taps), width) for width in (8, bits))
     if bits == 8 or then >= now:
         return node
     context.note(node, f"weights of {bits} bits", f"{then:,} B; 8-bit ones would be {now:,} B", code="packed-weights")
@@ -50,12 +52,11 @@ def takes_packed(family: str, source: str, weights: str, channels: int) -> bool:
     return (family, source, weights) == ("conv", "s8", "s8") and channels % 4 == 0
 
 
-def stored_bytes(op: ops.ConvKernel, bits: int) -> int:
+def stored_bytes(outputs: int, groups: int, taps: int, bits: int) -> int:
     """Of a convolution's weights in the file (SPEC.md 3.3)."""
-    outputs, kh, kw, channels = op.weights.codes.shape
     together = 2 if bits == 8 else 4
-    quads = op.groups * _ceil(outputs // op.groups, together)
-    pairs = _ceil(kh * kw * channels, 2)
+    quads = groups * _ceil(outputs // groups, together)
+    pairs = _ceil(taps, 2)
     return 4 * quads * (pairs if bits == 8 else _ceil(pairs * bits, 4))
 
 

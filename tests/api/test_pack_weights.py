@@ -118,3 +118,25 @@ def test_analyze_says_what_packing_would_save() -> None:
         "weights of 5 bits are stored in 8: quantize them to 4"
     )
     assert not found("quantized_bits(8,0,alpha=1)")
+
+
+def test_bits_and_bytes_of_each_layer() -> None:
+    """What analyze and inspect show of packed layers; 8 bits would take what the unpacked file has."""
+    model = network("quantized_bits(4,0,alpha=1)")
+    plain, packed = (dqnn.analyze(model, pack_weights=pack) for pack in (False, True))
+    layers = [node for node in packed.nodes if node.row.multiplies]
+    assert [node.weight_bits for node in layers] == [4, 4, 4]
+    assert [node.unpacked_bytes for node in packed.nodes] == [node.weight_bytes for node in plain.nodes]
+    assert [node.weight_bits for node in plain.nodes if node.row.multiplies] == [8, 8, 8]
+    whole, few = (sum(n.weight_bytes for n in report.nodes if n.row.multiplies) for report in (plain, packed))
+    text = str(packed)
+    assert f"3 layers with 4 or 2 bits for a weight, {few:,} B; 8-bit would be {whole:,} B" in " ".join(text.split())
+    for node in layers:
+        assert f"8-bit: {node.unpacked_bytes:,} B" in text
+        assert f"8-bit: {node.unpacked_bytes:,}" in packed._repr_html_()
+    assert "8-bit" not in str(plain)
+    result = dqnn.export(model, pack_weights=True)
+    assert str(result.report).count("4 bits") == 3
+    saved = {a.layer: a.gain for a in plain.advice if "stored in 8" in a.finding}
+    assert saved["dense"] == "768 of 1,920 B of weights"  # outputs are packed in fours
+    assert not [a for a in packed.advice if "stored in 8" in a.finding]

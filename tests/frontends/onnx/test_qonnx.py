@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from dqnn import Interpreter
 from dqnn.exporter.api import export
 from dqnn.exporter.errors import ExportError
+from dqnn.exporter.format import ConvParams
 from dqnn.exporter.frontends import load
 from dqnn.exporter.ir import ops
 
@@ -113,6 +114,14 @@ def check(m: Model, out: str, tmp_path: Path, slack: float = 1e-4) -> Any:
     return result
 
 
+def packed_bits(tmp_path: Path) -> list[int]:
+    """Of each layer's weights in a packed file (0: 8), which gives what the other one gives."""
+    plain, packed = (export(tmp_path / "model.onnx", pack_weights=pack) for pack in (False, True))
+    x = np.random.default_rng(5).standard_normal((12, *SHAPE)).astype(np.float32)
+    np.testing.assert_array_equal(*(Interpreter(result.blob).predict(x) for result in (plain, packed)))
+    return [node.params.weight_bits for node in packed.report.model.nodes if isinstance(node.params, ConvParams)]
+
+
 def kernels(result: Any) -> list[str]:
     return [node.row.name for node in result.report.model.nodes]
 
@@ -165,6 +174,22 @@ def test_few_bits(bits: int, tmp_path: Path) -> None:
     assert not result.report.fallbacks
 
 
+@pytest.mark.parametrize("scales", ["one", "channels"])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5])
+def test_few_bits_packed(bits: int, scales: str, tmp_path: Path) -> None:
+    """A layer of 3 channels keeps 8 bits; those of 8 channels have as many as they need."""
+    m = Model(SHAPE)
+    step = 0.1317 if scales == "one" else np.abs(m.rng.standard_normal((8, 1, 1, 1))) * 0.1 + 0.0213
+    y = quant(m, layer(m, quant(m, m.x, 0.0311, 8), quant(m, m.floats(8, 3, 3, 3), 0.0719, 8)), 0.1137, 8)
+    y = m.node("Relu", [norm(m, layer(m, y, quant(m, m.floats(8, 8, 3, 3), step, bits, narrow=1)), 8)])
+    y = quant(m, y, 0.2113, 8, signed=0)
+    w = quant(m, m.floats(5, 8, 1, 1), 0.0719, bits, narrow=1)
+    result = check(m, quant(m, m.node("Conv", [y, w]), 0.1713, 8), tmp_path)
+    assert not result.report.fallbacks
+    few = {2: 2, 3: 4, 4: 4}.get(bits, 0)
+    assert packed_bits(tmp_path) == [0, few, few]
+
+
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 def test_weights_of_any_rounding(rounding: str, tmp_path: Path) -> None:
     m = Model(SHAPE)
@@ -206,9 +231,12 @@ def test_qcdq(bits: int, unsigned: bool, tmp_path: Path) -> None:
     narrow = -(2 ** (bits - 1)) + 1, 2 ** (bits - 1) - 1
     w = fake(m.floats(4, 3, 3, 3), np.abs(m.rng.standard_normal(4)) * 0.2 + 0.05, np.int8, *narrow)
     y = m.node("Relu", [m.node("Conv", [x, w, m.floats(4)], pads=[1, 1, 1, 1])])
-    out = fake(y, 0.2, np.uint8, 0, 2**bits - 1)
+    y = fake(y, 0.2, np.uint8, 0, 2**bits - 1)
+    w = fake(m.floats(5, 4, 1, 1), 0.1317, np.int8, *narrow)
+    out = fake(m.node("Conv", [y, w]), 0.3119, np.int8, *narrow)
     result = check(m, out, tmp_path)
     assert "conv_s8_s8_s8" in kernels(result)
+    assert packed_bits(tmp_path) == [0, {2: 2, 4: 4}.get(bits, 0)]
     quantizers = [node.op for node in load(tmp_path / "model.onnx").nodes if isinstance(node.op, ops.Quantize)]
     assert quantizers[0].qmax - quantizers[0].qmin == high - low
 
