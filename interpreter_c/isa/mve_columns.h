@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* Outputs of one channel of a convolution of at most 64 taps in vectors of Armv8.1-M (Helium: Cortex-M55, M85): its
- * weights stay in up to four registers while pixels go by, eight at a time, and the output rule follows with the
- * channel's numbers in core registers. */
+/* Outputs of one channel of a convolution in vectors of Armv8.1-M (Helium: Cortex-M55, M85), the output rule with the
+ * channel's numbers in core registers. Of at most 64 taps, the weights stay in up to four registers while pixels go by,
+ * eight at a time; of more they are read once for four pixels. */
 #ifndef DQNN_ISA_MVE_COLUMNS_H
 #define DQNN_ISA_MVE_COLUMNS_H
 
@@ -63,6 +63,41 @@ DQNN_WORDS_ARE(14, dqnn_column_plan);
             "cmp r10,#0\n beq 9f\n ldrd r0,r2,[r10]\n mov r10,#0\n subs r8,r8,r0\n sub r11,r2\n mov lr,#1\n cmp r0,#0\n"       \
             "bne 2b\n 9: vpop {d8-d15}\n pop {r4-r11,pc}\n");                                                               \
   }
+/* More taps, four pixels at a time. */
+typedef struct {
+  const int8_t *columns;
+  uint32_t pitch;
+  const int8_t *weights;
+  uint32_t vectors; /* of taps */
+  int32_t begin, factor, addend, zero_point;
+  int8_t *out;
+  const uint32_t *places; /* of four outputs, in bytes */
+  uint32_t step, blocks;  /* bytes from four outputs to the next four; of those, at least one: columns, out and this count on */
+} dqnn_long_plan;
+
+DQNN_WORD_IS(0, dqnn_long_plan, columns);
+DQNN_WORD_IS(2, dqnn_long_plan, weights);
+DQNN_WORD_IS(4, dqnn_long_plan, begin);
+DQNN_WORD_IS(8, dqnn_long_plan, out);
+DQNN_WORDS_ARE(12, dqnn_long_plan);
+
+/* Registers: r8, r9, r11, r12 columns, r10 weights; q0 weights, q1, q2 taps; the others as above. The plan's address is on the stack. */
+#define DQNN_LONG_FUNCTION(name, rule)                                                                                      \
+  __attribute__((naked, noinline, unused)) static void name(__attribute__((unused)) dqnn_long_plan *plan) {                 \
+    __asm__(".syntax unified\n push {r0,r4-r11,lr}\n vpush {d8-d15}\n ldr r2,[r0,#36]\n vldrw.u32 q7,[r2]\n"                \
+            "ldrd r1,r3,[r0,#16]\n ldrd r5,r7,[r0,#24]\n"                                                                   \
+            "2: ldr r0,[sp,#64]\n ldrd r8,r2,[r0]\n ldrd r10,lr,[r0,#8]\n add r9,r8,r2\n add r11,r9,r2\n add r12,r11,r2\n"   \
+            "add r4,r12,r2\n str r4,[r0]\n mov r0,#0\n mov r2,#0\n mov r4,#0\n mov r6,#0\n dls lr,lr\n"                       \
+            "1: vldrb.u8 q0,[r10],#16\n vldrb.u8 q1,[r8],#16\n vldrb.u8 q2,[r9],#16\n vmladava.s8 r0,q0,q1\n"               \
+            "vldrb.u8 q1,[r11],#16\n vmladava.s8 r2,q0,q2\n vldrb.u8 q2,[r12],#16\n vmladava.s8 r4,q0,q1\n"                \
+            "vmladava.s8 r6,q0,q2\n le lr,1b\n" DQNN_PATCH_FOUR rule                                                       \
+            "vqmovnb.s32 q6,q5\n vqadd.s16 q6,q6,r7\n vqmovnb.s16 q6,q6\n ldr r0,[sp,#64]\n ldr r2,[r0,#32]\n"             \
+            "ldrd r4,r6,[r0,#40]\n vstrb.32 q6,[r2,q7]\n add r2,r4\n str r2,[r0,#32]\n subs r6,#1\n str r6,[r0,#44]\n"      \
+            "bne 2b\n vpop {d8-d15}\n pop {r0,r4-r11,pc}\n");                                                             \
+  }
+DQNN_LONG_FUNCTION(dqnn_columns_affine_long, DQNN_COLUMN_AFFINE)
+DQNN_LONG_FUNCTION(dqnn_columns_fixed_long, DQNN_COLUMN_FIXED)
+
 DQNN_COLUMN_FUNCTION(dqnn_columns_affine_1, 1, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
 DQNN_COLUMN_FUNCTION(dqnn_columns_affine_2, 2, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
 DQNN_COLUMN_FUNCTION(dqnn_columns_affine_3, 3, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)

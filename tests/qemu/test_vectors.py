@@ -209,9 +209,27 @@ def column_layers() -> Iterator[tuple[cases.Layer, Case]]:
             yield layer, layer_case(layer, number)
 
 
+def long_layers() -> Iterator[tuple[cases.Layer, Case]]:
+    """More than 64 taps of maps with room for many columns."""
+    shapes = (
+        (24, 20, 8, 24, (3, 3), 1), (20, 23, 16, 19, (3, 3), 1), (33, 30, 66, 20, (1, 1), 1),
+        (40, 21, 12, 17, (3, 4), 1), (41, 40, 16, 33, (3, 3), 2), (24, 25, 64, 21, (1, 3), 1),
+        (23, 23, 7, 24, (5, 3), 1), (22, 24, 22, 23, (3, 3), 1),
+    )  # fmt: skip
+    for number, (height, width, channels, outputs, window, step) in enumerate(shapes):
+        for requant in ("affine", "fixed_point"):
+            layer = cases.Layer(
+                "s8", "s8", "s8", height, width, channels, outputs, window, (step, step), padding=((1, 1), (0, 1)),
+                pad_value=-7.0, zero_point=(-128, 9)[number % 2], out_zero_point=(-128, 4)[number % 2],
+                requant=requant,  # type: ignore[arg-type]
+            )  # fmt: skip
+            yield layer, layer_case(layer, number)
+
+
 @pytest.mark.parametrize("more", [0, 300, 4000])
 def test_few_taps(more: int) -> None:
     compare(column_layers(), more=more)
+    compare(long_layers(), more=more)
 
 
 @pytest.mark.parametrize("step", [1, 2])

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* conv_s8_s8_s8 with at most 64 taps: first layers, and pointwise layers of few channels. A channel at a time goes over
- * many pixels (isa/mve_columns.h), so that neither its weights nor its output rule are read again.
+/* conv_s8_s8_s8 with few taps: first layers, pointwise layers of few channels, 3x3 layers of 16. A channel at a time
+ * goes over many pixels (isa/mve_columns.h), so that neither its weights (of up to 64 taps) nor its output rule are
+ * read again.
  *
  * Pointwise layers find the taps of a pixel in the map. Other windows are copied as they lie, row after row, to where
  * outputs will stand that are not there yet; their weights are put into the same order (SPEC.md 3.3 has the last one of
  * odd rows behind all rows). The scratch holds the last of them: with room for fewer than eight the layer is left to
- * conv_bytes_mve.c. */
+ * conv_bytes_mve.c. Weights of more than 64 taps stand behind the columns. */
 #include "conv_columns_mve.h"
 
 #if DQNN_HAVE_MVE
@@ -16,9 +17,13 @@
 #include "../opt/quads.h"
 #include "epilogue_mve.h"
 
-enum { STEP = 16, BLOCK = 8, VECTORS = 4 };
+enum { STEP = 16, BLOCK = 8, VECTORS = 4, QUAD = 4 };
+/* Of more than 64 taps. More are faster in pairs of channels, and so are small maps, which have room for few columns.
+ */
+enum { MOST_TAPS = 192, LEAST_COLUMNS = 64 };
 
 typedef void (*runner)(const dqnn_column_plan *);
+typedef void (*long_runner)(dqnn_long_plan *);
 
 typedef struct {
   const dqnn_call *call;
@@ -28,10 +33,11 @@ typedef struct {
   int32_t zero_point, outside;
   const int32_t *bias;           /* NULL: none */
   const void *factors, *addends; /* of channels, 4 bytes each */
+  uint8_t affine, is_long;       /* is_long: more than 64 taps */
   runner run;
   dqnn_column_plan plan;
   uint16_t places[BLOCK];
-  uint8_t order[VECTORS * STEP]; /* where the taps of a column have their weights */
+  uint8_t order[VECTORS * STEP]; /* where the taps of a column have their weights; for more they lie as columns do */
 } layer;
 
 /* ---- weights ---- */
@@ -56,6 +62,19 @@ static int32_t read_weights(const layer *l, uint32_t channel, int8_t *to) {
   for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, order += STEP, to += STEP) {
     const mve_pred16_t lanes = vctp8q((uint32_t)left);
     const int8x16_t weights = vldrbq_gather_offset_z_s8(from, vld1q_z_u8(order, lanes), lanes);
+    sum = vaddvaq_s8(sum, weights);
+    vst1q_s8(to, weights);
+  }
+  return sum;
+}
+
+/* The same for more taps, in rows of even length. */
+static int32_t read_long(const layer *l, uint32_t channel, int8_t *to) {
+  const int8_t *from = (const int8_t *)l->call->constants[0] + (channel >> 1) * 2 * l->taps + (channel & 1u);
+  const uint8x16_t places = vidupq_n_u8(0, 2);
+  int32_t sum = 0;
+  for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, from += 2 * STEP, to += STEP) {
+    const int8x16_t weights = vldrbq_gather_offset_z_s8(from, places, vctp8q((uint32_t)left));
     sum = vaddvaq_s8(sum, weights);
     vst1q_s8(to, weights);
   }
@@ -152,6 +171,37 @@ static void run_channels(layer *l, const int8_t *columns, uint32_t pitch, uint32
   }
 }
 
+/* The same for more taps, at least four pixels; `weights`: room for those of a channel. */
+DQNN_NOINLINE void run_long(const layer *l, const int8_t *columns, uint32_t pitch, uint32_t first, uint32_t count,
+                            int8_t *weights) {
+  const uint32_t outputs = l->shape.outputs, rest = count % QUAD;
+  const uint32_t places[QUAD] = {0, outputs, 2 * outputs, 3 * outputs};
+  const long_runner run = l->affine ? dqnn_columns_affine_long : dqnn_columns_fixed_long;
+  int8_t *out = (int8_t *)l->call->out + first * outputs;
+  dqnn_long_plan plan = {.pitch = pitch,
+                         .weights = weights,
+                         .vectors = l->vectors,
+                         .zero_point = l->plan.zero_point,
+                         .places = places,
+                         .step = QUAD * outputs};
+  for (uint32_t c = 0; c < outputs; c++, out++) {
+    const int32_t begin = -l->zero_point * read_long(l, c, weights);
+    plan.begin = l->bias ? dqnn_wrap_add(begin, l->bias[c]) : begin;
+    plan.factor = ((const int32_t *)l->factors)[c];
+    plan.addend = ((const int32_t *)l->addends)[c];
+    plan.columns = columns;
+    plan.out = out;
+    plan.blocks = count / QUAD;
+    run(&plan);
+    if (rest) { /* the last four once more */
+      plan.columns = columns + (count - QUAD) * pitch;
+      plan.out = out + (count - QUAD) * outputs;
+      plan.blocks = 1;
+      run(&plan);
+    }
+  }
+}
+
 /* Pixels of a map that is read as it lies; a row at a time, or all of them. */
 static void run_in_place(layer *l) {
   const dqnn_geometry *g = &l->shape;
@@ -171,22 +221,28 @@ static void run_in_place(layer *l) {
  * to the scratch. Too few at the end go with those before them once more. */
 static void run_copied(layer *l) {
   const uint32_t pixels = (uint32_t)l->shape.out_height * (uint32_t)l->shape.out_width, pitch = l->vectors * STEP,
-                 outputs = l->shape.outputs, room = l->call->scratch_bytes / pitch;
+                 outputs = l->shape.outputs, extra = l->is_long, least = extra ? QUAD : BLOCK,
+                 room = l->call->scratch_bytes / pitch - extra;
   int8_t *const end = (int8_t *)l->call->out + pixels * outputs;
   for (uint32_t first = 0, count; first < pixels; first += count) {
-    const uint32_t left = pixels - first, free = left * outputs / (pitch + outputs) & ~(BLOCK - 1u);
+    const uint32_t left = pixels - first, bytes = left * outputs;
+    const uint32_t free = bytes < pitch ? 0 : (bytes - extra * pitch) / (pitch + outputs) & ~(least - 1);
     int8_t *columns = (int8_t *)l->call->scratch;
-    count = left < room ? left : room & ~(BLOCK - 1u);
+    count = left < room ? left : room & ~(least - 1);
     if (free > count) {
       count = free;
-      columns = end - count * pitch;
+      columns = end - (count + extra) * pitch;
     }
-    if (count < BLOCK) {
-      count = BLOCK;
+    if (count < least) {
+      count = least;
       first = pixels - count;
     }
     copy_windows(l, first, count, columns);
-    run_channels(l, columns, pitch, first, count);
+    if (extra) {
+      run_long(l, columns, pitch, first, count, columns + count * pitch);
+    } else {
+      run_channels(l, columns, pitch, first, count);
+    }
   }
 }
 
@@ -210,7 +266,8 @@ static int read_rule(const dqnn_call *call, layer *l, int in_place) {
   dqnn_read_epilogue(call, 1, &e);
   const dqnn_quad_kind kind = dqnn_quad_kind_of(&e, l->shape.outputs, l->taps);
   const int affine = kind == DQNN_QUAD_AFFINE, cut = in_place && l->taps % STEP != 0;
-  l->run = RUNNERS[!affine][cut][l->vectors - 1];
+  l->affine = (uint8_t)affine;
+  l->run = RUNNERS[!affine][cut][l->is_long ? 0 : l->vectors - 1];
   l->plan.mask = cut ? (1u << l->taps % STEP) - 1 : 0xffffu;
   l->plan.zero_point = e.zero_point;
   l->bias = affine ? NULL : e.bias;
@@ -221,8 +278,15 @@ static int read_rule(const dqnn_call *call, layer *l, int in_place) {
 
 static int is_plain(const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  return call->in_def[0]->dtype == DQNN_S8 && call->out_def->dtype == DQNN_S8 && !p->half_weights && p->groups == 1 &&
+  return dqnn_rows(call->out_def) >= BLOCK && call->in_def[0]->dtype == DQNN_S8 && !p->half_weights && p->groups == 1 &&
          p->dilation_h == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1 && p->pool_h == 1 && p->pool_w == 1;
+}
+
+/* More than 64 taps. */
+static int takes_long(const layer *l, uint32_t pixels) {
+  const uint32_t outputs = l->shape.outputs;
+  return l->taps <= MOST_TAPS && l->row_taps % 2 == 0 &&
+         pixels >= LEAST_COLUMNS * (l->vectors * STEP + outputs) / outputs;
 }
 
 /* Returns 0 for what goes another way. */
@@ -237,9 +301,11 @@ static int prepare(const dqnn_call *call, layer *l, int *in_place) {
   l->vectors = (l->taps + STEP - 1) / STEP;
   const uint32_t pixels = (uint32_t)g->out_height * (uint32_t)g->out_width;
   const uint64_t farthest = (uint64_t)BLOCK * g->outputs;
-  *in_place = is_pointwise(g) && ((uint32_t)g->out_width >= BLOCK || g->stride_h * g->stride_w == 1);
-  if (l->taps > VECTORS * STEP || pixels < BLOCK || farthest > UINT16_MAX || g->width > UINT16_MAX ||
-      (!*in_place && call->scratch_bytes < BLOCK * l->vectors * STEP)) {
+  l->is_long = l->taps > VECTORS * STEP;
+  *in_place = is_pointwise(g) && ((uint32_t)g->out_width >= BLOCK || g->stride_h * g->stride_w == 1) && !l->is_long;
+  const uint32_t columns = l->is_long ? QUAD + 1 : BLOCK;
+  if ((l->is_long && !takes_long(l, pixels)) || farthest > UINT16_MAX ||
+      (!*in_place && call->scratch_bytes < columns * l->vectors * STEP)) {
     return 0;
   }
   l->plan.places = l->places;
@@ -247,7 +313,9 @@ static int prepare(const dqnn_call *call, layer *l, int *in_place) {
   for (uint32_t i = 0; i < BLOCK; i++) {
     l->places[i] = (uint16_t)(DQNN_COLUMN_OF(i) * g->outputs);
   }
-  find_order(l);
+  if (!l->is_long) {
+    find_order(l);
+  }
   return read_rule(call, l, *in_place);
 }
 
