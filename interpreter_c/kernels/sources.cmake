@@ -94,6 +94,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
   kernels/mve/epilogue_mve.c
+  kernels/mve/pools_mve.c
 )
 set(DQNN_SOURCES_avx2
   kernels/wide/conv_bitsliced_avx2.c
