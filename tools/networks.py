@@ -90,6 +90,24 @@ def quicknet_like() -> Any:
     return tf.keras.Model(inputs, layers.Softmax()(layers.Dense(10)(x)), name="quicknet_like_64")
 
 
+def audio_cnn() -> Any:
+    """A second of sound at 16 kHz straight into one-dimensional convolutions with pools, 8-bit weights and
+    activations."""
+    import qkeras
+    import tensorflow as tf
+
+    layers = tf.keras.layers
+    x = inputs = layers.Input((16_000, 1))
+    x = qkeras.QActivation("quantized_bits(8,0,alpha=1)")(x)
+    for filters, size, stride in ((32, 80, 4), (32, 3, 1), (64, 3, 1), (128, 3, 1)):
+        x = qkeras.QConv1D(filters, size, stride, kernel_quantizer=EIGHT, use_bias=False)(x)
+        x = qkeras.QActivation("quantized_relu(8,2)")(layers.BatchNormalization()(x))
+        x = layers.MaxPool1D(4)(x)
+    x = qkeras.QActivation("quantized_relu(8,2)")(layers.GlobalAveragePooling1D()(x))
+    x = qkeras.QDense(10, kernel_quantizer=EIGHT)(x)
+    return tf.keras.Model(inputs, layers.Softmax()(x), name="audio_cnn")
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "Larq digits": lambda: DIGITS / "digits_larq.h5",
     "QKeras digits": lambda: DIGITS / "digits_qkeras.h5",
@@ -97,4 +115,5 @@ MODELS: dict[str, Callable[[], Any]] = {
     "DS-CNN, 8 bits": ds_cnn,
     "CNN, 8 bits": eight_bits,
     "QuickNet-like, 64 px": quicknet_like,
+    "1-D CNN, 16,000 samples": audio_cnn,
 }

@@ -10,8 +10,9 @@ distance) that its rows never meet living ones. An input that is fed is a strip,
 
 The search: for every run of nodes and some steps, the largest live set and the cycles that the calls add; the smallest
 possible peak by dynamic programming over the boundaries; then the cheapest plans for several peaks above it. Each is
-played through by the rule of SPEC.md, which gives the calls and distances as they will be, and placed. `check` is apart
-from all that: it follows the rule byte by byte."""
+played through by the rule of SPEC.md, which gives the calls and distances as they will be, and placed. What comes close
+to the best is then worked at, node by node and strip by strip, and placed again. `check` is apart from all that: it
+follows the rule byte by byte."""
 
 from __future__ import annotations
 
@@ -19,13 +20,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .memory import ALIGNMENT, MemoryPlan, MemoryPlanError, Problem, Segment, Step, align, place_segments
 
-STEPS = (1, 2, 4, 8, 16, 32)  # rows of the finest tensor per step
+STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)  # rows of the finest tensor per step
 MOST_NODES = 32  # of a segment: segments.h
 MOST_ENTERING = 8
 MOST_CANDIDATES = 24  # nodes of the segments that are looked at
@@ -35,6 +37,9 @@ WEIGHTS = (0, 1, 10, 100)  # of a byte of distance against a cycle
 MOVED = 0.7  # cycles for a byte that moves to its strip's beginning
 CALL = 1900  # cycles of a call beside its kernel's: MLPerf Tiny's ResNet-8 and visual wake words, Cortex-M4
 PLACED = 4  # plans that are placed with care
+NEAR = 1.1  # times the arena that is looked for: plans that may be worked at until they reach it
+CHEAPEST = 2  # of them that are
+TRIES, CALLS = 200, 200_000  # changes of such a plan that are looked at, unless calls are so many that it takes long
 
 
 @dataclass(frozen=True)
@@ -482,10 +487,12 @@ class _Search:
                 continue
             most = max(self.rows.heights[b] * rate for b, rate in run.rates.items())
             for step in STEPS:
-                if step < most:
-                    candidate = _candidate(run, step)
-                    if candidate.peak < ceiling or fed:
-                        self.ending[j].append(candidate)
+                if step >= most:
+                    break
+                candidate = _candidate(run, step)
+                if candidate.peak >= ceiling and not fed:
+                    break
+                self.ending[j].append(candidate)
 
     def least_peak(self) -> int:
         least = [0] + [2**63] * self.count
@@ -534,6 +541,7 @@ class StripPlan:
 
     memory: MemoryPlan
     extra: float
+    choices: tuple[Choice, ...] = field(default=(), repr=False, compare=False)
 
 
 def plan_strips(rows: Rows, whole: MemoryPlan, *, slack: float, arena: int | None = None) -> StripPlan | None:
@@ -557,6 +565,8 @@ def choose(
         drafts = sorted(found, key=lambda draft: draft.extra)[:1]
     drafts.sort(key=lambda draft: (draft.memory.arena, draft.extra))
     placed = [_placed(rows, draft) for draft in drafts[:PLACED]]
+    if placed:
+        placed += _refined(rows, placed, drafts, slack, arena)
     if arena is not None:
         placed += [draft for draft in drafts if draft.memory.arena <= arena]
         placed = [draft for draft in placed if draft.memory.arena <= arena] or placed
@@ -588,18 +598,113 @@ def _draft(rows: Rows, plan: Sequence[Choice]) -> StripPlan | None:
                 played.pairs,
             )
         )
-        extra += sum(run.walk(node).cycles(count) for node, count in played.calls)
-        extra -= sum(run.walk(node).cycles(rows.heights[run.output(node)]) for node in range(run.i, run.j))
-        extra += CALL * len(played.calls) + MOVED * played.moved
+        extra += _added(run, played)
     order = range(len(rows.problem.steps))
     memory = place_segments(rows.problem, order, segments, careful=False)
-    return StripPlan(memory, extra / max(1.0, rows.cycles))
+    return StripPlan(memory, extra / max(1.0, rows.cycles), tuple(plan))
+
+
+def _added(run: _Run, played: _Played) -> float:
+    """Cycles that the calls add to those of nodes that run once."""
+    extra = sum(run.walk(node).cycles(count) for node, count in played.calls)
+    extra -= sum(run.walk(node).cycles(run.rows.heights[run.output(node)]) for node in range(run.i, run.j))
+    return extra + CALL * len(played.calls) + MOVED * played.moved
 
 
 def _placed(rows: Rows, draft: StripPlan) -> StripPlan:
     order, segments = draft.memory.order, draft.memory.segments
     careful = place_segments(rows.problem, order, segments, careful=True)
     return replace(draft, memory=careful) if careful.arena < draft.memory.arena else draft
+
+
+# --- plans that are worked at -----------------------------------------------------------------------------------------
+
+
+def _refined(
+    rows: Rows, placed: Sequence[StripPlan], drafts: Sequence[StripPlan], slack: float, arena: int | None
+) -> list[StripPlan]:
+    """From the best plan, and from the cheapest that come close: what becomes of them when nodes and strips get other
+    rows, one at a time."""
+    best = min(placed, key=lambda draft: (draft.memory.arena, draft.extra))
+    target = best.memory.arena if arena is None else arena
+    close = sorted((d for d in drafts if d.memory.arena <= NEAR * NEAR * target), key=lambda draft: draft.extra)
+    near = (draft for draft in (_placed(rows, draft) for draft in close) if draft.memory.arena <= NEAR * target)
+    found = []
+    for start in (best, *islice(near, CHEAPEST)):
+        if start is best or start.choices != best.choices:
+            draft = _draft(rows, _Work(rows, slack, arena).better(start.choices))
+            if draft is not None and draft.extra <= max(slack, start.extra):
+                found.append(_placed(rows, draft))
+    return found
+
+
+class _Work:
+    """Changes of a plan, valued by its largest live set and by its cycles: first what the arena may take if that is
+    given, or else the smallest; then the fewest cycles."""
+
+    def __init__(self, rows: Rows, slack: float, arena: int | None) -> None:
+        self.rows, self.slack, self.arena = rows, slack, arena
+        self.known: dict[tuple[object, ...], tuple[int, float] | None] = {}
+        self.calls = 0  # that were played
+
+    def better(self, plan: Sequence[Choice]) -> list[Choice]:
+        best, value = list(plan), self._value(plan)
+        while value is not None and len(self.known) < TRIES:
+            trials = [(self._value(trial), trial) for trial in self._changed(best)]
+            valued = [(found, trial) for found, trial in trials if found is not None and found < value]
+            if not valued:
+                break
+            value, best = min(valued, key=lambda pair: pair[0])
+        return best
+
+    def _value(self, plan: Sequence[Choice]) -> tuple[int, float] | None:
+        peak, extra = 0, 0.0
+        for choice in plan:
+            found = (choice.peak, 0.0) if isinstance(choice, _Whole) else self._of(choice)
+            if found is None:
+                return None
+            peak, extra = max(peak, found[0]), extra + found[1]
+        share = extra / max(1.0, self.rows.cycles)
+        if self.arena is not None:
+            return max(0, peak - self.arena), share
+        return (peak, share) if share <= self.slack or self.rows.fed is not None else None
+
+    def _of(self, choice: _Candidate) -> tuple[int, float] | None:
+        """Largest live set and added cycles of a segment; None if it cannot be."""
+        key = (choice.i, choice.j, *choice.most.values(), *choice.strips.items())
+        if key not in self.known:
+            played = _play(choice)
+            self.calls += len(played.calls)
+            self.known[key] = None
+            if played.aligned and played.whole:
+                actual = replace(choice, pairs=played.pairs, distance=0)
+                _count(actual)
+                self.known[key] = (actual.peak, _added(choice.run, played))
+        return self.known[key]
+
+    def _changed(self, plan: Sequence[Choice]) -> Iterator[list[Choice]]:
+        for at, choice in enumerate(plan):
+            for other in self._others(choice) if isinstance(choice, _Candidate) else ():
+                if self.calls > CALLS:
+                    return
+                yield [*plan[:at], other, *plan[at + 1 :]]
+
+    def _others(self, choice: _Candidate) -> Iterator[_Candidate]:
+        """One node makes more or fewer rows at a time, with room for more; or a strip is one row longer or shorter."""
+        run = choice.run
+        for node, most in choice.most.items():
+            output = run.output(node)
+            height, strip = self.rows.heights[output], choice.strips.get(output, 0)
+            for rows in {most - 1, most + 1, 2 * most} - {0, most}:
+                if rows > height:
+                    continue
+                other = replace(choice, most={**choice.most, node: rows})
+                yield other
+                if strip and rows > most:
+                    yield replace(other, strips={**choice.strips, output: min(height, strip + rows - most)})
+        for buffer, strip in choice.strips.items():
+            for rows in {strip - 1, min(strip + 1, self.rows.heights[buffer])} - {0, strip}:
+                yield replace(choice, strips={**choice.strips, buffer: rows})
 
 
 # --- the checker ------------------------------------------------------------------------------------------------------

@@ -11,12 +11,14 @@ from passes.graph_builder import BYTE, SIGN, Builder, binary_weights, byte_weigh
 
 from dqnn import _core
 from dqnn.exporter.blob import parse
+from dqnn.exporter.emit import strips
 from dqnn.exporter.emit.memory import MemoryPlan, MemoryPlanError, plan_memory
 from dqnn.exporter.emit.strips import Rows, check, plan_strips
 from dqnn.exporter.emit.walks import rows_of
 from dqnn.exporter.emit.writer import Written, assemble, problem_of, write
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
+from dqnn.exporter.ir.types import S8, TensorType
 from dqnn.exporter.options import DEFAULTS
 from dqnn.exporter.passes import run_pipeline
 
@@ -161,6 +163,47 @@ def test_fewest_cycles_that_reach_an_arena() -> None:
     missed = plan_strips(rows, whole, slack=float("inf"), arena=16)
     assert missed is not None
     assert missed.memory.arena == least.memory.arena
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_work_at_a_plan_never_makes_it_worse(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within its bounds: for three per cent of cycles, for any, and for an arena."""
+    rows, whole = problem(random_network(seed))
+    asked = [{"slack": 0.03}, {"slack": float("inf")}, {"slack": float("inf"), "arena": whole.arena * 3 // 4}]
+    worked = [plan_strips(rows, whole, **bounds) for bounds in asked]  # type: ignore[arg-type]
+    monkeypatch.setattr(strips, "TRIES", 0)
+    for bounds, found in zip(asked, worked, strict=True):
+        before = plan_strips(rows, whole, **bounds)  # type: ignore[arg-type]
+        if before is None:
+            continue
+        assert found is not None and found.extra <= max(bounds["slack"], before.extra)
+        if bounds.get("arena", 0) >= before.memory.arena:
+            assert found.memory.arena <= bounds["arena"] and found.extra <= before.extra
+        else:
+            assert found.memory.arena <= before.memory.arena
+
+
+def test_work_at_a_plan_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On some network at least."""
+
+    def arenas() -> list[int]:
+        found = [plan_strips(*problem(random_network(seed)), slack=0.03) for seed in range(8)]
+        return [0 if plan is None else plan.memory.arena for plan in found]
+
+    worked = arenas()
+    monkeypatch.setattr(strips, "TRIES", 0)
+    assert any(after < before for after, before in zip(worked, arenas(), strict=True))
+
+
+def test_long_steps_where_rows_are_many() -> None:
+    """Samples of sound: thousands of rows, of which a few hundred at a time cost little."""
+    rng, builder = rng_of(4), Builder(TensorType((4000, 1, 16), S8(1 / 64)))
+    for stride in (1, 2, 4):
+        builder.add(ops.Conv2D(byte_weights(rng, 16, 5, 1, 16, scale=2.0**-9), stride=(stride, 1)))
+        builder.add(BYTE)
+    rows, whole = problem(run_pipeline(builder.graph(), DEFAULTS).graph)
+    found = plan_strips(rows, whole, slack=0.03)
+    assert found is not None and found.memory.arena < 0.6 * whole.arena
 
 
 def test_no_slack_no_strips() -> None:
