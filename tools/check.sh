@@ -66,6 +66,7 @@ configure() { # configure DIR COMPILER OPTIONS...
 isas() {
   case "$(uname -m)" in
     x86_64 | amd64) sed -n 's/^set(DQNN_ISAS_x86_64 \([a-z0-9 ]*\)).*/\1/p' interpreter_c/kernels/sources.cmake | tr ' ' ';' ;;
+    aarch64 | arm64) sed -n 's/^set(DQNN_ISAS_aarch64 \([a-z0-9 ]*\)).*/\1/p' interpreter_c/kernels/sources.cmake | tr ' ' ';' ;;
     *) echo 'portable;winograd;packed' ;;
   esac
 }

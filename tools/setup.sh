@@ -82,6 +82,8 @@ missing_packages() {
   has clang || echo clang
   has flatc || echo flatbuffers-compiler
   [ -e /usr/include/flatbuffers/flatbuffers.h ] || echo libflatbuffers-dev
+  has aarch64-linux-gnu-gcc || echo gcc-aarch64-linux-gnu
+  has qemu-aarch64 || echo qemu-user
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
   has qemu-system-riscv32 || echo 'qemu-system-riscv|qemu-system-misc'
   has wasm-ld || echo lld

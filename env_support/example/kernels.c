@@ -14,6 +14,9 @@ const dqnn_variant *const model_kernels[] = {
 #if DQNN_HAVE_AVX2
     &dqnn_variant_conv_f32_s1_s1_avx2,
 #endif
+#if DQNN_HAVE_NEON
+    &dqnn_variant_conv_f32_s1_s1_neon,
+#endif
 #if DQNN_HAVE_PORTABLE
     &dqnn_variant_conv_f32_s1_s1_portable,
 #endif
@@ -25,6 +28,9 @@ const dqnn_variant *const model_kernels[] = {
 #endif
 #if DQNN_HAVE_AVX2
     &dqnn_variant_conv_s1_s1_s1_avx2,
+#endif
+#if DQNN_HAVE_NEON
+    &dqnn_variant_conv_s1_s1_s1_neon,
 #endif
 #if DQNN_HAVE_MVE
     &dqnn_variant_conv_s1_s1_s1_mve,

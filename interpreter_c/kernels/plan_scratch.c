@@ -53,6 +53,9 @@ void dqnn_scratch_conv_bitsliced(const dqnn_call *call, uint32_t scratch[DQNN_IS
   if (PLANNED(AVX512) && dqnn_is_single(height_of(&v), width_of(&v))) {
     scratch[DQNN_ISA_avx512] = scratch[DQNN_ISA_portable];
   }
+  if (PLANNED(NEON) && dqnn_is_single(height_of(&v), width_of(&v))) {
+    scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_portable];
+  }
 }
 
 /* conv_{f32,s8,s1}_f32_*, conv_f32_s8_* */
@@ -61,8 +64,9 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
   uint32_t lanes = lanes_of(v);
   int in_place = dqnn_rows_in_place(call);
   set_plain(scratch, dqnn_conv_float_scratch(kernel_h, row_taps, v->group_out, lanes, in_place, s8_weights));
-  if (PLANNED(AVX2)) {
-    scratch[DQNN_ISA_avx2] = capped(dqnn_conv_float_avx2_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
+  if (PLANNED(AVX2) || PLANNED(NEON)) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_neon] =
+        capped(dqnn_conv_float_wide_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
   }
 }
 
@@ -77,8 +81,9 @@ static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *
     uint32_t pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
     scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
   }
-  if (PLANNED(AVX2)) {
-    scratch[DQNN_ISA_avx2] = capped(dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes));
+  if (PLANNED(AVX2) || PLANNED(NEON)) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_dotprod] =
+        capped(dqnn_conv_pairs_wide_scratch(taps, outputs, lanes));
   }
   if (PLANNED(VNNI)) {
     scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
@@ -108,6 +113,9 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
       break;
     case DQNN_BLOCKS_SINGLE:
       set_plain(scratch, dqnn_single_scratch(v->out_c));
+      if (PLANNED(NEON)) { /* which leaves it to the portable code */
+        scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_portable];
+      }
       break;
     case DQNN_BLOCKS_NIBBLES:
       set_plain(scratch, dqnn_nibbles_scratch(v));

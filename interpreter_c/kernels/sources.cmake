@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0
-# Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built. A variable
+# Kernel sources by instruction set, paths from interpreter_c. One list per entry of DQNN_ISAS (dqnn.h); `ref` is always built, `wide` is
+# a part of two of them. A variable
 # DQNN_OPTIONS_<isa> holds the compiler options that the files of an instruction set need. `core` and `plan`: what every build contains;
 # `link` and `store`: optional parts. The recipes of env_support/ read this file, too.
-set(DQNN_ISAS_WITH_SOURCES portable winograd packed mve avx2 avx512 vnni)
+set(DQNN_ISAS_WITH_SOURCES portable winograd packed mve avx2 avx512 vnni neon dotprod)
 set(DQNN_ISAS_x86_64 portable winograd packed avx2 avx512 vnni) # all that its compilers know; dqnn_host_isas() asks the processor
+set(DQNN_ISAS_aarch64 portable winograd packed neon dotprod) # likewise
 set(DQNN_SOURCES_core
   src/checksum.c
   src/feed.c
@@ -96,18 +98,21 @@ set(DQNN_SOURCES_mve
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c
 )
+set(DQNN_SOURCES_wide
+  kernels/wide/conv_bitsliced_wide.c
+  kernels/wide/conv_blocks_float_wide.c
+  kernels/wide/conv_blocks_int_wide.c
+  kernels/wide/conv_float_wide.c
+  kernels/wide/depthwise_float_wide.c
+  kernels/wide/depthwise_int_wide.c
+  kernels/wide/elementwise_float_wide.c
+  kernels/wide/elementwise_int_wide.c
+  kernels/wide/pool_wide.c
+)
 set(DQNN_SOURCES_avx2
-  kernels/wide/conv_bitsliced_avx2.c
-  kernels/wide/conv_blocks_float_avx2.c
-  kernels/wide/conv_blocks_int_avx2.c
-  kernels/wide/conv_float_avx2.c
+  ${DQNN_SOURCES_wide}
   kernels/wide/conv_packed_avx2.c
   kernels/wide/conv_pairs_avx2.c
-  kernels/wide/depthwise_float_avx2.c
-  kernels/wide/depthwise_int_avx2.c
-  kernels/wide/elementwise_float_avx2.c
-  kernels/wide/elementwise_int_avx2.c
-  kernels/wide/pool_avx2.c
 )
 set(DQNN_OPTIONS_avx2 -mavx2 -mbmi2 -mpopcnt)
 set(DQNN_SOURCES_avx512
@@ -118,3 +123,11 @@ set(DQNN_SOURCES_vnni
   kernels/wide/conv_pairs_vnni.c
 )
 set(DQNN_OPTIONS_vnni ${DQNN_OPTIONS_avx512} -mavx512vnni)
+set(DQNN_SOURCES_neon
+  ${DQNN_SOURCES_wide}
+  kernels/wide/conv_bytes_neon.c
+)
+set(DQNN_SOURCES_dotprod
+  kernels/wide/conv_bytes_dotprod.c
+)
+set(DQNN_OPTIONS_dotprod -march=armv8.2-a+dotprod)

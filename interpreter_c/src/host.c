@@ -4,6 +4,12 @@
  * compiler's options named the processor. */
 #include "dqnn/dqnn.h"
 
+#if DQNN_HAVE_DOTPROD && defined(__linux__)
+#include <sys/auxv.h>
+#elif DQNN_HAVE_DOTPROD && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
 /* As many features as the options in kernels/sources.cmake let the compiler use. */
 static uint32_t vectors(void) {
@@ -21,8 +27,22 @@ static uint32_t vectors(void) {
   return mask;
 }
 #else
-static uint32_t vectors(void) {
+/* 64-bit Arm always has the vectors of `neon`, and of the rest only the system knows. */
+static int has_dotprod(void) {
+#if DQNN_HAVE_DOTPROD && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif DQNN_HAVE_DOTPROD && defined(__APPLE__)
+  int has = 0; /* before macOS 12, which first had the name, it stays 0 */
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has != 0;
+#else
   return 0;
+#endif
+}
+
+static uint32_t vectors(void) {
+  uint32_t mask = (uint32_t)DQNN_HAVE_NEON << DQNN_ISA_neon;
+  return has_dotprod() ? mask | 1u << DQNN_ISA_dotprod : mask;
 }
 #endif
 

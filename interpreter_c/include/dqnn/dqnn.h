@@ -10,7 +10,7 @@
  * Same bits everywhere asks for the usual floating-point environment in dqnn_init and dqnn_invoke: round to nearest,
  * denormals kept (FZ of FPSCR, FTZ and DAZ of MXCSR are 0), no traps. Another one gives other numbers, no other memory.
  * Stack: at most 1 KB on a Cortex-M at -Os and -O2, 100 bytes more for files with segments (dqnn_verify of such files 2
- * KB more: it has no state for their table); kernels for AVX2 and later take up to 40 KB. */
+ * KB more: it has no state for their table); kernels for AVX2 and NEON take up to 40 KB. */
 #ifndef DQNN_H
 #define DQNN_H
 
@@ -80,8 +80,11 @@ typedef enum { DQNN_ROUNDING_MULTIPLY = 0, DQNN_ROUNDING_DIVIDE_EVEN = 1, DQNN_R
 /* Instruction sets a variant can be written for: bit `number` of dqnn_options.isa_mask and dqnn_host_isas. `portable`
  * is written once over the primitives of isa/, which use the instructions of the core that they are compiled for; so
  * are `winograd`, for files that give its convolutions more scratch than any other variant asks for, and `packed`, for
- * convolutions whose weights have 4 or 2 bits. */
-#define DQNN_ISAS(X) X(ref, 0) X(portable, 1) X(winograd, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(packed, 6) X(vnni, 7)
+ * convolutions whose weights have 4 or 2 bits. `neon` is for every 64-bit Arm, `dotprod` for those of them with SDOT.
+ */
+#define DQNN_ISAS(X) \
+  X(ref, 0)          \
+  X(portable, 1) X(winograd, 2) X(mve, 3) X(avx2, 4) X(avx512, 5) X(packed, 6) X(vnni, 7) X(neon, 8) X(dotprod, 9)
 #define DQNN_ISA_ENUMERATOR(name, number) DQNN_ISA_##name = (number),
 typedef enum { DQNN_ISAS(DQNN_ISA_ENUMERATOR) DQNN_ISA_NUMBER } dqnn_isa;
 #undef DQNN_ISA_ENUMERATOR

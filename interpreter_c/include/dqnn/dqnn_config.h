@@ -71,5 +71,11 @@
 #ifndef DQNN_HAVE_VNNI
 #define DQNN_HAVE_VNNI 0 /* AVX-512 VNNI; rests on AVX2 variants */
 #endif
+#ifndef DQNN_HAVE_NEON
+#define DQNN_HAVE_NEON 0 /* every 64-bit Arm */
+#endif
+#ifndef DQNN_HAVE_DOTPROD
+#define DQNN_HAVE_DOTPROD 0 /* those of them that have SDOT */
+#endif
 
 #endif

@@ -19,17 +19,23 @@
 #define DQNN_STEP_5(name, words) DQNN_SPLIT_5(name, words)
 #define DQNN_STEP_6(name, words) DQNN_SPLIT_6(name, words)
 #define DQNN_STEP_7(name, words) DQNN_SPLIT_7(name, words)
+#define DQNN_STEP_8(name, words) DQNN_SPLIT_8(name, words)
+#define DQNN_STEP_9(name, words) DQNN_SPLIT_9(name, words)
 #define DQNN_SPLIT_1(name, word, others) DQNN_IF_##word(name) DQNN_STEP_2(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_2(name, word, others) DQNN_IF_##word(name) DQNN_STEP_3(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_3(name, word, others) DQNN_IF_##word(name) DQNN_STEP_4(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_4(name, word, others) DQNN_IF_##word(name) DQNN_STEP_5(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_5(name, word, others) DQNN_IF_##word(name) DQNN_STEP_6(name, DQNN_WORD_##others)
 #define DQNN_SPLIT_6(name, word, others) DQNN_IF_##word(name) DQNN_STEP_7(name, DQNN_WORD_##others)
-#define DQNN_SPLIT_7(name, word, others) DQNN_IF_##word(name) DQNN_LAST_##others
+#define DQNN_SPLIT_7(name, word, others) DQNN_IF_##word(name) DQNN_STEP_8(name, DQNN_WORD_##others)
+#define DQNN_SPLIT_8(name, word, others) DQNN_IF_##word(name) DQNN_STEP_9(name, DQNN_WORD_##others)
+#define DQNN_SPLIT_9(name, word, others) DQNN_IF_##word(name) DQNN_LAST_##others
 
 #define DQNN_WORD_avx2 avx2,
 #define DQNN_WORD_avx512 avx512,
+#define DQNN_WORD_dotprod dotprod,
 #define DQNN_WORD_mve mve,
+#define DQNN_WORD_neon neon,
 #define DQNN_WORD_packed packed,
 #define DQNN_WORD_portable portable,
 #define DQNN_WORD_vnni vnni,
@@ -53,10 +59,22 @@
 #define DQNN_IF_avx512(name)
 #endif
 
+#if DQNN_HAVE_DOTPROD
+#define DQNN_IF_dotprod(name) DQNN_VARIANT(name, dotprod)
+#else
+#define DQNN_IF_dotprod(name)
+#endif
+
 #if DQNN_HAVE_MVE
 #define DQNN_IF_mve(name) DQNN_VARIANT(name, mve)
 #else
 #define DQNN_IF_mve(name)
+#endif
+
+#if DQNN_HAVE_NEON
+#define DQNN_IF_neon(name) DQNN_VARIANT(name, neon)
+#else
+#define DQNN_IF_neon(name)
 #endif
 
 #if DQNN_HAVE_PACKED

@@ -7,13 +7,18 @@
  * pooling window.
  *
  * A template. In, before: the type `element`, DQNN_FLOAT_SUMS (emit.inc.h), DQNN_ADDED(zero_point) (added to stored
- * integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and behind it finish_copy() and
- * tile(). Out: layer, prepare_layer(), run_layer(). */
+ * integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3), DQNN_STORED (1: elements of s8
+ * inputs are their bytes; 0 if not defined); and behind it finish_copy() and tile(). Out: layer, prepare_layer(),
+ * run_layer(). */
 #include "../opt/conv_float.h"
 #include "../opt/geometry.h"
 #include "../opt/quads.h"
 #include "emit.inc.h"
 #include "scratch.h"
+
+#ifndef DQNN_STORED
+#define DQNN_STORED 0
+#endif
 
 enum { PIXELS = 4, TILE = 4 * LANES };
 
@@ -37,6 +42,7 @@ typedef struct {
   uint8_t type, half_weights, bits; /* bits: of a weight in the file, 0 for all */
   uint8_t runs;                     /* the cells of a kernel row are neighbours in memory */
   uint8_t in_place;                 /* float windows all lie in the map so, and there are no copies */
+  uint8_t stored, narrow;           /* DQNN_STORED: windows inside a map are read there; no weight is -128 */
   window windows[PIXELS];
   element *copies;                  /* [pixel][copy_elements] */
   number *totals;                   /* [channel of the group] */
@@ -74,6 +80,8 @@ static void convert(const layer *l, uint32_t cell, uint32_t first, uint32_t coun
   const uint8_t *from = l->image + cell * l->pixel_bytes;
   if (l->type == DQNN_F32) {
     memcpy(to, from + 4 * first, 4 * count);
+  } else if (DQNN_STORED && l->type == DQNN_S8) {
+    memcpy(to, from + first, count);
   } else if (l->type == DQNN_S8) {
     const int8_t *bytes = (const int8_t *)from + first;
     int32_t add = l->added;
@@ -129,7 +137,8 @@ static int lies_in_place(const layer *l, dqnn_origin at) {
   if (l->in_place) {
     return 1;
   }
-  return DQNN_FLOAT_SUMS && l->type == DQNN_F32 && l->runs && l->up_h == 1 && lies_inside(&l->shape, at);
+  int stored = DQNN_STORED ? l->stored : DQNN_FLOAT_SUMS && l->type == DQNN_F32;
+  return stored && l->runs && l->up_h == 1 && lies_inside(&l->shape, at);
 }
 
 /* With DQNN_PAIRS the last elements of odd rows follow all others. */

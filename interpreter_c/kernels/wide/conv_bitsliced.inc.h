@@ -12,7 +12,7 @@
  * is for hosts.
  *
  * A template. In: WIDTH, NAME(function). Out: NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8),
- * NAME(dqnn_run_conv_s1_s1_f32); for avx2 and avx512. */
+ * NAME(dqnn_run_conv_s1_s1_f32). */
 #define DQNN_FLOAT_SUMS 0
 #include "../opt/conv_bitsliced.h"
 #include "../opt/geometry.h"
@@ -214,12 +214,14 @@ DQNN_INLINE void add_weight(__m512i *acc, uint32_t bits, int32_t weight) {
   acc[1] = _mm512_mask_add_epi32(acc[1], (__mmask16)(bits >> 16), acc[1], add);
 }
 #else
-typedef v_int thirty_two_ints[4];
+typedef v_int thirty_two_ints[32 / LANES];
 DQNN_INLINE void set_all(v_int *acc, int32_t value) {
-  acc[0] = acc[1] = acc[2] = acc[3] = all_int(value);
+  for (unsigned i = 0; i < 32 / LANES; i++) {
+    acc[i] = all_int(value);
+  }
 }
 DQNN_INLINE void add_weight(v_int *acc, uint32_t bits, int32_t weight) {
-  for (unsigned i = 0; i < 4; i++) {
+  for (unsigned i = 0; i < 32 / LANES; i++) {
     acc[i] = add_where(bits >> LANES * i & ALL_LANES, acc[i], all_int(weight));
   }
 }

@@ -13,7 +13,7 @@
 #include "../opt/quads.h"
 #include "emit.inc.h"
 
-enum { VECTORS = 2, WIDTH = VECTORS * LANES, TABLES = 16, PASS = 64 };
+enum { WIDTH = 16, VECTORS = WIDTH / LANES, TABLES = 16, PASS = 64 };
 
 /* Adding it changes nothing, not even the sign of a zero. */
 #if DQNN_FLOAT_SUMS
@@ -89,7 +89,7 @@ static cells find_cells(const layer *l, const windows *w, int32_t ky, int32_t kx
 /* LANES inputs at these indices. */
 DQNN_INLINE v_number gather(const layer *l, v_int at) {
 #if DQNN_FLOAT_SUMS
-  return _mm256_i32gather_ps((const float *)(const void *)l->image, (__m256i)at, 4);
+  return gather_float((const float *)(const void *)l->image, at);
 #else
   const int8_t *from = (const int8_t *)l->image;
   int32_t index[LANES];
@@ -202,23 +202,15 @@ static void sum_windows(const layer *l, const windows *w, uint32_t first, uint32
 
 /* ---- output ---- */
 
-/* Eight vectors to columns. */
+/* LANES vectors to columns. */
 DQNN_INLINE void transpose(const pixels *from, unsigned part, number (*to)[PASS]) {
-  __m256 x[8], y[8];
-  for (unsigned i = 0; i < 8; i += 2) {
-    __m256 a = (__m256)from[i].part[part], b = (__m256)from[i + 1].part[part];
-    x[i] = _mm256_unpacklo_ps(a, b);
-    x[i + 1] = _mm256_unpackhi_ps(a, b);
+  v_float rows[LANES];
+  for (unsigned i = 0; i < LANES; i++) {
+    rows[i] = (v_float)from[i].part[part];
   }
-  for (unsigned i = 0; i < 8; i += 4) {
-    y[i] = _mm256_shuffle_ps(x[i], x[i + 2], 0x44);
-    y[i + 1] = _mm256_shuffle_ps(x[i], x[i + 2], 0xee);
-    y[i + 2] = _mm256_shuffle_ps(x[i + 1], x[i + 3], 0x44);
-    y[i + 3] = _mm256_shuffle_ps(x[i + 1], x[i + 3], 0xee);
-  }
-  for (unsigned i = 0; i < 4; i++) {
-    store_number(to[i], (v_number)_mm256_permute2f128_ps(y[i], y[i + 4], 0x20));
-    store_number(to[i + 4], (v_number)_mm256_permute2f128_ps(y[i], y[i + 4], 0x31));
+  transpose_float(rows);
+  for (unsigned i = 0; i < LANES; i++) {
+    store_number(to[i], (v_number)rows[i]);
   }
 }
 

@@ -6,7 +6,7 @@
  * changes nothing.
  *
  * A template. In: DQNN_FLOAT_SUMS (emit.inc.h). Out: DEPTHWISE(x, w, input, weights), which defines
- * dqnn_run_depthwise_<x>_<w>_{s1,s8,f32}_avx2. */
+ * dqnn_run_depthwise_<x>_<w>_{s1,s8,f32}_<isa>. */
 #include "../opt/geometry.h"
 #include "emit.inc.h"
 
@@ -132,10 +132,60 @@ DQNN_INLINE void add_taps(const layer *l, types t, const tap *list, uint32_t n, 
   }
 }
 
+#if DQNN_HAVE_NEON && !DQNN_FLOAT_SUMS
+/* The same for bytes, `eights` times eight outputs; halfwords hold inputs and weights less their zero points. */
+DQNN_INLINE void add_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t o, uint32_t eights,
+                           int32_t *sums) {
+  const int8x8_t zero_point = vdup_n_s8((int8_t)l->zero_point);
+  const int16x8_t outside = vdupq_n_s16((int16_t)l->outside);
+  int32x4_t acc[4];
+  for (uint32_t v = 0; v < 2 * eights; v++) {
+    acc[v] = vld1q_s32(sums + 4 * v);
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const int8_t *cell = (const int8_t *)list[i].cell, *weights = (const int8_t *)l->weights;
+    for (uint32_t v = 0; v < eights; v++) {
+      uint32_t at = o + 8 * v;
+      int16x8_t x = cell ? vsubl_s8(vld1_s8(cell + at), zero_point) : outside,
+                w = vmovl_s8(vld1_s8(weights + list[i].number * l->shape.outputs + at));
+      w = t.zero_points ? vsubw_s8(w, vld1_s8(l->weight_zero_points + at)) : w;
+      w = l->half_weights ? vaddq_s16(vaddq_s16(w, w), vdupq_n_s16(1)) : w;
+      acc[2 * v] = vmlal_s16(acc[2 * v], vget_low_s16(x), vget_low_s16(w));
+      acc[2 * v + 1] = vmlal_high_s16(acc[2 * v + 1], x, w);
+    }
+  }
+  for (uint32_t v = 0; v < 2 * eights; v++) {
+    vst1q_s32(sums + 4 * v, acc[v]);
+  }
+}
+
+/* Returns how many outputs it has done. */
+DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t first,
+                                       uint32_t count, int32_t *sums) {
+  uint32_t i = 0;
+  if (t.input != DQNN_S8 || t.weights != DQNN_S8 || l->multiplier != 1) {
+    return 0;
+  }
+  for (; i + 16 <= count; i += 16) {
+    add_bytes(l, t, list, n, first + i, 2, sums + i);
+  }
+  for (; i + 8 <= count; i += 8) {
+    add_bytes(l, t, list, n, first + i, 1, sums + i);
+  }
+  return i;
+}
+#else
+DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t first,
+                                       uint32_t count, number *sums) {
+  (void)l, (void)t, (void)list, (void)n, (void)first, (void)count, (void)sums;
+  return 0;
+}
+#endif
+
 /* Outputs first .. first + count - 1; `sums` has room for whole vectors. */
 DQNN_INLINE void add_list(const layer *l, types t, const tap *list, uint32_t n, uint32_t first, uint32_t count,
                           number *sums) {
-  uint32_t i = 0;
+  uint32_t i = add_list_of_bytes(l, t, list, n, first, count, sums);
   if (l->multiplier == 1) {
     for (; i + TOGETHER * LANES <= count; i += TOGETHER * LANES) {
       add_taps(l, t, list, n, first + i, TOGETHER, LANES, 1, sums + i);
@@ -225,16 +275,16 @@ DQNN_INLINE void run(const dqnn_call *call, types t) {
 }
 
 /* The body is compiled once per pair of types. */
-#define DEPTHWISE(x, w, input, weights)                                 \
-  static void run_##x##_##w(const dqnn_call *call) {                    \
-    run(call, (types){input, weights, 0});                              \
-  }                                                                     \
-  void dqnn_run_depthwise_##x##_##w##_s1_avx2(const dqnn_call *call) {  \
-    run_##x##_##w(call);                                                \
-  }                                                                     \
-  void dqnn_run_depthwise_##x##_##w##_s8_avx2(const dqnn_call *call) {  \
-    run_##x##_##w(call);                                                \
-  }                                                                     \
-  void dqnn_run_depthwise_##x##_##w##_f32_avx2(const dqnn_call *call) { \
-    run_##x##_##w(call);                                                \
+#define DEPTHWISE(x, w, input, weights)                                  \
+  static void run_##x##_##w(const dqnn_call *call) {                     \
+    run(call, (types){input, weights, 0});                               \
+  }                                                                      \
+  void WIDE(dqnn_run_depthwise_##x##_##w##_s1)(const dqnn_call *call) {  \
+    run_##x##_##w(call);                                                 \
+  }                                                                      \
+  void WIDE(dqnn_run_depthwise_##x##_##w##_s8)(const dqnn_call *call) {  \
+    run_##x##_##w(call);                                                 \
+  }                                                                      \
+  void WIDE(dqnn_run_depthwise_##x##_##w##_f32)(const dqnn_call *call) { \
+    run_##x##_##w(call);                                                 \
   }

@@ -95,7 +95,7 @@ static void emit_divided(const dqnn_epilogue *e, const number *acc, uint32_t cha
     y = smaller_float(larger_float(low, y), high);
     v_int whole = round_float(y);
     if (e->requant == DQNN_REQUANT_DIVIDE_AWAY) {
-      whole = (v_int)_mm256_cvttps_epi32(y);
+      whole = truncate_float(y);
       v_float rest = y - to_float(whole);
       whole += (v_int)(rest <= -0.5f) - (v_int)(rest >= 0.5f);
     }
@@ -124,18 +124,9 @@ DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
 
 /* dqnn_scale_fixed64 of opt/epilogue.h for shifts of 32 or more: floor or, where nothing is left behind, even. */
 DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_int shift) {
-  __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)offset),
-          high = _mm256_loadu_si256((const __m256i *)(const void *)(offset + LANES / 2));
-  /* Lanes 0 1 4 5 and 2 3 6 7 stand side by side in the results of unpacking. */
-  __m256i a = _mm256_unpacklo_epi32((__m256i)x, (__m256i)x), b = _mm256_unpackhi_epi32((__m256i)x, (__m256i)x),
-          m = _mm256_unpacklo_epi32((__m256i)multiplier, (__m256i)multiplier),
-          n = _mm256_unpackhi_epi32((__m256i)multiplier, (__m256i)multiplier);
-  __m256i even = _mm256_add_epi64(_mm256_mul_epi32(a, m), _mm256_permute2x128_si256(low, high, 0x20)),
-          odd = _mm256_add_epi64(_mm256_mul_epi32(b, n), _mm256_permute2x128_si256(low, high, 0x31));
-  v_int lows = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0x88),
-        highs = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0xdd);
-  v_int floor = (v_int)_mm256_srav_epi32((__m256i)highs, (__m256i)(shift - 32));
-  v_int rest = lows | (v_int)_mm256_sllv_epi32((__m256i)highs, (__m256i)(64 - shift)); /* by 32: nothing */
+  v_int lows, highs;
+  wide_product(x, multiplier, offset, &lows, &highs);
+  v_int floor = shift_right(highs, shift - 32), rest = lows | shift_left(highs, 64 - shift);
   return floor & ~((rest == 0) & 1);
 }
 

@@ -16,17 +16,18 @@ static inline uint64_t dqnn_pairs_copy(uint64_t taps) {
   return (taps + 1) & ~UINT64_C(1);
 }
 
-/* conv_pairs_avx2.c: maxima of a pooling window, gathered windows of halfwords. */
-static inline uint64_t dqnn_conv_pairs_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
+/* conv_pairs_avx2.c and, as files of a release give it, conv_bytes.inc.h: maxima of a pooling window, gathered windows
+ * of halfwords. */
+static inline uint64_t dqnn_conv_pairs_wide_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
   return 4 * outputs + 2 * lanes * dqnn_pairs_copy(taps);
 }
 
 static inline uint64_t dqnn_conv_pairs_vnni_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
-  return dqnn_takes_vnni(taps) ? 4 * outputs : dqnn_conv_pairs_avx2_scratch(taps, outputs, lanes);
+  return dqnn_takes_vnni(taps) ? 4 * outputs : dqnn_conv_pairs_wide_scratch(taps, outputs, lanes);
 }
 
-/* conv_float_avx2.c: maxima of a pooling window, gathered windows unless all can be read in place. */
-static inline uint64_t dqnn_conv_float_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, int in_place) {
+/* conv_float_wide.c: maxima of a pooling window, gathered windows unless all can be read in place. */
+static inline uint64_t dqnn_conv_float_wide_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, int in_place) {
   return 4 * outputs + (in_place ? 0 : 4 * lanes * taps);
 }
 

@@ -2,7 +2,7 @@
 /* affine_{s1,s8}_{s1,s8,f32}. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 #define DQNN_FLOAT_SUMS 0
 #include "elementwise.inc.h"
 
@@ -41,22 +41,22 @@ static void run(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_affine_s1_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s1_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_affine_s1_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s1_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_affine_s1_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s1_f32)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_affine_s8_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s8_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_affine_s8_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s8_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_affine_s8_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_s8_f32)(const dqnn_call *call) {
   run(call);
 }
 #endif

@@ -2,7 +2,7 @@
 /* maxpool_{s1,s8,f32} and avgpool_{s8,f32}_{s8,f32}: neighbouring channels side by side. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 #include "../../src/numerics.h"
 #include "../pool.h"
 #include "vectors.h"
@@ -54,13 +54,13 @@ static void max_f32(const dqnn_call *call, const dqnn_window *w, uint32_t units,
 static void max_s8(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
   uint32_t c = 0;
   (void)call;
-  for (; c + 32 <= units; c += 32) {
-    __m256i most = _mm256_loadu_si256((const __m256i *)(const void *)(w->first + c));
+  for (; c + sizeof(v_bytes) <= units; c += (uint32_t)sizeof(v_bytes)) {
+    v_bytes most = *(const v_bytes_at *)(w->first + c);
     walk at = walk_of(w);
     for (const uint8_t *cell = next_cell(w, &at); cell; cell = next_cell(w, &at)) {
-      most = _mm256_max_epi8(most, _mm256_loadu_si256((const __m256i *)(const void *)(cell + c)));
+      most = larger_bytes(most, *(const v_bytes_at *)(cell + c));
     }
-    _mm256_storeu_si256((__m256i *)(void *)(out + c), most);
+    *(v_bytes_at *)(out + c) = most;
   }
   for (; c < units; c++) {
     int8_t most = INT8_MIN;
@@ -88,13 +88,13 @@ static void max_s1(const dqnn_call *call, const dqnn_window *w, uint32_t units, 
   }
 }
 
-void dqnn_run_maxpool_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_maxpool_s1)(const dqnn_call *call) {
   dqnn_run_pool(call, max_s1, 4, 4, 1);
 }
-void dqnn_run_maxpool_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_maxpool_s8)(const dqnn_call *call) {
   dqnn_run_pool(call, max_s8, 1, 1, 0);
 }
-void dqnn_run_maxpool_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_maxpool_f32)(const dqnn_call *call) {
   dqnn_run_pool(call, max_f32, 4, 4, 0);
 }
 
@@ -158,16 +158,16 @@ static void mean(const dqnn_call *call, const dqnn_window *w, uint32_t units, ui
   }
 }
 
-void dqnn_run_avgpool_s8_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_avgpool_s8_s8)(const dqnn_call *call) {
   dqnn_run_pool(call, mean, 1, 1, 0);
 }
-void dqnn_run_avgpool_s8_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_avgpool_s8_f32)(const dqnn_call *call) {
   dqnn_run_pool(call, mean, 1, 4, 0);
 }
-void dqnn_run_avgpool_f32_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_avgpool_f32_s8)(const dqnn_call *call) {
   dqnn_run_pool(call, mean, 4, 1, 0);
 }
-void dqnn_run_avgpool_f32_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_avgpool_f32_f32)(const dqnn_call *call) {
   dqnn_run_pool(call, mean, 4, 4, 0);
 }
 #endif

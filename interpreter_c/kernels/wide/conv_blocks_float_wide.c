@@ -2,17 +2,17 @@
 /* conv_f32_s1_{s1,s8,f32}: float sums. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 #define DQNN_FLOAT_SUMS 1
 #include "conv_blocks.inc.h"
 
-void dqnn_run_conv_f32_s1_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_s1_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_f32_s1_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_s1_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_f32_s1_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_s1_f32)(const dqnn_call *call) {
   run(call);
 }
 #endif

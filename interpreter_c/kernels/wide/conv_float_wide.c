@@ -2,24 +2,19 @@
 /* conv_{f32,s8,s1}_f32_{s1,s8,f32}: float sums in the order of SPEC.md 3.1, neighbouring channels side by side. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 typedef float element;
 #define DQNN_FLOAT_SUMS 1
 #define DQNN_ADDED(zero_point) (-(zero_point))
 #define DQNN_PAIRS 0
 #include "conv.inc.h"
 
-enum { VECTORS = TILE / LANES };
+enum { VECTORS = TILE / LANES, TOGETHER = REGISTERS / 8 /* vectors of each of four windows */ };
 
 static void finish_copy(layer *l, uint32_t lane, element *copy) {
   (void)l;
   (void)lane;
   (void)copy;
-}
-
-/* Weights of LANES channels for one input: four of each of `from`. */
-DQNN_INLINE v_float load_quads(const float *const *from, uint32_t at) {
-  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from[0] + at)), _mm_loadu_ps(from[1] + at), 1);
 }
 
 /* Adds one input of each window to `pixels` by `vectors` sums; both numbers are constants. */
@@ -61,6 +56,9 @@ DQNN_INLINE void dot(const layer *l, uint32_t channel, uint32_t pixels, uint32_t
   }
 }
 
+DQNN_NOINLINE void dot_4x4(const layer *l, uint32_t channel, number (*sums)[TILE]) {
+  dot(l, channel, 4, 4, sums);
+}
 DQNN_NOINLINE void dot_4x2(const layer *l, uint32_t channel, number (*sums)[TILE]) {
   dot(l, channel, 4, 2, sums);
 }
@@ -83,9 +81,11 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
     }
     return;
   }
-  for (uint32_t i = 0; i < count; i += 2 * LANES) {
+  for (uint32_t i = 0; i < count; i += TOGETHER * LANES) {
     number(*to)[TILE] = (number(*)[TILE])(&sums[0][i]);
-    if (count - i > LANES) {
+    if (TOGETHER > 2 && count - i > 2 * LANES) {
+      dot_4x4(l, channel + i, to);
+    } else if (count - i > LANES) {
       dot_4x2(l, channel + i, to);
     } else {
       dot_4x1(l, channel + i, to);
@@ -101,31 +101,31 @@ static void run(const dqnn_call *call) {
   run_layer(call, &l, (l.shape.out_group + 3) / 4 * 16 * l.window_taps);
 }
 
-void dqnn_run_conv_f32_f32_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_f32_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_f32_f32_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_f32_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_f32_f32_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_f32_f32_f32)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_f32_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s8_f32_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_f32_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s8_f32_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_f32_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s8_f32_f32)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s1_f32_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s1_f32_s1)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s1_f32_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s1_f32_s8)(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s1_f32_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_conv_s1_f32_f32)(const dqnn_call *call) {
   run(call);
 }
 #endif

@@ -2,7 +2,7 @@
 /* depthwise_f32_{f32,s8,s1}_{s1,s8,f32}, depthwise_{s8,s1}_f32_{s1,s8,f32}: float sums. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 #define DQNN_FLOAT_SUMS 1
 #include "depthwise.inc.h"
 

@@ -2,7 +2,7 @@
 /* affine_f32_{s1,s8,f32}, binary_{s1,s8,f32}, and the members of unary_f32 that need no series. */
 #include "../../src/kernel.h"
 
-#if DQNN_HAVE_AVX2
+#if DQNN_HAVE_AVX2 || DQNN_HAVE_NEON
 #define DQNN_FLOAT_SUMS 1
 #define DQNN_DIVIDES
 #include "elementwise.inc.h"
@@ -24,13 +24,13 @@ static void run_affine(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_affine_f32_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_f32_s1)(const dqnn_call *call) {
   run_affine(call);
 }
-void dqnn_run_affine_f32_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_f32_s8)(const dqnn_call *call) {
   run_affine(call);
 }
-void dqnn_run_affine_f32_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_affine_f32_f32)(const dqnn_call *call) {
   run_affine(call);
 }
 
@@ -154,13 +154,13 @@ static void run_binary(const dqnn_call *call) {
   }
 }
 
-void dqnn_run_binary_s1_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_binary_s1)(const dqnn_call *call) {
   run_binary(call);
 }
-void dqnn_run_binary_s8_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_binary_s8)(const dqnn_call *call) {
   run_binary(call);
 }
-void dqnn_run_binary_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_binary_f32)(const dqnn_call *call) {
   run_binary(call);
 }
 
@@ -200,7 +200,7 @@ DQNN_INLINE void run_unary_as(const dqnn_call *call, uint8_t kind) {
   }
 }
 
-void dqnn_run_unary_f32_avx2(const dqnn_call *call) {
+void WIDE(dqnn_run_unary_f32)(const dqnn_call *call) {
   const dqnn_unary_params *p = (const dqnn_unary_params *)call->params;
   const float *in = (const float *)call->in[0];
   float *out = (float *)call->out;
