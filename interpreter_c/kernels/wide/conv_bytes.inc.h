@@ -33,7 +33,9 @@ static void finish_copy(layer *l, uint32_t lane, element *copy) {
   }
   l->column_sums[lane] = sum;
   /* An odd tap has a weight behind it, which may be anything. */
-  memset(copy + l->window_taps, l->hole, l->copy_elements - l->window_taps);
+  for (uint32_t i = l->window_taps; i < l->copy_elements; i++) {
+    copy[i] = l->hole;
+  }
 }
 
 /* 16 taps of two channels; of fewer than 8 words, zeros behind them. */
@@ -58,24 +60,28 @@ DQNN_INLINE int8x16x2_t load_pair(const int8_t *from, uint32_t words) {
   return vld2q_s8(some);
 }
 
+/* No loops: with them gcc 12 keeps the counters in memory. */
+DQNN_INLINE void add_window(int32x4_t *sums, int8x16_t x, const int8x16_t *w, int narrow) {
+  sums[0] = narrow ? add_products_narrow(sums[0], x, w[0]) : add_products(sums[0], x, w[0]);
+  sums[1] = narrow ? add_products_narrow(sums[1], x, w[1]) : add_products(sums[1], x, w[1]);
+  sums[2] = narrow ? add_products_narrow(sums[2], x, w[2]) : add_products(sums[2], x, w[2]);
+  sums[3] = narrow ? add_products_narrow(sums[3], x, w[3]) : add_products(sums[3], x, w[3]);
+}
+
 /* pixels and narrow are constants. */
 DQNN_INLINE void add_step(const int8_t *const *weights, const int8_t *const *inputs, uint32_t tap, uint32_t words,
                           uint32_t pixels, int narrow, counters *z) {
-  int8x16_t w[CHANNELS];
-  for (uint32_t i = 0; i < PAIRS; i++) {
-    int8x16x2_t pair = load_pair(weights[i] + 2 * tap, words);
-    w[2 * i] = pair.val[0];
-    w[2 * i + 1] = pair.val[1];
-  }
-  for (uint32_t c = 0; c < CHANNELS; c++) {
-    z->weights[c] = add_weights(z->weights[c], w[c]);
-  }
-  for (uint32_t p = 0; p < pixels; p++) {
-    int8x16_t x = vld1q_s8(inputs[p] + tap);
-    for (uint32_t c = 0; c < CHANNELS; c++) {
-      z->products[p][c] =
-          narrow ? add_products_narrow(z->products[p][c], x, w[c]) : add_products(z->products[p][c], x, w[c]);
-    }
+  int8x16x2_t first = load_pair(weights[0] + 2 * tap, words), second = load_pair(weights[1] + 2 * tap, words);
+  const int8x16_t w[CHANNELS] = {first.val[0], first.val[1], second.val[0], second.val[1]};
+  z->weights[0] = add_weights(z->weights[0], w[0]);
+  z->weights[1] = add_weights(z->weights[1], w[1]);
+  z->weights[2] = add_weights(z->weights[2], w[2]);
+  z->weights[3] = add_weights(z->weights[3], w[3]);
+  add_window(z->products[0], vld1q_s8(inputs[0] + tap), w, narrow);
+  if (pixels > 1) {
+    add_window(z->products[1], vld1q_s8(inputs[1] + tap), w, narrow);
+    add_window(z->products[2], vld1q_s8(inputs[2] + tap), w, narrow);
+    add_window(z->products[3], vld1q_s8(inputs[3] + tap), w, narrow);
   }
 }
 
@@ -87,19 +93,13 @@ DQNN_INLINE int32x4_t add_up(const int32x4_t z[CHANNELS]) {
 DQNN_INLINE void dot(const layer *l, uint32_t channel, uint32_t pixels, int narrow, number (*sums)[TILE]) {
   const int8_t *weights[PAIRS], *inputs[PIXELS];
   uint32_t words = (l->window_taps + 1) / 2, last = (l->shape.out_group - 1) / 2, tap = 0;
-  counters z;
+  counters z = {{{{0}}}, {{0}}};
   for (uint32_t i = 0; i < PAIRS; i++) {
     uint32_t pair = channel / 2 + i;
     weights[i] = (const int8_t *)l->weights + (pair < last ? pair : last) * words * 4;
   }
   for (uint32_t p = 0; p < pixels; p++) {
     inputs[p] = l->windows[p].at;
-  }
-  for (uint32_t c = 0; c < CHANNELS; c++) {
-    z.weights[c] = vdupq_n_s32(0);
-    for (uint32_t p = 0; p < pixels; p++) {
-      z.products[p][c] = vdupq_n_s32(0);
-    }
   }
   for (; words >= STEP / 2; words -= STEP / 2, tap += STEP) {
     add_step(weights, inputs, tap, STEP / 2, pixels, narrow, &z);
@@ -108,8 +108,11 @@ DQNN_INLINE void dot(const layer *l, uint32_t channel, uint32_t pixels, int narr
     add_step(weights, inputs, tap, words, pixels, narrow, &z);
   }
   int32x4_t zero_points = vmulq_n_s32(add_up(z.weights), l->hole);
-  for (uint32_t p = 0; p < pixels; p++) {
-    vst1q_s32(sums[p], vsubq_s32(add_up(z.products[p]), zero_points));
+  vst1q_s32(sums[0], vsubq_s32(add_up(z.products[0]), zero_points));
+  if (pixels > 1) {
+    vst1q_s32(sums[1], vsubq_s32(add_up(z.products[1]), zero_points));
+    vst1q_s32(sums[2], vsubq_s32(add_up(z.products[2]), zero_points));
+    vst1q_s32(sums[3], vsubq_s32(add_up(z.products[3]), zero_points));
   }
 }
 

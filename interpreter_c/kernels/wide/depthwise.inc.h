@@ -26,6 +26,7 @@ typedef struct {
   number outside;
   const int8_t *weight_zero_points; /* NULL: 0 */
   uint8_t half_weights;
+  uint8_t nine; /* dense 3x3 windows of bytes, eight outputs at a time; a channel each */
 } layer;
 
 /* The types of a kernel: constants wherever they are used. */
@@ -159,6 +160,50 @@ DQNN_INLINE void add_bytes(const layer *l, types t, const tap *list, uint32_t n,
   }
 }
 
+/* The sums of a dense 3x3 window that lies inside the map. */
+DQNN_INLINE void add_nine(const layer *l, const int8_t *cell, uint32_t o, uint32_t eights, int32_t *sums) {
+  const int8x8_t zero_point = vdup_n_s8((int8_t)l->zero_point);
+  const int8_t *weights = (const int8_t *)l->weights + o;
+  uint32_t pixel = l->pixel_bytes, row = (uint32_t)l->shape.width * pixel, outputs = l->shape.outputs;
+  int32x4_t acc[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+  cell += o;
+  for (uint32_t ky = 0; ky < 3; ky++, cell += row) {
+    for (uint32_t kx = 0; kx < 3; kx++, weights += outputs) {
+      for (uint32_t v = 0; v < eights; v++) {
+        int16x8_t x = vsubl_s8(vld1_s8(cell + kx * pixel + 8 * v), zero_point), w = vmovl_s8(vld1_s8(weights + 8 * v));
+        acc[2 * v] = vmlal_s16(acc[2 * v], vget_low_s16(x), vget_low_s16(w));
+        acc[2 * v + 1] = vmlal_high_s16(acc[2 * v + 1], x, w);
+      }
+    }
+  }
+  for (uint32_t v = 0; v < 2 * eights; v++) {
+    vst1q_s32(sums + 4 * v, acc[v]);
+  }
+}
+
+/* All outputs of the window that begins at (y, x), if it is such a one. */
+DQNN_INLINE int sum_nine(const layer *l, int32_t y, int32_t x, uint32_t first, uint32_t count, int32_t *sums) {
+  const dqnn_geometry *g = &l->shape;
+  if (!l->nine || y < 0 || x < 0 || y + 3 > g->height || x + 3 > g->width) {
+    return 0;
+  }
+  const int8_t *cell = (const int8_t *)l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes;
+  uint32_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    add_nine(l, cell, first + i, 2, sums + i);
+  }
+  if (i < count) {
+    add_nine(l, cell, first + i, 1, sums + i);
+  }
+  return 1;
+}
+
+static int takes_nine(const layer *l, const dqnn_conv_params *p) {
+  const dqnn_geometry *g = &l->shape;
+  return p->multiplier == 1 && !p->half_weights && p->weight_bits == 0 && g->kernel_h == 3 && g->kernel_w == 3 &&
+         g->dilation_h == 1 && g->dilation_w == 1 && g->outputs % 8 == 0;
+}
+
 /* Returns how many outputs it has done. */
 DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t first,
                                        uint32_t count, int32_t *sums) {
@@ -180,6 +225,8 @@ DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list,
   (void)l, (void)t, (void)list, (void)n, (void)first, (void)count, (void)sums;
   return 0;
 }
+#define takes_nine(l, p) 0
+#define sum_nine(l, y, x, first, count, sums) 0
 #endif
 
 /* Outputs first .. first + count - 1; `sums` has room for whole vectors. */
@@ -200,7 +247,7 @@ DQNN_INLINE void add_list(const layer *l, types t, const tap *list, uint32_t n, 
 }
 
 /* Sums of the window that begins at (y, x). */
-DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
+DQNN_INLINE void sum_listed(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
                             number *sums) {
   const dqnn_geometry *g = &l->shape;
   dqnn_taps rows = dqnn_taps_inside(y, g->kernel_h, g->dilation_h, g->height),
@@ -225,6 +272,13 @@ DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint3
     }
   }
   add_list(l, t, list, n, first, count, sums);
+}
+
+DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
+                            number *sums) {
+  if (t.input != DQNN_S8 || t.weights != DQNN_S8 || t.zero_points || !sum_nine(l, y, x, first, count, sums)) {
+    sum_listed(l, t, y, x, first, count, sums);
+  }
 }
 
 /* Outputs first .. first + count - 1 of the pooling window that begins at (y, x). */
@@ -257,6 +311,7 @@ static void read_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   l->outside = (number)(p->pad_value - (float)l->zero_point);
   l->half_weights = p->half_weights;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
+  l->nine = (uint8_t)takes_nine(l, p);
 }
 
 DQNN_INLINE void run(const dqnn_call *call, types t) {

@@ -114,14 +114,6 @@ DQNN_INLINE v_int shift_half_even(v_int x, v_int shift) {
   return floor - ((rest > one) | ((rest == one) & -(floor & 1)));
 }
 
-/* dqnn_fixed_point of numerics.h */
-DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
-  v_int left = shift & ~(shift >> 31), right = -shift & (shift >> 31);
-  x = high_mul((v_int)((v_uint)x << (v_uint)left), multiplier);
-  v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
-  return (x >> right) - ((x & mask) > half_and_sign);
-}
-
 /* dqnn_scale_fixed64 of opt/epilogue.h for shifts of 32 or more: floor or, where nothing is left behind, even. */
 DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_int shift) {
   v_int lows, highs;

@@ -43,6 +43,13 @@ DQNN_INLINE v_int high_mul(v_int a, v_int b) {
   odd = _mm256_slli_epi64(_mm256_add_epi64(odd, half), 1);
   return (v_int)_mm256_blend_epi32(_mm256_srli_epi64(even, 31), odd, 0xaa);
 }
+/* dqnn_fixed_point of numerics.h */
+DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
+  v_int left = shift & ~(shift >> 31), right = -shift & (shift >> 31);
+  x = high_mul((v_int)((v_uint)x << (v_uint)left), multiplier);
+  v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
+  return (x >> right) - ((x & mask) > half_and_sign);
+}
 /* a * b + c in 64 bits, as its low and high words. */
 DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v_int *highs) {
   __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)c),

@@ -45,6 +45,12 @@ DQNN_INLINE void store_s8(int8_t *to, v_int x) {
 DQNN_INLINE v_int high_mul(v_int a, v_int b) {
   return (v_int)vqrdmulhq_s32((int32x4_t)a, (int32x4_t)b);
 }
+/* dqnn_fixed_point of numerics.h: the last shift rounds ties up, so negative numbers are first less by one. */
+DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
+  int32x4_t left = vmaxq_s32((int32x4_t)shift, vdupq_n_s32(0)), right = vminq_s32((int32x4_t)shift, vdupq_n_s32(0));
+  int32x4_t y = vqrdmulhq_s32(vshlq_s32((int32x4_t)x, left), (int32x4_t)multiplier);
+  return (v_int)vrshlq_s32(vaddq_s32(y, vshrq_n_s32(vandq_s32(y, right), 31)), right);
+}
 /* a * b + c in 64 bits, as its low and high words. */
 DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v_int *highs) {
   int32x4_t low =
