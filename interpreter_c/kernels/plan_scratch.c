@@ -2,6 +2,7 @@
 /* Scratch of the fast convolutions. What runs for a call is asked of the kernels' own functions (opt/paths.c). */
 #include "map.h"
 #include "mve/conv_bytes_mve.h"
+#include "mve/conv_packed_mve.h"
 #include "opt/conv_bitsliced.h"
 #include "opt/conv_blocks.h"
 #include "opt/conv_first.h"
@@ -143,8 +144,10 @@ static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   uint32_t lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? v->group_out : 0;
   uint32_t bits = v->params->weight_bits;
   uint64_t row = dqnn_packed_in_runs(call) ? 0 : row_taps;
-  if (PLANNED(PACKED)) {
-    scratch[DQNN_ISA_packed] = capped(dqnn_conv_packed_scratch(taps, row, totals, lanes, bits));
+  if (PLANNED(PACKED)) { /* with Helium's vectors, or without: a file serves both */
+    uint64_t vectors = PLANNED(MVE) ? dqnn_conv_packed_mve_scratch(taps, v->group_out, totals > 0, bits) : 0,
+             words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
+    scratch[DQNN_ISA_packed] = capped(vectors > words ? vectors : words);
   }
   if (PLANNED(AVX2)) {
     scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] =

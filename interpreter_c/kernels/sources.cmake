@@ -88,11 +88,13 @@ set(DQNN_SOURCES_packed
 )
 set(DQNN_SOURCES_mve
   kernels/mve/binary_mve.c
+  kernels/mve/columns_mve.c
   kernels/mve/conv_bitsliced_mve.c
   kernels/mve/conv_bytes_mve.c
   kernels/mve/conv_columns_mve.c
   kernels/mve/conv_float_mve.c
   kernels/mve/conv_nibbles_mve.c
+  kernels/mve/conv_packed_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
   kernels/mve/epilogue_mve.c

@@ -109,6 +109,29 @@ def test_random_layers(name: str) -> None:
     compare(layer_cases(name))
 
 
+def few_bits(name: str, bits: int) -> Iterator[tuple[cases.Layer, Case]]:
+    """Packed weights: channels in fours and not, steps that end within a word, weights that end within a step."""
+    for seed in range(2 * ROUNDS):
+        rng = np.random.default_rng((bits, seed))
+        layer = random_layer(name, rng)
+        if layer is None:
+            continue
+        channels, outputs = (int(rng.choice([1, 2, 3, 4, 8, 12, 16, 20, 36, 64])) * layer.groups for _ in range(2))
+        layer = dataclasses.replace(layer, channels=channels, outputs=outputs, weight_bits=bits)
+        if seed % 4 == 0:  # one window in all, whose zero point goes another way
+            layer = dataclasses.replace(layer, height=1, width=1, kernel=(1, 1), padding=((0, 0), (0, 0)), pool=(1, 1))
+        if min(layer.out_size()) >= max(layer.pool):
+            yield layer, layer_case(layer, seed)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize("name", sorted(name for name in VECTORS if name.startswith(("conv_s8_s8", "conv_s1_s8"))))
+def test_weights_of_few_bits(name: str, bits: int) -> None:
+    found = list(few_bits(name, bits))
+    assert len(found) >= ROUNDS
+    compare(iter(found))
+
+
 def compare_cases(found: list[Case]) -> None:
     for bundle in bundles(found, *LIMITS):
         outputs = vectors().run(blob(bundle, "mve"), inputs(bundle)).outputs

@@ -10,11 +10,10 @@
  * they are. */
 #include "conv_packed.h"
 
+#if DQNN_HAVE_PACKED && !DQNN_HAVE_MVE /* mve/conv_packed_mve.c is the variant there */
 #include "../../isa/packed.h"
 #include "cells.h"
 #include "emit_quad.h"
-
-#if DQNN_HAVE_PACKED
 
 enum { CHUNK = 8 };
 

@@ -12,9 +12,9 @@ static inline int dqnn_packed_in_runs(const dqnn_call *call) {
          dqnn_last(call->in_def[0]) % 4 == 0;
 }
 
-/* Words of weights of four outputs, and the pairs of a column, which fills them. */
+/* Words of weights of four outputs (bits: 4 or 2), and the pairs of a column, which fills them. */
 static inline uint64_t dqnn_packed_words(uint64_t taps, uint32_t bits) {
-  return ((taps + 1) / 2 + 4 / bits - 1) / (4 / bits);
+  return bits == 4 ? (taps + 1) / 2 : (taps + 3) / 4;
 }
 
 static inline uint64_t dqnn_packed_pairs(uint64_t taps, uint32_t bits) {

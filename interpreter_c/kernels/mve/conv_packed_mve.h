@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Scratch of conv_packed_mve.c. */
+#ifndef DQNN_MVE_CONV_PACKED_H
+#define DQNN_MVE_CONV_PACKED_H
+
+#include "../opt/conv_packed.h"
+
+enum { DQNN_PACKED_WINDOWS = 2, DQNN_PACKED_SUM = 16 /* bytes behind a column */ };
+
+/* Bytes of a column: taps, and zeros up to what is turned at a time. */
+static inline uint64_t dqnn_packed_column(uint64_t taps) {
+  return (taps + 31) / 32 * 32;
+}
+
+/* Totals of a pixel: channels go in fours. */
+static inline uint64_t dqnn_packed_pitch(uint64_t outputs) {
+  return (outputs + 3) / 4 * 4;
+}
+
+/* Bytes of a copy of the last weights, whose last step reads less than 32 bytes too many: none if steps are whole. */
+static inline uint64_t dqnn_packed_edge(uint64_t taps, uint32_t bits) {
+  uint64_t bytes = 4 * dqnn_packed_words(taps, bits);
+  return bytes % (8 * bits) == 0 ? 0 : bytes + 64;
+}
+
+/* Bytes for windows of `taps` and `outputs` of a group: begins of sums, totals (behind the maxima of a pool), columns,
+ * the last weights. */
+static inline uint64_t dqnn_conv_packed_mve_scratch(uint64_t taps, uint64_t outputs, int pooled, uint32_t bits) {
+  uint64_t rows = 1 + DQNN_PACKED_WINDOWS + (pooled ? 1 : 0);
+  return 4 * rows * dqnn_packed_pitch(outputs) + DQNN_PACKED_WINDOWS * (dqnn_packed_column(taps) + DQNN_PACKED_SUM) +
+         dqnn_packed_edge(taps, bits);
+}
+
+#endif
