@@ -158,25 +158,31 @@ def _bench_costs(path: Path) -> None:
 
 def _bench_kernels(pattern: str, place: Target | None, optimize: str, as_json: bool, markdown: bool) -> None:
     from ..show.console import console
+    from ..targets.emulated import QemuRunner
     from ..targets.host import HOST
+    from ..targets.target import cores
     from .measure import TIMED, BenchError, require_emulator
     from .text import kernel_markdown, render_kernels
 
-    if place is not None and place.core not in TIMED:
-        accepted = ", ".join((HOST, *TIMED))
-        raise click.UsageError(f"--kernels runs on {accepted}, not on {place.name}; give a model to measure that core")
+    board = place is not None and place.core not in TIMED
+    if board and not isinstance(place.runner if place else None, QemuRunner):
+        accepted = ", ".join((HOST, *cores()))
+        raise click.UsageError(f"--kernels runs on {accepted} and boards of such a core, not on {place and place.name}")
+    if board and optimize != "-O2":
+        raise click.UsageError("firmware of emulated boards is compiled with -O2")
     require_emulator()
     from .build import TARGETS, BuildError
-    from .kernel import bench_row
+    from .kernel import bench_board_row, bench_row
 
-    core = None if place is None else TARGETS[str(place.core)]
+    core = None if place is None or board else TARGETS[str(place.core)]
     try:
-        costs = [bench_row(row, optimize, core) for row in _rows(pattern)]
+        rows = _rows(pattern)
+        costs = [bench_board_row(row, place) if board and place else bench_row(row, optimize, core) for row in rows]
     except BuildError as error:
         raise BenchError(str(error)) from error
     if as_json:
-        rows = [asdict(cost) for cost in costs]
-        click.echo(json.dumps({"schema": "dqnn.bench-kernels/1", "rows": rows}, indent=2))
+        found = [asdict(cost) for cost in costs]
+        click.echo(json.dumps({"schema": "dqnn.bench-kernels/1", "rows": found}, indent=2))
     elif markdown:
         click.echo(kernel_markdown(costs))
     else:

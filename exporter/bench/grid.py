@@ -131,17 +131,19 @@ EIGHT_BITS: tuple[Row, ...] = (
 
 
 def _few_bits() -> Iterator[Row]:
-    """Shapes of 8-bit rows with weights of 4 and 2 bits."""
+    """Shapes with weights of 8, 4 and 2 bits."""
     shapes = {
         "conv 3x3 16x16x32->32 same": _same(_bytes(16, 32, 32, 3)),
         "conv 3x3 8x8x64->64 same": _same(_bytes(8, 64, 64, 3)),
         "pointwise 8x8x64->64": _bytes(8, 64, 64),
         "pointwise 8x8x64->64, TFLite": _tflite(_bytes(8, 64, 64)),
+        "pointwise 24x24x16->32": _bytes(24, 16, 32),
         "dense 640->128": _bytes(1, 640, 128),
     }
     for name, layer in shapes.items():
-        for bits in (4, 2):
-            yield Row(f"s8 {name}, weights of {bits} bits", replace(layer, weight_bits=bits), isa="packed")
+        for bits in (8, 4, 2):
+            isa = "portable" if bits == 8 else "packed"
+            yield Row(f"s8 {name}, weights of {bits} bits", replace(layer, weight_bits=bits), isa=isa)
     layer = Layer("s1", "s8", "s8", 16, 16, 32, 32, (3, 3))
     for bits in (4, 2):
         yield Row(

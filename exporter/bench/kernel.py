@@ -1,4 +1,5 @@
-"""One kernel by shape: compiled for a target, run under emulation, its bytes compared with the host's reference."""
+"""One kernel by shape: compiled for a target, run under emulation, its bytes compared with the host's reference. On a
+board that QEMU emulates, as the only node of a file."""
 
 from __future__ import annotations
 
@@ -10,11 +11,14 @@ from pathlib import Path
 from dqnn import _core
 
 from ..emit import kernel_table
+from ..targets.target import Target as Place
 from .build import TARGETS, Objects, Target, compile_objects, kernel_sources, link, runtime_sources
 from .call import Call, run_on_machine
 from .cases import Elements, Layer, make_row_call
 from .grid import Row
+from .host import blob_of
 from .machine import Machine
+from .measure import measure_model
 
 ISA = "portable"
 
@@ -31,7 +35,7 @@ class KernelCost:
     cycles: int | None
     scratch_bytes: int
     stack_bytes: int
-    code_bytes: int
+    code_bytes: int | None
     equal_to_reference: bool
     by_function: dict[str, float]  # share of cycles, or of instructions where cycles are not estimated
     goal: float | None = None
@@ -123,3 +127,15 @@ def bench_row(row: Row, optimize: str = "-O2", target: Target | None = None) -> 
     """A row of the grid, on its own target unless another is given."""
     where = target or TARGETS[row.target]
     return replace(bench_layer(row.layer, where, optimize, row.isa, name=row.name), goal=row.goal, peer=row.peer)
+
+
+def bench_board_row(row: Row, place: Place) -> KernelCost:
+    """Instructions of the best variant that the board's firmware has, whatever the row names."""
+    call = planned(make_row_call(row.layer))
+    cost = measure_model(blob_of(row.layer)[0], place)
+    (node,) = cost.nodes
+    return KernelCost(
+        name=row.name, kernel=node.kernel, target=f"{cost.target} ({node.isa})", timing=None, optimize="-O2",
+        macs=row.layer.macs, instructions=node.instructions or 0, cycles=None, scratch_bytes=call.scratch_bytes,
+        stack_bytes=cost.stack_bytes or 0, code_bytes=None, equal_to_reference=cost.equal_to_host, by_function={},
+    )  # fmt: skip

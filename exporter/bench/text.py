@@ -131,7 +131,8 @@ def render_kernels(costs: Sequence[KernelCost], out: Console) -> None:
         missed, cells = cost.goal is not None and (cost.cycles_per_mac or 0) > cost.goal, _kernel_cells(cost)
         table.add_row(*(cells[i] for i in kept), style="yellow" if missed else "")
     out.print(table)
-    out.print(ESTIMATE)
+    if any(cost.cycles is not None for cost in costs):
+        out.print(ESTIMATE)
 
 
 def _cliff_cells(cliff: Cliff) -> tuple[str, ...]:

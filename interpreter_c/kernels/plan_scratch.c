@@ -145,8 +145,10 @@ static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   uint32_t bits = v->params->weight_bits;
   uint64_t row = dqnn_packed_in_runs(call) ? 0 : row_taps;
   if (PLANNED(PACKED)) { /* with Helium's vectors, or without: a file serves both */
-    uint64_t vectors = PLANNED(MVE) ? dqnn_conv_packed_mve_scratch(taps, v->group_out, totals > 0, bits) : 0,
-             words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
+    uint64_t vectors = PLANNED(MVE) ? dqnn_conv_packed_mve_scratch(taps, v->group_out, totals > 0,
+                                                                   dqnn_is_single(height_of(v), width_of(v)), bits)
+                                    : 0;
+    uint64_t words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
     scratch[DQNN_ISA_packed] = capped(vectors > words ? vectors : words);
   }
   if (PLANNED(AVX2)) {

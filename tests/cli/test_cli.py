@@ -190,7 +190,7 @@ def test_host_kernels(cli: Cli) -> None:
     table = cli("bench", "--kernels", "^s8 dense 256", "--target", "host", "--markdown").stdout
     assert len(table.splitlines()) == 2 + len(costs)
     refused(cli("bench", "--kernels", "nothing", "--target", "host"), "no row")
-    refused(cli("bench", "--kernels", "^s8 dense 256", "--target", "cortex-m55"), "give a model to measure that core")
+    refused(cli("bench", "--kernels", "^s8 dense 256", "--target", "cortex-m55", "--optimize", "-O3"), "with -O2")
 
 
 def test_unwritable_directory(cli: Cli, larq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

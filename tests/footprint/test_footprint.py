@@ -136,7 +136,7 @@ def test_stack_stays_under_1_kb(m4: measure.Build) -> None:
 @pytest.mark.parametrize("optimize", ["-Os", "-O2"])
 def test_stack_stays_under_1_kb_with_vectors(optimize: str, tmp_path: Path, require_tool: Callable[[str], str]) -> None:
     require_tool("arm-none-eabi-gcc")
-    build = measure.Build("cortex-m55", optimize, tmp_path, (*measure.ISAS, "mve"))
+    build = measure.Build("cortex-m55", optimize, tmp_path, (*measure.ISAS, "packed", "mve"))
     build.compile()
     for function, size in build.stack().items():
         assert size <= budget(build, 1024), function

@@ -93,6 +93,12 @@ PRODUCTS(add_one_2, MASKS_2, "40", BEGIN_ONE, JOIN("r0", "r2", "r4"), STEP_2(REA
 PRODUCTS(add_two_2, MASKS_2, "60", BEGIN_TWO, JOIN("r0", "r2", "r4") JOIN("r8", "r10", "r12"),
          STEP_2(READ_TWO, ADD_TWO), PART("r0", "r2", "r4") PART("r8", "r10", "r12"), WRITE_TWO)
 
+/* The second column is ones, in a register. */
+#define ONES "vmov.i8 q3,#1\n "
+PRODUCTS(add_ones_4, MASKS_4 ONES, "60", BEGIN_TWO, "", STEP_4(READ_ONE, ADD_TWO), "", WRITE_TWO)
+PRODUCTS(add_ones_2, MASKS_2 ONES, "56", BEGIN_TWO, JOIN("r0", "r2", "r4") JOIN("r8", "r10", "r12"),
+         STEP_2(READ_ONE, ADD_TWO), PART("r0", "r2", "r4") PART("r8", "r10", "r12"), WRITE_TWO)
+
 typedef struct {
   dqnn_columns columns;   /* first: its sums get the address of this one */
   const uint8_t *weights; /* of the group at work */
@@ -200,11 +206,12 @@ static const int8_t *gather(const dqnn_columns *c, dqnn_origin at, int8_t *colum
 
 /* ---- sums ---- */
 
-/* All channels of columns whose inputs have those sums. */
-static void add_columns(const layer *l, const int8_t *const x[], const int32_t inputs[], uint32_t columns) {
+typedef void (*adder)(products *);
+
+/* All channels of x[0] and x[last], columns whose inputs have those sums. */
+static void add_columns(const layer *l, adder add, const int8_t *const x[], const int32_t inputs[], uint32_t last) {
   const dqnn_columns *c = &l->columns;
-  const uint32_t steps = steps_of(l), last = columns - 1;
-  void (*const add)(products *) = l->bits == 4 ? last ? add_two_4 : add_one_4 : last ? add_two_2 : add_one_2;
+  const uint32_t steps = steps_of(l);
   products plan = {.weights = l->weights,
                    .x = {x[0], x[last]},
                    .first = {-(int32_t)l->half * inputs[0], -(int32_t)l->half * inputs[last]},
@@ -226,6 +233,13 @@ static void add_columns(const layer *l, const int8_t *const x[], const int32_t i
   }
 }
 
+static void add_one(const layer *l, const int8_t *const x[], const int32_t inputs[]) {
+  add_columns(l, l->bits == 4 ? add_one_4 : add_one_2, x, inputs, 0);
+}
+static void add_two(const layer *l, const int8_t *const x[], const int32_t inputs[]) {
+  add_columns(l, l->bits == 4 ? add_two_4 : add_two_2, x, inputs, 1);
+}
+
 /* total[i] * times + from[i] * factor + addend */
 static void scale_totals(const layer *l, int32_t *total, int32_t times, const int32_t *from, int32_t factor,
                          int32_t addend) {
@@ -242,12 +256,18 @@ static int32_t fill_ones(const layer *l, int8_t *column) {
 }
 
 /* The only window, beside the sums of the weights, which the zero point takes. */
-static void sum_single(const layer *l, const int8_t *x, int32_t inputs) {
+static void sum_beside(const layer *l, const int8_t *x, int32_t inputs) {
   const dqnn_columns *c = &l->columns;
-  int8_t *ones = c->columns + c->column_bytes;
-  const int8_t *const columns[WINDOWS] = {x, ones};
-  const int32_t sums[WINDOWS] = {inputs, fill_ones(l, ones)};
-  add_columns(l, columns, sums, WINDOWS);
+  const int8_t *columns[WINDOWS] = {x, x};
+  int32_t sums[WINDOWS] = {inputs, (int32_t)c->taps};
+  if (c->taps % STEP == 0) {
+    add_columns(l, l->bits == 4 ? add_ones_4 : add_ones_2, columns, sums, 1);
+  } else {
+    int8_t *ones = c->columns + c->column_bytes;
+    (void)fill_ones(l, ones);
+    columns[1] = ones;
+    add_two(l, columns, sums);
+  }
   scale_totals(l, c->totals, 1, c->totals + c->pitch, -c->zero_point, 0);
 }
 
@@ -258,10 +278,12 @@ static void sum_columns(const dqnn_columns *c, const int8_t *const x[], uint32_t
   for (uint32_t p = 0; p < n; p++, column += c->column_bytes) {
     inputs[p] = *sum_of(l, column);
   }
-  if (l->single && c->zero_point != 0) {
-    sum_single(l, x[0], inputs[0]);
+  if (n > 1) {
+    add_two(l, x, inputs);
+  } else if (l->single && c->zero_point != 0) {
+    sum_beside(l, x[0], inputs[0]);
   } else {
-    add_columns(l, x, inputs, n);
+    add_one(l, x, inputs);
   }
   for (uint32_t p = 0; c->half_weights && p < n; p++) { /* w stands for w + 1/2, and sums count halves */
     int32_t *total = c->totals + p * c->pitch;
@@ -271,14 +293,14 @@ static void sum_columns(const dqnn_columns *c, const int8_t *const x[], uint32_t
 
 /* ---- set-up ---- */
 
-/* What the zero point takes from each sum; nothing yet where there is but one window. */
+/* What the zero point takes from each sum. Where there is but one window nothing yet: then these are its totals. */
 static void find_begins(const layer *l) {
   const dqnn_columns *c = &l->columns;
   const int8_t *ones = c->columns;
   dqnn_fill_bytes((int8_t *)l->begin, 4 * c->pitch, 0);
   if (c->zero_point != 0 && !l->single) {
     const int32_t sum = fill_ones(l, c->columns);
-    add_columns(l, &ones, &sum, 1);
+    add_one(l, &ones, &sum);
     scale_totals(l, l->begin, 0, c->totals, -c->zero_point, 0);
   }
 }
@@ -315,13 +337,13 @@ static void prepare(const dqnn_call *call, layer *l) {
   c->together = WINDOWS;
   c->pitch = (uint32_t)dqnn_packed_pitch(g->out_group);
   l->begin = (int32_t *)call->scratch;
-  c->totals = l->begin + c->pitch;
-  c->columns = (int8_t *)(c->totals + (g->pool_cells > 1 ? 1 + WINDOWS : WINDOWS) * c->pitch);
+  c->totals = l->single ? l->begin : l->begin + c->pitch;
+  c->columns = (int8_t *)(l->begin + (uint32_t)dqnn_packed_rows(g->pool_cells > 1, l->single) * c->pitch);
   c->column_bytes = (uint32_t)dqnn_packed_column(c->taps) + DQNN_PACKED_SUM;
-  for (uint32_t i = 0; i < WINDOWS; i++) {
-    dqnn_fill_bytes(c->columns + i * c->column_bytes + c->taps, c->column_bytes - c->taps, 0);
+  l->edge = (uint8_t *)c->columns;
+  for (uint32_t i = (uint32_t)dqnn_packed_columns(c->taps, l->single); i > 0; i--, l->edge += c->column_bytes) {
+    dqnn_fill_bytes((int8_t *)l->edge + c->taps, c->column_bytes - c->taps, 0);
   }
-  l->edge = (uint8_t *)c->columns + WINDOWS * c->column_bytes;
   c->gather = gather;
   c->sum = sum_columns;
 }

@@ -23,11 +23,22 @@ static inline uint64_t dqnn_packed_edge(uint64_t taps, uint32_t bits) {
   return bytes % (8 * bits) == 0 ? 0 : bytes + 64;
 }
 
-/* Bytes for windows of `taps` and `outputs` of a group: begins of sums, totals (behind the maxima of a pool), columns,
- * the last weights. */
-static inline uint64_t dqnn_conv_packed_mve_scratch(uint64_t taps, uint64_t outputs, int pooled, uint32_t bits) {
-  uint64_t rows = 1 + DQNN_PACKED_WINDOWS + (pooled ? 1 : 0);
-  return 4 * rows * dqnn_packed_pitch(outputs) + DQNN_PACKED_WINDOWS * (dqnn_packed_column(taps) + DQNN_PACKED_SUM) +
+/* Columns: windows; beside a single one, ones, where steps are not whole. */
+static inline uint64_t dqnn_packed_columns(uint64_t taps, int single) {
+  return single && taps % 16 == 0 ? 1 : DQNN_PACKED_WINDOWS;
+}
+
+/* Rows of totals: begins of sums, totals, before them the maxima of a pool. A single window (`single`) has totals and
+ * sums of weights. */
+static inline uint64_t dqnn_packed_rows(int pooled, int single) {
+  return single ? 2 : pooled ? 2 + DQNN_PACKED_WINDOWS : 1 + DQNN_PACKED_WINDOWS;
+}
+
+/* Bytes for windows of `taps` and `outputs` of a group: rows, columns, the last weights. */
+static inline uint64_t dqnn_conv_packed_mve_scratch(uint64_t taps, uint64_t outputs, int pooled, int single,
+                                                    uint32_t bits) {
+  return 4 * dqnn_packed_rows(pooled, single) * dqnn_packed_pitch(outputs) +
+         dqnn_packed_columns(taps, single) * (dqnn_packed_column(taps) + DQNN_PACKED_SUM) +
          dqnn_packed_edge(taps, bits);
 }
 
