@@ -88,7 +88,6 @@ set(DQNN_SOURCES_packed
 )
 set(DQNN_SOURCES_mve
   kernels/mve/binary_mve.c
-  kernels/mve/columns_mve.c
   kernels/mve/conv_bitsliced_mve.c
   kernels/mve/conv_bytes_mve.c
   kernels/mve/conv_columns_mve.c
@@ -99,6 +98,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/depthwise_float_mve.c
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c
+  kernels/mve/windows_mve.c
 )
 set(DQNN_SOURCES_wide
   kernels/wide/conv_bitsliced_wide.c

@@ -8,16 +8,16 @@
  * Scratch: dqnn_conv_bytes_scratch. */
 #include "conv_bytes_mve.h"
 
-#include "columns_mve.h"
+#include "windows_mve.h"
 
 #if DQNN_HAVE_MVE
 
 #include "conv_columns_mve.h"
 
-enum { STEP = DQNN_COLUMN_STEP };
+enum { STEP = DQNN_WINDOW_STEP };
 
 typedef struct {
-  dqnn_columns columns;             /* first: its sums get the address of this one */
+  dqnn_windows columns;             /* first: its sums get the address of this one */
   const int8_t *weights;            /* of the group at work */
   uint32_t pair_bytes;              /* of the weights of two channels */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
@@ -25,16 +25,16 @@ typedef struct {
 } layer;
 
 /* A window is copied as it lies in memory, and not at all if it is one run. */
-static const int8_t *gather(const dqnn_columns *c, dqnn_origin at, int8_t *column) {
-  const int8_t *run = dqnn_columns_inside(c, at);
+static const int8_t *gather(const dqnn_windows *c, dqnn_origin at, int8_t *column) {
+  const int8_t *run = dqnn_windows_row(c, at);
   if (!run) {
-    dqnn_columns_any(c, at, column);
+    dqnn_windows_gather(c, at, column);
     return column;
   }
   if (c->shape.kernel_h == 1) {
     return run;
   }
-  dqnn_columns_rows(c, run, column);
+  dqnn_windows_copy(c, run, column);
   return column;
 }
 
@@ -124,7 +124,7 @@ DQNN_NOINLINE void sum_three(const layer *l, const int8_t *const x[]) {
 
 /* A half weight w stands for w + 1/2, and sums count halves; others are less their zero point. */
 static void add_inputs(const layer *l, const int8_t *x, int32_t *total) {
-  const dqnn_columns *c = &l->columns;
+  const dqnn_windows *c = &l->columns;
   int32_t sum = -c->zero_point * (int32_t)c->taps;
   for (int32_t left = (int32_t)c->taps; left > 0; left -= STEP, x += STEP) {
     sum = vaddvaq_s8(sum, vld1q_z_s8(x, vctp8q((uint32_t)left)));
@@ -134,7 +134,7 @@ static void add_inputs(const layer *l, const int8_t *x, int32_t *total) {
   }
 }
 
-static void sum_columns(const dqnn_columns *c, const int8_t *const x[], uint32_t n) {
+static void sum_columns(const dqnn_windows *c, const int8_t *const x[], uint32_t n) {
   const layer *l = (const layer *)(const void *)c;
   if (n == 3) {
     sum_three(l, x);
@@ -177,13 +177,13 @@ static void find_begins(const layer *l) {
 }
 
 static void prepare(const dqnn_call *call, uint32_t zero_points, layer *l) {
-  dqnn_columns *c = &l->columns;
+  dqnn_windows *c = &l->columns;
   const dqnn_geometry *g = &c->shape;
-  dqnn_columns_prepare(c, call, 1 + zero_points);
+  dqnn_windows_prepare(c, call, 1 + zero_points);
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->pair_bytes = (c->taps + 1) / 2 * 4;
   l->begin = (int32_t *)call->scratch;
-  c->together = DQNN_COLUMNS;
+  c->together = DQNN_WINDOWS;
   c->pitch = dqnn_bytes_pitch(g->out_group);
   c->totals = l->begin + g->out_group;
   c->columns = (int8_t *)(c->totals + dqnn_bytes_pixels(g->out_height, g->out_width) * c->pitch);
@@ -201,7 +201,7 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     l.columns.first_channel = group * g->in_group;
     l.columns.first_output = group * g->out_group;
     find_begins(&l);
-    dqnn_columns_run(&l.columns);
+    dqnn_windows_run(&l.columns);
   }
 }
 

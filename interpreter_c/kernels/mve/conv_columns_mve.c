@@ -6,13 +6,14 @@
  * Pointwise layers find the taps of a pixel in the map. Other windows are copied as they lie, row after row, to where
  * outputs will stand that are not there yet; their weights are put into the same order (SPEC.md 3.3 has the last one of
  * odd rows behind all rows). The scratch holds the last of them: with room for fewer than eight the layer is left to
- * conv_bytes_mve.c. Weights of more than 64 taps stand behind the columns. */
+ * conv_bytes_mve.c or conv_packed_mve.c. Weights of more than 64 taps stand behind the columns. */
 #include "conv_columns_mve.h"
 
 #if DQNN_HAVE_MVE
 #include <arm_mve.h>
 
 #include "../../isa/mve_columns.h"
+#include "../opt/conv_packed.h"
 #include "../opt/emit_quad.h"
 #include "../opt/quads.h"
 #include "epilogue_mve.h"
@@ -30,6 +31,7 @@ typedef struct {
   dqnn_geometry shape;
   uint32_t row_taps, taps;
   uint32_t vectors; /* of taps */
+  uint32_t bits;    /* of a weight: 8, 4, 2 */
   int32_t zero_point, outside;
   const int32_t *bias;           /* NULL: none */
   const void *factors, *addends; /* of channels, 4 bytes each */
@@ -42,26 +44,45 @@ typedef struct {
 
 /* ---- weights ---- */
 
-/* Bytes from the first weight of a channel to that of each tap: those of two channels alternate. */
+/* Bytes from the first weight of a channel to that of tap k (SPEC.md 3.3): those of two channels alternate. Of few bits
+ * a halfword has two bytes of two channels (4) or two of four, two taps apart (2). */
+static uint32_t place_of(const layer *l, uint32_t k) {
+  const uint32_t turned = (k & ~3u) | (k & 1u) << 1 | (k >> 1 & 1u), at = l->shape.channels % 4 == 0 ? turned : k;
+  return l->bits == 8 ? 2 * k : l->bits == 4 ? 2 * at : (at & ~3u) | (at & 1u) << 1 | (at >> 1 & 1u);
+}
+
 static void find_order(layer *l) {
   const uint32_t rows = (uint32_t)l->shape.kernel_h, even = l->row_taps & ~1u;
   uint8_t *to = l->order;
   for (uint32_t y = 0; y < rows; y++) {
     for (uint32_t i = 0; i < l->row_taps; i++) {
-      *to++ = (uint8_t)(2 * (i < even ? y * even + i : rows * even + y));
+      *to++ = (uint8_t)place_of(l, i < even ? y * even + i : rows * even + y);
     }
   }
 }
 
+/* Up to sixteen weights of a channel, zeros in other lanes. */
+static int8x16_t read_vector(const layer *l, uint32_t channel, uint8x16_t order, mve_pred16_t lanes) {
+  const uint32_t bits = l->bits, taps = l->taps;
+  const uint8_t *from = (const uint8_t *)l->call->constants[0];
+  if (bits == 8) {
+    from += (channel >> 1) * ((taps + 1) / 2 * 4) + (channel & 1u);
+    return vreinterpretq_s8_u8(vldrbq_gather_offset_z_u8(from, order, lanes));
+  }
+  const uint32_t bit = (channel & 3u) * bits, half = 1u << (bits - 1);
+  from += (channel >> 2) * (4 * (uint32_t)dqnn_packed_words(taps, bits)) + bit / 8;
+  uint8x16_t codes = vshlq_r_u8(vldrbq_gather_offset_z_u8(from, order, lanes), -(int32_t)(bit % 8));
+  codes = vandq_u8(codes, vdupq_n_u8((uint8_t)(2 * half - 1)));
+  return vreinterpretq_s8_u8(vpselq_u8(vsubq_n_u8(codes, (uint8_t)half), vdupq_n_u8(0), lanes));
+}
+
 /* Weights of a channel as whole vectors; returns their sum. */
 static int32_t read_weights(const layer *l, uint32_t channel, int8_t *to) {
-  const uint32_t pair_bytes = (l->taps + 1) / 2 * 4;
-  const int8_t *from = (const int8_t *)l->call->constants[0] + (channel >> 1) * pair_bytes + (channel & 1u);
   const uint8_t *order = l->order;
   int32_t sum = 0;
   for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, order += STEP, to += STEP) {
     const mve_pred16_t lanes = vctp8q((uint32_t)left);
-    const int8x16_t weights = vldrbq_gather_offset_z_s8(from, vld1q_z_u8(order, lanes), lanes);
+    const int8x16_t weights = read_vector(l, channel, vld1q_z_u8(order, lanes), lanes);
     sum = vaddvaq_s8(sum, weights);
     vst1q_s8(to, weights);
   }
@@ -285,13 +306,14 @@ static int is_plain(const dqnn_call *call) {
 /* More than 64 taps. */
 static int takes_long(const layer *l, uint32_t pixels) {
   const uint32_t outputs = l->shape.outputs;
-  return l->taps <= MOST_TAPS && l->row_taps % 2 == 0 &&
+  return l->bits == 8 && l->taps <= MOST_TAPS && l->row_taps % 2 == 0 &&
          pixels >= LEAST_COLUMNS * (l->vectors * STEP + outputs) / outputs;
 }
 
 /* Returns 0 for what goes another way. */
 static int prepare(const dqnn_call *call, layer *l, int *in_place) {
   dqnn_geometry *g = &l->shape;
+  const uint32_t bits = ((const dqnn_conv_params *)call->params)->weight_bits;
   dqnn_read_geometry(call, g);
   l->call = call;
   l->zero_point = call->in_def[0]->zero_point;
@@ -299,6 +321,7 @@ static int prepare(const dqnn_call *call, layer *l, int *in_place) {
   l->row_taps = (uint32_t)g->kernel_w * g->channels;
   l->taps = (uint32_t)g->kernel_h * l->row_taps;
   l->vectors = (l->taps + STEP - 1) / STEP;
+  l->bits = bits ? bits : 8;
   const uint32_t pixels = (uint32_t)g->out_height * (uint32_t)g->out_width;
   const uint64_t farthest = (uint64_t)BLOCK * g->outputs;
   l->is_long = l->taps > VECTORS * STEP;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* Convolutions of few taps (conv_columns_mve.c), which conv_bytes_mve.c asks first. */
+/* Convolutions of few taps (conv_columns_mve.c), which conv_bytes_mve.c and conv_packed_mve.c ask
+ * first. */
 #ifndef DQNN_MVE_CONV_COLUMNS_H
 #define DQNN_MVE_CONV_COLUMNS_H
 

@@ -12,11 +12,12 @@
 #include "conv_packed_mve.h"
 
 #include "../../isa/plans.h"
-#include "columns_mve.h"
+#include "conv_columns_mve.h"
+#include "windows_mve.h"
 
 #if DQNN_HAVE_PACKED && DQNN_HAVE_MVE
 
-enum { STEP = DQNN_COLUMN_STEP, WINDOWS = DQNN_PACKED_WINDOWS };
+enum { STEP = DQNN_WINDOW_STEP, WINDOWS = DQNN_PACKED_WINDOWS };
 
 /* ---- products ---- */
 
@@ -100,7 +101,7 @@ PRODUCTS(add_ones_2, MASKS_2 ONES, "56", BEGIN_TWO, JOIN("r0", "r2", "r4") JOIN(
          STEP_2(READ_ONE, ADD_TWO), PART("r0", "r2", "r4") PART("r8", "r10", "r12"), WRITE_TWO)
 
 typedef struct {
-  dqnn_columns columns;   /* first: its sums get the address of this one */
+  dqnn_windows columns;   /* first: its sums get the address of this one */
   const uint8_t *weights; /* of the group at work */
   const uint8_t *end;     /* of those of all groups */
   uint32_t quad_bytes;    /* of the weights of four channels */
@@ -188,17 +189,17 @@ DQNN_NOINLINE int32_t copy_rows(const layer *l, const int8_t *run, int8_t *to) {
   return sum;
 }
 
-static const int8_t *gather(const dqnn_columns *c, dqnn_origin at, int8_t *column) {
+static const int8_t *gather(const dqnn_windows *c, dqnn_origin at, int8_t *column) {
   const layer *l = (const layer *)(const void *)c;
-  const int8_t *run = dqnn_columns_inside(c, at);
+  const int8_t *run = dqnn_windows_row(c, at);
   if (run && l->fours) {
     *sum_of(l, column) = copy_rows(l, run, column);
     return column;
   }
   if (run) {
-    dqnn_columns_rows(c, run, column);
+    dqnn_windows_copy(c, run, column);
   } else {
-    dqnn_columns_any(c, at, column);
+    dqnn_windows_gather(c, at, column);
   }
   *sum_of(l, column) = finish_column(l, column);
   return column;
@@ -210,7 +211,7 @@ typedef void (*adder)(products *);
 
 /* All channels of x[0] and x[last], columns whose inputs have those sums. */
 static void add_columns(const layer *l, adder add, const int8_t *const x[], const int32_t inputs[], uint32_t last) {
-  const dqnn_columns *c = &l->columns;
+  const dqnn_windows *c = &l->columns;
   const uint32_t steps = steps_of(l);
   products plan = {.weights = l->weights,
                    .x = {x[0], x[last]},
@@ -257,7 +258,7 @@ static int32_t fill_ones(const layer *l, int8_t *column) {
 
 /* The only window, beside the sums of the weights, which the zero point takes. */
 static void sum_beside(const layer *l, const int8_t *x, int32_t inputs) {
-  const dqnn_columns *c = &l->columns;
+  const dqnn_windows *c = &l->columns;
   const int8_t *columns[WINDOWS] = {x, x};
   int32_t sums[WINDOWS] = {inputs, (int32_t)c->taps};
   if (c->taps % STEP == 0) {
@@ -271,7 +272,7 @@ static void sum_beside(const layer *l, const int8_t *x, int32_t inputs) {
   scale_totals(l, c->totals, 1, c->totals + c->pitch, -c->zero_point, 0);
 }
 
-static void sum_columns(const dqnn_columns *c, const int8_t *const x[], uint32_t n) {
+static void sum_columns(const dqnn_windows *c, const int8_t *const x[], uint32_t n) {
   const layer *l = (const layer *)(const void *)c;
   int32_t inputs[WINDOWS];
   int8_t *column = c->columns;
@@ -295,7 +296,7 @@ static void sum_columns(const dqnn_columns *c, const int8_t *const x[], uint32_t
 
 /* What the zero point takes from each sum. Where there is but one window nothing yet: then these are its totals. */
 static void find_begins(const layer *l) {
-  const dqnn_columns *c = &l->columns;
+  const dqnn_windows *c = &l->columns;
   const int8_t *ones = c->columns;
   dqnn_fill_bytes((int8_t *)l->begin, 4 * c->pitch, 0);
   if (c->zero_point != 0 && !l->single) {
@@ -307,7 +308,7 @@ static void find_begins(const layer *l) {
 
 /* Weights of a group: those of its last channels that a step would leave the constant with are copied. */
 static void begin_group(layer *l, uint32_t group) {
-  dqnn_columns *c = &l->columns;
+  dqnn_windows *c = &l->columns;
   const uint32_t quads = c->pitch / 4, bytes = quads * l->quad_bytes, reach = steps_of(l) * step_bytes(l);
   l->weights = (const uint8_t *)c->call->constants[0] + group * bytes;
   c->first_channel = group * c->shape.in_group;
@@ -324,9 +325,9 @@ static void begin_group(layer *l, uint32_t group) {
 
 static void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  dqnn_columns *c = &l->columns;
+  dqnn_windows *c = &l->columns;
   const dqnn_geometry *g = &c->shape;
-  dqnn_columns_prepare(c, call, 1);
+  dqnn_windows_prepare(c, call, 1);
   l->bits = p->weight_bits;
   l->half = 1u << (l->bits - 1);
   l->end = (const uint8_t *)call->constants[0] + call->constant_bytes[0];
@@ -354,7 +355,7 @@ static void run(const dqnn_call *call) {
   for (uint32_t group = 0; group < l.columns.shape.groups; group++) {
     begin_group(&l, group);
     find_begins(&l);
-    dqnn_columns_run(&l.columns);
+    dqnn_windows_run(&l.columns);
   }
 }
 
@@ -362,7 +363,9 @@ void dqnn_run_conv_s8_s8_s1_packed(const dqnn_call *call) {
   run(call);
 }
 void dqnn_run_conv_s8_s8_s8_packed(const dqnn_call *call) {
-  run(call);
+  if (!dqnn_run_columns(call)) {
+    run(call);
+  }
 }
 void dqnn_run_conv_s8_s8_f32_packed(const dqnn_call *call) {
   run(call);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* columns_mve.h, compiled once. Signs of an s1 input become bytes 1 and -1. */
-#include "columns_mve.h"
+/* windows_mve.h, compiled once. Signs of an s1 input become bytes 1 and -1. */
+#include "windows_mve.h"
 
 #if DQNN_HAVE_MVE
 
@@ -10,14 +10,14 @@
 static void sign_bytes(int8_t *to, const uint32_t *row, uint32_t first, uint32_t count) {
   int8x16_t plus = vdupq_n_s8(1), minus = vdupq_n_s8(-1);
   for (uint32_t n; count > 0; count -= n, first += n, to += n) {
-    n = count < DQNN_COLUMN_STEP ? count : DQNN_COLUMN_STEP;
+    n = count < DQNN_WINDOW_STEP ? count : DQNN_WINDOW_STEP;
     mve_pred16_t negative = (mve_pred16_t)dqnn_read_bits(row, first, n);
     vstrbq_p_s8(to, vpselq_s8(minus, plus, negative), vctp8q(n));
   }
 }
 
 /* One kernel row of a window of a plain map, of which it may reach out. */
-static void copy_border(const dqnn_columns *l, int32_t y, int32_t x, int8_t *to) {
+static void copy_border(const dqnn_windows *l, int32_t y, int32_t x, int8_t *to) {
   const dqnn_geometry *g = &l->shape;
   dqnn_taps in = {0, 0};
   if (y >= 0 && y < g->height) {
@@ -32,7 +32,7 @@ static void copy_border(const dqnn_columns *l, int32_t y, int32_t x, int8_t *to)
 }
 
 /* One kernel row of any, tap by tap. */
-static void copy_taps(const dqnn_columns *l, int32_t y, int32_t x, int8_t *to) {
+static void copy_taps(const dqnn_windows *l, int32_t y, int32_t x, int8_t *to) {
   const dqnn_geometry *g = &l->shape;
   int32_t row = dqnn_input_index(y, g->height, l->up_h);
   uint32_t count = g->in_group;
@@ -57,8 +57,8 @@ static void copy_taps(const dqnn_columns *l, int32_t y, int32_t x, int8_t *to) {
 
 /* The taps of one window in the order of the weights. In kernel rows of odd length the last elements stand behind all
  * rows; the end of a row is overwritten by the next one, that of the last row by the end of the first. run:
- * dqnn_columns_inside. */
-DQNN_INLINE void copy_window(const dqnn_columns *l, dqnn_origin at, const int8_t *run, int8_t *column) {
+ * dqnn_windows_row. */
+DQNN_INLINE void copy_window(const dqnn_windows *l, dqnn_origin at, const int8_t *run, int8_t *column) {
   const dqnn_geometry *g = &l->shape;
   uint32_t count = l->row_taps, even = count & ~1u, pitch = run ? dqnn_row_step(g, g->kernel_h) * g->channels : 0;
   int8_t *to = column, *odd = column + (uint32_t)g->kernel_h * even, first = 0;
@@ -81,17 +81,17 @@ DQNN_INLINE void copy_window(const dqnn_columns *l, dqnn_origin at, const int8_t
   }
 }
 
-void dqnn_columns_rows(const dqnn_columns *l, const int8_t *run, int8_t *column) {
+void dqnn_windows_copy(const dqnn_windows *l, const int8_t *run, int8_t *column) {
   const dqnn_origin none = {0, 0};
   copy_window(l, none, run, column);
 }
 
-void dqnn_columns_any(const dqnn_columns *l, dqnn_origin at, int8_t *column) {
+void dqnn_windows_gather(const dqnn_windows *l, dqnn_origin at, int8_t *column) {
   copy_window(l, at, NULL, column);
 }
 
-static void sum_windows(const dqnn_columns *l, const dqnn_origin *at, uint32_t n) {
-  const int8_t *x[DQNN_COLUMNS];
+static void sum_windows(const dqnn_windows *l, const dqnn_origin *at, uint32_t n) {
+  const int8_t *x[DQNN_WINDOWS];
   int8_t *column = l->columns;
   for (uint32_t p = 0; p < n; p++, column += l->column_bytes) {
     x[p] = l->gather(l, at[p], column);
@@ -101,7 +101,7 @@ static void sum_windows(const dqnn_columns *l, const dqnn_origin *at, uint32_t n
 
 /* ---- output ---- */
 
-static void emit(const dqnn_columns *l, const int32_t *total, uint32_t pixel) {
+static void emit(const dqnn_windows *l, const int32_t *total, uint32_t pixel) {
   const dqnn_call *call = l->call;
   uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
   if (call->out_def->dtype == DQNN_S1) {
@@ -117,11 +117,11 @@ static void emit(const dqnn_columns *l, const int32_t *total, uint32_t pixel) {
 
 /* ---- the walk ---- */
 
-static void run_plain(const dqnn_columns *l) {
+static void run_plain(const dqnn_windows *l) {
   const dqnn_geometry *g = &l->shape;
   uint32_t width = (uint32_t)g->out_width, pixels = (uint32_t)g->out_height * width, y = 0, x = 0;
   for (uint32_t first = 0, n; first < pixels; first += n) {
-    dqnn_origin at[DQNN_COLUMNS];
+    dqnn_origin at[DQNN_WINDOWS];
     n = pixels - first < l->together ? pixels - first : l->together;
     for (uint32_t i = 0; i < n; i++) {
       at[i] = dqnn_window_at(g, y, x);
@@ -146,7 +146,7 @@ static void keep_larger(int32_t *most, const int32_t *total, uint32_t count) {
 }
 
 /* One pooling window: two cells at a time behind the maxima. */
-static void run_pooled(dqnn_columns *l) {
+static void run_pooled(dqnn_windows *l) {
   const dqnn_geometry *g = &l->shape;
   uint32_t pool_w = (uint32_t)g->pool_w, cells = g->pool_cells, width = (uint32_t)g->pooled_width,
            pixels = (uint32_t)(g->out_height / g->pool_h) * width, count = g->out_group;
@@ -173,7 +173,7 @@ static void run_pooled(dqnn_columns *l) {
   l->totals = most;
 }
 
-void dqnn_columns_run(dqnn_columns *l) {
+void dqnn_windows_run(dqnn_windows *l) {
   if (l->shape.pool_cells > 1) {
     run_pooled(l);
   } else {
@@ -181,7 +181,7 @@ void dqnn_columns_run(dqnn_columns *l) {
   }
 }
 
-void dqnn_columns_prepare(dqnn_columns *l, const dqnn_call *call, uint32_t constants) {
+void dqnn_windows_prepare(dqnn_windows *l, const dqnn_call *call, uint32_t constants) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;

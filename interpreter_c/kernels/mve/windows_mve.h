@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* Convolutions of s8 and s1 maps on vectors, whatever the weights are: windows as columns of bytes, the walk over the
  * output, and what becomes of sums. A kernel keeps its own state behind this one, and says how columns become sums. */
-#ifndef DQNN_MVE_COLUMNS_H
-#define DQNN_MVE_COLUMNS_H
+#ifndef DQNN_MVE_WINDOWS_H
+#define DQNN_MVE_WINDOWS_H
 
 #include "../opt/quads.h"
 #include "epilogue_mve.h"
@@ -10,10 +10,10 @@
 #if DQNN_HAVE_MVE
 #include <arm_mve.h>
 
-enum { DQNN_COLUMNS = 3, DQNN_COLUMN_STEP = 16 };
+enum { DQNN_WINDOWS = 3, DQNN_WINDOW_STEP = 16 };
 
-typedef struct dqnn_columns dqnn_columns;
-struct dqnn_columns {
+typedef struct dqnn_windows dqnn_windows;
+struct dqnn_windows {
   const dqnn_call *call;
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
@@ -26,26 +26,26 @@ struct dqnn_columns {
   int32_t zero_point, outside; /* of the input; stored value of cells outside the map */
   uint8_t plain;               /* kernel rows lie in memory as runs of s8 */
   uint8_t binary, half_weights;
-  uint8_t together; /* windows at a time, at most DQNN_COLUMNS; behind maxima of a pool, two. Set by the kernel, as all
+  uint8_t together; /* windows at a time, at most DQNN_WINDOWS; behind maxima of a pool, two. Set by the kernel, as all
                        below */
   int8_t *columns;  /* column_bytes apart */
   uint32_t column_bytes;
   int32_t *totals; /* [window][channel of the group], pitch apart */
   uint32_t pitch;
   /* The window at a place: in the map itself, or gathered to `column`. */
-  const int8_t *(*gather)(const dqnn_columns *l, dqnn_origin at, int8_t *column);
+  const int8_t *(*gather)(const dqnn_windows *l, dqnn_origin at, int8_t *column);
   /* n windows to totals; x as gathered. */
-  void (*sum)(const dqnn_columns *l, const int8_t *const x[], uint32_t n);
+  void (*sum)(const dqnn_windows *l, const int8_t *const x[], uint32_t n);
 };
 
 /* constants: before those of the output rule. */
-void dqnn_columns_prepare(dqnn_columns *l, const dqnn_call *call, uint32_t constants);
+void dqnn_windows_prepare(dqnn_windows *l, const dqnn_call *call, uint32_t constants);
 
 /* All outputs of one group, which first_channel and first_output name. */
-void dqnn_columns_run(dqnn_columns *l);
+void dqnn_windows_run(dqnn_windows *l);
 
 /* The first kernel row of a window whose rows all lie in memory as runs of s8, row_taps long; NULL if they do not. */
-DQNN_INLINE const int8_t *dqnn_columns_inside(const dqnn_columns *l, dqnn_origin at) {
+DQNN_INLINE const int8_t *dqnn_windows_row(const dqnn_windows *l, dqnn_origin at) {
   const dqnn_geometry *g = &l->shape;
   int32_t last_y = at.y + (g->kernel_h - 1) * g->dilation_h;
   int inside = l->plain && at.y >= 0 && last_y < g->height && at.x >= 0 && at.x + g->kernel_w <= g->width;
@@ -53,11 +53,11 @@ DQNN_INLINE const int8_t *dqnn_columns_inside(const dqnn_columns *l, dqnn_origin
 }
 
 /* A window in the order of the weights: such rows, or any. */
-void dqnn_columns_rows(const dqnn_columns *l, const int8_t *run, int8_t *column);
-void dqnn_columns_any(const dqnn_columns *l, dqnn_origin at, int8_t *column);
+void dqnn_windows_copy(const dqnn_windows *l, const int8_t *run, int8_t *column);
+void dqnn_windows_gather(const dqnn_windows *l, dqnn_origin at, int8_t *column);
 
 DQNN_INLINE void dqnn_copy_bytes(int8_t *to, const int8_t *from, uint32_t count) {
-  for (; count >= DQNN_COLUMN_STEP; count -= DQNN_COLUMN_STEP, to += DQNN_COLUMN_STEP, from += DQNN_COLUMN_STEP) {
+  for (; count >= DQNN_WINDOW_STEP; count -= DQNN_WINDOW_STEP, to += DQNN_WINDOW_STEP, from += DQNN_WINDOW_STEP) {
     vst1q_s8(to, vld1q_s8(from));
   }
   if (count > 0) {
@@ -68,7 +68,7 @@ DQNN_INLINE void dqnn_copy_bytes(int8_t *to, const int8_t *from, uint32_t count)
 
 DQNN_INLINE void dqnn_fill_bytes(int8_t *to, uint32_t count, int32_t value) {
   int8x16_t all = vdupq_n_s8((int8_t)value);
-  for (; count >= DQNN_COLUMN_STEP; count -= DQNN_COLUMN_STEP, to += DQNN_COLUMN_STEP) {
+  for (; count >= DQNN_WINDOW_STEP; count -= DQNN_WINDOW_STEP, to += DQNN_WINDOW_STEP) {
     vst1q_s8(to, all);
   }
   if (count > 0) {
