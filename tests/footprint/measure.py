@@ -161,6 +161,8 @@ INDIRECT = {
     "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",
     "run_channels": r"\S*:dqnn_columns_\w+$",
     "run_long": r"\S*:dqnn_columns_\w+$",
+    "sum_windows": r"\S*mve\.c:(gather|sum_columns)$",
+    "add_columns": r"\S*:add_(one|two|ones)_\d$",
     "dqnn_run_columns": r"\S*:dqnn_columns_\w+$",
     "run_patches": r"\S*:dqnn_patches_\w+$",
     "run_group": r"\S*:dqnn_patches_\w+$",

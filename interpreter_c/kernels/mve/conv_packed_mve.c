@@ -257,7 +257,7 @@ static int32_t fill_ones(const layer *l, int8_t *column) {
 }
 
 /* The only window, beside the sums of the weights, which the zero point takes. */
-static void sum_beside(const layer *l, const int8_t *x, int32_t inputs) {
+DQNN_NOINLINE void sum_beside(const layer *l, const int8_t *x, int32_t inputs) {
   const dqnn_windows *c = &l->columns;
   const int8_t *columns[WINDOWS] = {x, x};
   int32_t sums[WINDOWS] = {inputs, (int32_t)c->taps};
@@ -295,7 +295,7 @@ static void sum_columns(const dqnn_windows *c, const int8_t *const x[], uint32_t
 /* ---- set-up ---- */
 
 /* What the zero point takes from each sum. Where there is but one window nothing yet: then these are its totals. */
-static void find_begins(const layer *l) {
+DQNN_NOINLINE void find_begins(const layer *l) {
   const dqnn_windows *c = &l->columns;
   const int8_t *ones = c->columns;
   dqnn_fill_bytes((int8_t *)l->begin, 4 * c->pitch, 0);
@@ -307,7 +307,7 @@ static void find_begins(const layer *l) {
 }
 
 /* Weights of a group: those of its last channels that a step would leave the constant with are copied. */
-static void begin_group(layer *l, uint32_t group) {
+DQNN_NOINLINE void begin_group(layer *l, uint32_t group) {
   dqnn_windows *c = &l->columns;
   const uint32_t quads = c->pitch / 4, bytes = quads * l->quad_bytes, reach = steps_of(l) * step_bytes(l);
   l->weights = (const uint8_t *)c->call->constants[0] + group * bytes;
@@ -323,7 +323,7 @@ static void begin_group(layer *l, uint32_t group) {
   }
 }
 
-static void prepare(const dqnn_call *call, layer *l) {
+DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_windows *c = &l->columns;
   const dqnn_geometry *g = &c->shape;
