@@ -176,9 +176,12 @@ class Machine:
         for (previous, address, size), count in self._edges.items():
             block = self._block(address, size)
             spent = block.cycles
-            if self._core and previous in ends and ends[previous] != address:
+            if self._core and previous in ends:
                 before = self._block(previous, ends[previous] - previous)
-                spent += self._core.taken if before.ends_in_branch else 0
+                if before.ends_in_branch:
+                    spent += self._core.taken if ends[previous] != address else 0
+                elif ends[previous] == address:  # cut at a page of the emulator: runs of loads go on behind it
+                    spent = self._block(previous, address + size - previous).cycles - before.cycles
             instructions += block.instructions * count
             cycles += spent * count
             by_function[self._function_at(address)] += (spent if self._core else block.instructions) * count
