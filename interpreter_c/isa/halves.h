@@ -20,18 +20,6 @@ DQNN_HALVES_OP(dqnn_high_halves, "pkhtb %0,%2,%1,asr #16")
 DQNN_HALVES_OP(dqnn_add_even_bytes, "sxtab16 %0,%1,%2")
 DQNN_HALVES_OP(dqnn_add_odd_bytes, "sxtab16 %0,%1,%2,ror #8")
 #undef DQNN_HALVES_OP
-
-/* The loads stand together, as only then they take a cycle each. */
-#define DQNN_OWN_ADD_4_HALVES
-DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
-  uint32_t a, b, c, d;
-  __asm__(
-      "ldr %[a],[%[x]]\n ldr %[b],[%[x],#4]\n ldr %[c],[%[x],#8]\n ldr %[d],[%[x],#12]\n"
-      "sadd16 %[s0],%[s0],%[a]\n sadd16 %[s1],%[s1],%[b]\n sadd16 %[s2],%[s2],%[c]\n sadd16 %[s3],%[s3],%[d]"
-      : [s0] "+r"(sum[0]), [s1] "+r"(sum[1]), [s2] "+r"(sum[2]), [s3] "+r"(sum[3]), [a] "=&r"(a), [b] "=&r"(b),
-        [c] "=&r"(c), [d] "=&r"(d)
-      : [x] "r"(x), "m"(*(const dqnn_four_words *)(const void *)x));
-}
 #else
 DQNN_INLINE uint32_t dqnn_halves(int32_t low, int32_t high) {
   return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
@@ -59,14 +47,6 @@ DQNN_INLINE uint32_t dqnn_add_even_bytes(uint32_t halves, uint32_t bytes) {
 }
 DQNN_INLINE uint32_t dqnn_add_odd_bytes(uint32_t halves, uint32_t bytes) {
   return dqnn_add_even_bytes(halves, bytes >> 8);
-}
-#endif
-
-#ifndef DQNN_OWN_ADD_4_HALVES
-DQNN_INLINE void dqnn_add_4_halves(uint32_t sum[4], const uint32_t *x) {
-  for (uint32_t i = 0; i < 4; i++) {
-    sum[i] = dqnn_add_halves(sum[i], x[i]);
-}
 }
 #endif
 

@@ -14,8 +14,6 @@ typedef struct {
   int16_t half[32];
 } dqnn_nibble_table;
 
-enum { DQNN_NIBBLES_3X3 = 1 };
-
 /* Registers: r0 tables, r1 weights, r2 totals, r4 to r7 sums of pixels (0, 4), (1, 5), (2, 6), (3, 7), lr weight bytes,
  * r3 and r12 entries, r8 to r11 free. Tables of a kernel row take 1024 bytes, of four channels 512, of a code 32. On
  * the stack: end of the totals of the first pixel, bytes between the totals of neighbouring pixels. */

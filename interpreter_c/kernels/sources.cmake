@@ -68,6 +68,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/conv_nibbles.c
   kernels/opt/conv_pairs.c
   kernels/opt/conv_single.c
+  kernels/opt/conv_windows.c
   kernels/opt/depthwise_bitsliced.c
   kernels/opt/depthwise_channels.c
   kernels/opt/depthwise_float.c

@@ -139,6 +139,32 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str, re
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
+def test_emulated_windows(board: machine.Machine) -> None:
+    """s8 x s1 with strides, pools, zeros between cells, blocks of any size, bytes of weights in one pass and in many;
+    with as little scratch as plan asks for and with more, which holds more tables."""
+    for seed in range(3 * ROUNDS):
+        rng = np.random.default_rng(seed)
+        groups, channels, outputs, pool, up = (int(rng.choice(c)) for c in (
+            [1, 1, 1, 2], [1, 2, 3, 5, 8, 12, 16, 36, 72], [1, 3, 8, 20], [1, 1, 2, 3], [1, 1, 1, 2],
+        ))  # fmt: skip
+        kernel_h, kernel_w = (int(k) for k in rng.choice([1, 1, 2, 3, 5], 2))
+        layer = cases.Layer(
+            "s8", "s1", ("s8", "s1", "f32")[seed % 3], 7 + seed % 3, 6 + seed % 5, groups * channels, groups * outputs,
+            (kernel_h, kernel_w), (1 + seed % 2, 1 + seed % 2), dilation=(1, 1 + (seed % 7 == 0)),
+            padding=((1, 0), (1, 2)), pad_value=float(rng.choice([-128, 3])), up=(up, up), pool=(pool, pool),
+            groups=groups, zero_point=int(rng.choice([-128, -3, 0, 127])), out_zero_point=5,
+        )  # fmt: skip
+        if min(layer.out_size()) < pool:
+            continue
+        made = tight(cases.make_layer_call(layer, seed))
+        for more in (0, 700, 4000):
+            board.release()
+            given = replace(made, scratch_bytes=made.scratch_bytes + more)
+            result, cost = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", given)
+            assert result == kernel.reference(made), f"{layer}, {more} B more, seed {seed}"
+            assert cost.stack_bytes <= 768
+
+
 @pytest.mark.parametrize("board", ["cortex-m4"], indirect=True)  # built for cores with the DSP extension
 @pytest.mark.parametrize(("output", "requant", "pool"), [
     ("s8", "affine", 1), ("s8", "fixed_point", 1), ("s8", "power_of_two", 1), ("s8", "affine", 2), ("s1", "affine", 1),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* s8 x s1 convolution of whole blocks of eight channels, eight neighbouring outputs at a time.
+/* s8 x s1 convolution, 3x3, of whole blocks of eight channels, eight neighbouring outputs at a time.
  *
  * The sixteen sums of four channels under four signs are tabulated per input position, in 16 bits, and shared by all
  * kernel columns and all outputs: word j of a code holds positions j and j + 4, so the eight outputs of kernel column
@@ -9,7 +9,7 @@
 #include "../../isa/isa_nibbles.h"
 #include "conv_nibbles_layer.h"
 
-#if DQNN_HAVE_PORTABLE
+#if DQNN_HAVE_NIBBLES
 /* ---- tables ---- */
 
 /* Signs of the third and fourth input: low plus or minus them, with sum and difference of both given. */
@@ -60,38 +60,8 @@ static void fill_row(const layer *l, int32_t y, int32_t x, uint32_t channel, uin
 
 /* ---- sums ---- */
 
-DQNN_INLINE void add_total(int32_t *total, uint32_t pitch, uint32_t sums) {
-  total[0] += (int16_t)(sums & 0xffffu);
-  total[4 * pitch] += (int32_t)sums >> 16;
-}
-
-/* One block of channels of all outputs; weights: a byte per kernel cell and output. */
-static void add_block(const layer *l, const uint8_t *weights) {
-  uint32_t outputs = l->shape.out_group, kernel_h = (uint32_t)l->shape.kernel_h, kernel_w = (uint32_t)l->shape.kernel_w;
-  int32_t *total = l->totals;
-  for (uint32_t o = 0; o < outputs; o++, total++) {
-    uint32_t sums[4] = {0, 0, 0, 0};
-    const uint32_t *tables = l->tables;
-    for (uint32_t ky = 0; ky < kernel_h; ky++, tables += 2 * TABLE_WORDS) {
-      for (uint32_t kx = 0; kx < kernel_w; kx++) {
-        uint32_t code = *weights++;
-        dqnn_add_4_halves(sums, tables + (code & 15u) * DQNN_NIBBLE_CODE + kx);
-        dqnn_add_4_halves(sums, tables + TABLE_WORDS + (code >> 4) * DQNN_NIBBLE_CODE + kx);
-      }
-    }
-    add_total(total, outputs, sums[0]);
-    add_total(total + outputs, outputs, sums[1]);
-    add_total(total + 2 * outputs, outputs, sums[2]);
-    add_total(total + 3 * outputs, outputs, sums[3]);
-  }
-}
-
 static void add_any_block(const layer *l, const uint8_t *weights) {
-  if (DQNN_NIBBLES_3X3 && l->shape.kernel_h == 3 && l->shape.kernel_w == 3) {
-    dqnn_nibbles_3x3(l->tables, weights, l->totals, l->shape.out_group);
-  } else {
-    add_block(l, weights);
-  }
+  dqnn_nibbles_3x3(l->tables, weights, l->totals, l->shape.out_group);
 }
 
 #define NAME(function) function

@@ -3,6 +3,7 @@
 #ifndef DQNN_OPT_CONV_NIBBLES_H
 #define DQNN_OPT_CONV_NIBBLES_H
 
+#include "../../isa/target.h"
 #include "../map.h"
 
 enum {
@@ -17,6 +18,23 @@ static inline uint64_t dqnn_nibbles_scratch(const dqnn_conv *v) {
   return (uint64_t)v->params->kernel_h * 2 * 16 * DQNN_NIBBLE_CODE * 4 + (uint64_t)DQNN_NIBBLE_STRIP * 4 * v->group_out;
 }
 
+/* 3x3 windows go so, with vectors whatever fits. Small cores that cannot add two halfwords at once are faster by
+ * conv_windows.c. */
+#define DQNN_HAVE_NIBBLES (DQNN_HAVE_PORTABLE && (DQNN_ARM_DSP || !DQNN_SOFT_FLOATS))
+#if DQNN_HAVE_NIBBLES
+static inline int dqnn_nibbles_pay(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  return p->kernel_h == 3 && p->kernel_w == 3;
+}
 void dqnn_run_nibbles(const dqnn_call *call);
+#else
+static inline int dqnn_nibbles_pay(const dqnn_call *call) {
+  (void)call;
+  return 0;
+}
+static inline void dqnn_run_nibbles(const dqnn_call *call) {
+  (void)call;
+}
+#endif
 
 #endif

@@ -53,3 +53,11 @@ void dqnn_quads_run(const dqnn_geometry *g, const dqnn_quad_ops *ops, void *laye
     plain(g, ops, layer);
   }
 }
+
+int32_t dqnn_cell_at(const dqnn_geometry *g, int32_t up_h, int32_t up_w, int32_t y, int32_t x) {
+  int32_t row = dqnn_input_index(y, g->height, up_h), column = dqnn_input_index(x, g->width, up_w);
+  if (row == DQNN_AT_OUTSIDE || column == DQNN_AT_OUTSIDE) {
+    return DQNN_AT_OUTSIDE;
+  }
+  return row < 0 || column < 0 ? DQNN_AT_HOLE : row * g->width + column;
+}

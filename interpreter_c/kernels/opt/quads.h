@@ -53,4 +53,7 @@ DQNN_INLINE int32_t dqnn_input_index(int32_t at, int32_t size, int32_t up) {
   return at % up ? DQNN_AT_HOLE : at / up;
 }
 
+/* The same for both axes, of the map's cells. */
+int32_t dqnn_cell_at(const dqnn_geometry *g, int32_t up_h, int32_t up_w, int32_t y, int32_t x);
+
 #endif
