@@ -138,6 +138,13 @@ static uint32_t bytes_of(const dqnn_tensor_def *def) {
   return dqnn_bytes_of(def); /* of strips, what memory holds */
 }
 
+/* Variants that put all to use that a file gives, and not only what they need (kernel.h). */
+static bool takes_more(uint16_t kernel, uint8_t isa) {
+  const bool by_windows = kernel == DQNN_KERNEL_conv_s8_s1_s1 || kernel == DQNN_KERNEL_conv_s8_s1_s8 ||
+                          kernel == DQNN_KERNEL_conv_s8_s1_f32;
+  return isa == DQNN_ISA_winograd || (by_windows && isa == DQNN_ISA_portable);
+}
+
 /* What the variant that runs says it needs: a file gives what the neediest one does. */
 static uint32_t scratch_of(const trial *t, uint32_t node, uint32_t given) {
   dqnn_node_info info;
@@ -152,7 +159,7 @@ static uint32_t scratch_of(const trial *t, uint32_t node, uint32_t given) {
   call.params = dqnn_params(dqnn_model_node(&t->model, node), kernel->family);
   require(kernel->plan(&call, &plan) == DQNN_OK, "a plan that changes");
   require(plan.scratch[info.isa] <= given, "a variant without its scratch");
-  return plan.scratch[info.isa];
+  return takes_more(info.kernel, info.isa) ? given : plan.scratch[info.isa];
 }
 
 /* A hostile file may keep other things among its data: what the kernel is handed besides stays readable. */
