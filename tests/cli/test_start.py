@@ -31,7 +31,7 @@ try:
 except SystemExit:
     pass
 """
-STANDARD = set(sys.stdlib_module_names) | {"__main__", "cython_runtime", "_distutils_hack"}
+STANDARD = set(sys.stdlib_module_names) | {"__main__", "cython_runtime", "_distutils_hack", "sitecustomize"}
 
 
 def loaded(*arguments: str) -> set[str]:
