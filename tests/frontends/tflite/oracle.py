@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from dqnn import Interpreter
 from dqnn.exporter.api import export
 from dqnn.exporter.frontends import tflite
+from dqnn.exporter.frontends.tflite.builder import name_of
+from dqnn.exporter.frontends.tflite.model import read_model
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.evaluate import Evaluation, run_node
 from dqnn.exporter.ir.graph import Graph
@@ -40,7 +42,7 @@ def reference_interpreter(content: bytes) -> Any:
 
 def rounds_dense_layers_once() -> bool:
     """LiteRT 2 (seen in 2.1 to 2.3) rounds results of FULLY_CONNECTED once, where TensorFlow Lite and TensorFlow Lite
-    Micro round twice, as they all do in convolutions."""
+    Micro round twice, as they all do in convolutions and BATCH_MATMUL."""
     try:
         return int(metadata.version("ai-edge-litert").split(".")[0]) >= 2
     except metadata.PackageNotFoundError:
@@ -52,7 +54,10 @@ def load(content: bytes) -> Graph:
     graph = tflite.load(content)
     if not rounds_dense_layers_once():
         return graph
-    sums = {node.output for node in graph.nodes if isinstance(node.op, ops.Dense)}
+    model = read_model(content)
+    connected = {name_of(model.tensors[op.outputs[0]]) for op in model.operators if op.kind == "FULLY_CONNECTED"}
+    dense = (node.output for node in graph.nodes if isinstance(node.op, ops.Dense))
+    sums = {name for name in dense if name.partition("#")[0] in connected}  # values of a layer are numbered
     once = {
         node.output: replace(node, op=replace(node.op, rounding=ops.FixedRounding.SINGLE))
         for node in graph.nodes
