@@ -91,9 +91,9 @@ def with_winograd(m4: measure.Build, tmp_path_factory: pytest.TempPathFactory) -
 def test_winograd_fits_a_budget_of_its_own(m4: measure.Build, with_winograd: measure.Build) -> None:
     """An optional object, for files that give its convolutions scratch: the kernel, and what plan() asks for it."""
     added = with_winograd.all_bytes() - m4.all_bytes()
-    assert 0 < added <= {"-Os": 4608, "-O2": 5120}[m4.optimize]
+    assert 0 < added <= budget(m4, {"-Os": 4608, "-O2": 5120}[m4.optimize])
     for function, size in with_winograd.stack().items():
-        assert size <= 1024, function
+        assert size <= budget(m4, 1024), function
 
 
 def test_a_kernel_set_without_winograd_pays_for_its_plan_alone(m4: measure.Build, with_winograd: measure.Build) -> None:
