@@ -349,7 +349,7 @@ DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   c->sum = sum_columns;
 }
 
-static void run(const dqnn_call *call) {
+DQNN_NOINLINE void run(const dqnn_call *call) { /* its frame is not under dqnn_run_columns */
   layer l;
   prepare(call, &l);
   for (uint32_t group = 0; group < l.columns.shape.groups; group++) {
