@@ -54,6 +54,11 @@ DQNN_INLINE uint32_t dqnn_both_halves(int32_t x) {
   return ((uint32_t)x & 0xffffu) * 0x10001u;
 }
 
+/* A number of 8 bits four times. */
+DQNN_INLINE uint32_t dqnn_every_byte(int32_t x) {
+  return ((uint32_t)x & 0xffu) * 0x01010101u;
+}
+
 /* Four bits as bytes +1 and -1. */
 DQNN_INLINE uint32_t dqnn_spread_signs(uint32_t bits) {
   return ((bits & 15u) * 0x00204081u & 0x01010101u) * 0xfeu ^ 0x01010101u;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "affine.h"
+#include "halves.h"
 #include "isa.h"
 #include "isa_pairs.h"
 #include "plans.h"
@@ -53,8 +54,8 @@ static inline __attribute__((always_inline)) int32_t dqnn_packed_add(uint32_t pa
 
 /* Four s8 of x plus the halfword in `add`: taps 0 and 2, taps 1 and 3. */
 static inline __attribute__((always_inline)) void dqnn_packed_widen(uint32_t x, uint32_t add, uint32_t pairs[2]) {
-  __asm__("sxtab16 %0, %1, %2" : "=r"(pairs[0]) : "r"(add), "r"(x));
-  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(pairs[1]) : "r"(add), "r"(x));
+  pairs[0] = dqnn_add_even_bytes(add, x);
+  pairs[1] = dqnn_add_odd_bytes(add, x);
 }
 
 DQNN_WORD_IS(0, dqnn_packed_plan, weights);

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "halves.h"
 #include "isa.h"
 #include "isa_pairs.h"
 
@@ -17,44 +18,6 @@ enum {
 };
 
 #if DQNN_ARM_DSP
-
-DQNN_ALWAYS_INLINE uint32_t dqnn_add_halves(uint32_t a, uint32_t b) {
-  uint32_t y;
-  __asm__("sadd16 %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
-  return y;
-}
-
-DQNN_ALWAYS_INLINE uint32_t dqnn_sub_halves(uint32_t a, uint32_t b) {
-  uint32_t y;
-  __asm__("ssub16 %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
-  return y;
-}
-
-/* Bytes 0 and 2, or 1 and 3, of x as halfwords, plus those of add. */
-DQNN_ALWAYS_INLINE uint32_t dqnn_even_bytes(uint32_t add, uint32_t x) {
-  uint32_t y;
-  __asm__("sxtab16 %0, %1, %2" : "=r"(y) : "r"(add), "r"(x));
-  return y;
-}
-
-DQNN_ALWAYS_INLINE uint32_t dqnn_odd_bytes(uint32_t add, uint32_t x) {
-  uint32_t y;
-  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(y) : "r"(add), "r"(x));
-  return y;
-}
-
-/* The low, or the high halves of a and b. */
-DQNN_ALWAYS_INLINE uint32_t dqnn_low_halves(uint32_t a, uint32_t b) {
-  uint32_t y;
-  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(y) : "r"(a), "r"(b));
-  return y;
-}
-
-DQNN_ALWAYS_INLINE uint32_t dqnn_high_halves(uint32_t a, uint32_t b) {
-  uint32_t y;
-  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(y) : "r"(b), "r"(a));
-  return y;
-}
 
 DQNN_ALWAYS_INLINE int32_t dqnn_multiply_halves(uint32_t a, uint32_t b, int32_t sum) {
   return dqnn_dsp_smlad(a, b, sum);
@@ -70,30 +33,6 @@ DQNN_ALWAYS_INLINE void dqnn_winograd_row(const uint32_t *m, uint32_t x[6]) {
 }
 
 #else
-
-DQNN_INLINE uint32_t dqnn_add_halves(uint32_t a, uint32_t b) {
-  return ((a & 0x7fff7fffu) + (b & 0x7fff7fffu)) ^ ((a ^ b) & 0x80008000u);
-}
-
-DQNN_INLINE uint32_t dqnn_sub_halves(uint32_t a, uint32_t b) {
-  return ((a | 0x80008000u) - (b & 0x7fff7fffu)) ^ (~(a ^ b) & 0x80008000u);
-}
-
-DQNN_INLINE uint32_t dqnn_even_bytes(uint32_t add, uint32_t x) {
-  return dqnn_add_halves(add, dqnn_pair(dqnn_byte(x, 0), dqnn_byte(x, 2)));
-}
-
-DQNN_INLINE uint32_t dqnn_odd_bytes(uint32_t add, uint32_t x) {
-  return dqnn_add_halves(add, dqnn_pair(dqnn_byte(x, 1), dqnn_byte(x, 3)));
-}
-
-DQNN_INLINE uint32_t dqnn_low_halves(uint32_t a, uint32_t b) {
-  return (a & 0xffffu) | b << 16;
-}
-
-DQNN_INLINE uint32_t dqnn_high_halves(uint32_t a, uint32_t b) {
-  return a >> 16 | (b & 0xffff0000u);
-}
 
 DQNN_INLINE int32_t dqnn_multiply_halves(uint32_t a, uint32_t b, int32_t sum) {
   uint32_t low = (uint32_t)(dqnn_half(a, 0) * dqnn_half(b, 0)), high = (uint32_t)(dqnn_half(a, 1) * dqnn_half(b, 1));

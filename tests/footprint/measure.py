@@ -166,7 +166,8 @@ INDIRECT = {
     "dqnn_run_columns": r"\S*:dqnn_columns_\w+$",
     "run_patches": r"\S*:dqnn_patches_\w+$",
     "run_group": r"\S*:dqnn_patches_\w+$",
-    "run_sums": r"\S*:dqnn_sum_(floats|fixed)$",
+    "dqnn_walk_sums": r"\S*(opt/sums|mve/binary_mve)\.c:\w+_row$",
+    "sum_row": r"\S*:dqnn_sum_(floats|fixed)$",
     "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }
 

@@ -9,7 +9,7 @@
 #include <arm_mve.h>
 
 #include "../../isa/isa.h"
-#include "../map.h"
+#include "../opt/sums.h"
 
 enum { STEP = 16 };
 
@@ -21,8 +21,6 @@ typedef struct {
       halved; /* fixed rule; halved: of sums where multiplier_a is 1/2 */
   int32_t multiplier, shift, sign;
 } rule;
-
-typedef void (*row)(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count);
 
 /* ---- rules ---- */
 
@@ -82,38 +80,17 @@ DQNN_ALWAYS_INLINE void run_row(const rule *given, const int8_t *a, const int8_t
   }
 }
 
-DQNN_NOINLINE void float_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
-  run_row(r, a, b, out, count, FLOAT);
+DQNN_NOINLINE void float_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, FLOAT);
 }
-DQNN_NOINLINE void fixed_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
-  run_row(r, a, b, out, count, FIXED);
+DQNN_NOINLINE void fixed_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, FIXED);
 }
-DQNN_NOINLINE void half_row(const rule *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
-  run_row(r, a, b, out, count, HALF);
+DQNN_NOINLINE void half_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, HALF);
 }
 
-/* ---- the walk ---- */
-
-/* A row of the output at a time, or all of it where nothing is repeated. first: which input is a. */
-static int run_rows(const dqnn_call *call, const rule *r, uint32_t first, row run) {
-  const dqnn_tensor_def *def = call->out_def;
-  const dqnn_operand a = dqnn_operand_of(call, first), b = dqnn_operand_of(call, 1 - first);
-  int8_t *out = (int8_t *)call->out;
-  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
-  if (a.repeats || b.repeats) {
-    return 0;
-  }
-  if (dqnn_rows(a.def) == rows && dqnn_rows(b.def) == rows) {
-    count *= rows;
-    rows = 1;
-  }
-  for (; rows; rows--, out += count) {
-    run(r, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
-        (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
-    dqnn_next_row(def, at);
-  }
-  return 1;
-}
+/* ---- layers ---- */
 
 static rule rule_of(const dqnn_call *call, uint32_t first, int32_t least, int32_t most) {
   return (rule){.zero_a = (int16_t)-call->in_def[first]->zero_point,
@@ -128,7 +105,7 @@ static int is_usual(float scale) {
   return scale >= 0x1p-100f && scale <= 0x1p100f;
 }
 
-static int run_float_sums(const dqnn_call *call) {
+DQNN_NOINLINE int run_float_sums(const dqnn_call *call) {
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
   const dqnn_tensor_def *a = call->in_def[0], *b = call->in_def[1];
   rule r = rule_of(call, 0, (int32_t)p->act_min, (int32_t)p->act_max);
@@ -138,19 +115,11 @@ static int run_float_sums(const dqnn_call *call) {
   r.inverse = *(const float *)call->constants[0];
   r.scale_a = a->scale;
   r.scale_b = p->kind == DQNN_ADD ? b->scale : -b->scale;
-  return is_usual(a->scale) && is_usual(b->scale) && is_usual(r.inverse) && run_rows(call, &r, 0, float_row);
-}
-
-/* A multiplier of 1/2 is 1 - 2^-31 with a shift of one more: the same for nine bits. */
-static void find_shift(int32_t *multiplier, int32_t *shift) {
-  if (*shift == 0 && *multiplier == 1 << 30) {
-    *multiplier = INT32_MAX;
-    *shift = -1;
-  }
+  return is_usual(a->scale) && is_usual(b->scale) && is_usual(r.inverse) && dqnn_walk_sums(call, 0, float_row, &r);
 }
 
 /* The input of the larger scale, whose multiplier is 1/2, goes first, if it can. */
-static int run_fixed_sums(const dqnn_call *call) {
+DQNN_NOINLINE int run_fixed_sums(const dqnn_call *call) {
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
   const int add = p->kind == DQNN_ADD, usual = p->left == 20; /* nine bits and 20 stay below 30 */
   const int half_a = usual && p->multiplier_a == 1 << 30 && p->shift_a == 0,
@@ -169,10 +138,10 @@ static int run_fixed_sums(const dqnn_call *call) {
   r.left = p->left;
   r.halved = 1 << (p->left - 1);
   r.sign = add ? 1 : -1;
-  find_shift(&r.multiplier_a, &r.shift_a);
-  find_shift(&r.multiplier_b, &r.shift_b);
+  dqnn_avoid_half(&r.multiplier_a, &r.shift_a);
+  dqnn_avoid_half(&r.multiplier_b, &r.shift_b);
   return r.shift_a < 0 && r.shift_b < 0 && r.shift < 0 &&
-         run_rows(call, &r, first, add && (half_a || half_b) ? half_row : fixed_row);
+         dqnn_walk_sums(call, first, add && (half_a || half_b) ? half_row : fixed_row, &r);
 }
 
 void dqnn_run_binary_s8_mve(const dqnn_call *call) {

@@ -403,7 +403,7 @@ DQNN_NOINLINE int prepare(const dqnn_call *call, layer *l) {
   read_axes(call, l);
   l->call = call;
   l->zero_point = call->in_def[0]->zero_point;
-  l->outside = ((uint32_t)(int32_t)p->pad_value & 0xffu) * 0x01010101u;
+  l->outside = dqnn_every_byte((int32_t)p->pad_value);
   l->aligned = l->channels % 4 == 0 && (uintptr_t)call->in[0] % 4 == 0;
   const uint64_t farthest = (uint64_t)l->across.out_step + (BLOCK - 1) * (uint64_t)l->along.out_step;
   return farthest <= UINT16_MAX && read_rule(call, l);

@@ -51,7 +51,7 @@ void NAME(dqnn_run_nibbles)(const dqnn_call *call) {
   l.call = call;
   l.image = (const int8_t *)call->in[0];
   l.minus_zero_point = dqnn_both_halves(-call->in_def[0]->zero_point);
-  l.outside = ((uint32_t)(int32_t)p->pad_value & 0xffu) * 0x01010101u;
+  l.outside = dqnn_every_byte((int32_t)p->pad_value);
   l.tables = (uint32_t *)call->scratch;
   l.totals = (int32_t *)(void *)(l.tables + 2 * TABLE_WORDS * (uint32_t)s->kernel_h);
   for (int32_t oy = 0; oy < s->out_height; oy++) {

@@ -106,12 +106,14 @@ DQNN_NOINLINE void transform_tiles(const layer *l, const int8_t *from, uint32_t 
     for (uint32_t *to = t; to < t + CELLS_W; to++, column += cell) {
       uint32_t x[6], o[6];
       read_column(column, pitch, x);
-      const uint32_t even[6] = {dqnn_even_bytes(zero, x[0]), dqnn_even_bytes(zero, x[1]), dqnn_even_bytes(zero, x[2]),
-                                dqnn_even_bytes(zero, x[3]), dqnn_even_bytes(zero, x[4]), dqnn_even_bytes(zero, x[5])};
+      const uint32_t even[6] = {dqnn_add_even_bytes(zero, x[0]), dqnn_add_even_bytes(zero, x[1]),
+                                dqnn_add_even_bytes(zero, x[2]), dqnn_add_even_bytes(zero, x[3]),
+                                dqnn_add_even_bytes(zero, x[4]), dqnn_add_even_bytes(zero, x[5])};
       transform_cells(even, o);
       put_six(to, CELLS_W, o);
-      const uint32_t odd[6] = {dqnn_odd_bytes(zero, x[0]), dqnn_odd_bytes(zero, x[1]), dqnn_odd_bytes(zero, x[2]),
-                               dqnn_odd_bytes(zero, x[3]), dqnn_odd_bytes(zero, x[4]), dqnn_odd_bytes(zero, x[5])};
+      const uint32_t odd[6] = {dqnn_add_odd_bytes(zero, x[0]), dqnn_add_odd_bytes(zero, x[1]),
+                               dqnn_add_odd_bytes(zero, x[2]), dqnn_add_odd_bytes(zero, x[3]),
+                               dqnn_add_odd_bytes(zero, x[4]), dqnn_add_odd_bytes(zero, x[5])};
       transform_cells(odd, o);
       put_six(to + CELLS_H * CELLS_W, CELLS_W, o);
     }
@@ -193,12 +195,12 @@ DQNN_NOINLINE void transform_weights(const layer *l, const uint32_t *weights, ui
     const uint32_t *w = weights;
     for (uint32_t *to = t; to < t + 3; to++, w += pitch) {
       uint32_t o[6], a[3], b[3];
-      a[0] = dqnn_even_bytes(0, w[0] >> shift);
-      b[0] = dqnn_even_bytes(0, w[1] >> shift);
-      a[1] = dqnn_even_bytes(0, w[3 * pitch] >> shift);
-      b[1] = dqnn_even_bytes(0, w[3 * pitch + 1] >> shift);
-      a[2] = dqnn_even_bytes(0, w[6 * pitch] >> shift);
-      b[2] = dqnn_even_bytes(0, w[6 * pitch + 1] >> shift);
+      a[0] = dqnn_add_even_bytes(0, w[0] >> shift);
+      b[0] = dqnn_add_even_bytes(0, w[1] >> shift);
+      a[1] = dqnn_add_even_bytes(0, w[3 * pitch] >> shift);
+      b[1] = dqnn_add_even_bytes(0, w[3 * pitch + 1] >> shift);
+      a[2] = dqnn_add_even_bytes(0, w[6 * pitch] >> shift);
+      b[2] = dqnn_add_even_bytes(0, w[6 * pitch + 1] >> shift);
       transform_taps(dqnn_low_halves(a[0], b[0]), dqnn_low_halves(a[1], b[1]), dqnn_low_halves(a[2], b[2]), o);
       put_six(to, 3, o);
       transform_taps(dqnn_high_halves(a[0], b[0]), dqnn_high_halves(a[1], b[1]), dqnn_high_halves(a[2], b[2]), o);
@@ -369,7 +371,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   dqnn_read_geometry(call, g);
   l->quads = g->channels / 4;
   l->zero = dqnn_pair(-zero_point, -zero_point);
-  l->outside = (uint32_t)(uint8_t)(int8_t)p->pad_value * 0x01010101u;
+  l->outside = dqnn_every_byte((int32_t)p->pad_value);
   l->kind = DQNN_QUAD_ANY;
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1, &l->epilogue);

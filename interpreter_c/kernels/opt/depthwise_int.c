@@ -208,22 +208,6 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
   }
 }
 
-static void emit_s8(const layer *l, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  if (DQNN_AFFINE_WORDS && l->epilogue.requant == DQNN_REQUANT_AFFINE) {
-    const float *scale = l->epilogue.scale + channel, *offset = l->epilogue.offset + channel;
-    const int32_t zero_point = l->epilogue.zero_point;
-    const uint32_t least = ((uint32_t)(l->epilogue.least + zero_point) & 0xffu) * 0x01010101u;
-    const uint32_t most = ((uint32_t)(l->epilogue.most + zero_point) & 0xffu) * 0x01010101u;
-    for (; count >= 4; count -= 4, acc += 4, scale += 4, offset += 4, out += 4, channel += 4) {
-      uint32_t word = dqnn_clamp_bytes(dqnn_affine_word(acc, scale, offset, zero_point), least, most);
-      memcpy(out, &word, 4);
-    }
-  }
-  if (count) {
-    dqnn_emit_s8(&l->epilogue, acc, channel, count, out);
-  }
-}
-
 static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   const dqnn_call *call = l->call;
   uint32_t outputs = l->shape.outputs, n;
@@ -231,11 +215,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   for (uint32_t first = 0; first < outputs; first += n) {
     n = outputs - first < CHUNK ? outputs - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
-    if (call->out_def->dtype == DQNN_S8) {
-      emit_s8(l, total, first, n, (int8_t *)call->out + pixel * outputs + first);
-    } else {
-      dqnn_emit(call, &l->epilogue, total, first, n, pixel);
-    }
+    dqnn_emit(call, &l->epilogue, total, first, n, pixel);
   }
 }
 

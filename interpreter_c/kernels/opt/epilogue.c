@@ -3,6 +3,7 @@
 #include "epilogue.h"
 
 #include "../../isa/affine.h"
+#include "../../isa/halves.h"
 #include "../map.h"
 
 void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e) {
@@ -25,18 +26,14 @@ void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e)
   e->shift = (const int32_t *)constant[wide ? 2 : 1];
 }
 
-static uint32_t dqnn_four_bytes(int32_t x) {
-  return ((uint32_t)x & 0xffu) * 0x01010101u;
-}
-
 static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,
                                 int8_t *out) {
   const float *scale = e->scale + channel, *offset = e->offset + channel;
   const dqnn_epilogue local = *e; /* stores to out could change *e */
   uint32_t i = 0;
   if (DQNN_AFFINE_WORDS) {
-    const uint32_t low = dqnn_four_bytes(local.least + local.zero_point),
-                   high = dqnn_four_bytes(local.most + local.zero_point);
+    const uint32_t low = dqnn_every_byte(local.least + local.zero_point),
+                   high = dqnn_every_byte(local.most + local.zero_point);
     for (; i + 4 <= count; i += 4) {
       uint32_t word = dqnn_affine_word(acc + i, scale + i, offset + i, local.zero_point);
       word = dqnn_clamp_bytes(word, low, high);
@@ -169,7 +166,7 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
 
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
   int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
-  uint32_t low = dqnn_four_bytes(least), high = dqnn_four_bytes(most), word;
+  uint32_t low = dqnn_every_byte(least), high = dqnn_every_byte(most), word;
   for (; count >= 4; count -= 4, out += 4) {
     memcpy(&word, out, 4);
     word = dqnn_clamp_bytes(word, low, high);

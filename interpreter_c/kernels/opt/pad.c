@@ -2,7 +2,7 @@
 /* pad_{s1,s8,f32}: rows along the last axis go to their place whole, the rest is filled with the pad value. */
 #include <string.h>
 
-#include "../../isa/isa.h"
+#include "../../isa/halves.h"
 #include "../map.h"
 
 #if DQNN_HAVE_PORTABLE
@@ -15,7 +15,7 @@ static uint32_t pad_word(const dqnn_call *call) {
     return value < 0.0f ? ~0u : 0;
   }
   if (call->out_def->dtype == DQNN_S8) {
-    return ((uint32_t)(int32_t)value & 0xffu) * 0x01010101u;
+    return dqnn_every_byte((int32_t)value);
   }
   memcpy(&bits, &value, sizeof bits);
   return bits;

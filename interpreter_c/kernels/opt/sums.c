@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../../isa/halves.h"
 #include "../../isa/sums.h"
 #include "../map.h"
 
@@ -19,19 +20,11 @@ typedef struct {
   } of;
   void (*run)(const dqnn_sum_rows *); /* of isa/sums.h */
   int8_t last[3][STEP];               /* elements of both inputs and the output behind whole steps */
-  uint8_t swapped;                    /* the second input is `a` */
 } sums;
 
-static uint32_t each_byte(int32_t x) {
-  return ((uint32_t)x & 0xffu) * 0x01010101u;
-}
-static uint32_t both_halves(int32_t x) {
-  return ((uint32_t)x & 0xffffu) * 0x00010001u;
-}
-
 static void set_range(sums *s, int32_t least, int32_t most) {
-  s->of.rows.base = each_byte(most - 255);
-  s->of.rows.room = each_byte(255 - (most - least));
+  s->of.rows.base = dqnn_every_byte(most - 255);
+  s->of.rows.room = dqnn_every_byte(255 - (most - least));
 }
 
 static void sum(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
@@ -43,7 +36,8 @@ static void sum(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint32_t
 }
 
 /* The last elements of a row go through copies. */
-static void sum_row(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+static void sum_row(void *rule, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  sums *s = (sums *)rule;
   uint32_t whole = count & ~(STEP - 1u), rest = count - whole;
   if (whole) {
     sum(s, a, b, out, whole);
@@ -56,9 +50,9 @@ static void sum_row(sums *s, const int8_t *a, const int8_t *b, int8_t *out, uint
   }
 }
 
-static int run_sums(const dqnn_call *call, sums *s) {
+int dqnn_walk_sums(const dqnn_call *call, uint32_t first, dqnn_sum_row row, void *rule) {
   const dqnn_tensor_def *def = call->out_def;
-  const dqnn_operand a = dqnn_operand_of(call, s->swapped), b = dqnn_operand_of(call, !s->swapped);
+  const dqnn_operand a = dqnn_operand_of(call, first), b = dqnn_operand_of(call, 1 - first);
   int8_t *out = (int8_t *)call->out;
   uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
   if (a.repeats || b.repeats) {
@@ -69,8 +63,8 @@ static int run_sums(const dqnn_call *call, sums *s) {
     rows = 1;
   }
   for (; rows; rows--, out += count) {
-    sum_row(s, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
-            (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
+    row(rule, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
+        (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
     dqnn_next_row(def, at);
   }
   return 1;
@@ -90,10 +84,10 @@ int dqnn_run_float_sums(const dqnn_call *call) {
   s.of.floats.scale_a = a->scale;
   s.of.floats.scale_b = p->kind == DQNN_ADD ? b->scale : -b->scale;
   s.of.floats.inverse = inverse;
-  s.of.floats.lift = both_halves(call->out_def->zero_point - (int32_t)p->act_min);
-  s.of.floats.zero_a = both_halves(-a->zero_point);
-  s.of.floats.zero_b = both_halves(-b->zero_point);
-  return run_sums(call, &s);
+  s.of.floats.lift = dqnn_both_halves(call->out_def->zero_point - (int32_t)p->act_min);
+  s.of.floats.zero_a = dqnn_both_halves(-a->zero_point);
+  s.of.floats.zero_b = dqnn_both_halves(-b->zero_point);
+  return dqnn_walk_sums(call, 0, sum_row, &s);
 }
 
 /* Where is the operand of the larger scale, whose multiplier is 1/2? 2: nowhere. */
@@ -102,13 +96,10 @@ static uint32_t half_of(const dqnn_fixed_binary_params *p) {
   return p->multiplier_a == half && p->shift_a == 0 ? 0 : p->multiplier_b == half && p->shift_b == 0 ? 1 : 2;
 }
 
-/* A multiplier of 1/2 is 1 - 2^-31 with a shift of one more: the same for nine bits. Negated it rounds alike if no
- * product lies in the middle: eight bits cannot reach that if it ends in less than 3 zeros or more than 10. */
+/* Negated the multiplier rounds alike if no product lies in the middle: eight bits cannot reach that if it ends in less
+ * than 3 zeros or more than 10. */
 static int set_second(dqnn_fixed_sums *f, int32_t multiplier, int32_t shift, int negated) {
-  if (shift == 0 && multiplier == 1 << 30) {
-    multiplier = INT32_MAX;
-    shift = -1;
-  }
+  dqnn_avoid_half(&multiplier, &shift);
   if (shift >= 0 || (negated && !(multiplier & 7) && (multiplier & 2047))) {
     return 0;
   }
@@ -121,7 +112,7 @@ static int set_second(dqnn_fixed_sums *f, int32_t multiplier, int32_t shift, int
 int dqnn_run_fixed_sums(const dqnn_call *call) {
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
   uint32_t n = half_of(p), difference = p->kind == DQNN_SUB;
-  sums s = {.run = dqnn_sum_fixed, .swapped = n == 1};
+  sums s = {.run = dqnn_sum_fixed};
   dqnn_fixed_sums *f = &s.of.fixed;
   if (p->kind > DQNN_SUB || p->single || p->left != 20 || n + difference > 1 || p->shift > -17 ||
       p->multiplier < 1 << 30 ||
@@ -134,6 +125,6 @@ int dqnn_run_fixed_sums(const dqnn_call *call) {
   f->zero_b = (uint32_t)call->in_def[1 - n]->zero_point << 21;
   f->multiplier = (int32_t)(2u * (uint32_t)p->multiplier);
   f->factor = 0u - (1u << (48 + p->shift));
-  return run_sums(call, &s);
+  return dqnn_walk_sums(call, n == 1, sum_row, &s);
 }
 #endif
