@@ -95,6 +95,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/conv_float_mve.c
   kernels/mve/conv_nibbles_mve.c
   kernels/mve/conv_packed_mve.c
+  kernels/mve/dense_bytes_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
   kernels/mve/epilogue_mve.c

@@ -255,6 +255,25 @@ def test_few_taps(more: int) -> None:
     compare(long_layers(), more=more)
 
 
+def dense_layers() -> Iterator[tuple[cases.Layer, Case]]:
+    """One window: every kind of zero point, taps and channels that are no whole vectors, groups, windows of s1 maps."""
+    for number in range(90):
+        rng = np.random.default_rng(number)
+        size, groups = int(rng.choice([1, 1, 2, 3])), int(rng.choice([1, 1, 1, 2]))
+        layer = cases.Layer(
+            ("s8", "s8", "s1")[number % 3], "s8", ("s8", "s1", "f32")[number % 7 % 3], size, size,
+            groups * int(rng.choice([1, 2, 3, 8, 15, 16, 17, 31, 32, 48, 77, 160])),
+            groups * int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 10, 33])), (size, size), groups=groups,
+            zero_point=(-128, -127, -1, 0, 1, 126, 127)[number % 7], out_zero_point=int(rng.choice([-128, -3, 127])),
+            pad_value=1.0, half=number % 11 == 0, requant=("affine", "fixed_point", "power_of_two")[number % 4 % 3],
+        )  # fmt: skip
+        yield layer, layer_case(layer, number)
+
+
+def test_dense() -> None:
+    compare(dense_layers())
+
+
 @pytest.mark.parametrize("step", [1, 2])
 def test_depthwise_ties(step: int) -> None:
     """Scales that make exact ties, and ranges that begin at the zero point, where ties of negative numbers do not

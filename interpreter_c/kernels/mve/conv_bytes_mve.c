@@ -13,6 +13,7 @@
 #if DQNN_HAVE_MVE
 
 #include "conv_columns_mve.h"
+#include "dense_bytes_mve.h"
 
 enum { STEP = DQNN_WINDOW_STEP };
 
@@ -148,6 +149,13 @@ static void sum_columns(const dqnn_windows *c, const int8_t *const x[], uint32_t
   }
 }
 
+/* The only window, with what the zero point takes. */
+static void sum_dense(const dqnn_windows *c, const int8_t *const x[], uint32_t n) {
+  const layer *l = (const layer *)(const void *)c;
+  (void)n;
+  dqnn_dense_bytes_mve(c, l->weights, l->pair_bytes, x[0]);
+}
+
 /* ---- set-up ---- */
 
 /* What the zero point takes from each sum. */
@@ -196,11 +204,17 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
   prepare(call, zero_points, &l);
   const dqnn_geometry *g = &l.columns.shape;
+  const int is_dense = dqnn_is_single(g->out_height, g->out_width) && !zero_points && !l.columns.half_weights;
+  if (is_dense) {
+    l.columns.sum = sum_dense;
+  }
   for (uint32_t group = 0; group < g->groups; group++) {
     l.weights = (const int8_t *)call->constants[0] + group * ((g->out_group + 1) / 2 * l.pair_bytes);
     l.columns.first_channel = group * g->in_group;
     l.columns.first_output = group * g->out_group;
-    find_begins(&l);
+    if (!is_dense) {
+      find_begins(&l);
+    }
     dqnn_windows_run(&l.columns);
   }
 }
