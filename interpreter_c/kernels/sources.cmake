@@ -111,6 +111,7 @@ set(DQNN_SOURCES_wide
   kernels/wide/depthwise_int_wide.c
   kernels/wide/elementwise_float_wide.c
   kernels/wide/elementwise_int_wide.c
+  kernels/wide/fixed_wide.c
   kernels/wide/pool_wide.c
 )
 set(DQNN_SOURCES_avx2
@@ -124,6 +125,7 @@ set(DQNN_SOURCES_avx512
 )
 set(DQNN_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512vl -mbmi2 -mpopcnt)
 set(DQNN_SOURCES_vnni
+  kernels/wide/conv_columns_vnni.c
   kernels/wide/conv_pairs_vnni.c
 )
 set(DQNN_OPTIONS_vnni ${DQNN_OPTIONS_avx512} -mavx512vnni)

@@ -13,6 +13,7 @@ the GIL."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -212,7 +213,7 @@ class Interpreter:
         return list(batch)
 
     def _run_chunks(self, arrays: list[Array], count: int, threads: int, raw: bool) -> list[Array]:
-        sample = sum(int(np.prod(info.shape, dtype=np.int64)) * 4 for info in (*self.inputs, *self.outputs))
+        sample = sum(4 * math.prod(info.shape) for info in (*self.inputs, *self.outputs))
         step = max(threads, CHUNK_BYTES // sample)
         results = [_empty(info, count, raw) for info in self.outputs]
         for start in range(0, count, step):

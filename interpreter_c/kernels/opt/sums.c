@@ -8,7 +8,29 @@
 #include "../../isa/sums.h"
 #include "../map.h"
 
-#if DQNN_HAVE_PORTABLE && DQNN_HAS_SUMS
+#if DQNN_HAVE_PORTABLE && DQNN_WALKS_SUMS
+
+int dqnn_walk_sums(const dqnn_call *call, uint32_t first, dqnn_sum_row row, void *rule) {
+  const dqnn_tensor_def *def = call->out_def;
+  const dqnn_operand a = dqnn_operand_of(call, first), b = dqnn_operand_of(call, 1 - first);
+  int8_t *out = (int8_t *)call->out;
+  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
+  if (a.repeats || b.repeats) {
+    return 0;
+  }
+  if (dqnn_rows(a.def) == rows && dqnn_rows(b.def) == rows) {
+    count *= rows;
+    rows = 1;
+  }
+  for (; rows; rows--, out += count) {
+    row(rule, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
+        (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
+    dqnn_next_row(def, at);
+  }
+  return 1;
+}
+
+#if DQNN_HAS_SUMS
 
 enum { STEP = 8 };
 
@@ -48,26 +70,6 @@ static void sum_row(void *rule, const int8_t *a, const int8_t *b, int8_t *out, u
     sum(s, s->last[0], s->last[1], s->last[2], STEP);
     memcpy(out + whole, s->last[2], rest);
   }
-}
-
-int dqnn_walk_sums(const dqnn_call *call, uint32_t first, dqnn_sum_row row, void *rule) {
-  const dqnn_tensor_def *def = call->out_def;
-  const dqnn_operand a = dqnn_operand_of(call, first), b = dqnn_operand_of(call, 1 - first);
-  int8_t *out = (int8_t *)call->out;
-  uint32_t at[3] = {0, 0, 0}, rows = dqnn_rows(def), count = dqnn_last(def);
-  if (a.repeats || b.repeats) {
-    return 0;
-  }
-  if (dqnn_rows(a.def) == rows && dqnn_rows(b.def) == rows) {
-    count *= rows;
-    rows = 1;
-  }
-  for (; rows; rows--, out += count) {
-    row(rule, (const int8_t *)a.data + dqnn_operand_row(&a, at) * a.last,
-        (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out, count);
-    dqnn_next_row(def, at);
-  }
-  return 1;
 }
 
 /* Results must fit 16 bits before they are clamped, and terms floats: the difference of two infinities is no number. */
@@ -127,4 +129,5 @@ int dqnn_run_fixed_sums(const dqnn_call *call) {
   f->factor = 0u - (1u << (48 + p->shift));
   return dqnn_walk_sums(call, n == 1, sum_row, &s);
 }
+#endif
 #endif

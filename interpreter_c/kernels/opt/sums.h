@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* Sums and differences of two s8 maps in loops of their own, on cores that have them (isa/sums.h). */
+/* Sums and differences of two s8 maps in loops of their own, on cores that have them (isa/sums.h), and the walk of
+ * every kernel for them. */
 #ifndef DQNN_OPT_SUMS_H
 #define DQNN_OPT_SUMS_H
 
@@ -7,6 +8,7 @@
 #include "../../src/kernel.h"
 
 #define DQNN_HAS_SUMS DQNN_ARM_DSP_FPU
+#define DQNN_WALKS_SUMS (DQNN_HAS_SUMS || DQNN_HAVE_AVX2 || DQNN_HAVE_NEON)
 
 /* All of an s8 output of two s8 inputs, by the rule of binary_s8 or of binary_s8_fixed; 0: this layer is left to
  * others. */

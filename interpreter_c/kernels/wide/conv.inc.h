@@ -9,7 +9,7 @@
  * A template. In, before: the type `element`, DQNN_FLOAT_SUMS (emit.inc.h), DQNN_ADDED(zero_point) (added to stored
  * integers when they are gathered), DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3), DQNN_STORED (1: elements of s8
  * inputs are their bytes; 0 if not defined); and behind it finish_copy() and tile(). Out: layer, prepare_layer(),
- * run_layer(). */
+ * run_quads(), run_groups(), run_layer(). */
 #include "../opt/conv_float.h"
 #include "../opt/geometry.h"
 #include "../opt/quads.h"
@@ -75,13 +75,34 @@ static void fill(element *to, uint32_t count, element value) {
   }
 }
 
+/* The rows of first layers are short. What is read soon, and in words, is written last. */
+DQNN_INLINE void copy_bytes(void *to, const void *from, uint32_t count) {
+  uint8_t *t = (uint8_t *)to;
+  const uint8_t *f = (const uint8_t *)from;
+  if (count > 16 || count < 4) {
+    memcpy(t, f, count);
+  } else if (count >= 8) {
+    uint64_t first, last;
+    memcpy(&first, f, sizeof first);
+    memcpy(&last, f + count - sizeof last, sizeof last);
+    memcpy(t + count - sizeof last, &last, sizeof last);
+    memcpy(t, &first, sizeof first);
+  } else {
+    uint32_t first, last;
+    memcpy(&first, f, sizeof first);
+    memcpy(&last, f + count - sizeof last, sizeof last);
+    memcpy(t + count - sizeof last, &last, sizeof last);
+    memcpy(t, &first, sizeof first);
+  }
+}
+
 /* `count` elements from channel `first` of a cell on; with s8 and f32 they may go on in the next cells. */
 static void convert(const layer *l, uint32_t cell, uint32_t first, uint32_t count, element *to) {
   const uint8_t *from = l->image + cell * l->pixel_bytes;
   if (l->type == DQNN_F32) {
     memcpy(to, from + 4 * first, 4 * count);
   } else if (DQNN_STORED && l->type == DQNN_S8) {
-    memcpy(to, from + first, count);
+    copy_bytes(to, from + first, count);
   } else if (l->type == DQNN_S8) {
     const int8_t *bytes = (const int8_t *)from + first;
     int32_t add = l->added;
@@ -121,11 +142,15 @@ static void read_row(const layer *l, int32_t y, int32_t x, element *to) {
   }
   dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
   uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
-  fill(to, first, l->outside);
+  if (first) {
+    fill(to, first, l->outside);
+  }
   if (end > first) {
     convert(l, dqnn_cell_index(g, row, x + in.first), 0, end - first, to + first);
   }
-  fill(to + end, l->row_taps - end, l->outside);
+  if (end < l->row_taps) {
+    fill(to + end, l->row_taps - end, l->outside);
+  }
 }
 
 DQNN_INLINE int lies_inside(const dqnn_geometry *g, dqnn_origin at) {
@@ -260,13 +285,21 @@ static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l)
   l->totals = (number *)call->scratch;
 }
 
-/* All groups; a group has `weight_bytes` of weights. */
-static void run_layer(const dqnn_call *call, layer *l, uint32_t weight_bytes) {
+/* All groups, each by `run`; a group has `weight_bytes` of weights. */
+DQNN_INLINE void run_groups(const dqnn_call *call, layer *l, uint32_t weight_bytes, void (*run)(layer *l)) {
   const dqnn_geometry *g = &l->shape;
   for (uint32_t group = 0; group < g->groups; group++) {
     l->weights = (const uint8_t *)call->constants[0] + group * weight_bytes;
     l->first_channel = group * g->in_group;
     l->first_output = group * g->out_group;
-    dqnn_quads_run(g, &quad_ops, l);
+    run(l);
   }
+}
+
+DQNN_INLINE void run_quads(layer *l) {
+  dqnn_quads_run(&l->shape, &quad_ops, l);
+}
+
+DQNN_INLINE void run_layer(const dqnn_call *call, layer *l, uint32_t weight_bytes) {
+  run_groups(call, l, weight_bytes, run_quads);
 }

@@ -17,6 +17,7 @@ typedef uint8_t element;
 #define DQNN_ADDED(zero_point) 128
 #define DQNN_PAIRS 1
 #include "conv.inc.h"
+#include "conv_columns.h"
 #include "conv_packed.h"
 
 enum { STEP = 16 /* words */, COPY = 2 * DQNN_VNNI_TAPS, ROWS = 4, COLUMNS = 2 };
@@ -149,17 +150,26 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
   }
 }
 
-static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
+DQNN_NOINLINE void run_pairs(const dqnn_call *call, uint32_t zero_points) {
   layer l;
-  prepare_layer(call, zero_points, &l);
-  if (!dqnn_takes_vnni(l.window_taps)) {
-    otherwise(call);
-    return;
-  }
   element copies[PIXELS * COPY];
+  prepare_layer(call, zero_points, &l);
   l.copies = copies;
   l.copy_elements = (l.window_taps + 31) / 32 * 64;
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * ((l.window_taps + 1) / 2 * 4));
+}
+
+static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
+  dqnn_geometry g;
+  dqnn_read_geometry(call, &g);
+  uint32_t taps = dqnn_kernel_cells(&g) * g.in_group;
+  if (dqnn_takes_columns(taps, (uint32_t)g.out_height * (uint32_t)g.out_width)) {
+    dqnn_run_columns_vnni(call, zero_points);
+  } else if (dqnn_takes_vnni(taps)) {
+    run_pairs(call, zero_points);
+  } else {
+    otherwise(call);
+  }
 }
 
 static void run(const dqnn_call *call, dqnn_run_fn otherwise) {

@@ -7,10 +7,16 @@
  *
  * A template. In: DQNN_FLOAT_SUMS (emit.inc.h). Out: DEPTHWISE(x, w, input, weights), which defines
  * dqnn_run_depthwise_<x>_<w>_{s1,s8,f32}_<isa>. */
+#include <string.h>
+
 #include "../opt/geometry.h"
 #include "emit.inc.h"
 
 enum { CHUNK = 128, LIST = 64, TOGETHER = 4 /* vectors */ };
+
+#if !DQNN_FLOAT_SUMS
+#include "depthwise_bytes.h"
+#endif
 
 typedef struct {
   const uint8_t *cell; /* NULL: outside the map */
@@ -26,7 +32,7 @@ typedef struct {
   number outside;
   const int8_t *weight_zero_points; /* NULL: 0 */
   uint8_t half_weights;
-  uint8_t nine; /* dense 3x3 windows of bytes, eight outputs at a time; a channel each */
+  uint8_t bytes; /* windows go the way of depthwise_bytes.h */
 } layer;
 
 /* The types of a kernel: constants wherever they are used. */
@@ -133,106 +139,10 @@ DQNN_INLINE void add_taps(const layer *l, types t, const tap *list, uint32_t n, 
   }
 }
 
-#if DQNN_HAVE_NEON && !DQNN_FLOAT_SUMS
-/* The same for bytes, `eights` times eight outputs; halfwords hold inputs and weights less their zero points. */
-DQNN_INLINE void add_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t o, uint32_t eights,
-                           int32_t *sums) {
-  const int8x8_t zero_point = vdup_n_s8((int8_t)l->zero_point);
-  const int16x8_t outside = vdupq_n_s16((int16_t)l->outside);
-  int32x4_t acc[4];
-  for (uint32_t v = 0; v < 2 * eights; v++) {
-    acc[v] = vld1q_s32(sums + 4 * v);
-  }
-  for (uint32_t i = 0; i < n; i++) {
-    const int8_t *cell = (const int8_t *)list[i].cell, *weights = (const int8_t *)l->weights;
-    for (uint32_t v = 0; v < eights; v++) {
-      uint32_t at = o + 8 * v;
-      int16x8_t x = cell ? vsubl_s8(vld1_s8(cell + at), zero_point) : outside,
-                w = vmovl_s8(vld1_s8(weights + list[i].number * l->shape.outputs + at));
-      w = t.zero_points ? vsubw_s8(w, vld1_s8(l->weight_zero_points + at)) : w;
-      w = l->half_weights ? vaddq_s16(vaddq_s16(w, w), vdupq_n_s16(1)) : w;
-      acc[2 * v] = vmlal_s16(acc[2 * v], vget_low_s16(x), vget_low_s16(w));
-      acc[2 * v + 1] = vmlal_high_s16(acc[2 * v + 1], x, w);
-    }
-  }
-  for (uint32_t v = 0; v < 2 * eights; v++) {
-    vst1q_s32(sums + 4 * v, acc[v]);
-  }
-}
-
-/* The sums of a dense 3x3 window that lies inside the map. */
-DQNN_INLINE void add_nine(const layer *l, const int8_t *cell, uint32_t o, uint32_t eights, int32_t *sums) {
-  const int8x8_t zero_point = vdup_n_s8((int8_t)l->zero_point);
-  const int8_t *weights = (const int8_t *)l->weights + o;
-  uint32_t pixel = l->pixel_bytes, row = (uint32_t)l->shape.width * pixel, outputs = l->shape.outputs;
-  int32x4_t acc[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-  cell += o;
-  for (uint32_t ky = 0; ky < 3; ky++, cell += row) {
-    for (uint32_t kx = 0; kx < 3; kx++, weights += outputs) {
-      for (uint32_t v = 0; v < eights; v++) {
-        int16x8_t x = vsubl_s8(vld1_s8(cell + kx * pixel + 8 * v), zero_point), w = vmovl_s8(vld1_s8(weights + 8 * v));
-        acc[2 * v] = vmlal_s16(acc[2 * v], vget_low_s16(x), vget_low_s16(w));
-        acc[2 * v + 1] = vmlal_high_s16(acc[2 * v + 1], x, w);
-      }
-    }
-  }
-  for (uint32_t v = 0; v < 2 * eights; v++) {
-    vst1q_s32(sums + 4 * v, acc[v]);
-  }
-}
-
-/* All outputs of the window that begins at (y, x), if it is such a one. */
-DQNN_INLINE int sum_nine(const layer *l, int32_t y, int32_t x, uint32_t first, uint32_t count, int32_t *sums) {
-  const dqnn_geometry *g = &l->shape;
-  if (!l->nine || y < 0 || x < 0 || y + 3 > g->height || x + 3 > g->width) {
-    return 0;
-  }
-  const int8_t *cell = (const int8_t *)l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes;
-  uint32_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    add_nine(l, cell, first + i, 2, sums + i);
-  }
-  if (i < count) {
-    add_nine(l, cell, first + i, 1, sums + i);
-  }
-  return 1;
-}
-
-static int takes_nine(const layer *l, const dqnn_conv_params *p) {
-  const dqnn_geometry *g = &l->shape;
-  return p->multiplier == 1 && !p->half_weights && p->weight_bits == 0 && g->kernel_h == 3 && g->kernel_w == 3 &&
-         g->dilation_h == 1 && g->dilation_w == 1 && g->outputs % 8 == 0;
-}
-
-/* Returns how many outputs it has done. */
-DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t first,
-                                       uint32_t count, int32_t *sums) {
-  uint32_t i = 0;
-  if (t.input != DQNN_S8 || t.weights != DQNN_S8 || l->multiplier != 1) {
-    return 0;
-  }
-  for (; i + 16 <= count; i += 16) {
-    add_bytes(l, t, list, n, first + i, 2, sums + i);
-  }
-  for (; i + 8 <= count; i += 8) {
-    add_bytes(l, t, list, n, first + i, 1, sums + i);
-  }
-  return i;
-}
-#else
-DQNN_INLINE uint32_t add_list_of_bytes(const layer *l, types t, const tap *list, uint32_t n, uint32_t first,
-                                       uint32_t count, number *sums) {
-  (void)l, (void)t, (void)list, (void)n, (void)first, (void)count, (void)sums;
-  return 0;
-}
-#define takes_nine(l, p) 0
-#define sum_nine(l, y, x, first, count, sums) 0
-#endif
-
 /* Outputs first .. first + count - 1; `sums` has room for whole vectors. */
 DQNN_INLINE void add_list(const layer *l, types t, const tap *list, uint32_t n, uint32_t first, uint32_t count,
                           number *sums) {
-  uint32_t i = add_list_of_bytes(l, t, list, n, first, count, sums);
+  uint32_t i = 0;
   if (l->multiplier == 1) {
     for (; i + TOGETHER * LANES <= count; i += TOGETHER * LANES) {
       add_taps(l, t, list, n, first + i, TOGETHER, LANES, 1, sums + i);
@@ -274,21 +184,92 @@ DQNN_INLINE void sum_listed(const layer *l, types t, int32_t y, int32_t x, uint3
   add_list(l, t, list, n, first, count, sums);
 }
 
-DQNN_INLINE void sum_window(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
-                            number *sums) {
-  if (t.input != DQNN_S8 || t.weights != DQNN_S8 || t.zero_points || !sum_nine(l, y, x, first, count, sums)) {
+#if DQNN_FLOAT_SUMS
+typedef uint8_t factors;
+#define takes_bytes(l, t, p) 0
+#define make_ready(l, t, first, count, f) (void)(f)
+#define sum_bytes(l, f, y, x, first, count, sums) (void)(f)
+#else
+static int takes_bytes(const layer *l, types t, const dqnn_conv_params *p) {
+  return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 && p->weight_bits == 0 &&
+         l->taps <= MOST_TAPS && l->shape.outputs >= EIGHT && l->shape.outputs % CHUNK % EIGHT == 0;
+}
+
+static void make_ready(const layer *l, types t, uint32_t first, uint32_t count, factors *f) {
+  const stored_weights s = {(const int8_t *)l->weights,
+                            t.zero_points ? l->weight_zero_points : NULL,
+                            l->taps,
+                            l->shape.outputs,
+                            l->zero_point,
+                            l->half_weights};
+  make_factors(&s, first, count, f);
+  memset(f->outside, (int32_t)l->outside + l->zero_point, count);
+}
+
+/* Where the taps of the window that begins at (y, x) lie, from output `first` on. */
+static void find_some_taps(const layer *l, const factors *f, int32_t y, int32_t x, uint32_t first, const int8_t **at) {
+  const dqnn_geometry *g = &l->shape;
+  const int8_t *image = (const int8_t *)l->image + first;
+  dqnn_taps rows = dqnn_taps_inside(y, g->kernel_h, g->dilation_h, g->height),
+            columns = dqnn_taps_inside(x, g->kernel_w, g->dilation_w, g->width);
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, at += g->kernel_w) {
+    int inside = ky >= rows.first && ky < rows.end;
+    for (int32_t kx = 0; kx < g->kernel_w; kx++) {
+      at[kx] = inside && kx >= columns.first && kx < columns.end
+                   ? image + dqnn_cell_index(g, y + ky * g->dilation_h, x + kx * g->dilation_w) * l->pixel_bytes
+                   : f->outside;
+    }
+  }
+}
+
+/* The same; kernel: what both sides of the kernel are, a constant, or 0. */
+DQNN_INLINE void find_taps(const layer *l, const factors *f, int32_t y, int32_t x, uint32_t first, int32_t kernel,
+                           const int8_t **at) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t height = kernel ? kernel : g->kernel_h, width = kernel ? kernel : g->kernel_w;
+  if (y < 0 || x < 0 || y + (height - 1) * g->dilation_h >= g->height || x + (width - 1) * g->dilation_w >= g->width) {
+    find_some_taps(l, f, y, x, first, at);
+    return;
+  }
+  const int8_t *row = (const int8_t *)l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes + first;
+  size_t down = (size_t)dqnn_row_step(g, height) * l->pixel_bytes, right = (size_t)g->dilation_w * l->pixel_bytes;
+  for (int32_t ky = 0; ky < height; ky++, row += down, at += width) {
+    for (int32_t kx = 0; kx < width; kx++) {
+      at[kx] = row + (size_t)kx * right;
+    }
+  }
+}
+
+DQNN_INLINE void sum_bytes(const layer *l, const factors *f, int32_t y, int32_t x, uint32_t first, uint32_t count,
+                           number *sums) {
+  const int8_t *at[MOST_TAPS];
+  if (l->shape.kernel_h == 3 && l->shape.kernel_w == 3) {
+    find_taps(l, f, y, x, first, 3, at);
+    sum_taps(f, at, 9, count, sums);
+  } else {
+    find_taps(l, f, y, x, first, 0, at);
+    sum_taps(f, at, l->taps, count, sums);
+  }
+}
+#endif
+
+DQNN_INLINE void sum_window(const layer *l, types t, const factors *f, int32_t y, int32_t x, uint32_t first,
+                            uint32_t count, number *sums) {
+  if (l->bytes) {
+    sum_bytes(l, f, y, x, first, count, sums);
+  } else {
     sum_listed(l, t, y, x, first, count, sums);
   }
 }
 
 /* Outputs first .. first + count - 1 of the pooling window that begins at (y, x). */
-DQNN_INLINE void run_chunk(const layer *l, types t, int32_t y, int32_t x, uint32_t first, uint32_t count,
-                           uint32_t pixel) {
+DQNN_INLINE void run_chunk(const layer *l, types t, const factors *f, int32_t y, int32_t x, uint32_t first,
+                           uint32_t count, uint32_t pixel) {
   const dqnn_geometry *g = &l->shape;
   number most[CHUNK], sums[CHUNK];
-  sum_window(l, t, y, x, first, count, most);
+  sum_window(l, t, f, y, x, first, count, most);
   for (int32_t cell = 1; cell < (int32_t)g->pool_cells; cell++) {
-    sum_window(l, t, y + cell / g->pool_w * g->stride_h, x + cell % g->pool_w * g->stride_w, first, count, sums);
+    sum_window(l, t, f, y + cell / g->pool_w * g->stride_h, x + cell % g->pool_w * g->stride_w, first, count, sums);
     for (uint32_t i = 0; i < count; i++) {
       most[i] = most[i] < sums[i] ? sums[i] : most[i];
     }
@@ -296,12 +277,12 @@ DQNN_INLINE void run_chunk(const layer *l, types t, int32_t y, int32_t x, uint32
   emit(&l->to, most, pixel, first, count);
 }
 
-static void read_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
+static void read_layer(const dqnn_call *call, types t, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
   dqnn_read_geometry(call, g);
-  read_sink(call, 1 + zero_points, g->outputs, &l->to);
+  read_sink(call, 1u + t.zero_points, g->outputs, &l->to);
   l->image = (const uint8_t *)call->in[0];
   l->weights = (const uint8_t *)call->constants[0];
   l->pixel_bytes = dqnn_row_bytes(in);
@@ -310,20 +291,23 @@ static void read_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   l->zero_point = in->dtype == DQNN_S8 ? in->zero_point : 0;
   l->outside = (number)(p->pad_value - (float)l->zero_point);
   l->half_weights = p->half_weights;
-  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
-  l->nine = (uint8_t)takes_nine(l, p);
+  l->weight_zero_points = t.zero_points ? (const int8_t *)call->constants[1] : NULL;
+  l->bytes = (uint8_t)takes_bytes(l, t, p);
 }
 
 DQNN_INLINE void run(const dqnn_call *call, types t) {
   layer l;
-  read_layer(call, t.zero_points, &l);
+  factors f;
+  read_layer(call, t, &l);
   const dqnn_geometry *g = &l.shape;
-  uint32_t pixel = 0;
-  for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h) {
-    for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, pixel++) {
-      for (uint32_t first = 0; first < g->outputs; first += CHUNK) {
-        uint32_t count = g->outputs - first < CHUNK ? g->outputs - first : CHUNK;
-        run_chunk(&l, t, oy * g->stride_h - g->pad_top, ox * g->stride_w - g->pad_left, first, count, pixel);
+  for (uint32_t first = 0; first < g->outputs; first += CHUNK) {
+    uint32_t count = g->outputs - first < CHUNK ? g->outputs - first : CHUNK, pixel = 0;
+    if (l.bytes) {
+      make_ready(&l, t, first, count, &f);
+    }
+    for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h) {
+      for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, pixel++) {
+        run_chunk(&l, t, &f, oy * g->stride_h - g->pad_top, ox * g->stride_w - g->pad_left, first, count, pixel);
       }
     }
   }

@@ -48,6 +48,7 @@ static void read_layer(const dqnn_call *call, int joined, uint8_t requant, float
   }
   l->out = l->to.out = (uint8_t *)call->out;
   l->to.type = out->dtype;
+  l->to.plain = 0;
   l->row_bytes = dqnn_bytes_along(out->dtype, l->last);
   e->requant = requant;
   e->clamps = 1;

@@ -9,6 +9,10 @@
 #include "../opt/epilogue.h"
 #include "vectors.h"
 
+#if !DQNN_FLOAT_SUMS && defined __AVX512F__
+#include "emit_avx512.h"
+#endif
+
 #if DQNN_FLOAT_SUMS
 typedef float number;
 typedef v_float v_number;
@@ -54,6 +58,7 @@ typedef struct {
   uint8_t *out;
   uint32_t pixel_bytes;
   uint8_t type;
+  uint8_t plain; /* shifts of all channels are such as factors below 1/2 have */
 } sink;
 
 DQNN_INLINE v_float scaled(const dqnn_epilogue *e, v_number acc, uint32_t channel) {
@@ -69,6 +74,13 @@ static void emit_f32(const dqnn_epilogue *e, const number *acc, uint32_t channel
   SUM_FUNCTION(f32)(e, acc, channel, count, out);
 }
 
+/* Less than a vector. */
+DQNN_INLINE void emit_rest(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  if (count) {
+    SUM_FUNCTION(s8)(e, acc, channel, count, out);
+  }
+}
+
 /* The affine rule. NaN gives the lower bound. */
 static void emit_affine(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
   v_float low = all_float(e->low), high = all_float(e->high);
@@ -77,7 +89,7 @@ static void emit_affine(const dqnn_epilogue *e, const number *acc, uint32_t chan
     v_float y = smaller_float(larger_float(low, scaled(e, load_number(acc), channel)), high);
     store_s8(out, round_float(y) + zero_point);
   }
-  SUM_FUNCTION(s8)(e, acc, channel, count, out);
+  emit_rest(e, acc, channel, count, out);
 }
 
 #ifdef DQNN_DIVIDES
@@ -122,42 +134,79 @@ DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_in
   return floor & ~((rest == 0) & 1);
 }
 
-static void emit_fixed64(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+static void emit_fixed64(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const dqnn_epilogue *e = &s->rule;
   v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
   for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
     v_int shift = load_int(e->shift + channel);
-    if (less_int(shift, all_int(32)) != 0) {
+    if (!s->plain && less_int(shift, all_int(32)) != 0) {
       dqnn_emit_s8(e, acc, channel, LANES, out);
       continue;
     }
     v_int x = fixed64(load_int(acc), load_int(e->multiplier + channel), e->offset64 + channel, shift);
     store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
   }
-  dqnn_emit_s8(e, acc, channel, count, out);
+  emit_rest(e, acc, channel, count, out);
+}
+
+/* The rule of two roundings; plain is a constant. */
+DQNN_INLINE void emit_fixed(const sink *s, int plain, const number *acc, uint32_t channel, uint32_t count,
+                            int8_t *out) {
+  const dqnn_epilogue *e = &s->rule;
+  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
+  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
+    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel)),
+          multiplier = load_int(e->multiplier + channel), shift = load_int(e->shift + channel);
+    x = plain ? fixed_point_right(x, multiplier, shift) : fixed_point(x, multiplier, shift);
+    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+  }
+  emit_rest(e, acc, channel, count, out);
+}
+
+static void emit_shifted(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
+  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
+    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel));
+    x = shift_half_even(x, load_int(e->shift + channel));
+    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+  }
+  emit_rest(e, acc, channel, count, out);
 }
 
 /* The integer rules. */
-static void emit_rescaled(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
-  int fixed = e->requant == DQNN_REQUANT_FIXED_POINT;
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel)),
-          shift = load_int(e->shift + channel);
-    x = fixed ? fixed_point(x, load_int(e->multiplier + channel), shift) : shift_half_even(x, shift);
-    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+DQNN_INLINE void emit_integers(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  if (s->rule.requant == DQNN_REQUANT_FIXED64) {
+    emit_fixed64(s, acc, channel, count, out);
+  } else if (s->rule.requant != DQNN_REQUANT_FIXED_POINT) {
+    emit_shifted(&s->rule, acc, channel, count, out);
+  } else if (s->plain) {
+    emit_fixed(s, 1, acc, channel, count, out);
+  } else {
+    emit_fixed(s, 0, acc, channel, count, out);
   }
-  dqnn_emit_s8(e, acc, channel, count, out);
+}
+
+static int is_plain(const dqnn_epilogue *e, uint32_t outputs) {
+  int plain = 1;
+  for (uint32_t i = 0; i < outputs; i++) {
+    plain &= e->requant == DQNN_REQUANT_FIXED64 ? e->shift[i] >= 32 : e->shift[i] < 0;
+  }
+  return plain;
 }
 #endif
 
-static void emit_s8(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+static void emit_s8(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  const dqnn_epilogue *e = &s->rule;
 #if !DQNN_FLOAT_SUMS
-  if (e->requant == DQNN_REQUANT_FIXED64) {
-    emit_fixed64(e, acc, channel, count, out);
-    return;
-  }
+#ifdef __AVX512F__
+  uint32_t done = emit_sixteens(e, s->plain, acc, channel, count, out);
+  acc += done;
+  channel += done;
+  count -= done;
+  out += done;
+#endif
   if (e->requant != DQNN_REQUANT_AFFINE) {
-    emit_rescaled(e, acc, channel, count, out);
+    emit_integers(s, acc, channel, count, out);
     return;
   }
 #endif
@@ -207,6 +256,10 @@ DQNN_INLINE void read_sink(const dqnn_call *call, uint32_t first, uint32_t outpu
   }
   s->pixel_bytes = s->type == DQNN_S8 ? outputs : 4 * outputs;
   dqnn_read_epilogue(call, first, &s->rule);
+#if !DQNN_FLOAT_SUMS
+  int fixed = s->rule.requant == DQNN_REQUANT_FIXED_POINT || s->rule.requant == DQNN_REQUANT_FIXED64;
+  s->plain = fixed && s->type == DQNN_S8 && is_plain(&s->rule, outputs);
+#endif
 }
 
 /* Outputs channel .. channel + count - 1 of a pixel; those before them are done. */
@@ -217,6 +270,6 @@ static void emit(const sink *s, const number *acc, uint32_t pixel, uint32_t chan
   } else if (s->type == DQNN_F32) {
     emit_f32(&s->rule, acc, channel, count, (float *)(void *)to + channel);
   } else {
-    emit_s8(&s->rule, acc, channel, count, (int8_t *)to + channel);
+    emit_s8(s, acc, channel, count, (int8_t *)to + channel);
   }
 }

@@ -50,6 +50,12 @@ DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
   v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
   return (x >> right) - ((x & mask) > half_and_sign);
 }
+/* The same where every shift is negative: to the right. */
+DQNN_INLINE v_int fixed_point_right(v_int x, v_int multiplier, v_int shift) {
+  x = high_mul(x, multiplier);
+  x += x >> 31; /* ties go away from zero */
+  return ((x >> ~shift) + 1) >> 1;
+}
 /* a * b + c in 64 bits, as its low and high words. */
 DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v_int *highs) {
   __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)c),
@@ -61,6 +67,13 @@ DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v
           odd = _mm256_add_epi64(_mm256_mul_epi32(j, n), _mm256_permute2x128_si256(low, high, 0x31));
   *lows = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0x88);
   *highs = (v_int)_mm256_shuffle_ps((__m256)even, (__m256)odd, 0xdd);
+}
+/* The way back: 64-bit numbers of their words. */
+DQNN_INLINE void join_words(v_int lows, v_int highs, int64_t *to) {
+  __m256i a = _mm256_unpacklo_epi32((__m256i)lows, (__m256i)highs),
+          b = _mm256_unpackhi_epi32((__m256i)lows, (__m256i)highs);
+  _mm256_storeu_si256((__m256i *)(void *)to, _mm256_permute2x128_si256(a, b, 0x20));
+  _mm256_storeu_si256((__m256i *)(void *)(to + LANES / 2), _mm256_permute2x128_si256(a, b, 0x31));
 }
 /* Shifts by 0 to 32; by 32 nothing but signs is left. */
 DQNN_INLINE v_int shift_left(v_int x, v_int by) {

@@ -51,6 +51,9 @@ DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
   int32x4_t y = vqrdmulhq_s32(vshlq_s32((int32x4_t)x, left), (int32x4_t)multiplier);
   return (v_int)vrshlq_s32(vaddq_s32(y, vshrq_n_s32(vandq_s32(y, right), 31)), right);
 }
+DQNN_INLINE v_int fixed_point_right(v_int x, v_int multiplier, v_int shift) {
+  return fixed_point(x, multiplier, shift);
+}
 /* a * b + c in 64 bits, as its low and high words. */
 DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v_int *highs) {
   int32x4_t low =
@@ -58,6 +61,11 @@ DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v
             high = vreinterpretq_s32_s64(vmlal_high_s32(vld1q_s64(c + 2), (int32x4_t)a, (int32x4_t)b));
   *lows = (v_int)vuzp1q_s32(low, high);
   *highs = (v_int)vuzp2q_s32(low, high);
+}
+/* The way back: 64-bit numbers of their words. */
+DQNN_INLINE void join_words(v_int lows, v_int highs, int64_t *to) {
+  vst1q_s64(to, vreinterpretq_s64_s32(vzip1q_s32((int32x4_t)lows, (int32x4_t)highs)));
+  vst1q_s64(to + 2, vreinterpretq_s64_s32(vzip2q_s32((int32x4_t)lows, (int32x4_t)highs)));
 }
 /* Shifts by 0 to 32; by 32 nothing but signs is left. */
 DQNN_INLINE v_int shift_left(v_int x, v_int by) {

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Which convolutions conv_columns_vnni.c takes, asked by conv_pairs_vnni.c. */
+#ifndef DQNN_WIDE_CONV_COLUMNS_H
+#define DQNN_WIDE_CONV_COLUMNS_H
+
+#include "../../src/kernel.h"
+
+/* Windows with more taps do not fit its stack. Sorting the weights of a layer pays if each is used for more than
+ * a few windows; `taps` of them. */
+enum { DQNN_COLUMNS_TAPS = 1536, DQNN_COLUMNS_PIXELS = 12 };
+static inline int dqnn_takes_columns(uint32_t taps, uint32_t pixels) {
+  return taps <= DQNN_COLUMNS_TAPS && pixels >= DQNN_COLUMNS_PIXELS && 16 * pixels >= taps;
+}
+
+/* zero_points: 1 if constant 1 are those of the weights. */
+void dqnn_run_columns_vnni(const dqnn_call *call, uint32_t zero_points);
+
+#endif

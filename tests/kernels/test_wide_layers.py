@@ -1,0 +1,98 @@
+"""Layers as large as kernels for hosts want them: maps of many pixels, more channels than a block of sorted weights,
+depthwise ones of more than a chunk of channels. The grid's are small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+from dqnn.exporter.format import ConvParams
+
+from . import cases
+from .harness import BY_NAME, Seeded, check
+from .test_grid import usable
+
+Size: TypeAlias = tuple[int, int]
+Layer: TypeAlias = tuple[Size, Size, dict[str, Any]]  # of the map and of the kernel; more of ConvParams
+
+# (height, width), channels, outputs, (kernel height, width), more of ConvParams
+CONVOLUTIONS: dict[str, tuple[Size, int, int, Size, dict[str, Any]]] = {
+    "pointwise, two blocks": ((4, 5), 24, 300, (1, 1), {}),
+    "pointwise, in place but for its last taps": ((3, 7), 6, 48, (1, 1), {}),
+    "one channel": ((6, 6), 1, 17, (1, 1), {}),
+    "first layer": ((9, 11), 3, 8, (3, 3), {"pad_top": 1, "pad_left": 1, "stride_h": 2, "stride_w": 2}),
+    "rows of words": ((7, 6), 4, 33, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "blocks of 32 outputs": ((4, 4), 100, 70, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "the longest windows": ((4, 4), 384, 34, (2, 2), {}),
+    "longer ones": ((4, 4), 385, 34, (2, 2), {}),
+    "groups": ((5, 5), 24, 72, (3, 3), {"groups": 2, "pad_top": 1, "pad_left": 1}),
+    "dilated": ((9, 9), 8, 20, (3, 3), {"dilation_h": 2, "dilation_w": 2}),
+    "dilated rows": ((9, 9), 8, 20, (3, 3), {"dilation_h": 3}),
+    "between inputs": ((5, 5), 8, 20, (3, 3), {"up_h": 2, "up_w": 2, "pad_top": 1, "pad_left": 1}),
+    "pooled": ((8, 8), 12, 40, (3, 3), {"pool_h": 2, "pool_w": 2, "pad_top": 1, "pad_left": 1}),
+    "halves": ((5, 5), 12, 40, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
+    "a sequence": ((1, 40), 5, 19, (1, 9), {"pad_left": 4}),
+}  # fmt: skip
+DEPTHWISE: dict[str, tuple[Size, int, Size, dict[str, Any]]] = {
+    "eight": ((6, 7), 8, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "more than a chunk": ((4, 4), 136, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "a last vector that overlaps": ((4, 4), 13, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "a chunk and some": ((4, 4), 133, (3, 3), {}),
+    "stride": ((9, 9), 16, (3, 3), {"stride_h": 2, "stride_w": 2, "pad_top": 1, "pad_left": 1}),
+    "5x5": ((8, 8), 24, (5, 5), {"pad_top": 2, "pad_left": 2}),
+    "even taps": ((6, 6), 24, (2, 4), {"pad_left": 1}),
+    "as many taps as fit": ((9, 9), 16, (4, 8), {}),
+    "one more": ((12, 4), 16, (11, 3), {"pad_left": 1}),
+    "dilated": ((9, 9), 16, (3, 3), {"dilation_h": 2, "dilation_w": 3, "pad_top": 2, "pad_left": 3}),
+    "pooled": ((8, 8), 16, (3, 3), {"pool_h": 2, "pool_w": 2, "pad_top": 1, "pad_left": 1}),
+    "halves": ((5, 5), 16, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
+}  # fmt: skip
+KERNELS = ("s8_s8_s1", "s8_s8_s8", "s8_s8_f32")
+
+
+def outputs_of(size: int, kernel: int, params: ConvParams, axis: str) -> int:
+    stride, dilation, up, pool = (getattr(params, f"{name}_{axis}") for name in ("stride", "dilation", "up", "pool"))
+    pad = 2 * (params.pad_top if axis == "h" else params.pad_left)
+    return int((((size - 1) * up + 1 + pad - (kernel - 1) * dilation - 1) // stride + 1) // pool)
+
+
+def check_layer(name: str, layer: Layer, weights_shape: tuple[int, ...], channels: int, outputs: int) -> None:
+    """Four draws of rule, zero points and contents."""
+    size, kernel_size, more = layer
+    kernel = usable(BY_NAME[name])
+    for seed in range(4):
+        draw, rng = Seeded(seed, outputs), np.random.default_rng(seed)
+        params = ConvParams(*kernel_size, pad_value=cases.pad_value(kernel.input, draw), **more)
+        map_size = (
+            outputs_of(size[0], params.kernel_h, params, "h"),
+            outputs_of(size[1], params.kernel_w, params, "w"),
+        )
+        source = cases.tensor((*size, channels), kernel.input, draw)
+        target = cases.tensor((*map_size, outputs), kernel.output, draw)
+        weights = cases.codes(kernel.weights, weights_shape, rng)
+        check(cases.finish_conv(kernel, source, target, weights, params, draw, rng))
+
+
+def each(names: list[str], layers: Iterable[str]) -> list[tuple[str, str]]:
+    """Weights with zero points are whole."""
+    return [(name, layer) for name in names for layer in layers if "z_" not in name or layer != "halves"]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), each([f"conv_{types}" for types in KERNELS] + ["conv_s1_s8_s8", "convz_s8_s8_s8"], CONVOLUTIONS)
+)
+def test_convolution(name: str, layer: str) -> None:
+    size, channels, outputs, kernel, more = CONVOLUTIONS[layer]
+    shape = (outputs, *kernel, channels // more.get("groups", 1))
+    check_layer(name, (size, kernel, more), shape, channels, outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), each([f"depthwise_{types}" for types in KERNELS] + ["depthwisez_s8_s8_s8"], DEPTHWISE)
+)
+def test_depthwise(name: str, layer: str) -> None:
+    size, channels, kernel, more = DEPTHWISE[layer]
+    check_layer(name, (size, kernel, more), (*kernel, channels, 1), channels, channels)
