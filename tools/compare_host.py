@@ -1,8 +1,10 @@
 """Times dqnn beside Larq Compute Engine and TFLite on this machine, one thread, in one process, interleaved.
 
-    python tools/compare_host.py        makes build/compare (2 GB), installs all three there, measures, prints Markdown
+    python tools/compare_host.py [FILE.tflite ...]      makes build/compare (2 GB), installs all three there, measures,
+                                                        prints Markdown
 
-QKeras (pip install dqnn[keras]) in the environment that starts it adds 8-bit networks beside TFLite's int8.
+QKeras (pip install dqnn[keras]) in the environment that starts it adds 8-bit networks beside TFLite's int8; so do files
+of int8 models, which both engines run as they are.
 
 Each engine runs its own conversion of the same Keras model (TFLite int8: of plain layers of the same shapes,
 quantized after training); the figure is the median of single inferences, taken in
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import time
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -97,7 +99,7 @@ def write_eight_bit_models() -> None:
 
 
 def eight_bit_engines(name: str) -> list[Engine]:
-    """dqnn and TFLite, both on stored 8-bit inputs."""
+    """dqnn and TFLite, each with its own conversion of the network, both on stored 8-bit inputs."""
     import numpy as np
     import tensorflow as tf
 
@@ -105,23 +107,46 @@ def eight_bit_engines(name: str) -> list[Engine]:
 
     plain = tf.keras.models.load_model(HOME / f"{name}_plain.h5")
     shape, rng = (1, *plain.input_shape[1:]), np.random.default_rng(1)
-    blob = dqnn.export(HOME / f"{name}.h5").blob
-    ours, x = dqnn.Interpreter(blob), rng.integers(-128, 128, shape, dtype=np.int8)
     converter = tf.lite.TFLiteConverter.from_keras_model(plain)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([rng.uniform(-1, 1, shape).astype(np.float32)] for _ in range(50))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
-    content = converter.convert()
-    found = [Engine("dqnn", len(blob), lambda: ours.predict(x, raw=True))]
+    return stored_engines(dqnn.export(HOME / f"{name}.h5").blob, converter.convert())
+
+
+def file_engines(path: Path) -> list[Engine]:
+    """dqnn and TFLite on the same file of an int8 model."""
+    import dqnn
+
+    return stored_engines(dqnn.export(path).blob, path.read_bytes())
+
+
+def stored_engines(blob: bytes, content: bytes) -> list[Engine]:
+    """One inference sets an input as it is stored, invokes, and gets the output."""
+    import numpy as np
+    import tensorflow as tf
+
+    import dqnn
+
+    ours, resolvers = dqnn.Interpreter(blob), tf.lite.experimental.OpResolverType
+    engines = []
     for label, kernels in {
-        "TFLite int8 with XNNPACK": tf.lite.experimental.OpResolverType.AUTO,
-        "TFLite int8, its own kernels": tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "TFLite int8 with XNNPACK": resolvers.AUTO,
+        "TFLite int8, its own kernels": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     }.items():
         lite = tf.lite.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
         lite.allocate_tensors()
-        found.append(Engine(label, len(content), partial(run_lite, lite, x)))
-    return found
+        shape = lite.get_input_details()[0]["shape"]
+        x = np.random.default_rng(1).integers(-128, 128, shape, dtype=np.int8)
+        engines.append(Engine(label, len(content), partial(run_lite, lite, x)))
+    return [Engine("dqnn", len(blob), partial(run_stored, ours, x.reshape(ours.inputs[0].shape))), *engines]
+
+
+def run_stored(interpreter: Any, x: Any) -> Any:
+    interpreter.set_input(0, x, raw=True)
+    interpreter.invoke()
+    return interpreter.get_output(0, raw=True)
 
 
 def median_times(candidates: list[Engine]) -> dict[str, float]:
@@ -158,7 +183,7 @@ def report_float(name: str, model: Any) -> None:
     report(name, engines(model, x), np.asarray(model(x, training=False)))
 
 
-def measure() -> None:
+def measure(files: Iterable[Path]) -> None:
     import larq  # noqa: F401  registers its layers with Keras
     import tensorflow as tf
 
@@ -167,12 +192,15 @@ def measure() -> None:
     for title, name in {"DS-CNN, 8 bits": "ds_cnn", "CNN 32x32x3, 8 bits": "eight_bits"}.items():
         if (HOME / f"{name}.h5").exists():
             report(title, eight_bit_engines(name))
+    for path in files:
+        report(path.name, file_engines(path))
 
 
-@click.command(help="Time dqnn beside Larq Compute Engine and TFLite on this machine.")
-def main() -> None:
+@click.command(help="Time dqnn beside Larq Compute Engine and TFLite on this machine; FILES: int8 .tflite models.")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path))
+def main(files: tuple[Path, ...]) -> None:
     if os.environ.get(MARK):
-        measure()
+        measure(files)
         return
     python = HOME / "bin" / "python"
     if not (HOME / ".installed").exists():
@@ -186,7 +214,7 @@ def main() -> None:
     subprocess.run([python, "-m", "pip", "install", "-q", own_build, str(ROOT)], check=True)
     environment = {**os.environ, MARK: "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     environment.pop("TF_USE_LEGACY_KERAS", None)  # set by importing QKeras; the child has no tf_keras
-    sys.exit(subprocess.run([python, __file__], env=environment, check=False).returncode)
+    sys.exit(subprocess.run([python, __file__, *files], env=environment, check=False).returncode)
 
 
 if __name__ == "__main__":

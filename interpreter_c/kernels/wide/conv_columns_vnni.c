@@ -105,46 +105,55 @@ DQNN_INLINE __m512i load_inputs(const int8_t *from) {
   return _mm512_xor_si512(_mm512_set1_epi32(four), _mm512_set1_epi8(INT8_MIN));
 }
 
-/* tiles, of sixteen channels, and pixels are constants. */
-DQNN_INLINE void add_columns(const block *b, uint32_t channel, uint32_t tiles, uint32_t pixels, number (*sums)[TILE]) {
-  const uint8_t *w = b->weights + channel / CHANNELS * b->columns * COLUMN, *second = w + b->columns * COLUMN;
-  __m512i z[PIXELS][2];
-  for (uint32_t p = 0; p < pixels; p++) {
-    for (uint32_t t = 0; t < tiles; t++) {
-      z[p][t] = _mm512_loadu_si512(b->start + channel + t * CHANNELS);
-    }
+typedef struct {
+  __m512i of[PIXELS][2];
+} counters;
+
+/* A column of one or two tiles of sixteen channels, with the inputs of PIXELS windows. */
+DQNN_INLINE void add_column(const int8_t *const *x, const uint8_t *const *w, uint32_t column, uint32_t tiles,
+                            counters *z) {
+  __m512i first = _mm512_loadu_si512(w[0] + column * COLUMN), second = first;
+  if (tiles > 1) {
+    second = _mm512_loadu_si512(w[1] + column * COLUMN);
   }
-  for (uint32_t row = 0; row < b->rows; row++) {
-    const int8_t *x[PIXELS];
-    for (uint32_t p = 0; p < pixels; p++) {
-      x[p] = b->l.windows[p].at + row * b->l.windows[p].pitch;
-    }
-    for (uint32_t i = 0; i < b->row_columns; i++, w += COLUMN, second += COLUMN) {
-      __m512i first_weights = _mm512_loadu_si512(w), second_weights = first_weights;
-      if (tiles > 1) {
-        second_weights = _mm512_loadu_si512(second);
-      }
-      for (uint32_t p = 0; p < pixels; p++) {
-        __m512i inputs = load_inputs(x[p] + TAPS * i);
-        z[p][0] = _mm512_dpbusd_epi32(z[p][0], inputs, first_weights);
-        if (tiles > 1) {
-          z[p][1] = _mm512_dpbusd_epi32(z[p][1], inputs, second_weights);
-        }
-      }
-    }
-  }
-  for (uint32_t p = 0; p < pixels; p++) {
-    for (uint32_t t = 0; t < tiles; t++) {
-      _mm512_storeu_si512(sums[p] + t * CHANNELS, z[p][t]);
+  for (uint32_t p = 0; p < PIXELS; p++) {
+    __m512i inputs = load_inputs(x[p] + TAPS * column);
+    z->of[p][0] = _mm512_dpbusd_epi32(z->of[p][0], inputs, first);
+    if (tiles > 1) {
+      z->of[p][1] = _mm512_dpbusd_epi32(z->of[p][1], inputs, second);
     }
   }
 }
 
+/* tiles is a constant. */
+DQNN_INLINE void add_columns(const block *b, uint32_t channel, uint32_t tiles, number (*sums)[TILE]) {
+  const uint8_t *weights = b->weights + channel / CHANNELS * b->columns * COLUMN;
+  const int32_t *start = b->start + channel;
+  uint32_t row_bytes = b->row_columns * COLUMN, tile_bytes = b->columns * COLUMN;
+  counters z;
+  for (uint32_t i = 0; i < PIXELS * tiles; i++) {
+    z.of[i / tiles][i % tiles] = _mm512_loadu_si512(start + i % tiles * CHANNELS);
+  }
+  for (uint32_t row = 0; row < b->rows; row++, weights += row_bytes) {
+    const uint8_t *w[2] = {weights, tiles > 1 ? weights + tile_bytes : weights};
+    const int8_t *x[PIXELS];
+    for (uint32_t p = 0; p < PIXELS; p++) {
+      x[p] = b->l.windows[p].at + row * b->l.windows[p].pitch;
+    }
+    for (uint32_t column = 0; column < b->row_columns; column++) {
+      add_column(x, w, column, tiles, &z);
+    }
+  }
+  for (uint32_t i = 0; i < PIXELS * tiles; i++) {
+    _mm512_storeu_si512(sums[i / tiles] + i % tiles * CHANNELS, z.of[i / tiles][i % tiles]);
+  }
+}
+
 DQNN_NOINLINE void add_two_tiles(const block *b, uint32_t channel, number (*sums)[TILE]) {
-  add_columns(b, channel, 2, PIXELS, sums);
+  add_columns(b, channel, 2, sums);
 }
 DQNN_NOINLINE void add_a_tile(const block *b, uint32_t channel, number (*sums)[TILE]) {
-  add_columns(b, channel, 1, PIXELS, sums);
+  add_columns(b, channel, 1, sums);
 }
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
