@@ -137,8 +137,8 @@ def stored_engines(blob: bytes, content: bytes) -> list[Engine]:
     }.items():
         lite = tf.lite.Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
         lite.allocate_tensors()
-        shape = lite.get_input_details()[0]["shape"]
-        x = np.random.default_rng(1).integers(-128, 128, shape, dtype=np.int8)
+        port, rng = lite.get_input_details()[0], np.random.default_rng(1)
+        x = rng.integers(-128, 128, port["shape"], dtype=np.int8).astype(port["dtype"])
         engines.append(Engine(label, len(content), partial(run_lite, lite, x)))
     return [Engine("dqnn", len(blob), partial(run_stored, ours, x.reshape(ours.inputs[0].shape))), *engines]
 
