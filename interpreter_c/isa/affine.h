@@ -94,10 +94,40 @@ static inline int32_t dqnn_affine_1(int32_t acc, float scale, float offset, int3
   return dqnn_clamp_int((int32_t)(dqnn_float_bits(y) - 0x4b400000u) + zero_point, -128, 127);
 }
 
+#if DQNN_SOFT_FLOATS
+/* Scales from 2^-6 on, as weights of few bits have them: steps of a scale 2^up times smaller, which shift nothing out, for
+ * sums that many times larger. */
+enum { DQNN_STEP_EXPONENT = 120, DQNN_STEP_MOST_UP = 8 };
+
+static inline uint32_t dqnn_affine_exponent(float scale) {
+  return dqnn_float_bits(scale) >> 23 & 255u;
+}
+
+static __attribute__((noinline, unused)) void dqnn_affine_up(const int32_t *acc, uint32_t count, float scale, float offset,
+                                                             int32_t zero_point, int8_t *out, uint32_t step) {
+  const uint32_t up = dqnn_affine_exponent(scale) - DQNN_STEP_EXPONENT;
+  const dqnn_steps steps = dqnn_steps_of_affine(dqnn_bits_float(dqnn_float_bits(scale) - (up << 23)), offset, zero_point);
+  const int valid = steps.valid && up <= DQNN_STEP_MOST_UP;
+  const int32_t factor = valid ? steps.factor * (1 << up) : 0, begin = valid ? steps.begin : 0; /* none is decided */
+  const uint32_t most = valid ? (uint32_t)INT16_MAX >> up : 0;
+  for (; count; count--, acc++, out += step) {
+    int32_t x;
+    if ((uint32_t)*acc + most > 2 * most || !dqnn_step_at(*acc * factor + begin, &x)) {
+      x = dqnn_affine_1(*acc, scale, offset, zero_point);
+    }
+    *out = (int8_t)x;
+  }
+}
+#endif
+
 /* Outputs of one channel, `step` bytes apart. */
 static inline void dqnn_affine_run(const int32_t *acc, uint32_t count, float scale, float offset, int32_t zero_point, int8_t *out,
                                    uint32_t step) {
 #if DQNN_SOFT_FLOATS
+  if (dqnn_affine_exponent(scale) > DQNN_STEP_EXPONENT) {
+    dqnn_affine_up(acc, count, scale, offset, zero_point, out, step);
+    return;
+  }
   const dqnn_steps steps = dqnn_steps_of_affine(scale, offset, zero_point);
   if (steps.valid) {
     for (; count; count--, acc++, out += step) {

@@ -5,7 +5,8 @@
  *
  * On cores with the DSP extension and a float unit: a mask turns a word into a pair of weights that counts a power of
  * two too much, with its sum. Elsewhere one multiplication makes both products of a pair: of weights u0 + u1 * 2^16 and inputs
- * x1 + x0 * 2^16 the product is u0 * x1 + 2^16 * (u0 * x0 + u1 * x1). The low part stays small for some pairs; then the high parts are added up. */
+ * x1 + x0 * 2^16 the product is u0 * x1 + 2^16 * (u0 * x0 + u1 * x1). The low part stays small for some pairs; then
+ * the high parts are added up. */
 #ifndef DQNN_ISA_PACKED_H
 #define DQNN_ISA_PACKED_H
 
@@ -19,9 +20,13 @@
 
 typedef enum { DQNN_PACKED_AFFINE, DQNN_PACKED_FIXED, DQNN_PACKED_SUMS } dqnn_packed_rule;
 
-/* Two neighbouring pixels of four, all channels. Assembly reads the fields by their places. */
+/* Pixels of four that are computed together, and whether the columns of four stand interleaved ([pair][pixel]) or one
+ * after the other. */
+enum { DQNN_PACKED_PIXELS = DQNN_ARM_DSP_FPU ? 2 : 4, DQNN_PACKED_INTERLEAVED = DQNN_ARM_DSP_FPU };
+
+/* These pixels, all channels. Assembly reads the fields by their places. */
 typedef struct {
-  const uint32_t *weights, *columns; /* columns: interleaved, [pair][4 pixels], from the first of the two on */
+  const uint32_t *weights, *columns; /* columns: from the first of the pixels on */
   union {
     const float *scale;
     const int32_t *bias;
@@ -30,14 +35,14 @@ typedef struct {
     const float *offset;
     const int32_t *multiplier;
   } second;
-  int8_t *out[2];
+  int8_t *out[DQNN_PACKED_PIXELS];
   uint32_t words;    /* of weights of four channels, at least 1 */
   uint32_t channels; /* a multiple of 4, at least 4 */
   int32_t zero_point;
-  int32_t begin[2];     /* of the sums of each pixel */
-  const int32_t *shift; /* fixed point, as isa/affine.h takes it */
-  int32_t *sums;        /* [channel][2 pixels] */
-  uint32_t rule;        /* dqnn_packed_rule */
+  int32_t begin[DQNN_PACKED_PIXELS]; /* of the sums of each pixel */
+  const int32_t *shift;              /* fixed point, as isa/affine.h takes it */
+  int32_t *sums;                     /* [channel][pixel] */
+  uint32_t rule;                     /* dqnn_packed_rule */
 } dqnn_packed_plan;
 
 #if DQNN_ARM_DSP_FPU
@@ -50,6 +55,25 @@ static inline uint32_t dqnn_packed_pair(int32_t first, int32_t second) {
 /* sum + both inputs of the pair */
 static inline __attribute__((always_inline)) int32_t dqnn_packed_add(uint32_t pair, int32_t sum) {
   return dqnn_dsp_smlad(pair, 0x10001, sum);
+}
+
+static inline __attribute__((always_inline)) int32_t dqnn_packed_add_four(const uint32_t pairs[4], int32_t sum) {
+  return dqnn_packed_add(pairs[3],
+                         dqnn_packed_add(pairs[2], dqnn_packed_add(pairs[1], dqnn_packed_add(pairs[0], sum))));
+}
+
+/* What the sums of products begin at, and what their sums are too large by: nothing here. */
+static inline uint32_t dqnn_packed_start(uint32_t bits, int32_t zero_point) {
+  (void)bits;
+  (void)zero_point;
+  return 0;
+}
+
+static inline int32_t dqnn_packed_excess(uint32_t words, uint32_t bits, int32_t zero_point) {
+  (void)words;
+  (void)bits;
+  (void)zero_point;
+  return 0;
 }
 
 /* Four s8 of x plus the halfword in `add`: taps 0 and 2, taps 1 and 3. */
@@ -188,7 +212,8 @@ DQNN_PACKED_QUAD(dqnn_packed_quad_2, "8", "120", "32", DQNN_PACKED_WORD_2,
 DQNN_PACKED_DOT(dqnn_packed_dot_4, "76", "4", DQNN_PACKED_DOT_4)
 DQNN_PACKED_DOT(dqnn_packed_dot_2, "152", "8", DQNN_PACKED_DOT_2)
 
-static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits) {
+static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits, uint32_t start) {
+  (void)start;
   if (bits == 4) {
     dqnn_packed_quad_4(plan);
   } else {
@@ -198,7 +223,8 @@ static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits)
 
 /* Sums of eight channels of one pixel: words of weights of the first and the last four. */
 static inline void dqnn_packed_eight(const uint32_t *w0, const uint32_t *w1, const uint32_t *x, uint32_t words,
-                                     uint32_t bits, int32_t begin, int32_t acc[8]) {
+                                     uint32_t bits, uint32_t start, int32_t begin, int32_t acc[8]) {
+  (void)start;
   for (uint32_t i = 0; i < 8; i += 4) {
     acc[i] = begin;
     acc[i + 1] = begin * (1 << bits);
@@ -224,6 +250,7 @@ static inline void dqnn_packed_eight(const uint32_t *w0, const uint32_t *w1, con
 
 #else
 
+/* Halves are added up, so that words of a few pairs may be, too. */
 static inline uint32_t dqnn_packed_pair(int32_t first, int32_t second) {
   return (uint32_t)second + ((uint32_t)first << 16);
 }
@@ -233,103 +260,121 @@ static inline int32_t dqnn_packed_add(uint32_t pair, int32_t sum) {
   return sum + low + (int16_t)((pair - (uint32_t)low) >> 16);
 }
 
+static inline int32_t dqnn_packed_add_four(const uint32_t pairs[4], int32_t sum) {
+  return dqnn_packed_add(pairs[0] + pairs[1] + pairs[2] + pairs[3], sum);
+}
+
 static inline void dqnn_packed_widen(uint32_t x, uint32_t add, uint32_t pairs[2]) {
-  int32_t offset = dqnn_half(add, 0);
-  pairs[0] = dqnn_packed_pair(dqnn_byte(x, 0) + offset, dqnn_byte(x, 2) + offset);
-  pairs[1] = dqnn_packed_pair(dqnn_byte(x, 1) + offset, dqnn_byte(x, 3) + offset);
+  pairs[0] = add + dqnn_packed_pair(dqnn_byte(x, 0), dqnn_byte(x, 2));
+  pairs[1] = add + dqnn_packed_pair(dqnn_byte(x, 1), dqnn_byte(x, 3));
 }
 
-enum { DQNN_PACKED_HALF = 0x8000 }; /* half of what high parts count in */
+/* Pairs whose products are added up before the high parts are taken. Inputs count from -below on, in 255 steps, so that
+ * a product's parts, from that many times below on, are 0 to 8 * 15 * 255 and twice that: both fit 16 bits. */
+enum { DQNN_PACKED_BLOCK = 8 };
 
-/* What the high parts of four channels' products are. */
-static inline void dqnn_packed_take(const uint32_t z[4], int32_t acc[4]) {
-  for (unsigned c = 0; c < 4; c++) {
-    acc[c] += (int16_t)(z[c] >> 16);
-  }
+static inline uint32_t dqnn_packed_lowest(uint32_t bits, int32_t zero_point) {
+  return DQNN_PACKED_BLOCK * ((1u << bits) - 1) * (uint32_t)(128 + zero_point);
 }
 
-/* Products of one word of 4 bits. */
-static inline void dqnn_packed_step_4(uint32_t w, uint32_t x, uint32_t z[4]) {
-  for (unsigned c = 0; c < 4; c++) {
-    z[c] += (w >> 4 * c & 0x000f000fu) * x;
-  }
+static inline uint32_t dqnn_packed_start(uint32_t bits, int32_t zero_point) {
+  return dqnn_packed_lowest(bits, zero_point) * 0x20001u;
 }
 
-/* Of one word of 2 bits, whose two pairs are x and y. */
-static inline void dqnn_packed_step_2(uint32_t w, uint32_t x, uint32_t y, uint32_t z[4]) {
-  for (unsigned c = 0; c < 4; c++) {
-    z[c] += (w >> 2 * c & 0x00030003u) * x + (w >> (8 + 2 * c) & 0x00030003u) * y;
-  }
+static inline int32_t dqnn_packed_excess(uint32_t words, uint32_t bits, int32_t zero_point) {
+  const uint32_t blocks = bits == 4 ? (words + 7) / 8 : (words + 3) / 4; /* DQNN_PACKED_BLOCK pairs each */
+  return (int32_t)(blocks * (2 * dqnn_packed_lowest(bits, zero_point)));
 }
 
-/* Four channels of one pixel whose pairs are `lanes` words apart. Pairs that fit 16 bits: 4 of 15 * 255, 20 of 3 * 255,
- * twice each. */
-DQNN_NOINLINE void dqnn_packed_four(const uint32_t *w, const uint32_t *x, uint32_t words, uint32_t lanes, uint32_t bits,
-                                    int32_t acc[4]) {
-  const uint32_t most = bits == 4 ? 4 : 10;
-  while (words > 0) {
-    uint32_t n = words < most ? words : most;
-    uint32_t z[4] = {DQNN_PACKED_HALF, DQNN_PACKED_HALF, DQNN_PACKED_HALF, DQNN_PACKED_HALF};
-    words -= n;
-    if (bits == 4 && n == 4) {
-      dqnn_packed_step_4(w[0], x[0], z);
-      dqnn_packed_step_4(w[1], x[lanes], z);
-      dqnn_packed_step_4(w[2], x[2 * lanes], z);
-      dqnn_packed_step_4(w[3], x[3 * lanes], z);
-      w += 4;
-      x += 4 * lanes;
-    } else if (bits == 4) {
-      for (; n; n--, w++, x += lanes) {
-        dqnn_packed_step_4(*w, *x, z);
-      }
-    } else {
-      for (; n; n--, w++, x += 2 * lanes) {
-        dqnn_packed_step_2(*w, x[0], x[lanes], z);
+#if DQNN_SHORT_PRODUCTS
+#include "short_packed.h"
+#else
+
+/* Products of the pairs of four channels, which begin at bit 0 of w, with those of x. */
+DQNN_ALWAYS_INLINE void dqnn_packed_step(uint32_t w, uint32_t bits, uint32_t x, uint32_t z[4]) {
+  const uint32_t mask = bits == 4 ? 0x000f000fu : 0x00030003u;
+  z[0] += (w & mask) * x;
+  z[1] += (w >> bits & mask) * x;
+  z[2] += (w >> 2 * bits & mask) * x;
+  z[3] += (w >> 3 * bits & mask) * x;
+}
+
+DQNN_ALWAYS_INLINE void dqnn_packed_products(const uint32_t *x, const uint32_t *w, uint32_t words, uint32_t bits,
+                                             uint32_t start, int32_t begin, int32_t *acc, uint32_t step) {
+  uint32_t a = (uint32_t)begin, b = a, c = a, d = a;
+  for (uint32_t n; words; words -= n) {
+    const uint32_t most = DQNN_PACKED_BLOCK * bits / 4;
+    uint32_t z[4] = {start, start, start, start};
+    n = words < most ? words : most;
+    for (const uint32_t *end = w + n; w < end; w++) {
+      dqnn_packed_step(*w, bits, *x++, z);
+      if (bits == 2) {
+        dqnn_packed_step(*w >> 8, bits, *x++, z);
       }
     }
-    dqnn_packed_take(z, acc);
+    a += z[0] >> 16;
+    b += z[1] >> 16;
+    c += z[2] >> 16;
+    d += z[3] >> 16;
   }
+  acc[0] = (int32_t)a;
+  acc[step] = (int32_t)b;
+  acc[2 * step] = (int32_t)c;
+  acc[3 * step] = (int32_t)d;
 }
 
-/* Four channels of a pixel to its output by a quick rule. */
-static inline void dqnn_packed_finish(const dqnn_packed_plan *plan, uint32_t pixel, uint32_t channel, int32_t acc[4]) {
-  for (uint32_t i = 0; i < 4; i++) {
-    uint32_t c = channel + i;
-    int32_t x[4] = {acc[i], 0, 0, 0};
-    if (plan->rule == DQNN_PACKED_AFFINE) {
-      x[0] = dqnn_affine_1(acc[i], plan->first.scale[c], plan->second.offset[c], plan->zero_point);
-    } else {
-      dqnn_fixed_4(x, plan->first.bias[c], plan->second.multiplier[c], plan->shift[c], plan->zero_point);
+/* Sums of four channels of one pixel to acc, `step` words apart. */
+DQNN_NOINLINE void dqnn_packed_four(const uint32_t *x, const uint32_t *w, uint32_t words, uint32_t bits, uint32_t start,
+                                    int32_t begin, int32_t *acc, uint32_t step) {
+  if (bits == 4) {
+    dqnn_packed_products(x, w, words, 4, start, begin, acc, step);
+  } else {
+    dqnn_packed_products(x, w, words, 2, start, begin, acc, step);
+  }
+}
+#endif
+
+/* Four pixels of a channel to their outputs by a quick rule. */
+static inline void dqnn_packed_finish(const dqnn_packed_plan *plan, uint32_t channel, int32_t acc[4]) {
+  int8_t y[4];
+  if (plan->rule == DQNN_PACKED_AFFINE) {
+    dqnn_affine_run(acc, 4, plan->first.scale[channel], plan->second.offset[channel], plan->zero_point, y, 1);
+  } else {
+    dqnn_fixed_4(acc, plan->first.bias[channel], plan->second.multiplier[channel], plan->shift[channel],
+                 plan->zero_point);
+    for (uint32_t p = 0; p < 4; p++) {
+      y[p] = (int8_t)acc[p];
     }
-    plan->out[pixel][c] = (int8_t)x[0];
+  }
+  for (uint32_t p = 0; p < 4; p++) {
+    plan->out[p][channel] = y[p];
   }
 }
 
-static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits) {
-  const uint32_t *w = plan->weights;
+static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits, uint32_t start) {
+  const uint32_t *w = plan->weights, words = plan->words, pairs = words << (bits == 2);
   int32_t *sums = plan->sums;
-  for (uint32_t channel = 0; channel < plan->channels; channel += 4, w += plan->words) {
-    for (uint32_t p = 0; p < 2; p++) {
-      int32_t begin = plan->begin[p], acc[4] = {begin, begin, begin, begin};
-      dqnn_packed_four(w, plan->columns + p, plan->words, 4, bits, acc);
-      if (plan->rule != DQNN_PACKED_SUMS) {
-        dqnn_packed_finish(plan, p, channel, acc);
-        continue;
-      }
-      for (uint32_t i = 0; i < 4; i++) {
-        sums[2 * (channel + i) + p] = acc[i];
-      }
+  for (uint32_t channel = 0; channel < plan->channels; channel += 4, w += words) {
+    const uint32_t *x = plan->columns;
+    int32_t acc[16];
+    for (uint32_t p = 0; p < 4; p++, x += pairs) {
+      dqnn_packed_four(x, w, words, bits, start, plan->begin[p], acc + p, 4);
+    }
+    if (plan->rule == DQNN_PACKED_SUMS) {
+      memcpy(sums, acc, sizeof acc);
+      sums += 16;
+      continue;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+      dqnn_packed_finish(plan, channel + i, acc + 4 * i);
     }
   }
 }
 
 static inline void dqnn_packed_eight(const uint32_t *w0, const uint32_t *w1, const uint32_t *x, uint32_t words,
-                                     uint32_t bits, int32_t begin, int32_t acc[8]) {
-  for (uint32_t i = 0; i < 8; i++) {
-    acc[i] = begin;
-  }
-  dqnn_packed_four(w0, x, words, 1, bits, acc);
-  dqnn_packed_four(w1, x, words, 1, bits, acc + 4);
+                                     uint32_t bits, uint32_t start, int32_t begin, int32_t acc[8]) {
+  dqnn_packed_four(x, w0, words, bits, start, begin, acc, 1);
+  dqnn_packed_four(x, w1, words, bits, start, begin, acc + 4, 1);
 }
 
 #endif

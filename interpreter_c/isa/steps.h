@@ -43,20 +43,25 @@ static inline int32_t dqnn_step_ends(int32_t sign) {
   return sign < 0 ? -128 : 127;
 }
 
-/* 1 and the output, or 0. */
-static inline int dqnn_step(const dqnn_steps *s, int32_t sum, int32_t *out) {
-  const int32_t q = sum >> s->shift;
-  if (q != (int16_t)q) {
-    *out = dqnn_step_ends(q);
-    return s->far;
-  }
-  const int32_t t = q * s->factor + s->begin, y = t >> DQNN_STEP_BITS;
+/* 1 and the output at t units, or 0. */
+static inline int dqnn_step_at(int32_t t, int32_t *out) {
+  const int32_t y = t >> DQNN_STEP_BITS;
   if (y != (int8_t)y) {
     *out = dqnn_step_ends(y);
     return 1;
   }
   *out = y;
   return (uint32_t)t << (32 - DQNN_STEP_BITS) >= (uint32_t)(2 * DQNN_STEP_MARGIN) << (32 - DQNN_STEP_BITS);
+}
+
+/* The same for a sum. */
+static inline int dqnn_step(const dqnn_steps *s, int32_t sum, int32_t *out) {
+  const int32_t q = sum >> s->shift;
+  if (q != (int16_t)q) {
+    *out = dqnn_step_ends(q);
+    return s->far;
+  }
+  return dqnn_step_at(q * s->factor + s->begin, out);
 }
 
 static inline int32_t dqnn_steps_begin(int32_t factor, int32_t offset) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -215,6 +216,25 @@ def test_emulated_weights_of_few_bits(board: machine.Machine, bits: int, request
         assert slow or cost.stack_bytes <= 832
         made += 1
     assert made >= ROUNDS
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_emulated_weights_of_few_bits_at_their_limits(board: machine.Machine, bits: int) -> None:
+    """Two products of one multiplication, summed in 16 bits each: the least and the largest of weights and inputs, in
+    columns that are whole blocks of it and not."""
+    for channels, zero_point, weight, cell in product((4, 16, 20, 36), (-128, 3, 127), (0x00, 0xFF), (-128, 127, None)):
+        layer = cases.Layer(
+            "s8", "s8", "f32", 2, 4, channels, 5, kernel=(2, 3), padding=((0, 1), (1, 1)), pad_value=float(cell or 0),
+            zero_point=zero_point, weight_bits=bits,
+        )  # fmt: skip
+        made = tight(cases.make_layer_call(layer, channels), "packed")
+        weights, *rule = made.packed.constants
+        full = replace(made.packed, constants=(bytes([weight]) * len(weights), *rule))
+        alternating = bytes([0x80, 0x7F]) * (len(made.data) // 2)
+        wanted = replace(made, packed=full, data=alternating if cell is None else bytes([cell & 255]) * len(made.data))
+        board.release()
+        result, _ = call.run_on_machine(board, f"dqnn_run_{full.kernel}_packed", wanted)
+        assert result == kernel.reference(wanted), f"{layer}, weights {weight:02x}, inputs {cell}"
 
 
 @pytest.mark.parametrize("step", [1, 2])

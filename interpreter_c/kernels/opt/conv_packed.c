@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* conv_{s8,s1}_s8_{s1,s8,f32} with weights of 4 and 2 bits, unpacked between load and product: as conv_pairs.c, but
- * four channels of two pixels at a time (isa/packed.h).
+ * four channels of two or four pixels at a time (isa/packed.h).
  *
- * The window of a pixel is gathered once as a column of pairs in the order of the weights (SPEC.md 3.3), of four pixels
- * side by side. Stored weights count from 0 on, so sums begin at minus half of their range times the sum of the column,
+ * The window of a pixel is gathered once as a column of pairs in the order of the weights (SPEC.md 3.3), four pixels at
+ * a time. Stored weights count from 0 on, so sums begin at minus half of their range times the sum of the column,
  * which is taken as it is gathered. A variant of its own: firmware whose models have no such weights links none of it.
  *
  * Scratch: columns (4 bytes per pair and lane), totals, one kernel row of halfwords unless rows go to the columns as
@@ -15,7 +15,7 @@
 #include "cells.h"
 #include "emit_quad.h"
 
-enum { CHUNK = 8 };
+enum { CHUNK = 8, PIXELS = DQNN_PACKED_PIXELS };
 
 typedef struct {
   const dqnn_call *call;
@@ -25,9 +25,9 @@ typedef struct {
   const uint32_t *weights; /* of the group at work */
   uint32_t first_output;
   uint32_t row_taps, words; /* elements of a kernel row; words of weights of four channels */
-  uint32_t bits, lanes;     /* of a weight; pixels interleaved in a column: 4 or 1 */
+  uint32_t bits, lanes;     /* of a weight; pixels at a time: 4 or 1 */
   uint32_t pitch;           /* bytes between the kernel rows of a window inside the map, where rows are runs */
-  uint32_t offset;          /* minus the zero point, in both halves */
+  uint32_t offset;          /* minus the zero point, twice as a pair */
   uint8_t in_runs;          /* dqnn_packed_in_runs */
   uint8_t fours;            /* channels of a group come in fours: taps 0, 2, 1, 3 */
   uint8_t half_weights;
@@ -41,23 +41,33 @@ typedef struct {
 
 /* ---- gathering ---- */
 
+/* Words between the pairs of a column, how many those are, and the column of a lane. */
+DQNN_INLINE uint32_t step_of(const layer *l) {
+  return DQNN_PACKED_INTERLEAVED ? l->lanes : 1;
+}
+
+DQNN_INLINE uint32_t pairs_of(const layer *l) {
+  return l->words << (l->bits == 2);
+}
+
+DQNN_INLINE uint32_t *column_of(const layer *l, uint32_t lane) {
+  return l->columns + (DQNN_PACKED_INTERLEAVED ? lane : lane * pairs_of(l));
+}
+
 /* Taps of a kernel row in fours, from s8 cells in memory. Returns sum plus all of them. */
-DQNN_INLINE int32_t put_fours(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t lanes,
+DQNN_INLINE int32_t put_fours(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t step,
                               int32_t sum) {
   uint32_t bytes, more, pairs[4];
-  for (; count >= 8; count -= 8, from += 8, column += 4 * lanes) {
+  for (; count >= 8; count -= 8, from += 8, column += 4 * step) {
     memcpy(&bytes, from, 4);
     memcpy(&more, from + 4, 4);
     dqnn_packed_widen(bytes, add, pairs);
     dqnn_packed_widen(more, add, pairs + 2);
-    sum = dqnn_packed_add(pairs[0], sum);
-    sum = dqnn_packed_add(pairs[1], sum);
-    sum = dqnn_packed_add(pairs[2], sum);
-    sum = dqnn_packed_add(pairs[3], sum);
+    sum = dqnn_packed_add_four(pairs, sum);
     column[0] = pairs[0];
-    column[lanes] = pairs[1];
-    column[2 * lanes] = pairs[2];
-    column[3 * lanes] = pairs[3];
+    column[step] = pairs[1];
+    column[2 * step] = pairs[2];
+    column[3 * step] = pairs[3];
   }
   if (count > 0) {
     memcpy(&bytes, from, 4);
@@ -65,29 +75,29 @@ DQNN_INLINE int32_t put_fours(const int8_t *from, uint32_t count, uint32_t add, 
     sum = dqnn_packed_add(pairs[0], sum);
     sum = dqnn_packed_add(pairs[1], sum);
     column[0] = pairs[0];
-    column[lanes] = pairs[1];
+    column[step] = pairs[1];
   }
   return sum;
 }
 
 /* The windows of n neighbours that lie whole inside an s8 map whose channels come in fours. */
-DQNN_INLINE void gather_fours(layer *l, dqnn_origin at, uint32_t lane, uint32_t n, uint32_t lanes) {
+DQNN_INLINE void gather_fours(layer *l, dqnn_origin at, uint32_t lane, uint32_t n, uint32_t step) {
   const dqnn_geometry *g = &l->shape;
   const int8_t *first = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
-  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
-  for (; n; n--, first += step, lane++) {
+  const uint32_t next = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
+  for (; n; n--, first += next, lane++) {
     const int8_t *run = first;
-    uint32_t *column = l->columns + lane;
+    uint32_t *column = column_of(l, lane);
     int32_t sum = 0;
-    for (uint32_t rows = (uint32_t)g->kernel_h; rows; rows--, run += pitch, column += (taps >> 1) * lanes) {
-      sum = put_fours(run, taps, add, column, lanes, sum);
+    for (uint32_t rows = (uint32_t)g->kernel_h; rows; rows--, run += pitch, column += (taps >> 1) * step) {
+      sum = put_fours(run, taps, add, column, step, sum);
     }
     l->sums[lane] = sum;
   }
 }
 
 DQNN_NOINLINE void gather_inside(layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
-  if (l->lanes == 4) {
+  if (DQNN_PACKED_INTERLEAVED && l->lanes == 4) {
     gather_fours(l, at, lane, n, 4);
   } else {
     gather_fours(l, at, lane, n, 1);
@@ -97,9 +107,9 @@ DQNN_NOINLINE void gather_inside(layer *l, dqnn_origin at, uint32_t lane, uint32
 /* The window of one pixel of such a map that may reach beyond it. */
 DQNN_NOINLINE void gather_border(layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
-  const uint32_t channels = g->channels, lanes = l->lanes,
+  const uint32_t channels = g->channels, step = step_of(l),
                  outside = dqnn_packed_pair(l->cells.outside, l->cells.outside);
-  uint32_t *column = l->columns + lane, filled = 0;
+  uint32_t *column = column_of(l, lane), filled = 0;
   int32_t sum = 0;
   for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h) {
     dqnn_taps in = {0, 0};
@@ -108,53 +118,53 @@ DQNN_NOINLINE void gather_border(layer *l, dqnn_origin at, uint32_t lane) {
     }
     uint32_t before = (uint32_t)in.first * channels, taps = (uint32_t)(in.end - in.first) * channels,
              after = l->row_taps - before - taps;
-    column = dqnn_put_constant(outside, before, column, lanes);
+    column = dqnn_put_constant(outside, before, column, step);
     if (taps > 0) {
       const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x + in.first) * channels;
-      sum = put_fours(run, taps, l->offset, column, lanes, sum);
-      column += (taps >> 1) * lanes;
+      sum = put_fours(run, taps, l->offset, column, step, sum);
+      column += (taps >> 1) * step;
     }
-    column = dqnn_put_constant(outside, after, column, lanes);
+    column = dqnn_put_constant(outside, after, column, step);
     filled += before + after;
   }
   l->sums[lane] = sum + (int32_t)filled * l->cells.outside;
 }
 
-/* The gathered row as pairs of one lane, in fours or in twos without an odd last tap. */
+/* The gathered row as pairs of one column, in fours or in twos without an odd last tap. */
 static int32_t put_row(const layer *l, uint32_t *column, int32_t sum) {
   const int16_t *row = l->row;
-  const uint32_t lanes = l->lanes, step = l->fours ? 4 : 2;
-  for (uint32_t left = l->row_taps; left >= step; left -= step, row += step) {
-    *column = dqnn_packed_pair(row[0], row[step / 2]);
+  const uint32_t step = step_of(l), taps = l->fours ? 4 : 2;
+  for (uint32_t left = l->row_taps; left >= taps; left -= taps, row += taps) {
+    *column = dqnn_packed_pair(row[0], row[taps / 2]);
     sum = dqnn_packed_add(*column, sum);
-    column += lanes;
-    if (step == 4) {
+    column += step;
+    if (taps == 4) {
       *column = dqnn_packed_pair(row[1], row[3]);
       sum = dqnn_packed_add(*column, sum);
-      column += lanes;
+      column += step;
     }
   }
   return sum;
 }
 
 /* The last tap of kernel row ky goes to the pairs after all rows. */
-static int32_t put_odd(uint32_t *odd, uint32_t ky, uint32_t lanes, int32_t value) {
-  uint32_t *pair = odd + (ky >> 1) * lanes;
+static int32_t put_odd(uint32_t *odd, uint32_t ky, uint32_t step, int32_t value) {
+  uint32_t *pair = odd + (ky >> 1) * step;
   *pair = ky & 1 ? *pair + dqnn_packed_pair(0, value) : dqnn_packed_pair(value, 0);
   return value;
 }
 
-/* The window of one pixel into lane `lane`. */
+/* The window of one pixel into column `lane`. */
 DQNN_NOINLINE void gather_any(layer *l, dqnn_origin at, uint32_t lane) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t taps = l->row_taps, lanes = l->lanes, step = (taps >> 1) * lanes;
-  uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
+  uint32_t taps = l->row_taps, row = (taps >> 1) * step_of(l);
+  uint32_t *column = column_of(l, lane), *odd = column + (uint32_t)g->kernel_h * row;
   int32_t sum = 0;
-  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += step) {
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += row) {
     dqnn_read_row(g, &l->cells, at, l->row);
     sum = put_row(l, column, sum);
     if (taps & 1u) {
-      sum += put_odd(odd, (uint32_t)ky, lanes, l->row[taps - 1]);
+      sum += put_odd(odd, (uint32_t)ky, step_of(l), l->row[taps - 1]);
     }
   }
   l->sums[lane] = sum;
@@ -182,7 +192,11 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) 
 
 /* What the sums of a pixel begin at. */
 DQNN_INLINE int32_t begin_of(const layer *l, uint32_t lane) {
-  return -l->sums[lane] * (1 << (l->bits - 1));
+  return -l->sums[lane] * (1 << (l->bits - 1)) - dqnn_packed_excess(l->words, l->bits, l->cells.zero_point);
+}
+
+DQNN_INLINE uint32_t start_of(const layer *l) {
+  return dqnn_packed_start(l->bits, l->cells.zero_point);
 }
 
 /* A half weight w is w + 1/2, and sums count halves. */
@@ -194,19 +208,27 @@ static const uint32_t *weights_at(const layer *l, uint32_t channel) {
   return l->weights + channel / 4 * l->words;
 }
 
-/* Channels c (a multiple of 4, of the group) to c + n - 1 of two pixels, `lane` and the next: [channel][pixel], up to
- * the next multiple of 4. */
-DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, uint32_t lane, int32_t sums[2 * CHUNK]) {
-  const dqnn_packed_plan plan = {.weights = weights_at(l, c),
-                                 .columns = l->columns + lane,
-                                 .words = l->words,
-                                 .channels = (n + 3) & ~3u,
-                                 .begin = {begin_of(l, lane), begin_of(l, lane + 1)},
-                                 .sums = sums,
-                                 .rule = DQNN_PACKED_SUMS};
-  dqnn_packed_quad(&plan, l->bits);
-  for (uint32_t i = 0; l->half_weights && i < 2 * n; i++) {
-    sums[i] = whole(l, lane + (i & 1u), sums[i]);
+/* Channels from c on of PIXELS pixels from `lane` on; the caller adds how many and where they go. */
+DQNN_NOINLINE void begin_plan(const layer *l, uint32_t c, uint32_t lane, dqnn_packed_plan *plan) {
+  plan->weights = weights_at(l, c);
+  plan->columns = column_of(l, lane);
+  plan->words = l->words;
+  for (uint32_t p = 0; p < PIXELS; p++) {
+    plan->begin[p] = begin_of(l, lane + p);
+  }
+}
+
+/* Channels c (a multiple of 4, of the group) to c + n - 1 of PIXELS pixels from `lane` on: [channel][pixel], up to the
+ * next multiple of 4. */
+DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, uint32_t lane, int32_t sums[PIXELS * CHUNK]) {
+  dqnn_packed_plan plan;
+  begin_plan(l, c, lane, &plan);
+  plan.channels = (n + 3) & ~3u;
+  plan.sums = sums;
+  plan.rule = DQNN_PACKED_SUMS;
+  dqnn_packed_quad(&plan, l->bits, start_of(l));
+  for (uint32_t i = 0; l->half_weights && i < PIXELS * n; i++) {
+    sums[i] = whole(l, lane + i % PIXELS, sums[i]);
   }
 }
 
@@ -216,15 +238,15 @@ DQNN_INLINE uint32_t chunk_at(const layer *l, uint32_t c) {
 
 /* Channels from c on of pixels first to first + n - 1 through sums. */
 DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t n) {
-  int32_t sums[2 * CHUNK], row[CHUNK];
+  int32_t sums[PIXELS * CHUNK], row[CHUNK];
   for (; c < l->shape.out_group; c += CHUNK) {
     uint32_t channels = chunk_at(l, c);
     for (uint32_t p = 0; p < n; p++) {
-      if (!(p & 1u)) {
+      if (p % PIXELS == 0) {
         sum_chunk(l, c, channels, p, sums);
       }
       for (uint32_t i = 0; i < channels; i++) {
-        row[i] = sums[2 * i + (p & 1u)];
+        row[i] = sums[PIXELS * i + p % PIXELS];
       }
       dqnn_emit(l->call, &l->epilogue, row, l->first_output + c, channels, first + p);
     }
@@ -238,15 +260,15 @@ static void sum_direct(layer *l, uint32_t first, uint32_t n) {
   const uint32_t channel = l->first_output, outputs = l->shape.outputs;
   const int fixed = l->kind == DQNN_QUAD_FIXED;
   int8_t *out = (int8_t *)l->call->out + first * outputs + channel;
-  for (uint32_t p = 0; p < n; p += 2) {
-    dqnn_packed_plan plan = {.weights = l->weights,
-                             .columns = l->columns + p,
-                             .out = {out + p * outputs, out + (p + 1 < n ? p + 1 : p) * outputs},
-                             .words = l->words,
-                             .channels = l->shape.out_group & ~3u,
-                             .zero_point = e->zero_point,
-                             .begin = {begin_of(l, p), begin_of(l, p + 1)},
-                             .rule = fixed ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE};
+  for (uint32_t lane = 0; lane < n; lane += PIXELS) {
+    dqnn_packed_plan plan;
+    begin_plan(l, 0, lane, &plan);
+    plan.channels = l->shape.out_group & ~3u;
+    for (uint32_t p = 0; p < PIXELS; p++) {
+      plan.out[p] = out + (lane + p < n ? lane + p : n - 1) * outputs;
+    }
+    plan.zero_point = e->zero_point;
+    plan.rule = fixed ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE;
     if (fixed) {
       plan.first.bias = e->bias + channel;
       plan.second.multiplier = e->multiplier + channel;
@@ -255,7 +277,7 @@ static void sum_direct(layer *l, uint32_t first, uint32_t n) {
       plan.first.scale = e->scale + channel;
       plan.second.offset = e->offset + channel;
     }
-    dqnn_packed_quad(&plan, l->bits);
+    dqnn_packed_quad(&plan, l->bits, start_of(l));
   }
   if (l->shape.out_group & 3u) {
     sum_rest(l, l->shape.out_group & ~3u, first, n);
@@ -269,13 +291,17 @@ DQNN_INLINE int32_t larger(int32_t a, int32_t b) {
 /* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
 static void quad_maximum(void *state, int first) {
   const layer *l = (const layer *)state;
-  int32_t sums[2 * CHUNK], *totals = l->totals;
+  int32_t sums[PIXELS * CHUNK], *totals = l->totals;
   for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK, totals += CHUNK) {
     uint32_t channels = chunk_at(l, c);
-    for (uint32_t lane = 0; lane < 4; lane += 2) {
+    for (uint32_t lane = 0; lane < 4; lane += PIXELS) {
+      const int32_t *of = sums;
       sum_chunk(l, c, channels, lane, sums);
       for (uint32_t i = 0; i < channels; i++) {
-        int32_t most = larger(sums[2 * i], sums[2 * i + 1]);
+        int32_t most = *of++;
+        for (uint32_t p = 1; p < PIXELS; p++) {
+          most = larger(most, *of++);
+        }
         totals[i] = first && lane == 0 ? most : larger(totals[i], most);
       }
     }
@@ -288,7 +314,7 @@ DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
   for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
     uint32_t n = chunk_at(l, c);
     const uint32_t *w = weights_at(l, c);
-    dqnn_packed_eight(w, n > 4 ? w + l->words : w, l->columns, l->words, l->bits, begin_of(l, 0), acc);
+    dqnn_packed_eight(w, n > 4 ? w + l->words : w, l->columns, l->words, l->bits, start_of(l), begin_of(l, 0), acc);
     for (uint32_t i = 0; l->half_weights && i < n; i++) {
       acc[i] = whole(l, 0, acc[i]);
     }
@@ -318,9 +344,12 @@ static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad
 
 /* Pairs behind the last tap, which the weights have up to whole words. */
 static void clear_tail(const layer *l, uint32_t taps) {
-  uint32_t pairs = l->words * (4 / l->bits);
-  for (uint32_t i = (taps + 1) / 2 * l->lanes; i < pairs * l->lanes; i++) {
-    l->columns[i] = 0;
+  const uint32_t pairs = pairs_of(l), step = step_of(l);
+  for (uint32_t lane = 0; lane < l->lanes; lane++) {
+    uint32_t *column = column_of(l, lane);
+    for (uint32_t i = (taps + 1) / 2; i < pairs; i++) {
+      column[i * step] = 0;
+    }
   }
 }
 
@@ -332,7 +361,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   dqnn_read_cells(call, &l->cells);
   l->half_weights = p->half_weights;
   l->bits = p->weight_bits;
-  l->offset = dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
+  l->offset = dqnn_packed_pair(-l->cells.zero_point, -l->cells.zero_point);
   l->in_runs = (uint8_t)dqnn_packed_in_runs(call);
   l->fours = g->in_group % 4 == 0;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
@@ -341,7 +370,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->words = (uint32_t)dqnn_packed_words(taps, l->bits);
   l->lanes = dqnn_quad_lanes(g);
   l->columns = (uint32_t *)call->scratch;
-  l->totals = (int32_t *)(l->columns + l->lanes * dqnn_packed_pairs(taps, l->bits));
+  l->totals = (int32_t *)(l->columns + l->lanes * pairs_of(l));
   l->row = (int16_t *)(l->totals + (g->pool_cells > 1 ? g->out_group : 0));
   clear_tail(l, taps);
   if (call->out_def->dtype != DQNN_S1) {
