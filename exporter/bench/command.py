@@ -176,7 +176,7 @@ def _bench_kernels(pattern: str, place: Target | None, optimize: str, as_json: b
 
     core = None if place is None or board else TARGETS[str(place.core)]
     try:
-        rows = _rows(pattern)
+        rows = _rows(pattern, board=board)
         costs = [bench_board_row(row, place) if board and place else bench_row(row, optimize, core) for row in rows]
     except BuildError as error:
         raise BenchError(str(error)) from error
@@ -234,11 +234,11 @@ def _bench_host_kernels(pattern: str, as_json: bool, markdown: bool) -> None:
         render_host_kernels(costs, console())
 
 
-def _rows(pattern: str, host: bool = False) -> Sequence[Row]:
+def _rows(pattern: str, host: bool = False, board: bool = False) -> Sequence[Row]:
     from .grid import find_rows
     from .measure import BenchError
 
-    rows = find_rows(pattern, host=host)
+    rows = find_rows(pattern, host=host, board=board)
     if not rows:
         raise BenchError(f"no row of the kernel grid matches {pattern!r}")
     return rows

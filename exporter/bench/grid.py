@@ -340,6 +340,12 @@ HOST_GRID: tuple[Row, ...] = (
 )
 
 
-def find_rows(pattern: str, host: bool = False) -> list[Row]:
-    """Rows of the grid whose name matches a regular expression; host: with those for hosts."""
-    return [row for row in (*GRID, *(HOST_GRID if host else ())) if re.search(pattern, row.name)]
+def find_rows(pattern: str, host: bool = False, board: bool = False) -> list[Row]:
+    """Rows of the grid whose name matches a regular expression; host: with those for hosts; board: without constants,
+    as a run on a board has a sample of inputs."""
+    rows = (*GRID, *(HOST_GRID if host else ()))
+    return [row for row in rows if re.search(pattern, row.name) and not (board and is_constant(row))]
+
+
+def is_constant(row: Row) -> bool:
+    return isinstance(row.layer, Elements) and not row.layer.inputs

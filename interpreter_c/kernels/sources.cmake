@@ -98,6 +98,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/dense_bytes_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
+  kernels/mve/elementwise_mve.c
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c
   kernels/mve/windows_mve.c

@@ -28,6 +28,11 @@ def test_rows_have_names_of_their_own() -> None:
         assert len({row.name for row in rows}) == len(rows)
 
 
+def test_constants_are_left_out_where_a_run_has_a_sample() -> None:
+    left_out = {row.name for row in grid.find_rows(".")} - {row.name for row in grid.find_rows(".", board=True)}
+    assert left_out == {row.name for row in grid.GRID if " constant " in row.name} != set()
+
+
 def test_every_kernel_of_quantized_files_is_measured() -> None:
     measured = {cases.make_row_call(row.layer).packed.kernel for row in grid.GRID}
     quantized = {row["name"] for row in _core.kernels() if row["id"] >= FIRST_QUANTIZED}

@@ -14,6 +14,7 @@ from kernels.harness import Seeded, run
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
+from dqnn.exporter.format import PoolParams
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
 from dqnn.exporter.targets.emulated import QemuRunner
 from dqnn.exporter.targets.kernels_def import variants
@@ -143,6 +144,48 @@ def compare_cases(found: list[Case]) -> None:
 def test_random_calls(name: str) -> None:
     rounds = ROUNDS if name.startswith("convz") else 4 * ROUNDS
     compare_cases([make(kernel_named(name), Seeded(55, number)) for number in range(rounds)])
+
+
+@pytest.mark.parametrize("name", ["affine_f32_s1", "affine_f32_s8", "affine_f32_f32"])
+def test_odd_floats(name: str) -> None:
+    """Inputs that are no numbers, infinite, or denormal: scalars step in. (Of infinities come NaN, whose sign hosts see
+    otherwise.)"""
+    found = []
+    special = [np.nan, 1e-44, -1e-39, 1e-38, -3e38] + ([] if name.endswith("f32") else [np.inf, -np.inf])
+    for number in range(40):
+        case, rng = make(kernel_named(name), Seeded(77, number)), np.random.default_rng(number)
+        values = np.frombuffer(case.data[0], "<f4").copy()
+        odd = rng.random(values.shape) < rng.choice([0.02, 0.3])
+        values[odd] = rng.choice(np.array(special, "<f4"), int(odd.sum()))
+        case = dataclasses.replace(case, data=(values.tobytes(),))
+        found.append(dataclasses.replace(case, expected=run(case, "ref")))
+    compare_cases(found)
+
+
+@pytest.mark.parametrize("name", ["avgpool_s8_s8", "avgpool_s8_f32", "avgpool_s8_raw"])
+def test_averages(name: str) -> None:
+    """Of one cell to more than a halfword has room for; sums at their ends and half way between two means."""
+    found = []
+    for number, (height, width) in enumerate(((1, 1), (2, 2), (3, 1), (3, 5), (25, 5), (8, 8), (16, 16), (17, 16))):
+        for kind in range(4):
+            rng, channels = np.random.default_rng((number, kind)), (3, 16, 37, 64)[kind]
+            tensors = (
+                Tensor((height, width, channels), "s8", (0.5, 1e-31, 3.7, 0.01)[kind], (0, -128, 127, -3)[kind]),
+                Tensor((1, 1, channels), "s8", (0.5, 1e-31, 1.0, 0.02)[kind], (0, -128, 127, 5)[kind]),
+            )
+            values = (rng.integers(-128, 128, tensors[0].dims), rng.integers(-1, 2, tensors[0].dims))[kind % 2]
+            values[..., 0], values[..., 1] = -128, 127
+            target = tensors[1] if name != "avgpool_s8_f32" else Tensor(tensors[1].dims, "f32")
+            if name == "avgpool_s8_raw":
+                target = dataclasses.replace(tensors[0], dims=target.dims)
+            inverse = (np.float32(1 / np.float32(target.scale)).tobytes(),) if name == "avgpool_s8_s8" else ()
+            case = Case(
+                kernel_named(name), (tensors[0],), target, inverse, PoolParams(height, width, 1, 1, 0, 0),
+                (tensors[0].store(values),), b"",
+            )  # fmt: skip
+            case = dataclasses.replace(case, expected=bytes(len(target.store(np.zeros(target.dims)))))
+            found.append(dataclasses.replace(case, expected=run(case, "ref")))
+    compare_cases(found)
 
 
 def sum_case(name: str, seed: int, shape: tuple[int, ...]) -> Case:

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* maxpool_s8, sixteen channels of all cells of a window at a time. They are read whole before they are written, so that
- * the output may lie on the input as plan allows. */
+/* maxpool_s8, avgpool_s8_{s8,f32} and avgpool_s8_raw, sixteen channels of all cells of a window at a time. They are
+ * read whole before they are written, so that the output may lie on the input as plan allows. */
 #include "../pool.h"
 
 #if DQNN_HAVE_MVE
 #include <arm_mve.h>
 
-enum { STEP = 16 };
+enum { STEP = 16, MOST_CELLS = 256 /* bytes whose sum is a halfword */ };
+
+/* ---- maximum ---- */
 
 /* The largest of each channel; bytes that are not asked for are not read. */
 static int8x16_t largest(const dqnn_window *w, const uint8_t *from, mve_pred16_t lanes) {
@@ -30,5 +32,119 @@ static void max_s8(const dqnn_call *call, const dqnn_window *w, uint32_t units, 
 
 void dqnn_run_maxpool_s8_mve(const dqnn_call *call) {
   dqnn_run_pool(call, max_s8, 1, 1, 0);
+}
+
+/* ---- average ---- */
+
+/* Stored values of up to sixteen channels. */
+static void sum_channels(const dqnn_window *w, const uint8_t *from, uint32_t count, int32_t sums[STEP]) {
+  const mve_pred16_t low = vctp16q(count), high = vctp16q(count > STEP / 2 ? count - STEP / 2 : 0);
+  int16x8_t a = vdupq_n_s16(0), b = a;
+  for (uint32_t rows = w->rows; rows; rows--, from += w->row_bytes) {
+    const int8_t *cell = (const int8_t *)from;
+    for (uint32_t columns = w->columns; columns; columns--, cell += w->cell_bytes) {
+      a = vaddq_s16(a, vldrbq_z_s16(cell, low));
+      b = vaddq_s16(b, vldrbq_z_s16(cell + STEP / 2, high));
+    }
+  }
+  const int32x4x2_t first = {{vmovlbq_s16(a), vmovltq_s16(a)}}, second = {{vmovlbq_s16(b), vmovltq_s16(b)}};
+  vst2q_s32(sums, first);
+  vst2q_s32(sums + STEP / 2, second);
+}
+
+/* Vectors have no division; of powers of two there is a product with the same bits, as no result is a denormal. */
+static float32x4_t divide(float32x4_t x, uint32_t cells) {
+  if ((cells & (cells - 1)) == 0) {
+    return vmulq_n_f32(x, 1.0f / (float)cells);
+  }
+  const float by = (float)cells;
+  float four[4];
+  vst1q_f32(four, x);
+  four[0] /= by;
+  four[1] /= by;
+  four[2] /= by;
+  four[3] /= by;
+  return vld1q_f32(four);
+}
+
+/* `count` of four means, rounded half to even. */
+static void put_bytes(const dqnn_call *call, float32x4_t mean, mve_pred16_t lanes, int8_t *out) {
+  const int32_t zero_point = call->out_def->zero_point;
+  int32x4_t x = vcvtnq_s32_f32(vmulq_n_f32(mean, *(const float *)call->constants[0])); /* saturates */
+  x = vminq_s32(vmaxq_s32(x, vdupq_n_s32(-128 - zero_point)), vdupq_n_s32(127 - zero_point));
+  vstrbq_p_s32(out, vaddq_n_s32(x, zero_point), lanes);
+}
+
+static void average(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
+  const dqnn_tensor_def *in = call->in_def[0];
+  const uint32_t cells = w->rows * w->columns;
+  const int32_t zero = (int32_t)cells * in->zero_point;
+  for (uint32_t c = 0; c < units; c += STEP) {
+    const uint32_t count = units - c < STEP ? units - c : STEP;
+    int32_t sums[STEP];
+    sum_channels(w, w->first + c, count, sums);
+    for (uint32_t i = 0; i < count; i += 4) {
+      const mve_pred16_t lanes = vctp32q(count - i);
+      float32x4_t mean = vmulq_n_f32(vcvtq_f32_s32(vsubq_n_s32(vld1q_s32(sums + i), zero)), in->scale);
+      mean = divide(mean, cells);
+      if (call->out_def->dtype == DQNN_F32) {
+        vst1q_p_f32((float *)(void *)out + c + i, mean, lanes);
+      } else {
+        put_bytes(call, mean, lanes, (int8_t *)out + c + i);
+      }
+    }
+  }
+}
+
+/* Of the codes as they are, half away from zero. (n * m) >> 32 is n / cells for these sums with m = 2^32 / cells,
+ * rounded up: it is too large by less than n / 2^32 * cells. */
+static void average_raw(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
+  const uint32_t cells = w->rows * w->columns, multiplier = cells > 1 ? UINT32_MAX / cells + 1 : 0;
+  (void)call;
+  for (uint32_t c = 0; c < units; c += STEP) {
+    const uint32_t count = units - c < STEP ? units - c : STEP;
+    int32_t sums[STEP];
+    sum_channels(w, w->first + c, count, sums);
+    for (uint32_t i = 0; i < count; i += 4) {
+      const int32x4_t sum = vld1q_s32(sums + i), sign = vshrq_n_s32(sum, 31);
+      uint32x4_t n = vaddq_n_u32(vreinterpretq_u32_s32(vabsq_s32(sum)), cells / 2);
+      n = cells > 1 ? vmulhq_u32(n, vdupq_n_u32(multiplier)) : n;
+      const int32x4_t mean = vsubq_s32(veorq_s32(vreinterpretq_s32_u32(n), sign), sign);
+      vstrbq_p_s32((int8_t *)out + c + i, mean, vctp32q(count - i));
+    }
+  }
+}
+
+static int fits_halfwords(const dqnn_call *call) {
+  const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
+  return (uint64_t)p->kernel_h * p->kernel_w <= MOST_CELLS;
+}
+
+/* No product is a denormal, which vectors take for 0, nor a mean infinite. */
+static int is_common(const dqnn_call *call) {
+  const float scale = call->in_def[0]->scale;
+  return fits_halfwords(call) && scale > 1e-30f && scale < 1e30f;
+}
+
+void dqnn_run_avgpool_s8_s8_mve(const dqnn_call *call) {
+  if (is_common(call)) {
+    dqnn_run_pool(call, average, 1, 1, 0);
+  } else {
+    dqnn_run_avgpool_s8_s8_portable(call);
+  }
+}
+void dqnn_run_avgpool_s8_f32_mve(const dqnn_call *call) {
+  if (is_common(call)) {
+    dqnn_run_pool(call, average, 1, 4, 0);
+  } else {
+    dqnn_run_avgpool_s8_f32_portable(call);
+  }
+}
+void dqnn_run_avgpool_s8_raw_mve(const dqnn_call *call) {
+  if (fits_halfwords(call)) {
+    dqnn_run_pool(call, average_raw, 1, 1, 0);
+  } else {
+    dqnn_run_avgpool_s8_raw_portable(call);
+  }
 }
 #endif
