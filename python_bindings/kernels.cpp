@@ -280,6 +280,15 @@ std::vector<std::pair<uint32_t, uint32_t>> winograd_choices(unsigned kernel_id, 
   return choices;
 }
 
+uint32_t vector_scratch(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
+                        const std::vector<nb::bytes> &constants, const nb::bytes &params) {
+  const dqnn_kernel *kernel = find_variant(kernel_id, nullptr)->kernel;
+  Call call(kernel_id, inputs, output, constants, params);
+  call.plan(kernel->plan);
+  const bool conv = kernel->family == DQNN_FAMILY_conv || kernel->family == DQNN_FAMILY_convz;
+  return conv ? dqnn_vector_scratch(&call.raw()) : 0;
+}
+
 // Where the output of a kernel test lies: a buffer of its own, or at `offset` from the start of input 0.
 struct Placement {
   std::optional<int64_t> offset;
@@ -411,6 +420,10 @@ void define_kernels(nb::module_ &m) {
   m.def("winograd_choices", &winograd_choices, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
         "(bytes of scratch, how often the input is transformed then) that `winograd` can make something of, most "
         "memory first; empty where it does not take the call.");
+  m.def(
+      "vector_scratch", &vector_scratch, "kernel_id"_a, "inputs"_a, "output"_a, "constants"_a, "params"_a,
+      "Bytes of scratch with which `mve` and, on a Cortex-M55, `packed` are fastest; 0 where more than they need is of "
+      "no use.");
   m.def("run_kernel", &run_kernel, "kernel_id"_a, "isa"_a, "inputs"_a, "input_defs"_a, "output_def"_a, "constants"_a,
         "params"_a, "output_at"_a.none() = nb::none(), "parts"_a = std::vector<size_t>{},
         "scratch_bytes"_a.none() = nb::none(),

@@ -155,6 +155,16 @@ def scratch(packed: Packed, inputs: Sequence[TensorType], output: TensorType) ->
     return needs
 
 
+def vector_scratch(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> int:
+    """With how many bytes of scratch the vectors of a Cortex-M55 are fastest; 0 where they have no use for more than
+    they need."""
+    from dqnn import _core
+
+    definitions = [tensor_def(t) for t in inputs]
+    call = (ids()[packed.kernel], definitions, tensor_def(output), list(packed.constants), packed.params_bytes)
+    return int(_core.vector_scratch(*call))
+
+
 def winograd_choices(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> tuple[tuple[int, int], ...]:
     """(bytes of scratch, passes over the input) that the variant `winograd` can make something of, most memory and
     fewest passes first; empty for calls that it does not take."""

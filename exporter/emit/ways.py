@@ -1,6 +1,9 @@
 """Which way each convolution goes where memory buys time: 8-bit 3x3 convolutions with stride 1 by direct sums, or by
 Winograd's F(4x4, 3x3) with more scratch (interpreter_c/kernels/opt/conv_winograd.c), the more the faster.
 
+Besides, the vectors of a Cortex-M55 sum up all outputs of an 8-bit convolution together where the scratch has room for
+them, and some of them at a time where it has not (interpreter_c/kernels/mve/conv_bytes_mve.c).
+
 A node's scratch lives while the node runs, so the arena's peak elsewhere leaves room that costs nothing: `balanced`
 takes it and no more, `speed` takes what the budget has, `size` leaves it. What a way costs is estimated from
 costs.json, which `dqnn bench --costs` measures; the results are the same bytes whatever is chosen, and whatever a core
@@ -9,7 +12,7 @@ has."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +21,7 @@ from typing import Any
 from ..format import ConvParams
 from ..ir.types import TensorType
 from ..options import Optimize
-from .kernel_table import Packed, ids, row_of, winograd_choices
+from .kernel_table import Packed, ids, row_of, scratch, vector_scratch, winograd_choices
 from .memory import MemoryPlan, Problem, align, largest_gap, live_bytes, plan_memory, with_scratch
 
 TABLE = Path(__file__).with_name("costs.json")
@@ -124,6 +127,22 @@ def choose(
         if anew.arena <= limit and (found != wanted or anew.arena < chosen[1].arena):
             found, chosen = wanted, (again, anew)
     return (*chosen, tuple(_choice(*chosen, n, ways, found[n]) for n, ways in options.items()))
+
+
+def vectors(packed: Packed, inputs: Sequence[TensorType], output: TensorType) -> int:
+    """Bytes of scratch of which the call can make something on a Cortex-M55; 0 where more than it needs is of no use,
+    or would send it another way."""
+    row = row_of(ids()[packed.kernel])
+    if row.family not in ("conv", "convz") or row.weights != "s8" or "winograd" in scratch(packed, inputs, output):
+        return 0
+    return vector_scratch(packed, inputs, output)
+
+
+def fill(problem: Problem, plan: MemoryPlan, wanted: Mapping[int, int]) -> tuple[Problem, MemoryPlan]:
+    """Scratch of nodes grows up to what is `wanted`, as far as nothing else lies there; the arena stays."""
+    rooms = {n: min(size, largest_gap(problem, plan, n, plan.arena)[1]) for n, size in wanted.items()}
+    grown = {n: room for n, room in rooms.items() if room > problem.steps[n].scratch}
+    return with_scratch(problem, plan, grown, plan.arena)
 
 
 def _fastest(ways: Sequence[Way], room: int) -> Way:

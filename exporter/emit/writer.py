@@ -37,7 +37,7 @@ from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
 from .strips import Rows, StripPlan, plan_strips
 from .walks import rows_of
-from .ways import Choice, Way, choose, ways
+from .ways import Choice, Way, choose, fill, vectors, ways
 
 CONSTANT_ALIGNMENT = 8  # SPEC.md 3
 MAX_RANK = 4
@@ -221,10 +221,14 @@ def spend(
 ) -> tuple[Program, MemoryPlan, tuple[Choice, ...]]:
     """The program with the scratch that its calls get, and the plan for it; `room`: most bytes of arena for `speed`."""
     problem, tensors, options = problem_of(program), program.tensors, dict[int, tuple[Way, ...]]()
+    wanted: dict[int, int] = {}
     for number, call in enumerate(program.calls):
-        found = ways(call.packed, [tensors[t] for t in call.inputs], tensors[call.output], call.plan.scratch)
+        inputs, output = [tensors[t] for t in call.inputs], tensors[call.output]
+        found = ways(call.packed, inputs, output, call.plan.scratch)
         options |= {number: found} if found else {}
+        wanted[number] = 0 if optimize == "size" else vectors(call.packed, inputs, output)
     problem, plan, choices = choose(problem, plan, options, optimize, room)
+    problem, plan = fill(problem, plan, wanted)
     calls = tuple(
         replace(call, plan=replace(call.plan, scratch=step.scratch))
         for call, step in zip(program.calls, problem.steps, strict=True)

@@ -27,6 +27,11 @@ static uint32_t capped(uint64_t bytes) {
   return bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 }
 
+/* Outputs of a pooled pixel, whose maxima are kept. */
+static uint32_t totals_of(const dqnn_conv *v) {
+  return dqnn_pool_cells(v->params) > 1 ? v->group_out : 0;
+}
+
 /* The output before a pool. */
 static int32_t height_of(const dqnn_conv *v) {
   return v->pooled_h * v->params->pool_h;
@@ -67,7 +72,7 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
   set_plain(scratch, dqnn_conv_float_scratch(kernel_h, row_taps, v->group_out, lanes, in_place, s8_weights));
   if (PLANNED(AVX2) || PLANNED(NEON)) {
     scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_neon] =
-        capped(dqnn_conv_float_wide_scratch(kernel_h * row_taps, v->group_out, lanes, in_place));
+        capped(dqnn_conv_float_wide_scratch(kernel_h * row_taps, totals_of(v), lanes, in_place));
   }
 }
 
@@ -75,19 +80,19 @@ static void scratch_float(const dqnn_call *call, const dqnn_conv *v, int s8_weig
 static void scratch_pairs(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
   uint32_t *scratch = plan->scratch;
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
-  uint32_t outputs = v->group_out, lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? outputs : 0;
+  uint32_t lanes = lanes_of(v), totals = totals_of(v);
   uint64_t row = call->in_def[0]->dtype == DQNN_S8 && dqnn_windows_inside(call) ? 0 : row_taps;
   scratch[DQNN_ISA_portable] = capped(dqnn_conv_pairs_scratch(taps, row, totals, lanes));
   if (PLANNED(MVE)) {
     uint32_t pixels = dqnn_bytes_pixels(height_of(v), width_of(v));
-    scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, outputs, pixels));
+    scratch[DQNN_ISA_mve] = capped(dqnn_conv_bytes_scratch(taps, dqnn_bytes_least(v->group_out), pixels));
   }
   if (PLANNED(AVX2) || PLANNED(NEON)) {
     scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_dotprod] =
-        capped(dqnn_conv_pairs_wide_scratch(taps, outputs, lanes));
+        capped(dqnn_conv_pairs_wide_scratch(taps, totals, lanes));
   }
   if (PLANNED(VNNI)) {
-    scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, outputs, lanes));
+    scratch[DQNN_ISA_vnni] = capped(dqnn_conv_pairs_vnni_scratch(taps, totals, lanes));
   }
   if (PLANNED(PACKED)) {
     scratch[DQNN_ISA_packed] = UINT32_MAX;
@@ -126,6 +131,27 @@ static void scratch_blocks(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   }
 }
 
+static uint64_t taps_of(const dqnn_conv *v) {
+  return (uint64_t)v->params->kernel_h * v->params->kernel_w * v->group_in;
+}
+
+/* conv_packed_mve.c, with blocks of so many outputs. */
+static uint64_t packed_mve(const dqnn_conv *v, uint32_t outputs) {
+  return dqnn_conv_packed_mve_scratch(taps_of(v), outputs, totals_of(v) > 0, dqnn_is_single(height_of(v), width_of(v)),
+                                      v->params->weight_bits);
+}
+
+uint32_t dqnn_vector_scratch(const dqnn_call *call) {
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  dqnn_conv v = dqnn_conv_of(call, 0);
+  if (types.weights != DQNN_S8 || types.input == DQNN_F32) {
+    return 0;
+  }
+  return capped(v.params->weight_bits ? packed_mve(&v, v.group_out)
+                                      : dqnn_conv_bytes_scratch(taps_of(&v), v.group_out,
+                                                                dqnn_bytes_pixels(height_of(&v), width_of(&v))));
+}
+
 #if DQNN_PACKED_WEIGHTS
 /* Weights of fewer than 8 bits are read by few variants; the others do not take the call. */
 static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
@@ -141,19 +167,16 @@ static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
 /* conv_{s8,s1}_s8_* with such weights. */
 static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
-  uint32_t lanes = lanes_of(v), totals = dqnn_pool_cells(v->params) > 1 ? v->group_out : 0;
+  uint32_t lanes = lanes_of(v), totals = totals_of(v);
   uint32_t bits = v->params->weight_bits;
   uint64_t row = dqnn_packed_in_runs(call) ? 0 : row_taps;
   if (PLANNED(PACKED)) { /* with Helium's vectors, or without: a file serves both */
-    uint64_t vectors = PLANNED(MVE) ? dqnn_conv_packed_mve_scratch(taps, v->group_out, totals > 0,
-                                                                   dqnn_is_single(height_of(v), width_of(v)), bits)
-                                    : 0;
+    uint64_t vectors = PLANNED(MVE) ? packed_mve(v, dqnn_packed_least(v->group_out)) : 0;
     uint64_t words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
     scratch[DQNN_ISA_packed] = capped(vectors > words ? vectors : words);
   }
   if (PLANNED(AVX2)) {
-    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] =
-        capped(dqnn_conv_packed_avx2_scratch(taps, v->group_out, lanes, bits));
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] = capped(dqnn_conv_packed_avx2_scratch(taps, totals, lanes, bits));
   }
 }
 #else

@@ -15,6 +15,10 @@ void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUM
  * times. */
 uint32_t dqnn_winograd_bytes(const dqnn_call *call, uint32_t passes);
 
+/* Likewise: with how much the vectors of a Cortex-M55 sum up all outputs of a call of the families conv and convz
+ * together, which is fastest; 0 for weights that they do not have. */
+uint32_t dqnn_vector_scratch(const dqnn_call *call);
+
 /* Bytes of input 0, from its start, that the output may share with any variant, ref included. */
 uint32_t dqnn_overlap_conv(const dqnn_call *call);
 

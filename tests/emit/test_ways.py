@@ -26,7 +26,7 @@ from dqnn.exporter.emit.writer import Written, write
 from dqnn.exporter.format import ConvParams
 from dqnn.exporter.ir import ops
 from dqnn.exporter.ir.graph import Graph
-from dqnn.exporter.ir.types import F32, S1, S8, Format
+from dqnn.exporter.ir.types import F32, S1, S8, Format, TensorType
 from dqnn.exporter.options import Optimize
 
 FORMATS: tuple[Format, ...] = (S8(0.5, -3), S8(0.25, -128), S8(1.0, 0))
@@ -129,6 +129,56 @@ def test_random_graphs(problem: Problem, seed: int, optimize: Optimize) -> None:
         assert chosen.steps[choice.node].scratch == choice.taken.scratch
         assert optimize != "size" or choice.taken == choice.direct
         assert optimize != "speed" or budget is not None or choice.better is None
+
+
+# --- vectors that sum up many outputs together ------------------------------------------------------------------------
+
+
+def pointwise(outputs: int, bits: int = 8) -> tuple[kernel_table.Packed, list[TensorType], TensorType]:
+    call = cases.make_layer_call(cases.Layer("s8", "s8", "s8", 3, 3, 112, outputs, weight_bits=bits))
+    return call.packed, [call.input], call.output
+
+
+def test_wide_layers_need_scratch_for_some_outputs() -> None:
+    """MobileNetV2's last pointwise layer; what vectors of hosts need is what the portable code does."""
+    needs = kernel_table.scratch(*pointwise(1280))
+    assert (needs["mve"], needs["avx2"], needs["portable"]) == (1360, 896, 896)
+    assert ways.vectors(*pointwise(1280)) == 20_816
+    assert ways.vectors(*pointwise(64)) == kernel_table.scratch(*pointwise(64))["mve"] == 1360
+    few = pointwise(1280, bits=4)
+    assert ways.vectors(*few) > kernel_table.scratch(*few)["packed"] == kernel_table.plan(*few).scratch == 1824
+
+
+def test_winograd_is_not_called_by_room_for_vectors() -> None:
+    call = cases.make_layer_call(cases.Layer("s8", "s8", "s8", 8, 8, 4, 512, kernel=(3, 3), padding=((1, 1), (1, 1))))
+    given = call.packed, [call.input], call.output
+    assert "winograd" in kernel_table.scratch(*given) and ways.vectors(*given) == 0
+
+
+def wide(first: int) -> Graph:
+    """A layer of 200 outputs on a map of 2x2, behind one that reads every cell `first` of a map."""
+    builder = Builder(first)
+    last = builder.input((2 * first, 2 * first, 64), FORMATS[0])
+    for outputs, step in ((64, first), (200, 1)):
+        weights = ops.Weights("s8", builder.rng.integers(-128, 128, (outputs, 1, 1, 64)).astype(np.int8))
+        op = ops.ConvKernel(weights, builder.epilogue(FORMATS[0], outputs, True), FORMATS[0], stride=(step, step))
+        last = builder.add(op, (last,), (2, 2, outputs), FORMATS[0])
+    return builder.graph(last)
+
+
+@pytest.mark.parametrize("optimize", ["balanced", "speed"])
+def test_room_that_is_free_goes_to_vectors(optimize: Optimize) -> None:
+    for first, all_there in ((1, False), (12, True)):
+        graph = wide(first)
+        least, filled = write(graph, producer="", optimize="size"), write(graph, producer="", optimize=optimize)
+        call, needed = filled.program.calls[1], least.program.calls[1].plan.scratch
+        wanted = ways.vectors(call.packed, [graph.types[graph.nodes[1].inputs[0]]], graph.types[graph.outputs[0]])
+        assert filled.memory.arena == least.memory.arena
+        assert needed < wanted and (call.plan.scratch == wanted if all_there else call.plan.scratch < wanted)
+        kind = graph.types[graph.inputs[0]]
+        data = stored_bytes(random_stored(np.random.default_rng(first), kind), kind)
+        for isas in LEVELS:
+            assert run(filled, isas, data) == run(least, ["ref"], data)
 
 
 def test_live_bytes_count_what_is_shared_once() -> None:

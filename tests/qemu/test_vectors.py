@@ -317,6 +317,34 @@ def test_dense() -> None:
     compare(dense_layers())
 
 
+def wide_layers() -> Iterator[tuple[cases.Layer, Case]]:
+    """More outputs than the least scratch has room for: whole blocks and not, odd numbers, groups, pools, one pixel."""
+    for number in range(60):
+        rng = np.random.default_rng(number)
+
+        def pick(*values: int, rng: np.random.Generator = rng) -> int:
+            return int(rng.choice(values))
+
+        groups, size, pool = pick(1, 1, 2), pick(1, 2, 5), pick(1, 1, 2)
+        bits = (8, 8, 4, 2)[number % 4]
+        layer = cases.Layer(
+            ("s8", "s8", "s1")[pick(0, 1, 2)], "s8", ("s8", "s1", "f32")[number % 3], size, size + 1 if size > 1 else 1,
+            groups * pick(1, 3, 12, 40, 112), groups * pick(65, 127, 128, 129, 130, 192, 200, 301),
+            (2, 2) if size > 2 and pick(0, 1) else (1, 1), pool=(pool, pool) if size > 1 else (1, 1),
+            groups=groups, zero_point=pick(-128, 0, 9), out_zero_point=pick(-128, 5), pad_value=1.0, weight_bits=bits,
+            requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)], half=bool(pick(0, 0, 0, 1)),
+        )  # fmt: skip
+        if min(layer.out_size()) >= layer.pool[0]:
+            yield layer, layer_case(layer, number)
+
+
+@pytest.mark.parametrize("more", [0, 16, 500, 6000])
+def test_outputs_in_blocks(more: int) -> None:
+    found = list(wide_layers())
+    assert len(found) > 40
+    compare(iter(found), more=more)
+
+
 @pytest.mark.parametrize("step", [1, 2])
 def test_depthwise_ties(step: int) -> None:
     """Scales that make exact ties, and ranges that begin at the zero point, where ties of negative numbers do not

@@ -3,7 +3,8 @@
  * pixels at a time.
  *
  * A weight word holds two taps of two channels (SPEC.md 3.3): VLD2 takes them apart, and VMLADAVA adds sixteen products
- * of bytes to a register. Inputs stay bytes: a sum begins at -zero point * (sum of the channel's weights).
+ * of bytes to a register. Inputs stay bytes: a sum begins at -zero point * (sum of the channel's weights). Outputs for
+ * which the scratch has no room go in blocks, each through the whole map.
  *
  * Scratch: dqnn_conv_bytes_scratch. */
 #include "conv_bytes_mve.h"
@@ -19,10 +20,11 @@ enum { STEP = DQNN_WINDOW_STEP };
 
 typedef struct {
   dqnn_windows columns;             /* first: its sums get the address of this one */
-  const int8_t *weights;            /* of the group at work */
+  const int8_t *weights;            /* of the block at work */
   uint32_t pair_bytes;              /* of the weights of two channels */
+  uint32_t block;                   /* outputs at a time */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
-  int32_t *begin;                   /* of each sum, by channel of the group; an odd number reads one more */
+  int32_t *begin;                   /* of each sum, by channel of the block; an odd number reads one more */
 } layer;
 
 /* A window is copied as it lies in memory, and not at all if it is one run. */
@@ -130,7 +132,7 @@ static void add_inputs(const layer *l, const int8_t *x, int32_t *total) {
   for (int32_t left = (int32_t)c->taps; left > 0; left -= STEP, x += STEP) {
     sum = vaddvaq_s8(sum, vld1q_z_s8(x, vctp8q((uint32_t)left)));
   }
-  for (uint32_t i = 0; i < c->shape.out_group; i++) {
+  for (uint32_t i = 0; i < c->outputs; i++) {
     total[i] = c->half_weights ? 2 * total[i] + sum : total[i] - l->weight_zero_points[c->first_output + i] * sum;
   }
 }
@@ -161,7 +163,7 @@ static void sum_dense(const dqnn_windows *c, const int8_t *const x[], uint32_t n
 /* What the zero point takes from each sum. */
 static void find_begins(const layer *l) {
   const int8_t *w = l->weights;
-  const uint32_t outputs = l->columns.shape.out_group;
+  const uint32_t outputs = l->columns.outputs;
   const int32_t zero_point = l->columns.zero_point;
   for (uint32_t c = 0; c < outputs; c += 2, w += l->pair_bytes) {
     int32_t a = 0, b = 0;
@@ -184,17 +186,26 @@ static void find_begins(const layer *l) {
   }
 }
 
+/* Outputs of a block: all of a group, or as many as the scratch holds, which is DQNN_BYTES_LEAST or more. */
+static uint32_t find_block(const dqnn_call *call, uint32_t taps, uint32_t outputs, uint32_t pixels) {
+  return dqnn_conv_bytes_scratch(taps, outputs, pixels) <= call->scratch_bytes
+             ? outputs
+             : (call->scratch_bytes - pixels * taps) / (4 * (1 + pixels)) & ~1u;
+}
+
 static void prepare(const dqnn_call *call, uint32_t zero_points, layer *l) {
   dqnn_windows *c = &l->columns;
   const dqnn_geometry *g = &c->shape;
   dqnn_windows_prepare(c, call, 1 + zero_points);
+  const uint32_t pixels = dqnn_bytes_pixels(g->out_height, g->out_width);
+  l->block = find_block(call, c->taps, g->out_group, pixels);
+  l->weights = (const int8_t *)call->constants[0];
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->pair_bytes = (c->taps + 1) / 2 * 4;
   l->begin = (int32_t *)call->scratch;
   c->together = DQNN_WINDOWS;
-  c->pitch = dqnn_bytes_pitch(g->out_group);
-  c->totals = l->begin + g->out_group;
-  c->columns = (int8_t *)(c->totals + dqnn_bytes_pixels(g->out_height, g->out_width) * c->pitch);
+  c->totals = l->begin + l->block;
+  c->columns = (int8_t *)(c->totals + pixels * dqnn_bytes_pitch(l->block));
   c->column_bytes = c->taps;
   c->gather = gather;
   c->sum = sum_columns;
@@ -202,20 +213,18 @@ static void prepare(const dqnn_call *call, uint32_t zero_points, layer *l) {
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
+  dqnn_windows *c = &l.columns;
   prepare(call, zero_points, &l);
-  const dqnn_geometry *g = &l.columns.shape;
-  const int is_dense = dqnn_is_single(g->out_height, g->out_width) && !zero_points && !l.columns.half_weights;
+  const int is_dense = dqnn_is_single(c->shape.out_height, c->shape.out_width) && !zero_points && !c->half_weights;
   if (is_dense) {
-    l.columns.sum = sum_dense;
+    c->sum = sum_dense;
   }
-  for (uint32_t group = 0; group < g->groups; group++) {
-    l.weights = (const int8_t *)call->constants[0] + group * ((g->out_group + 1) / 2 * l.pair_bytes);
-    l.columns.first_channel = group * g->in_group;
-    l.columns.first_output = group * g->out_group;
+  for (; dqnn_windows_next(c, l.block); l.weights += c->pitch / 2 * l.pair_bytes) {
+    c->pitch = dqnn_bytes_pitch(c->outputs);
     if (!is_dense) {
       find_begins(&l);
     }
-    dqnn_windows_run(&l.columns);
+    dqnn_windows_run(c);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include "../map.h"
 
-enum { DQNN_BYTES_PIXELS = 3 };
+enum { DQNN_BYTES_PIXELS = 3, DQNN_BYTES_LEAST = 64 /* outputs that go through the map together, if there are more */ };
 
 /* Pixels at a time for an output (before a pool) of that size. */
 static inline uint32_t dqnn_bytes_pixels(int32_t out_height, int32_t out_width) {
@@ -17,7 +17,11 @@ static inline uint32_t dqnn_bytes_pitch(uint32_t outputs) {
   return (outputs + 1u) & ~1u;
 }
 
-/* Bytes for windows of `taps` and `outputs` of a group: begins of sums, totals, columns of bytes. */
+static inline uint32_t dqnn_bytes_least(uint32_t outputs) {
+  return outputs < DQNN_BYTES_LEAST ? outputs : DQNN_BYTES_LEAST;
+}
+
+/* Bytes for windows of `taps` and a block of `outputs`: begins of sums, totals, columns of bytes. */
 static inline uint64_t dqnn_conv_bytes_scratch(uint64_t taps, uint32_t outputs, uint32_t pixels) {
   return 4 * (outputs + (uint64_t)pixels * dqnn_bytes_pitch(outputs)) + pixels * taps;
 }

@@ -102,15 +102,16 @@ PRODUCTS(add_ones_2, MASKS_2 ONES, "56", BEGIN_TWO, JOIN("r0", "r2", "r4") JOIN(
 
 typedef struct {
   dqnn_windows columns;   /* first: its sums get the address of this one */
-  const uint8_t *weights; /* of the group at work */
+  const uint8_t *weights; /* of the block at work */
   const uint8_t *end;     /* of those of all groups */
   uint32_t quad_bytes;    /* of the weights of four channels */
-  uint32_t inside;        /* quads of the group whose steps read nothing behind the constant */
+  uint32_t inside;        /* quads of the block whose steps read nothing behind the constant */
+  uint32_t block;         /* outputs at a time */
   uint32_t bits, half;    /* of a weight; what it is stored too large by */
   uint8_t fours;          /* channels of a group come in fours */
   uint8_t turned;         /* columns have the second and the third of each four taps exchanged */
   uint8_t single;         /* one window in all: sums of weights are taken beside it */
-  int32_t *begin;         /* of each sum, by channel of the group */
+  int32_t *begin;         /* of each sum, by channel of the block */
   uint8_t *edge;          /* the weights of the other quads, and room behind them */
 } layer;
 
@@ -306,13 +307,9 @@ DQNN_NOINLINE void find_begins(const layer *l) {
   }
 }
 
-/* Weights of a group: those of its last channels that a step would leave the constant with are copied. */
-DQNN_NOINLINE void begin_group(layer *l, uint32_t group) {
-  dqnn_windows *c = &l->columns;
-  const uint32_t quads = c->pitch / 4, bytes = quads * l->quad_bytes, reach = steps_of(l) * step_bytes(l);
-  l->weights = (const uint8_t *)c->call->constants[0] + group * bytes;
-  c->first_channel = group * c->shape.in_group;
-  c->first_output = group * c->shape.out_group;
+/* Weights of a block: those of its last channels that a step would leave the constant with are copied. */
+DQNN_NOINLINE void begin_block(layer *l) {
+  const uint32_t quads = l->columns.pitch / 4, bytes = quads * l->quad_bytes, reach = steps_of(l) * step_bytes(l);
   l->inside = quads;
   while (l->inside > 0 && (l->inside - 1) * l->quad_bytes + reach > (uint32_t)(l->end - l->weights)) {
     l->inside--;
@@ -323,6 +320,15 @@ DQNN_NOINLINE void begin_group(layer *l, uint32_t group) {
   }
 }
 
+/* Outputs of a block: all of a group, or as many as the scratch holds, which is DQNN_PACKED_LEAST or more. */
+static uint32_t find_block(const dqnn_call *call, const layer *l) {
+  const dqnn_geometry *g = &l->columns.shape;
+  const int pooled = g->pool_cells > 1;
+  const uint64_t rest = dqnn_conv_packed_mve_scratch(l->columns.taps, 0, pooled, l->single, l->bits);
+  const uint32_t room = (call->scratch_bytes - (uint32_t)rest) / (4 * (uint32_t)dqnn_packed_rows(pooled, l->single));
+  return g->out_group <= room ? g->out_group : room & ~3u;
+}
+
 DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_windows *c = &l->columns;
@@ -330,16 +336,19 @@ DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   dqnn_windows_prepare(c, call, 1);
   l->bits = p->weight_bits;
   l->half = 1u << (l->bits - 1);
-  l->end = (const uint8_t *)call->constants[0] + call->constant_bytes[0];
+  l->weights = (const uint8_t *)call->constants[0];
+  l->end = l->weights + call->constant_bytes[0];
   l->quad_bytes = 4 * (uint32_t)dqnn_packed_words(c->taps, l->bits);
   l->fours = g->in_group % 4 == 0;
   l->turned = (l->bits == 4) == l->fours;
   l->single = dqnn_is_single(g->out_height, g->out_width) != 0;
   c->together = WINDOWS;
-  c->pitch = (uint32_t)dqnn_packed_pitch(g->out_group);
+  const uint32_t rows = (uint32_t)dqnn_packed_rows(g->pool_cells > 1, l->single);
+  l->block = find_block(call, l);
+  const uint32_t pitch = (uint32_t)dqnn_packed_pitch(l->block);
   l->begin = (int32_t *)call->scratch;
-  c->totals = l->single ? l->begin : l->begin + c->pitch;
-  c->columns = (int8_t *)(l->begin + (uint32_t)dqnn_packed_rows(g->pool_cells > 1, l->single) * c->pitch);
+  c->totals = l->single ? l->begin : l->begin + pitch;
+  c->columns = (int8_t *)(l->begin + rows * pitch);
   c->column_bytes = (uint32_t)dqnn_packed_column(c->taps) + DQNN_PACKED_SUM;
   l->edge = (uint8_t *)c->columns;
   for (uint32_t i = (uint32_t)dqnn_packed_columns(c->taps, l->single); i > 0; i--, l->edge += c->column_bytes) {
@@ -351,11 +360,13 @@ DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
 
 DQNN_NOINLINE void run(const dqnn_call *call) { /* its frame is not under dqnn_run_columns */
   layer l;
+  dqnn_windows *c = &l.columns;
   prepare(call, &l);
-  for (uint32_t group = 0; group < l.columns.shape.groups; group++) {
-    begin_group(&l, group);
+  for (; dqnn_windows_next(c, l.block); l.weights += c->pitch / 4 * l.quad_bytes) {
+    c->pitch = (uint32_t)dqnn_packed_pitch(c->outputs);
+    begin_block(&l);
     find_begins(&l);
-    dqnn_windows_run(&l.columns);
+    dqnn_windows_run(c);
   }
 }
 

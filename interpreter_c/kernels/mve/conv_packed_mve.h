@@ -5,7 +5,11 @@
 
 #include "../opt/conv_packed.h"
 
-enum { DQNN_PACKED_WINDOWS = 2, DQNN_PACKED_SUM = 16 /* bytes behind a column */ };
+enum {
+  DQNN_PACKED_WINDOWS = 2,
+  DQNN_PACKED_SUM = 16,   /* bytes behind a column */
+  DQNN_PACKED_LEAST = 128 /* outputs that go through the map together, if there are more */
+};
 
 /* Bytes of a column: taps, and zeros up to what is turned at a time. */
 static inline uint64_t dqnn_packed_column(uint64_t taps) {
@@ -23,6 +27,10 @@ static inline uint64_t dqnn_packed_edge(uint64_t taps, uint32_t bits) {
   return bytes % (8 * bits) == 0 ? 0 : bytes + 64;
 }
 
+static inline uint32_t dqnn_packed_least(uint32_t outputs) {
+  return outputs < DQNN_PACKED_LEAST ? outputs : DQNN_PACKED_LEAST;
+}
+
 /* Columns: windows; beside a single one, ones, where steps are not whole. */
 static inline uint64_t dqnn_packed_columns(uint64_t taps, int single) {
   return single && taps % 16 == 0 ? 1 : DQNN_PACKED_WINDOWS;
@@ -34,7 +42,7 @@ static inline uint64_t dqnn_packed_rows(int pooled, int single) {
   return single ? 2 : pooled ? 2 + DQNN_PACKED_WINDOWS : 1 + DQNN_PACKED_WINDOWS;
 }
 
-/* Bytes for windows of `taps` and `outputs` of a group: rows, columns, the last weights. */
+/* Bytes for windows of `taps` and a block of `outputs`: rows, columns, the last weights. */
 static inline uint64_t dqnn_conv_packed_mve_scratch(uint64_t taps, uint64_t outputs, int pooled, int single,
                                                     uint32_t bits) {
   return 4 * dqnn_packed_rows(pooled, single) * dqnn_packed_pitch(outputs) +

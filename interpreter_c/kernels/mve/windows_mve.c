@@ -103,7 +103,7 @@ static void sum_windows(const dqnn_windows *l, const dqnn_origin *at, uint32_t n
 
 static void emit(const dqnn_windows *l, const int32_t *total, uint32_t pixel) {
   const dqnn_call *call = l->call;
-  uint32_t outputs = l->shape.outputs, count = l->shape.out_group, channel = l->first_output;
+  uint32_t outputs = l->shape.outputs, count = l->outputs, channel = l->first_output;
   if (call->out_def->dtype == DQNN_S1) {
     const uint32_t *flip = call->constant_count > 2 ? (const uint32_t *)call->constants[2] : NULL;
     uint32_t *row = (uint32_t *)call->out + pixel * ((outputs + 31u) >> 5);
@@ -149,7 +149,7 @@ static void keep_larger(int32_t *most, const int32_t *total, uint32_t count) {
 static void run_pooled(dqnn_windows *l) {
   const dqnn_geometry *g = &l->shape;
   uint32_t pool_w = (uint32_t)g->pool_w, cells = g->pool_cells, width = (uint32_t)g->pooled_width,
-           pixels = (uint32_t)(g->out_height / g->pool_h) * width, count = g->out_group;
+           pixels = (uint32_t)(g->out_height / g->pool_h) * width, count = l->outputs;
   int32_t *most = l->totals;
   for (uint32_t pixel = 0; pixel < pixels; pixel++) {
     uint32_t y = pixel / width * (uint32_t)g->pool_h, x = pixel % width * pool_w;
@@ -173,6 +173,16 @@ static void run_pooled(dqnn_windows *l) {
   l->totals = most;
 }
 
+int dqnn_windows_next(dqnn_windows *l, uint32_t block) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t first = l->first_output + l->outputs, group = first / g->out_group;
+  const uint32_t left = (group + 1) * g->out_group - first;
+  l->first_channel = group * g->in_group;
+  l->first_output = first;
+  l->outputs = left < block ? left : block;
+  return first < g->outputs;
+}
+
 void dqnn_windows_run(dqnn_windows *l) {
   if (l->shape.pool_cells > 1) {
     run_pooled(l);
@@ -187,6 +197,7 @@ void dqnn_windows_prepare(dqnn_windows *l, const dqnn_call *call, uint32_t const
   dqnn_geometry *g = &l->shape;
   l->call = call;
   dqnn_read_geometry(call, g);
+  l->first_output = l->outputs = 0;
   l->binary = in->dtype == DQNN_S1;
   l->half_weights = p->half_weights;
   l->up_h = p->up_h;

@@ -20,7 +20,8 @@ struct dqnn_windows {
   const uint8_t *image;
   uint32_t pixel_bytes;    /* of the input */
   uint32_t first_channel;  /* of the group at work, input side */
-  uint32_t first_output;   /* likewise */
+  uint32_t first_output;   /* of the block at work ... */
+  uint32_t outputs;        /* ... and how many: those of a group, or some of them */
   uint32_t row_taps, taps; /* elements of a kernel row, of a window */
   int32_t up_h, up_w;
   int32_t zero_point, outside; /* of the input; stored value of cells outside the map */
@@ -30,7 +31,7 @@ struct dqnn_windows {
                        below */
   int8_t *columns;  /* column_bytes apart */
   uint32_t column_bytes;
-  int32_t *totals; /* [window][channel of the group], pitch apart */
+  int32_t *totals; /* [window][output of the block], pitch apart */
   uint32_t pitch;
   /* The window at a place: in the map itself, or gathered to `column`. */
   const int8_t *(*gather)(const dqnn_windows *l, dqnn_origin at, int8_t *column);
@@ -41,7 +42,10 @@ struct dqnn_windows {
 /* constants: before those of the output rule. */
 void dqnn_windows_prepare(dqnn_windows *l, const dqnn_call *call, uint32_t constants);
 
-/* All outputs of one group, which first_channel and first_output name. */
+/* The next outputs of a group, at most `block`: of the first one at first. False behind the last group. */
+int dqnn_windows_next(dqnn_windows *l, uint32_t block);
+
+/* The block's outputs of the whole map. */
 void dqnn_windows_run(dqnn_windows *l);
 
 /* The first kernel row of a window whose rows all lie in memory as runs of s8, row_taps long; NULL if they do not. */

@@ -45,7 +45,7 @@ typedef struct {
   uint8_t stored, narrow;           /* DQNN_STORED: windows inside a map are read there; no weight is -128 */
   window windows[PIXELS];
   element *copies;                  /* [pixel][copy_elements] */
-  number *totals;                   /* [channel of the group] */
+  number *totals;                   /* [channel of the group], with a pool */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
   uint8_t by_inputs;                /* sums need those of the windows' inputs too */
   int32_t column_sums[PIXELS];      /* which these are then */
@@ -257,8 +257,7 @@ static void quad_emit(void *state, uint32_t pixel) {
 
 static const dqnn_quad_ops quad_ops = {quad_gather, quad_sum, quad_maximum, quad_emit};
 
-/* Everything but `copies` and `copy_elements`. */
-/* zero_points: 1 if constant 1 are those of the weights, ahead of the output rule's. */
+/* Everything but `copy_elements`. zero_points: 1 if constant 1 are those of the weights, ahead of the output rule's. */
 static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
@@ -283,6 +282,7 @@ static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l)
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->window_taps = (uint32_t)g->kernel_h * l->row_taps;
   l->totals = (number *)call->scratch;
+  l->copies = (element *)(g->pool_cells > 1 ? l->totals + g->out_group : call->scratch);
 }
 
 /* All groups, each by `run`; a group has `weight_bytes` of weights. */

@@ -165,7 +165,7 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
   element few[PIXELS * FEW];
   prepare_layer(call, zero_points, &l);
-  l.copies = l.window_taps < FEW ? few : (element *)call->scratch + 4 * l.shape.out_group;
+  l.copies = l.window_taps < FEW ? few : l.copies;
   l.copy_elements = (l.window_taps + STEP - 1) / STEP * STEP;
   l.stored = l.type == DQNN_S8 && l.shape.kernel_h == 1 && l.window_taps % STEP == 0 && !l.by_inputs;
   l.narrow =

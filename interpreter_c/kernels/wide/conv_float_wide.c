@@ -96,7 +96,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 static void run(const dqnn_call *call) {
   layer l;
   prepare_layer(call, 0, &l);
-  l.copies = (float *)call->scratch + l.shape.out_group;
   l.copy_elements = l.window_taps;
   run_layer(call, &l, (l.shape.out_group + 3) / 4 * 16 * l.window_taps);
 }

@@ -13,9 +13,9 @@ static inline int dqnn_is_packed(const dqnn_call *call) {
   return ((const dqnn_conv_params *)call->params)->weight_bits != 0;
 }
 
-/* Bytes: maxima of a pooling window, gathered windows of halfwords. */
-static inline uint64_t dqnn_conv_packed_avx2_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, uint32_t bits) {
-  return 4 * outputs + 4 * lanes * dqnn_packed_pairs(taps, bits);
+/* Bytes: maxima of a pooling window (0 without a pool), gathered windows of halfwords. */
+static inline uint64_t dqnn_conv_packed_avx2_scratch(uint64_t taps, uint64_t totals, uint32_t lanes, uint32_t bits) {
+  return 4 * totals + 4 * lanes * dqnn_packed_pairs(taps, bits);
 }
 
 #endif

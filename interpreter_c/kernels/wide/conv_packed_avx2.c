@@ -134,7 +134,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 void dqnn_run_packed_avx2(const dqnn_call *call) {
   layer l;
   prepare_layer(call, 0, &l);
-  l.copies = (element *)call->scratch + 2 * l.shape.out_group;
   l.copy_elements = (uint32_t)(2 * dqnn_packed_pairs(l.window_taps, l.bits));
   run_layer(call, &l, (l.shape.out_group + CHANNELS - 1) / CHANNELS * l.copy_elements * l.bits / 2);
 }

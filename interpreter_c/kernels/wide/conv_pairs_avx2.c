@@ -128,7 +128,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
   prepare_layer(call, zero_points, &l);
-  l.copies = (int16_t *)call->scratch + 2 * l.shape.out_group;
   l.copy_elements = (uint32_t)dqnn_pairs_copy(l.window_taps);
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * 2 * l.copy_elements);
 }

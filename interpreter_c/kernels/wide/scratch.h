@@ -16,19 +16,19 @@ static inline uint64_t dqnn_pairs_copy(uint64_t taps) {
   return (taps + 1) & ~UINT64_C(1);
 }
 
-/* conv_pairs_avx2.c and, as files of a release give it, conv_bytes.inc.h: maxima of a pooling window, gathered windows
- * of halfwords. */
-static inline uint64_t dqnn_conv_pairs_wide_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
-  return 4 * outputs + 2 * lanes * dqnn_pairs_copy(taps);
+/* conv_pairs_avx2.c and, as files of a release give it, conv_bytes.inc.h: maxima of a pooling window (0 without a
+ * pool), gathered windows of halfwords. */
+static inline uint64_t dqnn_conv_pairs_wide_scratch(uint64_t taps, uint64_t totals, uint32_t lanes) {
+  return 4 * totals + 2 * lanes * dqnn_pairs_copy(taps);
 }
 
-static inline uint64_t dqnn_conv_pairs_vnni_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes) {
-  return dqnn_takes_vnni(taps) ? 4 * outputs : dqnn_conv_pairs_wide_scratch(taps, outputs, lanes);
+static inline uint64_t dqnn_conv_pairs_vnni_scratch(uint64_t taps, uint64_t totals, uint32_t lanes) {
+  return dqnn_takes_vnni(taps) ? 4 * totals : dqnn_conv_pairs_wide_scratch(taps, totals, lanes);
 }
 
-/* conv_float_wide.c: maxima of a pooling window, gathered windows unless all can be read in place. */
-static inline uint64_t dqnn_conv_float_wide_scratch(uint64_t taps, uint64_t outputs, uint32_t lanes, int in_place) {
-  return 4 * outputs + (in_place ? 0 : 4 * lanes * taps);
+/* conv_float_wide.c: likewise, gathered windows unless all can be read in place. */
+static inline uint64_t dqnn_conv_float_wide_scratch(uint64_t taps, uint64_t totals, uint32_t lanes, int in_place) {
+  return 4 * totals + (in_place ? 0 : 4 * lanes * taps);
 }
 
 #endif
