@@ -104,7 +104,6 @@ set(DQNN_SOURCES_mve
   kernels/mve/windows_mve.c
 )
 set(DQNN_SOURCES_wide
-  kernels/wide/conv_bitsliced_wide.c
   kernels/wide/conv_blocks_float_wide.c
   kernels/wide/conv_blocks_int_wide.c
   kernels/wide/conv_float_wide.c
@@ -117,6 +116,7 @@ set(DQNN_SOURCES_wide
 )
 set(DQNN_SOURCES_avx2
   ${DQNN_SOURCES_wide}
+  kernels/wide/conv_bitsliced_avx2.c
   kernels/wide/conv_packed_avx2.c
   kernels/wide/conv_pairs_avx2.c
 )
@@ -132,6 +132,7 @@ set(DQNN_SOURCES_vnni
 set(DQNN_OPTIONS_vnni ${DQNN_OPTIONS_avx512} -mavx512vnni)
 set(DQNN_SOURCES_neon
   ${DQNN_SOURCES_wide}
+  kernels/wide/conv_bitsliced_neon.c
   kernels/wide/conv_bytes_neon.c
 )
 set(DQNN_SOURCES_dotprod

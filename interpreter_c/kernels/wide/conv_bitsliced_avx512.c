@@ -5,5 +5,6 @@
 #if DQNN_HAVE_AVX512
 #define WIDTH 16
 #define NAME(function) function##_avx512
+#define COUNTING "conv_bitsliced_planes.inc.h"
 #include "conv_bitsliced.inc.h"
 #endif
