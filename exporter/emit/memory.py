@@ -201,10 +201,11 @@ class _Placer:
         self.movable = list(self.groups)
         placed = [(root, i, self.items[i]) for root, group in self.groups.items() for i, _ in group]
         self.conflicts: list[list[int]] = [[] for _ in self.items]
-        for root, i, a in placed:
-            for other, j, b in placed:
-                if root != other and a.first <= b.last and b.first <= a.last:
+        for number, (root, i, a) in enumerate(placed):
+            for other, j, b in placed[:number]:
+                if a.first <= b.last and b.first <= a.last and root != other:
                     self.conflicts[i].append(j)
+                    self.conflicts[j].append(i)
 
     def _grouped(self, join: bool) -> dict[int, list[tuple[int, int]]]:
         groups: dict[int, list[tuple[int, int]]] = {}

@@ -16,8 +16,7 @@ follows the rule byte by byte."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from .memory import ALIGNMENT, MemoryPlan, MemoryPlanError, Problem, Segment, Step, align, place_segments
 
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)  # rows of the finest tensor per step
+FEW = 2  # of these tell how small the arena can be, and which of the others are worth a look
 MOST_NODES = 32  # of a segment: segments.h
 MOST_ENTERING = 8
 MOST_CANDIDATES = 24  # nodes of the segments that are looked at
@@ -42,14 +42,26 @@ CHEAPEST = 2  # of them that are
 TRIES, CALLS = 200, 200_000  # changes of such a plan that are looked at, unless calls are so many that it takes long
 
 
+QUAD = 4  # pixels that sums of products are taken of at a time
+
+
 @dataclass(frozen=True)
 class Walk:
-    """How a node walks along axis 0. `cycles(rows)` is an estimate for a call that makes some rows."""
+    """How a node walks along axis 0; about what a pixel takes, and a call besides, in cycles. `width`: pixels of a row;
+    `quads`: a call takes as long as for whole quads of them."""
 
     window: int
     stride: int
     pad: int
-    cycles: Callable[[int], float]
+    pixel: float
+    start: float
+    width: int
+    quads: bool = False
+
+    def cycles(self, rows: int) -> float:
+        """An estimate for a call that makes some rows."""
+        pixels = rows * self.width
+        return self.pixel * (pixels + (-pixels % QUAD if self.quads else 0)) + self.start
 
 
 @dataclass(frozen=True)
@@ -216,6 +228,20 @@ class _Run:
         )
 
     @cached_property
+    def widths(self) -> NDArray[np.int64]:
+        return self._column([self.walk(node).width for node in range(self.i, self.j)])
+
+    @cached_property
+    def costs(self) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """Cycles that a call of each node begins with, and those of a pixel that it makes for the sake of a quad; what
+        all nodes together take so when each runs once."""
+        walks = [self.walk(node) for node in range(self.i, self.j)]
+        starts = np.array([walk.start for walk in walks])
+        pixels = np.array([walk.pixel * walk.quads for walk in walks])
+        rest = -(self.heights[: self.j - self.i] * self.widths) % QUAD
+        return starts, pixels, float(starts.sum() + rest[:, 0] @ pixels)
+
+    @cached_property
     def passing(self) -> int:
         """Bytes of what lives through the segment and is not read in it."""
         lives, sizes = self.rows.lives, self.rows.problem.sizes
@@ -258,7 +284,7 @@ def _candidate(run: _Run, step: int) -> _Candidate:
     first_step = min(0, int((-(run.lags_of // step) - 1).min()))
     last_step = int((-(-ends // step)).max())
     times = step * np.arange(first_step, last_step + 1)
-    made = np.clip((times + run.lags_of) // run.rates_of, 0, run.heights)
+    made = np.minimum(np.maximum((times + run.lags_of) // run.rates_of, 0), run.heights)
     wanted = _wanted(run, made)
     strips = {}
     at = {buffer: row for row, buffer in enumerate(growing)}
@@ -270,12 +296,10 @@ def _candidate(run: _Run, step: int) -> _Candidate:
         height = rows.heights[buffer]
         if count < height or buffer in run.fed:
             strips[buffer] = min(count, height)
-    parts = np.diff(made[: len(run.outputs)])
-    extra = CALL * float(np.count_nonzero(parts))
-    for node, counts in enumerate(parts.tolist(), start=run.i):
-        walk = run.walk(node)
-        extra += sum(walk.cycles(r) * number for r, number in Counter(counts).items() if r)
-        extra -= walk.cycles(rows.heights[run.output(node)])
+    parts = made[: len(run.outputs), 1:] - made[: len(run.outputs), :-1]
+    starts, quad_pixels, whole = run.costs
+    rest = -(parts * run.widths) % QUAD
+    extra = float(np.count_nonzero(parts, axis=1) @ (starts + CALL) + rest.sum(axis=1) @ quad_pixels) - whole
     moves = wanted[theirs, 1:] > wanted[theirs, :-1]
     moved = ((made[mine, 1:] - wanted[theirs, 1:]).clip(0) * moves).sum(axis=1)
     extra += MOVED * sum(n * rows.row_bytes(b) for b, n in zip(kept, moved.tolist(), strict=True) if b in strips)
@@ -290,7 +314,7 @@ def _wanted(run: _Run, made: NDArray[np.int64]) -> NDArray[np.int64]:
     """The first row of each source that is read again, after each step."""
     e = run.edges
     outputs = made[e.outputs]
-    firsts = np.clip(outputs * e.strides - e.pads, 0, e.heights)
+    firsts = np.minimum(np.maximum(outputs * e.strides - e.pads, 0), e.heights)
     firsts = np.where(outputs == run.heights[e.outputs], e.heights, firsts)
     earliest: NDArray[np.int64] = np.minimum.reduceat(firsts, e.begins)
     return earliest
@@ -464,12 +488,26 @@ class _Search:
         ceiling = max(w.peak for w in self.whole)
         for choice in self.whole[rows.fed is not None :]:
             self.ending[choice.j].append(choice)
-        for i in range(self.count):
-            self._from(i, floor, ceiling)
+        runs = [run for i in range(self.count) for run in self._from(i, floor, ceiling)]
+        few = [self._steps(run, STEPS[:FEW], 2**63 if run.fed else ceiling) for run in runs]
+        limit = min(2**63 if rows.fed is not None else ceiling, int(PEAKS[-1] * self.least_peak()) + 1)
+        for run, found in zip(runs, few, strict=True):
+            if found:
+                self._steps(run, STEPS[FEW:], limit)
 
-    def _from(self, i: int, floor: int, ceiling: int) -> None:
-        """Segments that begin at node i; those whose nodes all take no more than what runs whole anyway gain
-        nothing."""
+    def _steps(self, run: _Run, steps: Sequence[int], limit: int) -> bool:
+        """The run with these steps, as long as its live sets stay below the limit; whether they all did."""
+        most = max(self.rows.heights[b] * rate for b, rate in run.rates.items())
+        for step in steps:
+            candidate = _candidate(run, step) if step < most else None
+            if candidate is None or candidate.peak >= limit:
+                return False
+            self.ending[run.j].append(candidate)
+        return True
+
+    def _from(self, i: int, floor: int, ceiling: int) -> Iterator[_Run]:
+        """What could be a segment that begins at node i; those whose nodes all take no more than what runs whole anyway
+        gain nothing."""
         worth = fed = i == 0 and self.rows.fed is not None
         for j in range(i + 1, min(self.count, i + MOST_CANDIDATES) + 1):
             if self.rows.walks[j - 1] is None:
@@ -485,14 +523,7 @@ class _Search:
                 continue
             if run.passing + max(run.bytes_of(run.entering), run.bytes_of(run.leaving)) >= ceiling and not fed:
                 continue
-            most = max(self.rows.heights[b] * rate for b, rate in run.rates.items())
-            for step in STEPS:
-                if step >= most:
-                    break
-                candidate = _candidate(run, step)
-                if candidate.peak >= ceiling and not fed:
-                    break
-                self.ending[j].append(candidate)
+            yield run
 
     def least_peak(self) -> int:
         least = [0] + [2**63] * self.count

@@ -1,11 +1,12 @@
 """How the calls of a program walk along axis 0, and about what their rows cost: what strips.py plans with.
 
 A node walks if its kernel computes rows from rows (SPEC.md section 5) and its plan accepts one row of them; which
-costs it has is an estimate for a Cortex-M4, from `dqnn bench` on whole maps and on strips of 1, 2 and 4 rows."""
+costs it has is an estimate for a Cortex-M4: of convolutions from costs.json, for which `dqnn bench --costs` measures
+strips of 1 and of 4 rows, of others from `dqnn bench` on networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from ..ir.types import TensorType, dtype_name
 from .kernel_table import KernelRefusedError, Packed, PlanResult, plan, rows
 from .memory import Problem
 from .strips import MOST_ROWS, Rows, Walk
+from .ways import table
 
 FAMILIES = {
     "conv_bitsliced", "conv", "convz", "depthwise", "depthwisez", "maxpool", "avgpool", "avgpool_raw", "affine", "lut",
@@ -82,7 +84,9 @@ def _walk(call: CallLike, tensors: Sequence[TensorType]) -> Walk | None:
     window = _window(call.packed, rank)
     if window is None or output.shape[0] < 2 or not _takes_rows(call, window, inputs, output):
         return None
-    return Walk(window.size, window.stride, window.pad, _cycles(call, window, inputs, output))
+    width = output.shape[1] if rank == 3 else 1
+    row, start, quads = _costs(call, inputs, output)
+    return Walk(window.size, window.stride, window.pad, row / width, start, width, quads)
 
 
 def _window(packed: Packed, rank: int) -> _Window | None:
@@ -136,29 +140,35 @@ def _rows(tensor: TensorType, count: int) -> TensorType:
 
 # --- costs ------------------------------------------------------------------------------------------------------------
 
+EACH = {"binary": 45, "binary_fixed": 17, "affine": 28}  # cycles for an element, of other families 10
+TAP = 8  # of a pool
+CALL = 250  # what a call of these kernels takes besides
 
-def _cycles(
-    call: CallLike, window: _Window, inputs: Sequence[TensorType], output: TensorType
-) -> Callable[[int], float]:
-    kernel, params = rows()[call.packed.kernel], call.packed.params
-    height, source, target = output.shape[0], dtype_name(inputs[0].fmt), dtype_name(output.fmt)
-    elements = output.elements
-    width = 1 if len(output.shape) == 2 else output.shape[1]
+
+def kind_of(source: str, weights: str, depthwise: bool) -> str:
+    """Convolutions that cost alike."""
+    return f"{source} {weights}{' depthwise' if depthwise else ''}"
+
+
+def counts(source: TensorType, output: TensorType, params: ConvParams, depthwise: bool) -> list[float]:
+    """How often a call of a convolution does what it consists of: products, outputs of bits, others; channels that a
+    depthwise one sets up, and once whatever it makes."""
+    sums = output.elements * params.pool_h * params.pool_w * params.kernel_h * params.kernel_w
+    products = sums if depthwise else sums * (source.shape[-1] // params.groups)
+    bits = dtype_name(output.fmt) == "s1"
+    channels = source.shape[-1] if depthwise else 0
+    return [products, output.elements * bits, output.elements * (not bits), channels, 1]
+
+
+def _costs(call: CallLike, inputs: Sequence[TensorType], output: TensorType) -> tuple[float, float, bool]:
+    """Cycles of a row, those of a call besides, and whether pixels go in quads."""
+    kernel, params, height = rows()[call.packed.kernel], call.packed.params, output.shape[0]
     if not isinstance(params, ConvParams):
-        each = {"binary": 20, "binary_fixed": 17}.get(kernel.family, 10)
-        if isinstance(params, PoolParams):
-            each = 3 * params.kernel_h * params.kernel_w
-        return lambda count: each * elements * count / height + 400 * (count < height)
-    macs = elements * params.pool_h * params.pool_w * params.kernel_h * params.kernel_w
-    if kernel.depthwise:
-        whole = macs * (3.0 if (source, kernel.weights) == ("s8", "s8") else 8.0)
-        channels = inputs[0].shape[-1]
-        # 8-bit kernels set up each channel once per call, others spread the rows around those that they make.
-        start = 380 * channels + 100 if source == "s8" else channels * (60 + 16 * width) + 500
-        return lambda count: whole * count / height + start * (count < height)
-    macs *= inputs[0].shape[-1] // params.groups
-    rate = {("s1", "s1"): 0.26, ("s8", "s1"): 0.7, ("f32", "s1"): 1.4, ("s8", "s8"): 1.3}
-    whole = macs * rate.get((source, kernel.weights), 3.2) + 30 * elements * (target != "s1")
-    start = 2000 if source == "s1" else 500
-    more = 1.04 if source == "s1" else 1.0
-    return lambda count: whole * count / height * (more if count < height else 1.0) + start * (count < height)
+        taps = params.kernel_h * params.kernel_w if isinstance(params, PoolParams) else 0
+        return (TAP * taps or EACH.get(kernel.family, 10)) * output.elements / height, CALL, False
+    depthwise = bool(kernel.depthwise)
+    cycles: list[float] = table()["rows"][kind_of(dtype_name(inputs[0].fmt), kernel.weights, depthwise)]
+    found = counts(inputs[0], output, params, depthwise)
+    each, besides = (sum(c * n for c, n in zip(cycles[s], found[s], strict=True)) for s in (slice(3), slice(3, 5)))
+    pooled = (params.pool_h, params.pool_w) != (1, 1)
+    return each / height, besides, not (depthwise or pooled or kernel.weights == "s1")

@@ -18,8 +18,9 @@ import dqnn
 from dqnn import _core
 from dqnn.exporter.bench import cases, costs
 from dqnn.exporter.bench.build import TARGETS
-from dqnn.exporter.bench.kernel import machine_of
-from dqnn.exporter.emit import kernel_table, ways
+from dqnn.exporter.bench.call import run_on_machine
+from dqnn.exporter.bench.kernel import function_of, machine_of, planned
+from dqnn.exporter.emit import kernel_table, walks, ways
 from dqnn.exporter.emit.memory import MemoryPlan, Problem, Step, align, check, live_bytes, plan_memory
 from dqnn.exporter.emit.ways import Way, choose
 from dqnn.exporter.emit.writer import Written, write
@@ -214,6 +215,36 @@ def test_estimates_are_near_what_is_measured(monkeypatch: pytest.MonkeyPatch) ->
         assert isinstance(call.packed.params, ConvParams)
         estimated = ways.estimate(call.input, call.output, call.packed.params, passes)
         assert abs(estimated / cycles - 1) < 0.06, (passes, estimated, cycles)
+
+
+def test_strips_are_estimated_near_what_is_measured() -> None:
+    """Rows at a time of 1-bit and 8-bit layers and of depthwise ones, on shapes that the table was not made from: what
+    one more call costs, and what a row does."""
+    pytest.importorskip("unicorn")
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    assert all(min(cycles) >= 0 and len(cycles) == 5 for cycles in ways.table()["rows"].values())
+    assert len(ways.table()["rows"]) == 2 * 3 * 3
+    machine = machine_of(TARGETS[costs.CORE], costs.OPTIMIZE)
+    for source, weights, depthwise, most in (
+        ("s8", "s8", False, 900),
+        ("s1", "s1", False, 2500),
+        ("f32", "f32", True, 700),
+    ):
+        cycles = []
+        for rows in (1, 3):
+            layer = cases.Layer(source, weights, "s8", rows + 2, 20, 32, 32, kernel=(3, 3), depthwise=depthwise,
+                                padding=((0, 0), (1, 1)), pad_value=1.0)  # type: ignore[arg-type]  # fmt: skip
+            call = planned(cases.make_layer_call(layer))
+            machine.release()
+            cost = run_on_machine(machine, function_of(call), call)[1].cycles
+            assert cost is not None
+            cycles.append(cost)
+        found = ways.table()["rows"][walks.kind_of(source, weights, depthwise)]
+        counted = walks.counts(call.input, call.output, call.packed.params, depthwise)  # type: ignore[arg-type]
+        row, start = (cycles[1] - cycles[0]) / 2, cycles[0] - (cycles[1] - cycles[0]) / 2
+        assert abs(sum(c * n for c, n in zip(found[:3], counted[:3], strict=True)) / 3 / row - 1) < 0.25, (source, row)
+        assert abs(found[4] - start) < most and found[3] == 0, (source, start)
 
 
 def test_ways_are_faster_one_by_one() -> None:
