@@ -2,20 +2,23 @@
 
 python tools/bench_models.py [--target cortex-m4] [--rows]
 
-Needs TensorFlow, Larq and QKeras (pip install dqnn[keras])."""
+Needs TensorFlow, Larq and QKeras (pip install dqnn[keras]). --rows prints the table "Rows at a time" of
+docs/benchmarks.md: networks that run in strips, of MLPerf Tiny those in the folder DQNN_MLPERF_TINY, if it is set."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from networks import MODELS
+from networks import LARGE, MODELS
 
 MODES: dict[str, dict[str, Any]] = {
     "off": {"optimize": "size"},
@@ -24,6 +27,25 @@ MODES: dict[str, dict[str, Any]] = {
     "auto, fed by rows": {"rows": "auto", "feed_rows": True},
     "least, fed by rows": {"rows": "least", "feed_rows": True},
 }
+STRIPS = ("SmallCifar", "1-D CNN, 16,000 samples", "QuickNet-like, 64 px")
+# File, and a mode of its own: the smallest arena for at most 2.5 % more cycles.
+MLPERF: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "MLPerf Tiny ResNet-8": ("pretrainedResnet_quant.tflite", {"--arena 20100": {"rows": "auto", "arena": 20100}}),
+    "MLPerf Tiny visual wake words": ("vww_96_int8.tflite", {}),
+}
+
+
+def row_models() -> dict[str, Callable[[], Any]]:
+    """What --rows compares."""
+    folder = os.environ.get("DQNN_MLPERF_TINY")
+    if folder is None:
+        click.echo("DQNN_MLPERF_TINY is not set: no networks of MLPerf Tiny", err=True)
+    files = {} if folder is None else {name: Path(folder) / file for name, (file, _) in MLPERF.items()}
+    return {
+        **{name: partial(Path, path) for name, path in files.items()},
+        **LARGE,
+        **{name: MODELS[name] for name in STRIPS},
+    }
 
 
 def measure(model: Any, folder: Path, target: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -44,7 +66,7 @@ def measure(model: Any, folder: Path, target: str, options: dict[str, Any] | Non
 @click.option("--rows", is_flag=True, help="Each with rows off, auto, least, and fed by rows: arena, cycles, load.")
 def main(target: str, only: str, rows: bool) -> None:
     if rows:
-        compare_rows({name: build for name, build in MODELS.items() if only.lower() in name.lower()}, target)
+        compare_rows({name: build for name, build in row_models().items() if only.lower() in name.lower()}, target)
         return
     click.echo("| model | MACs | instructions | cycles (est.) | arena | stack | file |\n|---|---|---|---|---|---|---|")
     for name, build in MODELS.items():
@@ -63,7 +85,7 @@ def compare_rows(models: dict[str, Callable[[], Any]], target: str) -> None:
     click.echo("| | arena | cycles | load, instructions |\n|---|---|---|---|")
     for name, build in models.items():
         model, first = build(), dict[str, Any]()
-        for mode, options in MODES.items():
+        for mode, options in {**MODES, **MLPERF.get(name, ("", {}))[1]}.items():
             with tempfile.TemporaryDirectory() as folder:
                 result = measure(model, Path(folder), target, options)
             first = first or result

@@ -4,6 +4,8 @@ Needs TensorFlow, Larq and QKeras (pip install dqnn[keras]) when one is built.""
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,29 @@ def audio_cnn() -> Any:
     return tf.keras.Model(inputs, layers.Softmax()(x), name="audio_cnn")
 
 
+def mobilenet_v2(size: int) -> Path:
+    """Keras' MobileNetV2 of width 0.35 for two classes, in the 8 bits of TensorFlow Lite's converter. The file goes
+    with the directory it is in when the process ends."""
+    import numpy as np
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(1)
+    model = tf.keras.applications.MobileNetV2((size, size, 3), alpha=0.35, weights=None, classes=2)
+    rng = np.random.default_rng(1)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [rng.uniform(-1, 1, (1, size, size, 3)).astype(np.float32)] for _ in range(4)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    folder = tempfile.TemporaryDirectory(prefix="dqnn-networks-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / f"mobilenet_v2_{size}.tflite"
+    path.write_bytes(converter.convert())
+    return path
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "Larq digits": lambda: DIGITS / "digits_larq.h5",
     "QKeras digits": lambda: DIGITS / "digits_qkeras.h5",
@@ -116,4 +141,10 @@ MODELS: dict[str, Callable[[], Any]] = {
     "CNN, 8 bits": eight_bits,
     "QuickNet-like, 64 px": quicknet_like,
     "1-D CNN, 16,000 samples": audio_cnn,
+}
+
+# What runs in strips besides, in docs/benchmarks.md.
+LARGE: dict[str, Callable[[], Any]] = {
+    "MobileNetV2 0.35, 96 px": lambda: mobilenet_v2(96),
+    "MobileNetV2 0.35, 144 px": lambda: mobilenet_v2(144),
 }
