@@ -5,7 +5,9 @@
  * The rule is one function, sweep(). Running and checking differ in what they do with a call alone, so that what was
  * checked is what runs; the check touches no activation, and asks plan() of each kernel about every shape that it has
  * not just seen. Which rows a strip holds follows from what its readers have made: a row that none will read again is
- * dropped at once. */
+ * dropped at once.
+ *
+ * What leads to a call of a kernel takes a small part of its time, so all of it is compiled for size (DQNN_RARE). */
 #include "segments.h"
 
 #include <string.h>
@@ -62,7 +64,7 @@ static bool read_window(dqnn_segment_node *n, const void *node, uint32_t rank) {
   return conv == NULL || p[UP] == 1;
 }
 
-static DQNN_APART bool has_rows(const dqnn_tensor_def *def, const dqnn_tensor_def *out) {
+static bool has_rows(const dqnn_tensor_def *def, const dqnn_tensor_def *out) {
   return def->rank == out->rank && (def->rank == 2 || def->rank == 3) && def->dims[0] <= UINT16_MAX;
 }
 
@@ -74,7 +76,7 @@ static bool read_node(dqnn_segment *s, uint32_t i) {
   const uint16_t *in = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &inputs);
   n->rows = (uint16_t)dqnn_rows_of_call(node);
   n->inputs = (uint8_t)inputs;
-  memset(n->shape, 0, sizeof n->shape);
+  n->shape = 0;
   bool good = read_window(n, node, out->rank) && has_rows(out, out) && n->rows != 0 && inputs - 1 < 2;
   for (uint32_t k = 0; good && k < inputs; ++k) {
     n->in[k] = span_of(s, &s->model->tensors[in[k]]);
@@ -107,7 +109,7 @@ static DQNN_RARE uint32_t begin(dqnn_segment *s, const dqnn_model *model, uint32
 
 /* ---- the rule ---- */
 
-static uint32_t clip(int32_t x, uint32_t most) {
+static DQNN_APART uint32_t clip(int32_t x, uint32_t most) {
   return x < 0 ? 0 : (uint32_t)x > most ? most : (uint32_t)x;
 }
 
@@ -167,7 +169,7 @@ static DQNN_APART void bind_rows(dqnn_tensor_def *rows, const dqnn_span *x, uint
 }
 
 /* The call of node i that makes rows y0 .. y1. */
-static void bind(dqnn_segment *s, uint32_t i, uint32_t y0, uint32_t y1) {
+static DQNN_RARE void bind(dqnn_segment *s, uint32_t i, uint32_t y0, uint32_t y1) {
   const dqnn_segment_node *n = &s->nodes[i];
   const int32_t top = top_of(n, y0), bottom = top_of(n, y1 - 1) + (int32_t)n->window;
   dqnn_model_bind(s->model, s->begin + i, s->arena, s->call);
@@ -188,7 +190,7 @@ static void bind(dqnn_segment *s, uint32_t i, uint32_t y0, uint32_t y1) {
 }
 
 /* Passes over the nodes, until one makes no row. Each node makes at once what it can. */
-uint16_t dqnn_segment_sweep(dqnn_segment *s) {
+DQNN_RARE uint16_t dqnn_segment_sweep(dqnn_segment *s) {
   bool moved = true;
   while (moved) {
     moved = false;
@@ -218,7 +220,7 @@ uint16_t dqnn_segment_sweep(dqnn_segment *s) {
 
 /* ---- running ---- */
 
-static uint16_t run_call(dqnn_segment *s, uint32_t i) {
+static DQNN_RARE uint16_t run_call(dqnn_segment *s, uint32_t i) {
   const dqnn_interpreter *it = s->context;
   const uint32_t node = s->begin + i;
   for (uint32_t k = 0; k < s->nodes[i].inputs; ++k) {
@@ -254,19 +256,17 @@ static uint32_t run(dqnn_interpreter *it, uint32_t first, dqnn_call *call) {
 enum { REFUSED = 0xFFFF }; /* instead of a check: the kernel's, as the checker's status and fault say */
 
 /* The kernel of the call that is bound. */
-static uint16_t check_kernel(dqnn_segment *s, uint32_t i) {
-  dqnn_checker *c = s->context;
+static uint16_t check_kernel(const dqnn_segment *s, dqnn_checker *c, uint32_t i) {
   c->node = s->begin + i;
   c->status = dqnn_kernel_check(c);
   return c->status == DQNN_OK ? 0 : REFUSED;
 }
 
 /* The node as a whole, which decides its variant: rows never want more scratch than the whole map does (kernel.h). */
-static uint16_t check_whole(dqnn_segment *s, uint32_t i) {
-  const dqnn_checker *c = s->context;
+static uint16_t check_whole(dqnn_segment *s, dqnn_checker *c, uint32_t i) {
   bind(s, i, 0, s->spans[i].def->dims[0]);
   s->out.offset = UINT32_C(1) << 31; /* apart from the inputs: check_places() looks at rows that meet */
-  const uint16_t failed = check_kernel(s, i);
+  const uint16_t failed = check_kernel(s, c, i);
   if (failed != 0) {
     return failed;
   }
@@ -295,14 +295,15 @@ static DQNN_RARE uint16_t check_call(dqnn_segment *s, uint32_t i) {
   dqnn_checker *c = s->context;
   dqnn_segment_node *n = &s->nodes[i];
   const uint16_t pad = n->pad_at != 0 ? s->params.words[n->pad_at] : 0;
-  const uint16_t shape[3] = {(uint16_t)s->in[0].dims[0], (uint16_t)s->out.dims[0], pad};
+  const uint32_t shape = s->in[0].dims[0] << 16 | s->out.dims[0];
   c->node = s->begin + i;
   uint16_t failed = dqnn_pay(c, STEPS_OF_CALL * s->count) ? check_places(s) : DQNN_CHECK_work;
-  if (failed != 0 || memcmp(n->shape, shape, sizeof shape) == 0) {
+  if (failed != 0 || (n->shape == shape && n->above == pad)) {
     return failed;
   }
-  memcpy(n->shape, shape, sizeof shape);
-  failed = check_kernel(s, i);
+  n->shape = shape;
+  n->above = pad;
+  failed = check_kernel(s, c, i);
   return failed == 0 && c->plan.scratch[n->variant->isa] > s->call->scratch_bytes ? DQNN_CHECK_no_variant : failed;
 }
 
@@ -322,19 +323,18 @@ static DQNN_RARE uint16_t check_memory(const dqnn_segment *s, uint32_t i) {
   return 0;
 }
 
-static uint16_t check_node(dqnn_segment *s, uint32_t i) {
-  dqnn_checker *c = s->context;
+static uint16_t check_node(const dqnn_segment *s, dqnn_checker *c, uint32_t i) {
   if (i > 0 && dqnn_fb_u16(dqnn_model_node(s->model, s->begin + i), DQNN_NODE_SEGMENT) != 0) {
     return DQNN_CHECK_segment_nodes;
   }
   return dqnn_pay(c, STEPS_OF_CALL * s->count) ? check_memory(s, i) : DQNN_CHECK_work;
 }
 
-static uint16_t check_entering(const dqnn_segment *s) {
+static uint16_t check_entering(const dqnn_segment *s, dqnn_checker *c) {
   uint16_t failed = 0;
   for (uint32_t k = s->count; failed == 0 && k < s->span_count; ++k) {
     const dqnn_tensor_def *def = s->spans[k].def;
-    failed = def->rows == 0 ? dqnn_intact_check(s->context, def, s->begin) : s->head.segments->enter(s, def);
+    failed = def->rows == 0 ? dqnn_intact_check(c, def, s->begin) : s->head.segments->enter(s, def);
   }
   return failed;
 }
@@ -349,8 +349,7 @@ static uint16_t check_outputs(const dqnn_model *model) {
 }
 
 /* All rows were made. */
-static uint16_t check_end(const dqnn_segment *s) {
-  dqnn_checker *c = s->context;
+static uint16_t check_end(const dqnn_segment *s, dqnn_checker *c) {
   for (uint32_t i = 0; i < s->count; ++i) {
     c->node = s->begin + i;
     if (s->spans[i].made != s->spans[i].def->dims[0]) {
@@ -378,19 +377,19 @@ static uint16_t check_nodes(dqnn_segment *s, dqnn_checker *c) {
   }
   uint16_t failed = check_outputs(c->model);
   if (failed == 0) {
-    failed = check_entering(s);
+    failed = check_entering(s, c);
   }
   for (uint32_t i = 0; failed == 0 && i < count; ++i) {
     c->node = first + i;
-    failed = check_node(s, i);
+    failed = check_node(s, c, i);
     if (failed == 0) {
-      failed = check_whole(s, i);
+      failed = check_whole(s, c, i);
     }
   }
   if (failed == 0) {
     failed = s->head.segments->sweep(s);
   }
-  return failed == 0 ? check_end(s) : failed;
+  return failed == 0 ? check_end(s, c) : failed;
 }
 
 static DQNN_RARE dqnn_status check_with(dqnn_segment *s, dqnn_checker *c) {

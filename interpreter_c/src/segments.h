@@ -22,11 +22,11 @@ typedef struct {
   dqnn_span *in[2];
   const dqnn_variant *variant; /* while checking */
   uint32_t window, stride;
+  uint8_t inputs, params_bytes;
+  uint8_t pad_at; /* number of 16 bits in its parameters that holds the padding; 0: they do not depend on the rows */
   uint16_t pad, rows; /* rows above the first, most rows of a call */
-  uint16_t shape[3];  /* while checking: rows in, rows out and padding of the call that plan() saw last */
-  uint8_t inputs;
-  uint8_t params_bytes,
-      pad_at; /* number of 16 bits in its parameters that holds the padding; 0: they do not depend on the rows */
+  uint16_t above;     /* while checking: padding of the call that plan() saw last, ... */
+  uint32_t shape;     /* ... and its rows in and out, of 16 bits each */
 } dqnn_segment_node;
 
 struct dqnn_segment {
@@ -35,16 +35,16 @@ struct dqnn_segment {
   uint16_t (*act)(dqnn_segment *segment, uint32_t i); /* runs the call of node i, or checks it: which check failed */
   void *context;                                      /* the interpreter, or the checker */
   uint8_t *arena;                                     /* NULL: checking, or none is at work */
-  dqnn_call *call; /* the call at work, with these copies of what is other than in the file */
+  uint32_t begin, count, span_count;
+  dqnn_segment_node *nodes; /* behind the spans */
+  dqnn_call *call;          /* the call at work, with these copies of what is other than in the file */
   dqnn_tensor_def in[2], out;
   union {
     dqnn_conv_params conv;
     dqnn_pool_params pool;
     uint16_t words[sizeof(dqnn_conv_params) / 2];
   } params;
-  uint32_t begin, count, span_count;
-  dqnn_segment_node *nodes; /* behind the spans */
-  dqnn_span spans[];        /* the output of each node, then what enters */
+  dqnn_span spans[]; /* the output of each node, then what enters */
 };
 
 static inline dqnn_segment *dqnn_segment_of(dqnn_interpreter *it) {
