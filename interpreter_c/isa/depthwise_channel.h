@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* One channel of an 8-bit depthwise layer: sums of 3x3 windows straight from the map, and s8 outputs from sums.
+/* One channel of an 8-bit depthwise layer: sums of 3x3 windows, or of any up to 5x5, straight from the map, and s8
+ * outputs from sums.
  *
  * Cells are taken as they are stored. A window that misses lines of the map has zeros for their weights and lies
  * inside; what cells outside, and the zero point, add is a number per channel and set of lines. */
@@ -28,6 +29,25 @@ typedef struct {
   uint32_t lines; /* of outputs, at least 1 */
   uint32_t step;  /* from a line of outputs to the next, in the map */
 } dqnn_channel_plan;
+
+/* The same of 5x5 windows with stride 1 along the line; smaller ones stand in the last columns, among zeros. Lines go
+ * from the last to the first, as each writes `warm` numbers of no meaning before its sums: outputs that end before
+ * the first. Changed by the run. */
+enum { DQNN_FIVE = 5, DQNN_FIVE_COLUMN = 9 /* halfwords: a column of weights and four zeros */ };
+typedef struct {
+  const int8_t *in;    /* the first cell of the last line */
+  uint32_t down, next; /* as above; four times the first stays in the map */
+  int32_t *sums;       /* of the last line, less `warm` */
+  uint32_t down_3;     /* three times down */
+  int32_t before[4];   /* what the first four outputs begin with, which have 4 to 1 columns outside */
+  uint32_t weights[13]; /* columns 4 to 0: lines 0 and 1, 2 and 3; then line 4 of columns 4 and 3, 2 and 1, 0 */
+  int32_t start;       /* of any other output */
+  int32_t behind[4];   /* what outputs get that have 1 to 4 columns outside at the end */
+  uint32_t columns;    /* of a line, at least 1; each but the first `warm` ends an output */
+  uint32_t over;       /* outputs that end behind the map, at most 4 */
+  uint32_t lines;      /* at least 1 */
+  int32_t step, sums_step; /* to the line before, both in bytes */
+} dqnn_five_plan;
 
 /* Outputs of one channel, `step` bytes apart. */
 enum { DQNN_CHANNEL_LEAST = 4 };
@@ -69,18 +89,19 @@ _Static_assert(DQNN_CHANNEL_COLUMN == 5, "columns of weights are 10 bytes apart"
 
 /* Registers: r0 in, r1 down, r2 next, r3 sums; r4 to r6 weights of lines 0 and 1, columns 0 to 2; r7 those of line 2,
  * columns 0 and 1, r8 column 2; r9, r10 sums; r11, r12, lr cells. s0 start of a sum, s1 of the first one of a line;
- * s2 left, s3 over, s4 what cells there add, s5 whole, s6 bytes of those, s7 lines, s8 line, s9 step, s10 end. */
+ * s2 left, s3 over, s4 what cells there add, s5 whole, s6 bytes of those, s7 lines, s8 line, s9 step, s10 end,
+ * s11 stride - 1. */
 #define DQNN_CHANNEL_CELLS \
   "ldrsb.w r11,[r0]\n ldrsb.w r12,[r0,r1]\n ldrsb.w lr,[r0,r1,lsl #1]\n add r0,r2\n pkhbt r11,r11,r12,lsl #16\n"
 #define DQNN_CHANNEL_BEGIN(sum) "vmov " sum ",s0\n smlad " sum ",r11,r4," sum "\n smlabb " sum ",lr,r7," sum "\n"
 #define DQNN_CHANNEL_MIDDLE(sum) "smlad " sum ",r11,r5," sum "\n smlabt " sum ",lr,r7," sum "\n"
 #define DQNN_CHANNEL_END(sum) "smlad " sum ",r11,r6," sum "\n smlabb " sum ",lr,r8," sum "\n str " sum ",[r3],#4\n"
-#define DQNN_CHANNEL_LOAD(shift)                                                                                        \
-  ".syntax unified\n push {r4-r11,lr}\n ldr r11,[r0,#16]\n ldr.w r4,[r11]\n ldr.w r5,[r11,#10]\n ldr.w r6,[r11,#20]\n"    \
+#define DQNN_CHANNEL_LOAD                                                                                               \
+  ".syntax unified\n push {r4-r11,lr}\n vmov s11,r1\n ldr r11,[r0,#16]\n ldr.w r4,[r11]\n ldr.w r5,[r11,#10]\n ldr.w r6,[r11,#20]\n"    \
   "ldrh.w r7,[r11,#4]\n ldrh.w r12,[r11,#14]\n ldrh.w r8,[r11,#24]\n pkhbt r7,r7,r12,lsl #16\n mov.w r12,#0x10001\n"      \
   "smuad r9,r4,r12\n smlabb r9,r7,r12,r9\n smuad r10,r6,r12\n smlabb r10,r8,r12,r10\n smlad r11,r5,r12,r9\n"              \
   "smlabt r11,r12,r7,r11\n add r11,r10\n ldrd r1,r2,[r0,#20]\n mls r1,r2,r11,r1\n mla r9,r2,r9,r1\n mul r10,r2,r10\n"     \
-  "vmov s0,s1,r1,r9\n vmov s4,r10\n ldrd r1,r2,[r0,#28]\n ldr r3,[r0,#8]\n muls r3,r2\n lsls r3,#" shift "\n vmov s2,r1\n" \
+  "vmov s0,s1,r1,r9\n vmov s4,r10\n ldrd r1,r2,[r0,#28]\n ldr r3,[r0,#8]\n muls r3,r2\n vmov s2,r1\n vmov r1,s11\n lsls r3,r1\n" \
   "vmov s5,s6,r2,r3\n ldrd r1,r2,[r0,#36]\n vmov s3,r1\n vmov s7,r2\n ldr r1,[r0,#44]\n vmov s9,r1\n ldm r0,{r0-r3}\n"
 /* The first column of a line; then it goes on at 2. */
 #define DQNN_CHANNEL_LINE                                                                                               \
@@ -91,24 +112,63 @@ _Static_assert(DQNN_CHANNEL_COLUMN == 5, "columns of weights are 10 bytes apart"
 #define DQNN_CHANNEL_OVER(sum)                                                                                                \
   "add " sum ",r12\n str " sum ",[r3],#4\n 9: vmov r0,r11,s8,s9\n add r0,r11\n vmov r11,s7\n subs.w r11,r11,#1\n vmov s7,r11\n bne.w 1b\n pop {r4-r11,pc}"
 
-/* 14 cycles for 9 products: a column of cells ends a sum, goes on with the next and begins the one after. Columns are
+/* Stride 1, 14 cycles for 9 products: a column of cells ends a sum, goes on with the next and begins the one after. Columns are
  * written out four times; lines enter where the last of them comes out at the end, which leaves the next sum in r10. */
 #define DQNN_CHANNEL_COLUMN_1(a, b) \
   DQNN_CHANNEL_CELLS DQNN_CHANNEL_END(a) DQNN_CHANNEL_MIDDLE(b) DQNN_CHANNEL_BEGIN(a)
-__attribute__((naked, noinline, unused)) static void dqnn_channel_dense(__attribute__((unused)) const dqnn_channel_plan *plan) {
-  __asm__(DQNN_CHANNEL_LOAD("0") DQNN_CHANNEL_LINE DQNN_CHANNEL_CELLS DQNN_CHANNEL_BEGIN("r10") DQNN_CHANNEL_MIDDLE("r9") DQNN_CHANNEL_WHOLE
-          "bpl 7f\n bcs.w 4f\n b.w 6f\n 7: mov r12,r9\n mov r9,r10\n mov r10,r12\n bcs.w 5f\n cmp r11,#0\n beq.w 8f\n"
-          "3:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9") "4:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") "5:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9")
-          "6:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") DQNN_CHANNEL_WALKED DQNN_CHANNEL_OVER("r10"));
-}
-
-/* 21 cycles for 9 products: every second column ends a sum and begins the next. */
+/* Stride 2, 21 cycles for 9 products: every second column ends a sum and begins the next. */
 #define DQNN_CHANNEL_COLUMN_2 \
   DQNN_CHANNEL_CELLS DQNN_CHANNEL_MIDDLE("r9") DQNN_CHANNEL_CELLS DQNN_CHANNEL_END("r9") DQNN_CHANNEL_BEGIN("r9")
-__attribute__((naked, noinline, unused)) static void dqnn_channel_strided(__attribute__((unused)) const dqnn_channel_plan *plan) {
-  __asm__(DQNN_CHANNEL_LOAD("1") DQNN_CHANNEL_LINE DQNN_CHANNEL_WHOLE "bmi 4f\n cmp r11,#0\n beq 8f\n"
+__attribute__((naked, noinline, unused)) static void dqnn_channel_threes(__attribute__((unused)) const dqnn_channel_plan *plan,
+                                                                         __attribute__((unused)) uint32_t stride_less_1) {
+  __asm__(DQNN_CHANNEL_LOAD "vmov r11,s11\n cmp r11,#0\n bne.w 20f\n"
+          DQNN_CHANNEL_LINE DQNN_CHANNEL_CELLS DQNN_CHANNEL_BEGIN("r10") DQNN_CHANNEL_MIDDLE("r9") DQNN_CHANNEL_WHOLE
+          "bpl 7f\n bcs.w 4f\n b.w 6f\n 7: mov r12,r9\n mov r9,r10\n mov r10,r12\n bcs.w 5f\n cmp r11,#0\n beq.w 8f\n"
+          "3:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9") "4:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") "5:\n" DQNN_CHANNEL_COLUMN_1("r10", "r9")
+          "6:\n" DQNN_CHANNEL_COLUMN_1("r9", "r10") DQNN_CHANNEL_WALKED DQNN_CHANNEL_OVER("r10")
+          "\n 20:\n" DQNN_CHANNEL_LINE DQNN_CHANNEL_WHOLE "bmi 4f\n cmp r11,#0\n beq 8f\n"
           "3:\n" DQNN_CHANNEL_COLUMN_2 "4:\n" DQNN_CHANNEL_COLUMN_2 DQNN_CHANNEL_WALKED
           "mov r10,r12\n" DQNN_CHANNEL_CELLS DQNN_CHANNEL_MIDDLE("r9") "mov r12,r10\n" DQNN_CHANNEL_OVER("r9"));
+}
+
+DQNN_WORD_IS(0, dqnn_five_plan, in);
+DQNN_WORD_IS(1, dqnn_five_plan, down);
+DQNN_WORD_IS(2, dqnn_five_plan, next);
+DQNN_WORD_IS(3, dqnn_five_plan, sums);
+DQNN_WORD_IS(4, dqnn_five_plan, down_3);
+DQNN_WORD_IS(5, dqnn_five_plan, before);
+DQNN_WORD_IS(9, dqnn_five_plan, weights);
+DQNN_WORD_IS(22, dqnn_five_plan, start);
+DQNN_WORD_IS(23, dqnn_five_plan, behind);
+DQNN_WORD_IS(27, dqnn_five_plan, columns);
+DQNN_WORD_IS(28, dqnn_five_plan, over);
+DQNN_WORD_IS(29, dqnn_five_plan, lines);
+DQNN_WORD_IS(30, dqnn_five_plan, step);
+DQNN_WORD_IS(31, dqnn_five_plan, sums_step);
+
+/* Registers: r0 in, r1 down, r2 next, r3 sums, r4 three lines down, r5 to r8 sums, others cells and weights; s0 to s12 weights,
+ * s13 start, s14 end; the plan on the stack. 40 cycles for 25 products: a sum moves on for nothing, as SMLAD reads the one of the
+ * next output and writes this one's. */
+#define DQNN_CHANNEL_COLUMN_5                                                                                                "ldrsb.w r9,[r0]\n ldrsb.w r10,[r0,r1]\n ldrsb.w r11,[r0,r1,lsl #1]\n ldrsb.w r12,[r0,r4]\n ldrsb.w lr,[r0,r1,lsl #2]\n" \
+  "add r0,r2\n pkhbt r9,r9,r10,lsl #16\n pkhbt r11,r11,r12,lsl #16\n vmov r10,r12,s0,s1\n smlad r5,r9,r10,r5\n vmov r10,s10\n"  \
+  "smlad r5,r11,r12,r5\n smlabb r5,lr,r10,r5\n str r5,[r3],#4\n smlabt r5,lr,r10,r6\n vmov r10,r12,s2,s3\n smlad r5,r9,r10,r5\n" \
+  "smlad r5,r11,r12,r5\n vmov r10,r12,s4,s5\n smlad r6,r9,r10,r7\n vmov r10,s11\n smlad r6,r11,r12,r6\n smlabb r6,lr,r10,r6\n"  \
+  "smlabt r7,lr,r10,r8\n vmov r10,r12,s6,s7\n vmov r8,s13\n smlad r7,r9,r10,r7\n smlad r7,r11,r12,r7\n vmov r10,r12,s8,s9\n"    \
+  "smlad r8,r9,r10,r8\n vmov r10,s12\n smlad r8,r11,r12,r8\n smlabb r8,lr,r10,r8\n"
+#if DQNN_SMALL
+#define DQNN_CHANNEL_COLUMNS_5 "2:\n" DQNN_CHANNEL_COLUMN_5
+#else
+#define DQNN_CHANNEL_COLUMNS_5 "lsls r9,r9,#31\n bmi.w 3f\n 2:\n" DQNN_CHANNEL_COLUMN_5 "3:\n" DQNN_CHANNEL_COLUMN_5
+#endif
+__attribute__((naked, noinline, unused)) static void dqnn_channel_fives(__attribute__((unused)) dqnn_five_plan *plan) {
+  __asm__(
+      ".syntax unified\n push {r0,r4-r11,lr}\n adds r0,#36\n vldmia r0,{s0-s13}\n"
+      "1: ldr r12,[sp]\n ldm r12,{r0-r8}\n ldr r9,[r12,#108]\n mla r10,r9,r2,r0\n vmov s14,r10\n"
+      DQNN_CHANNEL_COLUMNS_5 "vmov r9,s14\n cmp r0,r9\n bne.w 2b\n"
+      "ldr r12,[sp]\n ldr r9,[r12,#112]\n cmp r9,#0\n beq 5f\n add r10,r12,#92\n"
+      "4: ldr r11,[r10],#4\n add r5,r11\n str r5,[r3],#4\n mov r5,r6\n mov r6,r7\n mov r7,r8\n subs.w r9,r9,#1\n bne 4b\n"
+      "5: ldr r0,[r12]\n ldr r3,[r12,#12]\n ldrd r10,r11,[r12,#120]\n ldr r9,[r12,#116]\n add r0,r10\n add r3,r11\n str r0,[r12]\n"
+      "str r3,[r12,#12]\n subs.w r9,r9,#1\n str r9,[r12,#116]\n bne.w 1b\n pop {r0,r4-r11,pc}");
 }
 
 /* Registers: r0 sums, r1 out, r2 step, r3 zero point, r4 the last four sums, r5 four steps, r6 to r9 values, r12 free; s0 scale,
@@ -139,15 +199,47 @@ __attribute__((naked, noinline, unused)) static void dqnn_channel_fixed(__attrib
 
 #else
 
+/* A column of cells times one of weights. */
+static inline int32_t dqnn_channel_five(const dqnn_five_plan *p, const int8_t *x, uint32_t column) {
+  const uint32_t *pairs = p->weights + 2 * column, last = p->weights[10 + column / 2] >> 16 * (column & 1u);
+  const uint32_t words[3] = {pairs[0], pairs[1], last & 0xffffu};
+  int32_t sum = 0;
+  for (uint32_t i = 0; i < DQNN_FIVE; i++, x += p->down) {
+    sum += *x * (int32_t)(int16_t)(words[i >> 1] >> 16 * (i & 1u));
+  }
+  return sum;
+}
+
+static inline void dqnn_channel_fives(dqnn_five_plan *p) {
+  for (uint32_t lines = p->lines; lines; lines--, p->in += p->step, p->sums += p->sums_step / 4) {
+    const int8_t *x = p->in;
+    int32_t *sums = p->sums, a[5] = {p->before[0], p->before[1], p->before[2], p->before[3], 0};
+    for (uint32_t i = p->columns; i; i--, x += p->next) {
+      *sums++ = a[0] + dqnn_channel_five(p, x, 0);
+      a[4] = p->start;
+      for (uint32_t k = 1; k < DQNN_FIVE; k++) {
+        a[k - 1] = a[k] + dqnn_channel_five(p, x, k);
+      }
+    }
+    for (uint32_t i = 0; i < p->over; i++) {
+      *sums++ = a[i] + p->behind[i];
+    }
+  }
+}
+
 static inline int32_t dqnn_channel_column(const int8_t *x, uint32_t down, const int16_t *w) {
   return x[0] * w[0] + x[down] * w[1] + x[2 * down] * w[2];
 }
 
-static inline void dqnn_channel_windows(const dqnn_channel_plan *p, uint32_t stride) {
+#if DQNN_SHORT_PRODUCTS
+static void dqnn_channel_windows(const dqnn_channel_plan *p, uint32_t stride_less_1) {
+#else
+static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stride_less_1) {
+#endif
   const int16_t *w = p->weights, *v = w + DQNN_CHANNEL_COLUMN, *u = v + DQNN_CHANNEL_COLUMN;
   const int32_t first = w[0] + w[1] + w[2], last = u[0] + u[1] + u[2];
   const int32_t start = p->start - p->pad * (first + v[0] + v[1] + v[2] + last);
-  const uint32_t down = p->down, next = p->next, step = stride * next;
+  const uint32_t down = p->down, next = p->next, step = next << stride_less_1;
   const int8_t *line = p->in;
   int32_t *sums = p->sums;
   for (uint32_t lines = p->lines; lines; lines--, line += p->step) {
@@ -212,7 +304,11 @@ __attribute__((naked, noinline, unused)) static void dqnn_channel_walk(__attribu
       "pop {r0,r1}\n mov r4,r9\n str r4,[r0,#16]\n pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r4-r7,pc}");
 }
 
-static inline void dqnn_channel_dense(const dqnn_channel_plan *p) {
+static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stride_less_1) {
+  if (stride_less_1) {
+    dqnn_channel_windows(p, 1);
+    return;
+  }
   const int16_t *w = p->weights, *v = w + DQNN_CHANNEL_COLUMN, *u = v + DQNN_CHANNEL_COLUMN;
   const int32_t weights[9] = {u[0], v[0], w[0], u[1], v[1], w[1], u[2], v[2], w[2]};
   const int32_t first = w[0] + w[1] + w[2], last = u[0] + u[1] + u[2];
@@ -237,14 +333,7 @@ static inline void dqnn_channel_dense(const dqnn_channel_plan *p) {
     }
   }
 }
-#else
-static inline void dqnn_channel_dense(const dqnn_channel_plan *p) {
-  dqnn_channel_windows(p, 1);
-}
 #endif
-static inline void dqnn_channel_strided(const dqnn_channel_plan *p) {
-  dqnn_channel_windows(p, 2);
-}
 
 static inline void dqnn_channel_affine(const dqnn_channel_output *p) {
   dqnn_affine_run(p->sums, p->count, p->scale, p->offset, p->zero_point, p->out, p->step);

@@ -39,21 +39,30 @@ DQNN_WORD_IS(10, dqnn_depthwise_plan, acc);
   "]\n sxtab16 r10,lr,r8\n sxtab16 r8,lr,r8,ror #8\n sxtb16 r11,r9\n sxtb16 r9,r9,ror #8\n" \
   "smlabb r4,r10,r11,r4\n smlabb r5,r8,r9,r5\n smlatt r6,r10,r11,r6\n smlatt r7,r8,r9,r7\n"
 
+/* A row of r12 taps, back to the first of them after the last. */
+#define DQNN_DEPTHWISE_ROW                                                                       \
+  "mul r8,r12,r2\n mul r9,r12,r3\n push {r8,r9}\n 5:\n" DQNN_DEPTHWISE_TAP("r0", "r1")           \
+  "add r0,r2\n add r1,r3\n subs r12,#1\n bne 5b\n pop {r8,r9}\n subs r0,r0,r8\n subs r1,r1,r9\n"
+#if DQNN_SMALL
+#define DQNN_DEPTHWISE_THREE DQNN_DEPTHWISE_ROW
+#define DQNN_DEPTHWISE_OTHERS ""
+#else
+#define DQNN_DEPTHWISE_THREE                                                                     \
+  "cmp r12,#3\n bne 4f\n" DQNN_DEPTHWISE_TAP("r0", "r1") DQNN_DEPTHWISE_TAP("r0,r2", "r1,r3") \
+      DQNN_DEPTHWISE_TAP("r0,r2,lsl #1", "r1,r3,lsl #1")
+#define DQNN_DEPTHWISE_OTHERS "\n 4: " DQNN_DEPTHWISE_ROW "b 3b"
+#endif
+
 __attribute__((naked, noinline, unused)) static void dqnn_depthwise_rows(__attribute__((unused))
                                                                          dqnn_depthwise_plan *plan) {
   __asm__(
-      ".syntax unified\n push {r0,r4-r11,lr}\n ldr r8,[r0,#28]\n vmov s1,r8\n ldr r9,[r0,#16]\n ldr r10,[r0,#20]\n vmov s2,s3,r9,r10\n"
+      ".syntax unified\n push {r0,r4-r11,lr}\n ldr r8,[r0,#28]\n vmov s1,r8\n ldrd r9,r10,[r0,#16]\n vmov s2,s3,r9,r10\n"
       "1: ldr r8,[sp]\n ldm r8,{r0,r1,r2,r3}\n ldr r9,[r8,#24]\n ldr lr,[r8,#36]\n vmov s0,r9\n"
       "movs r4,#0\n movs r5,#0\n movs r6,#0\n movs r7,#0\n"
-      "2: vmov r12,s1\n cmp r12,#3\n bne 4f\n"
-      DQNN_DEPTHWISE_TAP("r0", "r1") DQNN_DEPTHWISE_TAP("r0,r2", "r1,r3") DQNN_DEPTHWISE_TAP("r0,r2,lsl #1", "r1,r3,lsl #1")
-      "3: vmov r8,r9,s2,s3\n add r0,r8\n add r1,r9\n vmov r8,s0\n subs r8,#1\n vmov s0,r8\n bne 2b\n"
+      "2: vmov r12,s1\n" DQNN_DEPTHWISE_THREE "3: vmov r8,r9,s2,s3\n add r0,r8\n add r1,r9\n vmov r8,s0\n subs r8,#1\n vmov s0,r8\n bne 2b\n"
       "ldr r8,[sp]\n ldr r9,[r8,#40]\n stm r9!,{r4-r7}\n str r9,[r8,#40]\n ldrd r0,r1,[r8]\n adds r0,#4\n adds r1,#4\n strd r0,r1,[r8]\n"
-      "ldr r9,[r8,#32]\n subs r9,#1\n str r9,[r8,#32]\n bne 1b\n pop {r0,r4-r11,pc}\n"
-      /* rows of any other length: go back to the first tap after the last */
-      "4: mul r8,r12,r2\n mul r9,r12,r3\n push {r8,r9}\n"
-      "5:\n" DQNN_DEPTHWISE_TAP("r0", "r1") "add r0,r2\n add r1,r3\n subs r12,#1\n bne 5b\n"
-      "pop {r8,r9}\n subs r0,r0,r8\n subs r1,r1,r9\n b 3b");
+      "ldr r9,[r8,#32]\n subs r9,#1\n str r9,[r8,#32]\n bne 1b\n pop {r0,r4-r11,pc}"
+      DQNN_DEPTHWISE_OTHERS);
 }
 
 #else

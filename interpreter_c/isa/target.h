@@ -50,6 +50,13 @@
 #define DQNN_SHORT_PRODUCTS 0
 #endif
 
+/* Compiled for size: assembly repeats less of itself. */
+#if defined(__OPTIMIZE_SIZE__)
+#define DQNN_SMALL 1
+#else
+#define DQNN_SMALL 0
+#endif
+
 /* One assembly statement may have all 14 registers. clang keeps some to itself. */
 #if defined(__clang__)
 #define DQNN_ARM_ALL_REGISTERS 0

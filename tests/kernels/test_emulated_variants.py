@@ -50,6 +50,7 @@ KINDS = {
     "nibbles": {"input": "s8", "stride": (1, 1), "dilation": (1, 1), "pool": (1, 1)},
     "pairs": {"input": "s8", "weights": "s8"},
     "channels": {"input": "s8", "weights": "s8", "depthwise": True},
+    "fives": {"input": "s8", "weights": "s8", "depthwise": True},
     "float": {"input": "f32", "weights": "s8"},
     "depthwise_float": {"input": "f32", "weights": "s8", "depthwise": True},
 }
@@ -100,10 +101,23 @@ def random_layer(kind: str, seed: int) -> cases.Layer | None:
         step = pick(1, 2)
         dense = replace(layer, kernel=(3, 3), stride=(step, step), dilation=(1, 1), pool=(1, 1))
         layer = replace(dense, requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)], half=pick(0, 1) == 1)
+    if kind == "fives":
+        step, width = pick(1, 1, 2), pick(1, 5, 7, 45)
+        height = 45 if width == 1 else pick(4, 5, 6, 9)
+        around = tuple((pick(0, 1, 2, 4), pick(0, 1, 2, 4)) for _ in range(2))
+        layer = replace(
+            layer, height=height, width=width, channels=pick(1, 2, 3, 5, 33), stride=(step, step), dilation=(1, 1),
+            kernel=(pick(1, 2, 3, 5), pick(1, 3, 4, 5)), pool=(1, 1), padding=around,
+            weights=("s1", "s8", "s8")[pick(0, 1, 2)],
+            requant=("affine", "fixed_point", "power_of_two")[pick(0, 1, 2)],
+            pad_value=float(rng.choice([layer.zero_point, -128, 7])),
+        )  # fmt: skip
+        layer = replace(layer, half=layer.weights == "s8" and pick(0, 0, 1) == 1)
     if kind == "nibbles":
         layer = replace(layer, channels=layer.groups * pick(8, 16, 24), pad_value=float(pick(-128, 3)))
     if layer.depthwise:
-        layer = replace(layer, groups=1, outputs=layer.channels * (1 if kind == "channels" else pick(1, 1, 2)))
+        multiplier = 1 if kind in ("channels", "fives") else pick(1, 1, 2)
+        layer = replace(layer, groups=1, outputs=layer.channels * multiplier)
     height, width = layer.out_size()
     return layer if height >= layer.pool[0] and width >= layer.pool[1] else None
 
@@ -239,15 +253,19 @@ def test_emulated_weights_of_few_bits_at_their_limits(board: machine.Machine, bi
 
 @pytest.mark.parametrize("step", [1, 2])
 @pytest.mark.parametrize(("output", "requant"), [("s8", "affine"), ("s8", "fixed_point"), ("s1", "affine")])
+@pytest.mark.parametrize("taps", [3, 5])
 def test_emulated_depthwise_borders(
-    board: machine.Machine, output: cases.Kind, requant: cases.Requant, step: int
+    board: machine.Machine, output: cases.Kind, requant: cases.Requant, step: int, taps: int
 ) -> None:
-    """Every way in which 3x3 windows lie at the border of small maps, also with the few sums that fit the stack."""
+    """Every way in which 3x3 and 5x5 windows lie at the border of small maps, also with the few sums that fit the
+    stack. With a stride 5x5 windows are taken by channel where those are fewer than four."""
     sizes = ((1, 1), (1, 3), (3, 3), (3, 40), (4, 5), (6, 7), (7, 3), (40, 3))
     for seed, (height, width) in enumerate(sizes):
-        for padding in (((1, 1), (1, 1)), ((0, 1), (0, 1)), ((1, 0), (1, 0)), ((0, 0), (0, 0)), ((2, 1), (1, 2))):
+        channels = 1 + seed % (6 if taps == 3 else 3)
+        around = ((1, 1), (0, 1), (1, 0), (0, 0)) if taps == 3 else ((2, 2), (1, 2), (0, 0), (4, 0))
+        for padding in (*((p, p) for p in around), ((2, 1), (1, 2))):
             layer = cases.Layer(
-                "s8", "s8", output, height, width, 1 + seed % 6, 1 + seed % 6, kernel=(3, 3), stride=(step, step),
+                "s8", "s8", output, height, width, channels, channels, kernel=(taps, taps), stride=(step, step),
                 padding=padding, pad_value=-7.0, depthwise=True, zero_point=5, out_zero_point=-3, requant=requant,
             )  # fmt: skip
             if min(layer.out_size()) < 1:

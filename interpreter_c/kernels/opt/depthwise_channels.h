@@ -15,17 +15,18 @@ static inline uint64_t dqnn_channels_scratch(const dqnn_conv *v) {
   return 4 * (outputs < some ? outputs : some);
 }
 
-/* What the layer is, and whether its windows lie as they have to: both must hold. The first alone decides the scratch,
- * as rows of a map may lie otherwise than the map. */
+/* Is it a layer of 3x3 windows? That alone decides the scratch, as rows of a map may lie otherwise than the map. */
 int dqnn_has_channels(const dqnn_call *call);
-int dqnn_takes_channels(const dqnn_call *call);
 
-/* Lines are columns where those are longer, as the other side has to hold a window. */
-static inline int dqnn_walks_columns(int32_t height, int32_t width) {
-  return height > width && width >= 3;
-}
+/* Which way depthwise_channels.c takes a call, if it does. Lines are columns where those are longer, as the other side
+ * has to hold a window. */
+typedef struct {
+  uint8_t taken, fives, columns;
+} dqnn_channels;
+
+dqnn_channels dqnn_channels_of(const dqnn_call *call);
 
 /* zero_points: 1 if the weights have them (depthwisez). */
-void dqnn_run_depthwise_channels(const dqnn_call *call, int binary_weights, uint32_t zero_points);
+void dqnn_run_depthwise_channels(const dqnn_call *call, dqnn_channels path, int binary_weights, uint32_t zero_points);
 
 #endif

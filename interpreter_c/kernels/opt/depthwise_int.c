@@ -23,7 +23,8 @@ typedef struct {
   const uint8_t *image, *weights;
   uint32_t pixel_bytes, multiplier, taps;
   uint32_t add;    /* minus the zero point of the input, in both halves */
-  int32_t outside; /* what a cell outside the map is, zero point removed */
+  uint32_t pad;    /* a cell outside the map, four times */
+  int32_t outside; /* the same, zero point removed */
   uint8_t binary_input, binary_weights, half_weights;
   uint8_t simple;                   /* s8 weights and inputs, an input channel for each output */
   const int8_t *weight_zero_points; /* NULL: 0 */
@@ -36,10 +37,10 @@ typedef struct {
   int outside; /* some taps are outside the map */
 } window;
 
-/* The inputs of outputs o to o + n - 1. simple: four, each with an input channel of its own. */
-DQNN_INLINE uint32_t input_word(const layer *l, const uint8_t *cell, uint32_t o, uint32_t n, int simple) {
+/* The inputs of outputs o to o + n - 1, a byte each. */
+DQNN_INLINE uint32_t input_word(const layer *l, const uint8_t *cell, uint32_t o, uint32_t n) {
   uint32_t word = 0;
-  if (simple) {
+  if (n == BLOCK && l->multiplier == 1) {
     memcpy(&word, cell + (l->binary_input ? 4 * (o >> 5) : o), 4);
     return l->binary_input ? dqnn_spread_signs(word >> (o & 31u)) : word;
   }
@@ -71,45 +72,37 @@ DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint3
   return word;
 }
 
-/* Taps inside the map; unit: with all weights 1. */
-DQNN_INLINE void add_inside(const layer *l, const window *w, uint32_t o, uint32_t n, int simple, int unit,
-                            int32_t acc[BLOCK]) {
+DQNN_INLINE int among(const dqnn_taps *taps, int32_t tap) {
+  return tap >= taps->first && tap < taps->end;
+}
+
+/* One tap, if it counts. cell: where it lies, from the map on; unit: its weights are 1. */
+DQNN_INLINE void add_tap(const layer *l, int inside, uint32_t cell, uint32_t tap, uint32_t o, uint32_t n, int unit,
+                         int32_t sum[BLOCK]) {
+  if (inside || l->outside) {
+    const uint32_t inputs = inside ? input_word(l, l->image + cell, o, n) : l->pad;
+    dqnn_multiply_bytes(inputs, l->add, unit ? 0x01010101u : weight_word(l, tap, o, n), sum);
+  }
+}
+
+/* All taps; unit: with all weights 1. */
+DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t n, int unit, int32_t acc[BLOCK]) {
   const dqnn_geometry *g = &l->shape;
-  if (w->rows.end == 0 || w->columns.end == 0) {
-    return;
-  }
-  int32_t y = w->y + w->rows.first * g->dilation_h, x = w->x + w->columns.first * g->dilation_w;
-  const uint8_t *row = l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes;
-  uint32_t down = dqnn_row_step(g, w->rows.end - w->rows.first) * l->pixel_bytes,
-           right = (uint32_t)g->dilation_w * l->pixel_bytes, add = l->add;
-  int32_t sum[BLOCK] = {acc[0], acc[1], acc[2], acc[3]};
-  for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += down) {
-    const uint8_t *cell = row;
-    uint32_t tap = (uint32_t)(ky * g->kernel_w + w->columns.first);
-    for (int32_t kx = w->columns.first; kx < w->columns.end; kx++, cell += right, tap++) {
-      uint32_t weights = unit ? 0x01010101u : weight_word(l, tap, o, n);
-      dqnn_multiply_bytes(input_word(l, cell, o, n, simple), add, weights, sum);
+  const uint32_t right = (uint32_t)g->dilation_w * l->pixel_bytes,
+                 down = (uint32_t)g->dilation_h * (uint32_t)g->width * l->pixel_bytes;
+  uint32_t row = dqnn_cell_index(g, w->y, w->x) * l->pixel_bytes, tap = 0; /* means something where a tap is inside */
+  int32_t sum[BLOCK] = {0, 0, 0, 0};
+  for (int32_t ky = 0; ky < g->kernel_h; ky++, row += down) {
+    const int row_inside = among(&w->rows, ky);
+    uint32_t cell = row;
+    for (int32_t kx = 0; kx < g->kernel_w; kx++, tap++, cell += right) {
+      add_tap(l, row_inside && among(&w->columns, kx), cell, tap, o, n, unit, sum);
     }
   }
-  for (uint32_t i = 0; i < BLOCK; i++) {
-    acc[i] = sum[i];
-  }
+  memcpy(acc, sum, sizeof sum);
 }
 
-/* Taps outside the map. */
-static void add_outside(const layer *l, const window *w, uint32_t o, uint32_t n, int unit, int32_t acc[BLOCK]) {
-  uint32_t pair = dqnn_pair(l->outside, l->outside), tap = 0;
-  for (int32_t ky = 0; ky < l->shape.kernel_h; ky++) {
-    for (int32_t kx = 0; kx < l->shape.kernel_w; kx++, tap++) {
-      int inside = ky >= w->rows.first && ky < w->rows.end && kx >= w->columns.first && kx < w->columns.end;
-      if (!inside) {
-        dqnn_multiply_bytes(0, pair, unit ? 0x01010101u : weight_word(l, tap, o, n), acc);
-      }
-    }
-  }
-}
-
-/* The usual case: s8 weights and inputs, all whole blocks of four channels of a run at once. */
+/* The usual case: s8 weights and inputs, all whole blocks of four channels of a run at once. No tap outside counts. */
 DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, uint32_t blocks, int32_t *acc) {
   const dqnn_geometry *g = &l->shape;
   if (w->rows.end == 0 || w->columns.end == 0) {
@@ -135,52 +128,29 @@ DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, u
   dqnn_depthwise_rows(&plan);
 }
 
-DQNN_NOINLINE void sum_any(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
-  if (n == BLOCK && l->multiplier == 1) {
-    add_inside(l, w, o, n, 1, 0, acc);
-  } else {
-    add_inside(l, w, o, n, 0, 0, acc);
-  }
-}
-
 /* A half weight w stands for w + 1/2, and sums count halves; others are less their zero point. */
-static void add_inputs(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
-  int32_t sum[BLOCK] = {0, 0, 0, 0};
-  add_inside(l, w, o, n, 0, 1, sum);
-  if (l->outside && w->outside) {
-    add_outside(l, w, o, n, 1, sum);
-  }
+DQNN_INLINE void add_inputs(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
+  int32_t sum[BLOCK];
+  sum_any(l, w, o, n, 1, sum);
   for (uint32_t i = 0; i < n; i++) {
     acc[i] = l->half_weights ? 2 * acc[i] + sum[i] : acc[i] - l->weight_zero_points[o + i] * sum[i];
   }
 }
 
-static void finish_block(const layer *l, const window *w, uint32_t o, uint32_t n, int32_t acc[BLOCK]) {
-  if (l->outside && w->outside) {
-    add_outside(l, w, o, n, 0, acc);
-  }
-  if (l->half_weights || l->weight_zero_points) {
-    add_inputs(l, w, o, n, acc);
-  }
-}
-
 /* Sums of outputs first to first + n - 1. */
 static void sum_window(const layer *l, const window *w, uint32_t first, uint32_t n, int32_t acc[CHUNK]) {
-  uint32_t done = l->simple ? n & ~3u : 0;
+  uint32_t done = l->simple && !(l->outside && w->outside) ? n & ~3u : 0;
   if (done) {
     sum_blocks(l, w, first, done / BLOCK, acc);
   }
-  for (uint32_t i = done; i < n; i += BLOCK) {
-    uint32_t count = n - i < BLOCK ? n - i : BLOCK;
-    int32_t *to = acc + i;
-    to[0] = to[1] = to[2] = to[3] = 0;
-    sum_any(l, w, first + i, count, to);
-  }
-  if (!l->half_weights && !l->weight_zero_points && !(l->outside && w->outside)) {
-    return;
-  }
-  for (uint32_t i = 0; i < n; i += BLOCK) {
-    finish_block(l, w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
+  for (uint32_t i = 0, count; i < n; i += count) {
+    count = n - i < BLOCK ? n - i : BLOCK;
+    if (i >= done) {
+      sum_any(l, w, first + i, count, 0, acc + i);
+    }
+    if (l->half_weights || l->weight_zero_points) {
+      add_inputs(l, w, first + i, count, acc + i);
+    }
   }
 }
 
@@ -235,6 +205,7 @@ static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
   l->pixel_bytes = dqnn_row_bytes(in);
   int32_t zero_point = l->binary_input ? 0 : in->zero_point;
   l->add = dqnn_pair(-zero_point, -zero_point);
+  l->pad = dqnn_every_byte((int32_t)p->pad_value);
   l->outside = (int32_t)p->pad_value - zero_point;
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
@@ -258,8 +229,9 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights, ui
 }
 
 static void run_any(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
-  if (dqnn_takes_channels(call)) {
-    dqnn_run_depthwise_channels(call, binary_weights, zero_points);
+  const dqnn_channels path = dqnn_channels_of(call);
+  if (path.taken) {
+    dqnn_run_depthwise_channels(call, path, binary_weights, zero_points);
   } else {
     run_windows(call, binary_weights, zero_points);
   }

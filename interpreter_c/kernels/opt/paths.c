@@ -46,24 +46,42 @@ dqnn_blocks_path dqnn_blocks_path_of(const dqnn_call *call) {
   return is_dense(&v) ? DQNN_BLOCKS_SINGLE : fits_nibbles(&v) ? DQNN_BLOCKS_NIBBLES : DQNN_BLOCKS_ANY;
 }
 
-/* 3x3 windows of s8 cells with integer weights, all dense, an output per channel. */
+/* Dense windows of s8 cells with integer weights, an output per channel. */
+static int has_single_channels(const dqnn_call *call) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  int strides = p->stride_h == p->stride_w && p->stride_h <= 2;
+  return call->in_def[0]->dtype == DQNN_S8 && strides && p->dilation_h == 1 && p->dilation_w == 1 && p->pool_h == 1 &&
+         p->pool_w == 1 && p->multiplier == 1;
+}
+
 int dqnn_has_channels(const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  int strides = p->stride_h == p->stride_w && (p->stride_h == 1 || p->stride_h == 2);
-  return call->in_def[0]->dtype == DQNN_S8 && p->kernel_h == 3 && p->kernel_w == 3 && strides && p->dilation_h == 1 &&
-         p->dilation_w == 1 && p->pool_h == 1 && p->pool_w == 1 && p->multiplier == 1;
+  return has_single_channels(call) && p->kernel_h == 3 && p->kernel_w == 3;
 }
 
-/* Windows reach one cell beyond the map at most. */
-static int reaches_one(const dqnn_axis *axis, int32_t outputs) {
-  return axis->pad <= 1 && (outputs - 1) * axis->stride - axis->pad + 3 <= axis->size + 1;
+/* Windows reach so many cells beyond the map at most. */
+static int reaches(const dqnn_axis *axis, int32_t outputs, int32_t cells) {
+  return axis->pad <= cells && (outputs - 1) * axis->stride - axis->pad + axis->kernel <= axis->size + cells;
 }
 
-int dqnn_takes_channels(const dqnn_call *call) {
+/* Five cells at most; each window has one in the map, the first one its last. */
+static int is_five(const dqnn_axis *axis, int32_t outputs) {
+  return axis->kernel <= 5 && axis->pad + axis->size >= axis->kernel && reaches(axis, outputs, axis->kernel - 1);
+}
+
+/* Lines that the other side of the map has to have. */
+static int32_t lines_of(const dqnn_axis *axis, int fives) {
+  return !fives ? 3 : axis->kernel > 1 ? 5 : 1;
+}
+
+dqnn_channels dqnn_channels_of(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 1);
-  int columns = dqnn_walks_columns(v.y.size, v.x.size);
-  return dqnn_has_channels(call) && (columns ? v.x.size : v.y.size) >= 3 && reaches_one(&v.y, v.pooled_h) &&
-         reaches_one(&v.x, v.pooled_w);
+  const int fives = !(dqnn_has_channels(call) && reaches(&v.y, v.pooled_h, 1) && reaches(&v.x, v.pooled_w, 1));
+  const int32_t rows = lines_of(&v.y, fives), columns = lines_of(&v.x, fives);
+  dqnn_channels path = {0, (uint8_t)fives, v.y.size > v.x.size && v.x.size >= columns};
+  path.taken = has_single_channels(call) && (path.columns || v.y.size >= rows) &&
+               (!fives || ((v.y.stride == 1 || v.in_c < 4) && is_five(&v.y, v.pooled_h) && is_five(&v.x, v.pooled_w)));
+  return path;
 }
 
 /* Every window along this axis lies in the map. */
