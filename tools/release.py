@@ -30,6 +30,7 @@ from licence_lines import ROOT, version
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 ABI3_FROM = "3.12"  # as wheel.py-api in pyproject.toml says
 AARCH64_COMPILER = "aarch64-linux-gnu-g++"  # of Debian's package of that name
+AARCH64_CPUS = {"max": "dotprod", "cortex-a53": "neon"}  # the best vectors that the wheel has for QEMU's processors
 AARCH64_TAGS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux2014_aarch64")
 GOLDEN = ROOT / "schema" / "golden" / "0.1.0"
 SMOKE = """
@@ -45,7 +46,8 @@ with np.load(golden / "digits_larq.npz") as file:
     for blob in ("digits.dqnn", golden / "digits_larq.dqnn"):
         outputs = dqnn.Interpreter(blob).predict(file["in0"], raw=True)
         assert np.array_equal(outputs, file["out0"]), blob
-print("works on", sys.version.split()[0])
+from dqnn import _core
+print("works on", sys.version.split()[0], "with", ", ".join(_core.host_isas()))
 """
 
 
@@ -133,14 +135,16 @@ def build_aarch64(number: str, program: str, sources: Path, dist: Path) -> None:
     build_wheel(number, program, sources, dist, {"_PYTHON_HOST_PLATFORM": "linux-aarch64", "CMAKE_ARGS": words})
 
 
-def smoke(wheel: Path, folder: Path, *python: str | Path, extra: Mapping[str, str] | None = None) -> None:
-    """Exports and runs a model in a folder that is far from the tree."""
+def smoke(wheel: Path, folder: Path, *python: str | Path, extra: Mapping[str, str] | None = None) -> str:
+    """Exports and runs a model in a folder that is far from the tree. Returns what it said, the instruction sets that
+    the wheel has for the processor too."""
     model = ROOT / "examples" / "digits" / "digits_larq.h5"
     words: list[str | Path] = ["-c", SMOKE, GOLDEN, model, version(), ROOT]
     said = call(*python, *words, cwd=folder, extra=extra)
     if version() not in call(*python, "-m", "dqnn", "--version", cwd=folder, extra=extra):
         raise ReleaseError(f"{wheel.name}: dqnn --version does not say {version()}")
     print(f"  {wheel.name}: {said.strip()}")
+    return said
 
 
 def try_wheel(program: str, wheel: Path) -> None:
@@ -153,9 +157,10 @@ def try_wheel(program: str, wheel: Path) -> None:
 
 
 def try_aarch64(program: str, wheel: Path, system: Path) -> None:
-    """With the Python of a Debian for that processor, in `system`, run by QEMU; pip is one of this machine's."""
-    emulated = ("qemu-aarch64", "-L", system, system / "usr" / "bin" / "python3")
-    number = call(*emulated, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    """With the Python of a Debian for that processor, in `system`, run by QEMU as one with SDOT and one without; pip is
+    one of this machine's."""
+    python = ("-L", system, system / "usr" / "bin" / "python3")
+    number = call("qemu-aarch64", *python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     if newer(ABI3_FROM, number):
         raise ReleaseError(f"{system} has Python {number}; the wheel needs {ABI3_FROM} or later")
     platforms = [word for tag in AARCH64_TAGS for word in ("--platform", tag)]
@@ -163,7 +168,10 @@ def try_aarch64(program: str, wheel: Path, system: Path) -> None:
         place = Path(folder) / "packages"
         of = ("--only-binary", ":all:", "--python-version", number, "--target", place)
         call(program, "-m", "pip", "install", "--quiet", *of, *platforms, wheel)
-        smoke(wheel, Path(folder), *emulated, extra={"PYTHONPATH": str(place)})
+        for cpu, best in AARCH64_CPUS.items():
+            said = smoke(wheel, Path(folder), "qemu-aarch64", "-cpu", cpu, *python, extra={"PYTHONPATH": str(place)})
+            if best not in said:
+                raise ReleaseError(f"{wheel.name} has no {best} for {cpu}: {said.strip()}")
 
 
 def wheel_for(number: str, dist: Path) -> Path:
