@@ -144,6 +144,10 @@ def _few_bits() -> Iterator[Row]:
         for bits in (8, 4, 2):
             isa = "portable" if bits == 8 else "packed"
             yield Row(f"s8 {name}, weights of {bits} bits", replace(layer, weight_bits=bits), isa=isa)
+    for name in ("conv 3x3 16x16x32->32 same", "conv 3x3 8x8x64->64 same"):
+        for bits in (8, 4, 2):
+            layer = replace(shapes[name], weight_bits=bits)
+            yield Row(f"s8 {name}, winograd, weights of {bits} bits", layer, isa="winograd")
     layer = Layer("s1", "s8", "s8", 16, 16, 32, 32, (3, 3))
     for bits in (4, 2):
         yield Row(

@@ -165,7 +165,8 @@ static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
 }
 
 /* conv_{s8,s1}_s8_* with such weights. */
-static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
+  uint32_t *scratch = plan->scratch;
   uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
   uint32_t lanes = lanes_of(v), totals = totals_of(v);
   uint32_t bits = v->params->weight_bits;
@@ -178,6 +179,9 @@ static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *
   if (PLANNED(AVX2)) {
     scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] = capped(dqnn_conv_packed_avx2_scratch(taps, totals, lanes, bits));
   }
+  if (PLANNED(WINOGRAD) && !DQNN_HAVE_MVE && dqnn_takes_winograd(call, v, plan)) { /* vectors are faster */
+    scratch[DQNN_ISA_winograd] = capped(dqnn_winograd_least_bytes(v));
+  }
 }
 #else
 static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
@@ -186,10 +190,10 @@ static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
   return 0;
 }
 
-static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, uint32_t *scratch) {
+static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
   (void)call;
   (void)v;
-  (void)scratch;
+  (void)plan;
 }
 #endif
 
@@ -199,7 +203,7 @@ DQNN_PLANNING void dqnn_scratch_conv(const dqnn_call *call, dqnn_plan *plan) {
   dqnn_conv v = dqnn_conv_of(call, 0);
   if (is_packed(call, scratch)) {
     if (types.input != DQNN_F32) {
-      scratch_packed(call, &v, scratch);
+      scratch_packed(call, &v, plan);
     }
     return;
   }

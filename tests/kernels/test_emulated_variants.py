@@ -181,16 +181,19 @@ def test_emulated_windows(board: machine.Machine) -> None:
 
 
 @pytest.mark.parametrize("board", ["cortex-m4"], indirect=True)  # built for cores with the DSP extension
-@pytest.mark.parametrize(("output", "requant", "pool"), [
-    ("s8", "affine", 1), ("s8", "fixed_point", 1), ("s8", "power_of_two", 1), ("s8", "affine", 2), ("s1", "affine", 1),
-    ("f32", "affine", 1),
+@pytest.mark.parametrize(("output", "requant", "pool", "bits"), [
+    ("s8", "affine", 1, 8), ("s8", "fixed_point", 1, 8), ("s8", "power_of_two", 1, 8), ("s8", "affine", 2, 8),
+    ("s1", "affine", 1, 8), ("f32", "affine", 1, 8), ("s8", "affine", 1, 4), ("f32", "affine", 1, 2),
 ])  # fmt: skip
-def test_emulated_winograd(board: machine.Machine, output: cases.Kind, requant: cases.Requant, pool: int) -> None:
+def test_emulated_winograd(
+    board: machine.Machine, output: cases.Kind, requant: cases.Requant, pool: int, bits: int
+) -> None:
     """With every amount of scratch, on sizes that tiles do not divide; from 9 pairs of channels on blocks repeat."""
     for height, width, channels, outputs in ((7, 9, 4, 5), (4, 13, 20, 6), (6, 17, 36, 4)):
         layer = cases.Layer(
             "s8", "s8", output, height, width, channels, outputs, kernel=(3, 3), padding=((1, 1), (0, 2)),
             zero_point=(-128, 127, 5)[channels // 16], pad_value=-1.0, requant=requant, pool=(pool, pool),
+            weight_bits=bits,
         )  # fmt: skip
         made = cases.make_layer_call(layer, height)
         for scratch, _ in kernel_table.winograd_choices(made.packed, [made.input], made.output):

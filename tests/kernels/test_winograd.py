@@ -101,6 +101,29 @@ def test_other_layers_are_not_taken(other: dict[str, Any]) -> None:
     assert "winograd" not in _core.scratch(*arguments(call)) or other == {"input": "s1"}
 
 
+@pytest.mark.parametrize("bits", [4, 2])
+def test_weights_of_few_bits(bits: int) -> None:
+    for seed, output in enumerate(("s8", "s1", "f32")):
+        for channels, outputs in ((4, 5), (12, 33), (20, 2), (36, 7)):
+            layer = replace(PLAIN, output=output, channels=channels, outputs=outputs, weight_bits=bits)
+            layer = replace(layer, zero_point=(-128, 127, 9)[seed])
+            call = make_layer_call(layer, seed)
+            check(call, str(layer))
+            for weight in (b"\0", b"\xff"):
+                words = weight * len(call.packed.constants[0])
+                full = replace(call.packed, constants=(words, *call.packed.constants[1:]))
+                check(replace(call, packed=full, data=b"\x7f" * len(call.data)), f"{layer} of {weight!r}")
+
+
+def test_sums_of_few_bits_are_exact_whatever_they_are() -> None:
+    for channels, bits, exact in ((1824, 4, True), (1828, 4, False), (1828, 2, True)):
+        layer = replace(PLAIN, height=2, width=2, channels=channels, outputs=1, weight_bits=bits, zero_point=-128)
+        call = make_layer_call(layer)
+        assert bool(choices(call)) == exact, (channels, bits)
+        if exact:
+            check(call, str(layer))
+
+
 def test_an_ordinary_file_never_pays_for_it() -> None:
     """What plan() asks for, and so every export that does not choose it, is what the other variants need."""
     call = make_layer_call(PLAIN)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* conv_s8_s8_{s1,s8,f32}, 3x3 with stride 1, by Winograd's F(4x4, 3x3): 36 products for what the direct sum takes 144.
- * Exact: everything is counted in integers, modulo 2^32, and plan() has made sure that the last number fits.
+/* conv_s8_s8_{s1,s8,f32}, 3x3 with stride 1, weights of 8, 4 or 2 bits, by Winograd's F(4x4, 3x3): 36 products for what
+ * the direct sum takes 144. Exact: everything is counted in integers, modulo 2^32, and plan() has made sure that the
+ * last number fits.
  *
  * A tile of 6x6 cells d (input minus zero point) becomes V = B^T d B, the weights become U = G w G^T with G three times
  * an integer, and for each of the 36 coordinates the products are summed over the input channels: M. Y = A^T M A is
@@ -39,6 +40,7 @@ typedef struct {
   dqnn_quad_kind kind; /* s8 outputs without a pool: affine or fixed point by four sums at a time; else any */
   uint8_t narrow;      /* those are clamped to less than an int8 afterwards */
   uint8_t whole;       /* the whole input stands transformed */
+  uint8_t weight_bits; /* 0: 8 */
   uint32_t quads;      /* of input channels */
   uint32_t zero;       /* minus the zero point of the input, in both halves */
   uint32_t outside;    /* a cell outside the map: four bytes as stored */
@@ -188,6 +190,14 @@ DQNN_ALWAYS_INLINE void transform_row(const uint32_t *row, uint32_t *u) {
   put_slots(u, 4, o);
 }
 
+/* Of a quad of channels. */
+DQNN_INLINE void transform_rows(const uint32_t *t, uint32_t *u) {
+  for (const uint32_t *row = t; row < t + 36; row += 6, u += 48) {
+    transform_row(row, u);
+    transform_row(row + 3, u + 24);
+  }
+}
+
 /* U of one output: of two, whose weights stand side by side (SPEC.md 3.3), the one whose bytes are `shift` bits up. */
 DQNN_NOINLINE void transform_weights(const layer *l, const uint32_t *weights, uint32_t shift, uint32_t *u) {
   uint32_t *t = (uint32_t *)l->products, pitch = 2 * l->quads; /* words of a tap */
@@ -206,12 +216,36 @@ DQNN_NOINLINE void transform_weights(const layer *l, const uint32_t *weights, ui
       transform_taps(dqnn_high_halves(a[0], b[0]), dqnn_high_halves(a[1], b[1]), dqnn_high_halves(a[2], b[2]), o);
       put_six(to + 18, 3, o);
     }
-    for (const uint32_t *row = t; row < t + 36; row += 6, u += 48) {
-      transform_row(row, u);
-      transform_row(row + 3, u + 24);
+    transform_rows(t, u);
+    u += 6 * 48;
+  }
+}
+
+#if DQNN_PACKED_WEIGHTS
+/* U of output c of four, whose pairs of taps stand side by side (SPEC.md 3.3): those of four channels are the words
+ * that are wanted. */
+DQNN_NOINLINE void transform_packed(const layer *l, const uint32_t *weights, uint32_t c, uint32_t *u) {
+  uint32_t *t = (uint32_t *)l->products;
+  const uint32_t bits = l->weight_bits, fields = bits == 4 ? 0x000f000fu : 0x00030003u,
+                 half = bits == 4 ? 0x00080008u : 0x00020002u, more = bits == 2, tap = 2 * l->quads;
+  for (uint32_t pair = 0; pair < tap; pair++) {
+    for (uint32_t x = 0; x < 3; x++) {
+      uint32_t w[3], o[6];
+      for (uint32_t y = 0; y < 3; y++) {
+        const uint32_t at = (3 * y + x) * tap + pair;
+        w[y] = weights[at >> more] >> (8 * (at & more) + bits * c) & fields;
+        w[y] = dqnn_sub_halves(w[y], half);
+      }
+      transform_taps(w[0], w[1], w[2], o);
+      put_six(t + 18 * (pair & 1u) + x, 3, o);
+    }
+    if (pair & 1u) {
+      transform_rows(t, u);
+      u += 6 * 48;
     }
   }
 }
+#endif
 
 /* Weights of outputs first .. end - 1, first a multiple of four. What is missing of the last four stays as it is:
  * nobody looks at its sums. */
@@ -220,6 +254,12 @@ static void make_weights(const layer *l, uint32_t first, uint32_t end) {
   uint32_t pair_words = 18 * l->quads; /* of two outputs */
   for (uint32_t c = first; c < end; c++) {
     uint32_t *u = l->u + (c - first) / 4 * 2 * PAIR_U * l->quads + c % 4;
+#if DQNN_PACKED_WEIGHTS
+    if (l->weight_bits != 0) {
+      transform_packed(l, weights + c / 4 * (pair_words * l->weight_bits / 4), c % 4, u);
+      continue;
+    }
+#endif
     transform_weights(l, weights + c / 2 * pair_words, c % 2 * 8, u);
   }
 }
@@ -368,6 +408,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   int32_t zero_point = call->in_def[0]->zero_point;
   l->call = call;
+  l->weight_bits = p->weight_bits;
   dqnn_read_geometry(call, g);
   l->quads = g->channels / 4;
   l->zero = dqnn_pair(-zero_point, -zero_point);

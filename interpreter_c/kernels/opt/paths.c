@@ -105,6 +105,10 @@ int dqnn_rows_in_place(const dqnn_call *call) {
 static int sums_fit(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
   uint32_t taps = 9 * v->in_c, largest = dqnn_largest_integer(call->in_def[0]), most = ((1u << 25) - 1) / largest;
   const int8_t *weights = (const int8_t *)call->constants[0];
+  const uint32_t bits = DQNN_PACKED_WEIGHTS ? v->params->weight_bits : 0;
+  if (bits != 0) {
+    return taps << (bits - 1) <= most; /* whatever they are */
+  }
   if (taps * 128 <= most) {
     return 1;
   }
