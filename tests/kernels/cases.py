@@ -512,7 +512,7 @@ def fixed_params(kind: int, single: int, rng: np.random.Generator) -> FixedBinar
         if kind == 2:
             return FixedBinaryParams(2, 1, multiplier=factor(), shift=int(rng.integers(31, 46)))
         a, b = factor() >> int(rng.integers(0, 4)), factor() >> int(rng.integers(0, 4))
-        return FixedBinaryParams(0, 1, 0, 0, a, 0, b * int(rng.choice([-1, 1])), 0, 0, int(rng.integers(30, 33)))
+        return FixedBinaryParams(0, 1, 0, 0, a, 0, b * int(rng.choice([-1, 1])), 0, 0, int(rng.integers(30, 36)))
     if kind == 2:
         return FixedBinaryParams(2, multiplier=factor(), shift=-int(rng.integers(0, 16)))
     shifts = [-int(n) for n in rng.integers(0, 4, 2)]
