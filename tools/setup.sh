@@ -83,6 +83,7 @@ missing_packages() {
   has flatc || echo flatbuffers-compiler
   [ -e /usr/include/flatbuffers/flatbuffers.h ] || echo libflatbuffers-dev
   has aarch64-linux-gnu-gcc || echo gcc-aarch64-linux-gnu
+  [ -e /usr/aarch64-linux-gnu/lib/crti.o ] || echo libc6-dev-arm64-cross
   has qemu-aarch64 || echo qemu-user
   has riscv64-unknown-elf-gcc || echo gcc-riscv64-unknown-elf
   has qemu-system-riscv32 || echo 'qemu-system-riscv|qemu-system-misc'

@@ -142,7 +142,9 @@ static uint32_t bytes_of(const dqnn_tensor_def *def) {
 static bool takes_more(uint16_t kernel, uint8_t isa) {
   const bool by_windows = kernel == DQNN_KERNEL_conv_s8_s1_s1 || kernel == DQNN_KERNEL_conv_s8_s1_s8 ||
                           kernel == DQNN_KERNEL_conv_s8_s1_f32;
-  return isa == DQNN_ISA_winograd || (by_windows && isa == DQNN_ISA_portable);
+  const bool by_channels = (kernel >= DQNN_KERNEL_depthwise_s8_s1_s1 && kernel <= DQNN_KERNEL_depthwise_s8_s8_f32) ||
+                           kernel == DQNN_KERNEL_depthwisez_s8_s8_s8 || kernel == DQNN_KERNEL_depthwisez_s8_s8_f32;
+  return isa == DQNN_ISA_winograd || ((by_windows || by_channels) && isa == DQNN_ISA_portable);
 }
 
 /* What the variant that runs says it needs: a file gives what the neediest one does. */

@@ -95,6 +95,9 @@ def built(
     words = ("-DDQNN_TESTS=ON", "-DDQNN_FLATC=", f"-DDQNN_PYTHON={sys.executable}")
     flags = f"-DCMAKE_C_FLAGS={' '.join(GUARDS[request.param])}"
     aarch64.configure(folder, request.param, "-DCMAKE_BUILD_TYPE=Release", flags, *words)
+    compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.*)$", (folder / "CMakeCache.txt").read_text(), re.MULTILINE)
+    assert compiler is not None
+    assert Path(compiler[1]).name == aarch64.COMPILERS[request.param], "a toolchain file may choose for itself"
     aarch64.build(folder, "replay")
     return folder
 

@@ -93,13 +93,9 @@ static void binary_row(const layer *l, const int8_t *a, const int8_t *b, int8_t 
   }
 }
 
-void dqnn_run_binary_s8_fixed_portable(const dqnn_call *call) {
+/* Apart, so that its frame does not lie below that of the sums. */
+DQNN_NOINLINE void run_rows(const dqnn_call *call) {
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
-#if DQNN_HAS_SUMS
-  if (dqnn_run_fixed_sums(call)) {
-    return;
-  }
-#endif
   const dqnn_operand a = dqnn_operand_of(call, 0), b = dqnn_operand_of(call, 1);
   const int32_t zero_point = call->out_def->zero_point;
   const layer l = {p,          dqnn_last(call->out_def), !a.repeats,
@@ -112,6 +108,15 @@ void dqnn_run_binary_s8_fixed_portable(const dqnn_call *call) {
                (const int8_t *)b.data + dqnn_operand_row(&b, at) * b.last, out);
     dqnn_next_row(call->out_def, at);
   }
+}
+
+void dqnn_run_binary_s8_fixed_portable(const dqnn_call *call) {
+#if DQNN_HAS_SUMS
+  if (dqnn_run_fixed_sums(call)) {
+    return;
+  }
+#endif
+  run_rows(call);
 }
 
 /* ---- reductions ---- */
