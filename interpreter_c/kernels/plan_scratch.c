@@ -2,6 +2,7 @@
 /* Scratch of the fast convolutions. What runs for a call is asked of the kernels' own functions (opt/paths.c). */
 #include "map.h"
 #include "mve/conv_bytes_mve.h"
+#include "mve/conv_columns_mve.h"
 #include "mve/conv_packed_mve.h"
 #include "opt/conv_bitsliced.h"
 #include "opt/conv_blocks.h"
@@ -147,9 +148,11 @@ uint32_t dqnn_vector_scratch(const dqnn_call *call) {
   if (types.weights != DQNN_S8 || types.input == DQNN_F32) {
     return 0;
   }
-  return capped(v.params->weight_bits ? packed_mve(&v, v.group_out)
-                                      : dqnn_conv_bytes_scratch(taps_of(&v), v.group_out,
-                                                                dqnn_bytes_pixels(height_of(&v), width_of(&v))));
+  uint64_t taps = taps_of(&v), columns = dqnn_columns_bytes(taps);
+  uint64_t sums = v.params->weight_bits
+                      ? packed_mve(&v, v.group_out)
+                      : dqnn_conv_bytes_scratch(taps, v.group_out, dqnn_bytes_pixels(height_of(&v), width_of(&v)));
+  return capped(sums > columns ? sums : columns);
 }
 
 #if DQNN_PACKED_WEIGHTS

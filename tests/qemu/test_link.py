@@ -198,11 +198,14 @@ class Power:
         self._cut = threading.Timer(part * self.usual[command][nth], self._monitor.do, ["system_reset"])
 
     def done(self, felt: bool) -> None:
-        """A cut that came too late: the machine is quicker than when the requests were timed."""
-        if not felt and self._command is not None:
+        """A cut that came too late: the machine is quicker than when the requests were timed. None came if the device
+        held the file already, so that there were fewer requests."""
+        begun = self._cut.ident is not None
+        if begun and not felt and self._command is not None:
             self.usual[self._command][self._nth] /= 2
         self._command = None
-        self._cut.join()
+        if begun:
+            self._cut.join()
 
     def _asked(self, session: Session, command: Command, **what: Any) -> Answer:
         if command is self._command:

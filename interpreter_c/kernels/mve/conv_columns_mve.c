@@ -18,7 +18,7 @@
 #include "../opt/quads.h"
 #include "epilogue_mve.h"
 
-enum { STEP = 16, BLOCK = 8, VECTORS = 4, QUAD = 4 };
+enum { STEP = DQNN_COLUMNS_STEP, BLOCK = DQNN_COLUMNS_BLOCK, VECTORS = DQNN_COLUMNS_VECTORS, QUAD = 4 };
 /* Of more than 64 taps. More are faster in pairs of channels, and so are small maps, which have room for few columns.
  */
 enum { MOST_TAPS = 192, LEAST_COLUMNS = 64 };
