@@ -270,23 +270,8 @@ static void read_thresholds(layer *l) {
 
 static void read_rule(layer *l) {
   const dqnn_channel_params *p = (const dqnn_channel_params *)l->call->params;
-  const void *const first = constant_of(l, 0), *const second = constant_of(l, 1), *const third = constant_of(l, 2);
-  const int s8 = l->call->out_def->dtype == DQNN_S8, fixed = p->requant == DQNN_REQUANT_FIXED_POINT;
-  const int32_t zero_point = s8 ? l->call->out_def->zero_point : 0;
-  dqnn_epilogue *e = &l->rule;
-  e->requant = p->requant;
-  e->zero_point = zero_point;
-  e->low = p->act_min - (float)zero_point;
-  e->high = p->act_max - (float)zero_point;
-  e->least = s8 ? (int32_t)p->act_min - zero_point : 0;
-  e->most = s8 ? (int32_t)p->act_max - zero_point : 0;
-  e->clamps = !(p->act_min < -3.4028235e38f && p->act_max > 3.4028235e38f);
-  e->scale = (const float *)first;
-  e->bias = (const int32_t *)first;
-  e->offset64 = (const int64_t *)first;
-  e->offset = (const float *)second;
-  e->multiplier = (const int32_t *)second;
-  e->shift = (const int32_t *)(fixed || p->requant == DQNN_REQUANT_FIXED64 ? third : second);
+  const void *const constants[] = {constant_of(l, 0), constant_of(l, 1), constant_of(l, 2)};
+  dqnn_set_epilogue(l->call->out_def, p->requant, p->act_min, p->act_max, constants, &l->rule);
 }
 
 /* Numbers of 64 bits that all channels share would want room of their own. */

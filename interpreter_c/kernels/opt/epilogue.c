@@ -8,22 +8,7 @@
 
 void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const void *const *constant = call->constants + first;
-  int s8 = call->out_def->dtype == DQNN_S8;
-  e->requant = p->requant;
-  e->zero_point = s8 ? call->out_def->zero_point : 0;
-  e->low = p->act_min - (float)e->zero_point;
-  e->high = p->act_max - (float)e->zero_point;
-  e->least = s8 ? (int32_t)p->act_min - e->zero_point : 0;
-  e->most = s8 ? (int32_t)p->act_max - e->zero_point : 0;
-  e->clamps = !(p->act_min < -3.4028235e38f && p->act_max > 3.4028235e38f);
-  e->scale = (const float *)constant[0];
-  e->bias = (const int32_t *)constant[0];
-  e->offset = (const float *)constant[1];
-  e->multiplier = (const int32_t *)constant[1];
-  e->offset64 = (const int64_t *)constant[0];
-  int wide = p->requant == DQNN_REQUANT_FIXED_POINT || p->requant == DQNN_REQUANT_FIXED64;
-  e->shift = (const int32_t *)constant[wide ? 2 : 1];
+  dqnn_set_epilogue(call->out_def, p->requant, p->act_min, p->act_max, call->constants + first, e);
 }
 
 static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count,

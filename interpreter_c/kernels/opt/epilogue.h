@@ -18,7 +18,27 @@ typedef struct {
   uint8_t requant, clamps;
 } dqnn_epilogue;
 
-/* first: index of the first epilogue constant. */
+/* Of an s8 or f32 output; constants: those of the rule, in the order of SPEC.md 3.2. */
+DQNN_INLINE void dqnn_set_epilogue(const dqnn_tensor_def *out, uint8_t requant, float act_min, float act_max,
+                                   const void *const *constants, dqnn_epilogue *e) {
+  const int s8 = out->dtype == DQNN_S8;
+  e->requant = requant;
+  e->zero_point = s8 ? out->zero_point : 0;
+  e->low = act_min - (float)e->zero_point;
+  e->high = act_max - (float)e->zero_point;
+  e->least = s8 ? (int32_t)act_min - e->zero_point : 0;
+  e->most = s8 ? (int32_t)act_max - e->zero_point : 0;
+  e->clamps = !(act_min < -3.4028235e38f && act_max > 3.4028235e38f);
+  e->scale = (const float *)constants[0];
+  e->bias = (const int32_t *)constants[0];
+  e->offset = (const float *)constants[1];
+  e->multiplier = (const int32_t *)constants[1];
+  e->offset64 = (const int64_t *)constants[0];
+  const int third = requant == DQNN_REQUANT_FIXED_POINT || requant == DQNN_REQUANT_FIXED64;
+  e->shift = (const int32_t *)constants[third ? 2 : 1];
+}
+
+/* Of a convolution; first: index of the first epilogue constant. */
 void dqnn_read_epilogue(const dqnn_call *call, uint32_t first, dqnn_epilogue *e);
 
 /* y rounded half to even and clamped; y is not NaN, as plan() wants finite scales and offsets. */

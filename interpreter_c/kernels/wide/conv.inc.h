@@ -52,17 +52,36 @@ typedef struct {
 } layer;
 
 /* Whatever a gathered window needs before it can be used. */
-static void finish_copy(layer *l, uint32_t lane, element *copy);
+static void finish_copy(const layer *l, element *copy);
 
 /* Channels channel .. channel + count - 1 of the group of a tile, for `pixels` (1 or 4) windows. */
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]);
 
-#if !DQNN_FLOAT_SUMS
+#if DQNN_FLOAT_SUMS
+#define sum_inputs(l, lane, copy) ((void)0)
+#define add_inputs(l, channel, count, pixels, sums) ((void)0)
+#else
+/* Of a gathered window, where something is made of them: less the zero point. */
+DQNN_INLINE void sum_inputs(layer *l, uint32_t lane, const element *copy) {
+  int32_t sum = 0;
+  if (l->by_inputs || l->bits) {
+    for (uint32_t i = 0; i < l->window_taps; i++) {
+      sum += copy[i] - l->hole;
+    }
+  }
+  l->column_sums[lane] = sum;
+}
+
 /* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
- * their zero point. `inputs`: the sum of a window's. */
-DQNN_INLINE void add_inputs(const layer *l, uint32_t channel, uint32_t count, int32_t inputs, number *sums) {
-  for (uint32_t i = 0; i < count; i++) {
-    sums[i] = l->half_weights ? 2 * sums[i] + inputs : sums[i] - l->weight_zero_points[channel + i] * inputs;
+ * their zero point. Channels from `channel` of the group on. */
+static void add_inputs(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
+  const uint32_t output = l->first_output + channel;
+  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
+    const int32_t inputs = l->column_sums[p];
+    for (uint32_t i = 0; i < count; i++) {
+      number *sum = &sums[p][i];
+      *sum = l->half_weights ? 2 * *sum + inputs : *sum - l->weight_zero_points[output + i] * inputs;
+    }
   }
 }
 #endif
@@ -194,7 +213,8 @@ static void gather(layer *l, dqnn_origin at, uint32_t lane) {
   }
   element *copy = l->copies + lane * l->copy_elements;
   copy_window(l, at, copy);
-  finish_copy(l, lane, copy);
+  sum_inputs(l, lane, copy);
+  finish_copy(l, copy);
   l->windows[lane].at = copy;
   l->windows[lane].pitch = l->row_taps;
 }
@@ -214,6 +234,7 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   for (uint32_t c = 0, count = l->shape.out_group; c < count; c += TILE) {
     uint32_t channels = count - c < TILE ? count - c : TILE;
     tile(l, c, channels, lanes, sums);
+    add_inputs(l, c, channels, lanes, sums);
     for (uint32_t p = 0; p < n; p++) {
       emit(&l->to, sums[p], first + p, l->first_output + c, channels);
     }
@@ -246,6 +267,7 @@ static void quad_maximum(void *state, int first) {
   for (uint32_t c = 0, count = l->shape.out_group; c < count; c += TILE) {
     uint32_t channels = count - c < TILE ? count - c : TILE;
     tile(l, c, channels, PIXELS, sums);
+    add_inputs(l, c, channels, PIXELS, sums);
     keep_largest(l->totals + c, sums, channels, first);
   }
 }

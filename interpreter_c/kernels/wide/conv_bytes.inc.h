@@ -26,12 +26,7 @@ typedef struct {
   int32x4_t products[PIXELS][CHANNELS], weights[CHANNELS];
 } counters;
 
-static void finish_copy(layer *l, uint32_t lane, element *copy) {
-  int32_t sum = 0;
-  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
-    sum += copy[i] - l->hole;
-  }
-  l->column_sums[lane] = sum;
+static void finish_copy(const layer *l, element *copy) {
   /* An odd tap has a weight behind it, which may be anything. */
   for (uint32_t i = l->window_taps; i < l->copy_elements; i++) {
     copy[i] = l->hole;
@@ -154,9 +149,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
     } else {
       dot_windows(l, channel + i, to);
     }
-  }
-  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
-    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 

@@ -5,8 +5,8 @@
 
 #include "../../src/kernel.h"
 
-/* Windows with more taps do not fit its stack. Sorting the weights of a layer pays if each is used for more than
- * a few windows; `taps` of them. */
+/* Windows with more taps do not fit its stack. Sorting weights pays where many pixels meet them, the more the longer
+ * the windows are: the sums across registers that it saves are of pixels, not of taps. */
 enum { DQNN_COLUMNS_TAPS = 1536, DQNN_COLUMNS_PIXELS = 12 };
 static inline int dqnn_takes_columns(uint32_t taps, uint32_t pixels) {
   return taps <= DQNN_COLUMNS_TAPS && pixels >= DQNN_COLUMNS_PIXELS && 16 * pixels >= taps;

@@ -32,12 +32,7 @@ typedef struct {
   uint8_t weights[BLOCK_BYTES]; /* [16 channels][column] */
 } block;
 
-static void finish_copy(layer *l, uint32_t lane, element *copy) {
-  int32_t sum = 0;
-  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
-    sum += copy[i] - l->hole;
-  }
-  l->column_sums[lane] = sum;
+static void finish_copy(const layer *l, element *copy) {
   for (uint32_t i = l->window_taps; i < l->copy_elements; i++) {
     copy[i] = 0; /* these have no weights */
   }
@@ -158,13 +153,11 @@ DQNN_NOINLINE void add_a_tile(const block *b, uint32_t channel, number (*sums)[T
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
   const block *b = (const block *)l;
+  (void)pixels; /* few go to conv_pairs_vnni.c */
   if (count > CHANNELS) {
     add_two_tiles(b, channel, sums);
   } else {
     add_a_tile(b, channel, sums);
-  }
-  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
-    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 

@@ -17,12 +17,8 @@ typedef int16_t element;
 enum { STEP = 8 /* words */, CHANNELS = 4, TOGETHER = 2 /* windows */ };
 
 /* Where channels come in fours, taps 0, 2, 1, 3 of each; zeros behind the window. */
-static void finish_copy(layer *l, uint32_t lane, element *copy) {
+static void finish_copy(const layer *l, element *copy) {
   const uint32_t taps = l->window_taps;
-  int32_t sum = 0;
-  for (uint32_t i = 0; i < taps; i++) {
-    sum += copy[i];
-  }
   for (uint32_t i = 0; i < taps && l->shape.in_group % 4 == 0; i += 4) {
     element second = copy[i + 1];
     copy[i + 1] = copy[i + 2];
@@ -31,7 +27,6 @@ static void finish_copy(layer *l, uint32_t lane, element *copy) {
   for (uint32_t i = taps; i < l->copy_elements; i++) {
     copy[i] = 0;
   }
-  l->column_sums[lane] = sum;
 }
 
 /* The first `count` of eight words, and others as 0. */
@@ -126,9 +121,6 @@ DQNN_NOINLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count,
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
   sum_windows(l, channel, count, pixels, sums);
-  for (uint32_t p = 0; l->half_weights && p < pixels; p++) {
-    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
-  }
 }
 
 void dqnn_run_packed_avx2(const dqnn_call *call) {

@@ -23,15 +23,10 @@ typedef struct {
   uint32_t words;
 } dot_plan;
 
-static void finish_copy(layer *l, uint32_t lane, element *copy) {
+static void finish_copy(const layer *l, element *copy) {
   if (l->window_taps & 1u) {
     copy[l->window_taps] = 0;
   }
-  int32_t sum = 0;
-  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
-    sum += copy[i];
-  }
-  l->column_sums[lane] = sum;
 }
 
 /* One step of four products, which share weights or inputs; mask: words that exist. */
@@ -119,9 +114,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
     sum_one_window(l, channel, count, sums[0]);
   } else {
     sum_windows(l, channel, count, sums);
-  }
-  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
-    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 

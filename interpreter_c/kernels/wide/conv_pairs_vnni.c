@@ -31,16 +31,11 @@ typedef struct {
 } dot_plan;
 
 /* Inputs four at a time, each four twice, from the end on so that they may stay in place. */
-static void finish_copy(layer *l, uint32_t lane, element *copy) {
+static void finish_copy(const layer *l, element *copy) {
   const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-  int32_t sum = 0;
   if (l->window_taps & 1u) {
     copy[l->window_taps] = l->hole; /* its weight may be anything */
   }
-  for (uint32_t i = 0; l->by_inputs && i < l->window_taps; i++) {
-    sum += copy[i] - l->hole;
-  }
-  l->column_sums[lane] = sum;
   for (uint32_t at = (l->window_taps + 31) / 32 * 32; at > 0; at -= 32) {
     __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(copy + at - 32));
     _mm512_storeu_si512(copy + 2 * (at - 32), _mm512_permutexvar_epi32(twice, _mm512_castsi256_si512(x)));
@@ -144,9 +139,6 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
     sum_one_window(l, channel, count, sums[0]);
   } else {
     sum_windows(l, channel, count, sums);
-  }
-  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
-    add_inputs(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 

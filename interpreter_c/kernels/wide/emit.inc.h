@@ -126,14 +126,6 @@ DQNN_INLINE v_int shift_half_even(v_int x, v_int shift) {
   return floor - ((rest > one) | ((rest == one) & -(floor & 1)));
 }
 
-/* dqnn_scale_fixed64 of opt/epilogue.h for shifts of 32 or more: floor or, where nothing is left behind, even. */
-DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_int shift) {
-  v_int lows, highs;
-  wide_product(x, multiplier, offset, &lows, &highs);
-  v_int floor = shift_right(highs, shift - 32), rest = lows | shift_left(highs, 64 - shift);
-  return floor & ~((rest == 0) & 1);
-}
-
 static void emit_fixed64(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
   const dqnn_epilogue *e = &s->rule;
   v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);

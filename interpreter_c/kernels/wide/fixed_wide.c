@@ -29,14 +29,6 @@ DQNN_INLINE v_int sum_of(const dqnn_fixed_binary_params *p, int plain, v_int a, 
   return scaled(plain, (v_int)both, p->multiplier, p->shift);
 }
 
-/* x * multiplier + offset, less the lowest `shift` bits: below, or even where nothing is lost. */
-DQNN_INLINE v_int rounded_once(v_int x, int32_t multiplier, const int64_t *offset, int32_t shift) {
-  v_int lows, highs;
-  wide_product(x, all_int(multiplier), offset, &lows, &highs);
-  v_int floor = shift_right(highs, all_int(shift - 32)), rest = lows | shift_left(highs, all_int(64 - shift));
-  return floor & ~((rest == 0) & 1);
-}
-
 DQNN_INLINE v_int result_of(const layer *l, rule r, v_int a, v_int b) {
   const dqnn_fixed_binary_params *p = l->params;
   int64_t offset[LANES];
@@ -53,12 +45,12 @@ DQNN_INLINE v_int result_of(const layer *l, rule r, v_int a, v_int b) {
     offset[i] = INT64_C(1) << (p->shift - 1);
   }
   if (r == SINGLE_PRODUCT) {
-    return rounded_once(a * b, p->multiplier, offset, p->shift);
+    return fixed64(a * b, all_int(p->multiplier), offset, all_int(p->shift));
   }
   v_int lows, highs;
   wide_product(b, all_int(p->multiplier_b), offset, &lows, &highs);
   join_words(lows, highs, offset);
-  return rounded_once(a, p->multiplier_a, offset, p->shift);
+  return fixed64(a, all_int(p->multiplier_a), offset, all_int(p->shift));
 }
 
 DQNN_INLINE void put(const layer *l, rule r, const int8_t *a, const int8_t *b, int8_t *out) {

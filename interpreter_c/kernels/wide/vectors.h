@@ -62,6 +62,14 @@ DQNN_INLINE v_int truncate_float(v_float x) {
 #include "vectors_avx2.h"
 #endif
 
+/* dqnn_fixed64 of numerics.h for shifts of 32 or more: floor or, where nothing is left behind, even. */
+DQNN_INLINE v_int fixed64(v_int x, v_int multiplier, const int64_t *offset, v_int shift) {
+  v_int lows, highs;
+  wide_product(x, multiplier, offset, &lows, &highs);
+  v_int floor = shift_right(highs, shift - 32), rest = lows | shift_left(highs, 64 - shift);
+  return floor & ~((rest == 0) & 1);
+}
+
 /* All ones in the lanes whose bit is set. */
 DQNN_INLINE v_int mask_of(uint32_t bits) {
   return (v_int)((all_int((int32_t)bits) & LANE_BITS) == LANE_BITS);
