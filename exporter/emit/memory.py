@@ -505,12 +505,17 @@ def place_segments(problem: Problem, order: Sequence[int], segments: Sequence[Se
 
 
 def _taken(problem: Problem, plan: MemoryPlan, node: int) -> list[tuple[int, int]]:
-    """Where the tensors lie that are live while a node runs, its scratch left out, from the lowest address on."""
-    time = plan.order.index(node) + 1
-    lives = _lifetimes(problem, plan.order)
+    """Where the tensors lie that are live while a node, or its segment, runs, its scratch left out, from the lowest
+    address on."""
+    time = _times(plan.order, plan.segments)[plan.order.index(node)]
+    lives = _lifetimes(problem, plan.order, plan.segments)
+    sizes = list(problem.sizes)
+    for segment in plan.segments:
+        for buffer, size in segment.strip_bytes.items():
+            sizes[buffer] = size
     return sorted(
         (plan.offsets[i], plan.offsets[i] + align(size))
-        for i, (size, (first, last)) in enumerate(zip(problem.sizes, lives, strict=True))
+        for i, (size, (first, last)) in enumerate(zip(sizes, lives, strict=True))
         if first <= time <= last
     )
 
@@ -538,16 +543,17 @@ def with_scratch(
     problem: Problem, plan: MemoryPlan, wanted: Mapping[int, int], limit: int
 ) -> tuple[Problem, MemoryPlan]:
     """The plan with so many bytes of scratch for some nodes, each in its largest gap below `limit`, everything else
-    where it is."""
+    where it is. One with segments is to be checked by strips.py."""
     steps, scratch, arena = list(problem.steps), list(plan.scratch), plan.arena
     for node, size in wanted.items():
         scratch[node] = largest_gap(problem, plan, node, limit)[0]
         steps[node] = replace(steps[node], scratch=size)
         arena = max(arena, scratch[node] + align(size))
     widened = replace(problem, steps=tuple(steps))
-    bound = max(plan.lower_bound, lower_bound(widened, plan.order))
+    bound = max(plan.lower_bound, lower_bound(widened, plan.order, plan.segments))
     result = replace(plan, scratch=tuple(scratch), arena=arena, lower_bound=bound)
-    check(widened, result)
+    if not plan.segments:
+        check(widened, result)
     return widened, result
 
 

@@ -36,6 +36,7 @@ from .kernel_table import KernelRefusedError, Packed, PlanResult, ids, plan, ten
 from .memory import MemoryPlan, Problem, Step, plan_memory
 from .packing import PackingError, pack
 from .strips import Rows, StripPlan, plan_strips
+from .strips import check as check_rows
 from .walks import rows_of
 from .ways import Choice, Way, choose, fill, vectors, ways
 
@@ -220,20 +221,39 @@ def spend(
     program: Program, plan: MemoryPlan, optimize: Optimize, room: int | None
 ) -> tuple[Program, MemoryPlan, tuple[Choice, ...]]:
     """The program with the scratch that its calls get, and the plan for it; `room`: most bytes of arena for `speed`."""
-    problem, tensors, options = problem_of(program), program.tensors, dict[int, tuple[Way, ...]]()
-    wanted: dict[int, int] = {}
+    problem, options = problem_of(program), dict[int, tuple[Way, ...]]()
     for number, call in enumerate(program.calls):
-        inputs, output = [tensors[t] for t in call.inputs], tensors[call.output]
-        found = ways(call.packed, inputs, output, call.plan.scratch)
+        found = ways(call.packed, *_operands(program, call), call.plan.scratch)
         options |= {number: found} if found else {}
-        wanted[number] = 0 if optimize == "size" else vectors(call.packed, inputs, output)
     problem, plan, choices = choose(problem, plan, options, optimize, room)
-    problem, plan = fill(problem, plan, wanted)
-    calls = tuple(
-        replace(call, plan=replace(call.plan, scratch=step.scratch))
-        for call, step in zip(program.calls, problem.steps, strict=True)
+    if optimize != "size":
+        problem, plan = fill(problem, plan, _wanted(program))
+    return _with_scratch(program, problem), plan, choices
+
+
+def spend_free(program: Program, plan: MemoryPlan, fed: bool) -> tuple[Program, MemoryPlan]:
+    """What lies free in a plan with strips of rows goes to calls that can make something of it."""
+    problem, plan = fill(problem_of(program), plan, _wanted(program))
+    rows = rows_of(program, problem, plan.order, _fed(program) if fed else None)
+    check_rows(
+        rows, replace(plan, order=tuple(range(len(plan.order))), scratch=tuple(plan.scratch[n] for n in plan.order))
     )
-    return replace(program, calls=calls), plan, choices
+    return _with_scratch(program, problem), plan
+
+
+def _operands(program: Program, call: Call) -> tuple[list[TensorType], TensorType]:
+    return [program.tensors[t] for t in call.inputs], program.tensors[call.output]
+
+
+def _wanted(program: Program) -> dict[int, int]:
+    return {number: vectors(call.packed, *_operands(program, call)) for number, call in enumerate(program.calls)}
+
+
+def _with_scratch(program: Program, problem: Problem) -> Program:
+    calls = zip(program.calls, problem.steps, strict=True)
+    return replace(
+        program, calls=tuple(replace(call, plan=replace(call.plan, scratch=step.scratch)) for call, step in calls)
+    )
 
 
 # --- program -> bytes -------------------------------------------------------------------------------------------------
@@ -271,12 +291,14 @@ def write(
 ) -> Written:
     """The whole file. `model_id` defaults to the payload's CRC; `options` are those of the export in short. `rows`,
     `arena` and `feed_rows` as for `dqnn.export`, `optimize` and `room` as for `spend`:
-    where layers run for some rows at a time, the arena is as small as it can be, and nothing is spent."""
+    where layers run for some rows at a time, the arena is as small as it can be, and only what lies free is spent."""
     program = assemble(graph)
     memory, extra = place(program, rows, arena, feed_rows)
     choices: tuple[Choice, ...] = ()
     if not memory.segments:
         program, memory, choices = spend(program, memory, optimize, room)
+    elif optimize != "size":
+        program, memory = spend_free(program, memory, feed_rows)
     payload = _payload(graph, program, memory, producer, options, self_tests)
     kernels = {ids()[call.packed.kernel] for call in program.calls}
     runtime = max(runtime_version(graph), 2 if memory.segments else 1)

@@ -87,7 +87,6 @@ class QemuRunner:
 
     def _stats(self, records: list[dict[str, str]]) -> Stats:
         result = {key: int(value) for key, value in records[-1].items() if value.isdigit()}
-        nodes = (len(records) - 1) // max(1, result["samples"])  # each sample's nodes come behind each other
         ticks = self.board.nanoseconds_per_tick  # with -icount shift=0 an instruction takes a nanosecond
         return Stats(
             result["samples"],
@@ -98,14 +97,20 @@ class QemuRunner:
             result["stack_init"],
             result["stack_invoke"],
             result["ticks"] * ticks / max(1, result["samples"]) if self._counts else None,
-            tuple(_node(records[i:-1:nodes], ticks) for i in range(nodes)),
+            _nodes(records[:-1], ticks / max(1, result["samples"])),
         )
 
 
-def _node(records: Sequence[Mapping[str, str]], ticks: float) -> NodeStats:
-    """One node in every sample."""
-    mean = sum(int(record["ticks"]) for record in records) * ticks / len(records)
-    return NodeStats(records[0]["layer"], records[0]["kernel"], records[0]["isa"], mean)
+def _nodes(records: Sequence[Mapping[str, str]], ticks: float) -> tuple[NodeStats, ...]:
+    """Of all calls of each node, with this many nanoseconds a tick: nodes that run for some rows at a time have several
+    in each sample."""
+    calls: dict[int, list[Mapping[str, str]]] = {}
+    for record in records:
+        calls.setdefault(int(record["index"]), []).append(record)
+    return tuple(
+        NodeStats(c[0]["layer"], c[0]["kernel"], c[0]["isa"], ticks * sum(int(record["ticks"]) for record in c))
+        for _, c in sorted(calls.items())
+    )
 
 
 def _isa_mask(names: Sequence[str]) -> int:

@@ -195,6 +195,19 @@ def test_work_at_a_plan_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(after < before for after, before in zip(worked, arenas(), strict=True))
 
 
+def test_what_lies_free_goes_to_vectors() -> None:
+    """Few taps on a Cortex-M55, in a plan of strips: more scratch than the first layer needs, in the same arena."""
+    rng = rng_of(2)
+    layers = [byte_conv(rng, 8, 4, stride=2), byte_conv(rng, 16, 8), byte_conv(rng, 16, 16)]
+    graph = chain(*(op for layer in layers for op in (layer, BYTE)), shape=(32, 32, 4))
+    needed, filled = (write(graph, producer="", rows="least", optimize=how) for how in ("size", "balanced"))
+    assert needed.memory.segments and filled.memory.segments
+    assert needed.memory.arena == filled.memory.arena
+    scratch = [[call.plan.scratch for call in written.program.calls] for written in (needed, filled)]
+    assert all(a <= b for a, b in zip(*scratch, strict=True)) and scratch[0] != scratch[1]
+    assert outputs_of(filled, 2) == outputs_of(needed, 2) == outputs_of(write(graph, producer=""), 2)
+
+
 def test_long_steps_where_rows_are_many() -> None:
     """Samples of sound: thousands of rows, of which a few hundred at a time cost little."""
     rng, builder = rng_of(4), Builder(TensorType((4000, 1, 16), S8(1 / 64)))

@@ -14,9 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c import make_blobs
+from passes.graph_builder import BYTE, Builder, byte_weights
 
 import dqnn
 from dqnn import Interpreter
+from dqnn.exporter.bench.measure import measure_model
+from dqnn.exporter.emit.writer import write
+from dqnn.exporter.ir import ops
+from dqnn.exporter.options import DEFAULTS
+from dqnn.exporter.passes import run_pipeline
 from dqnn.exporter.targets import firmware
 from dqnn.exporter.targets.boards import TargetError
 from dqnn.exporter.targets.emulated import QEMU, QemuRunner
@@ -28,7 +34,7 @@ from dqnn.exporter.targets.target import find_target, run_on_target
 from .kernel_files import Bundle, blob, bundles, inputs, random_cases
 
 pytestmark = pytest.mark.qemu
-M4 = "qemu:mps2-an386"
+M4, M55 = "qemu:mps2-an386", "qemu:mps3-an547"
 BOARDS = [QEMU + name for name in firmware.boards()]
 MODELS = ("larq", "qkeras")
 RUNNER_FRAME = 128
@@ -155,6 +161,25 @@ def test_profile(blobs: dict[str, bytes], images: np.ndarray) -> None:
     counted = dataclasses.replace(board(M4), count_instructions=True).run(blobs["larq"], stored).stats
     assert counted.instructions is not None and stats.instructions is not None
     assert 0.9 < sum(node.instructions for node in stats.nodes) / counted.instructions < 1.1
+
+
+def test_profile_sums_up_calls_of_some_rows() -> None:
+    """Nodes of strips run several times in each sample."""
+    builder, rng = Builder((32, 8, 16)), np.random.default_rng(0)
+    value = builder.add(BYTE)
+    for _ in range(3):
+        op = ops.DepthwiseConv2D(byte_weights(rng, 3, 3, 16, 1), padding=((1, 1), (1, 1)))
+        value = builder.add(BYTE, builder.add(op, value))
+    written = write(run_pipeline(builder.graph(), DEFAULTS).graph, producer="", rows="least")
+    interpreter = Interpreter(written.blob)
+    kernels = [node.kernel for node in interpreter.nodes]
+    assert written.memory.segments and len(kernels) > 2
+    machine = dataclasses.replace(board(M55), profile=True, count_instructions=True)
+    stored = [np.zeros((2, *info.stored_shape), info.stored_dtype) for info in interpreter.inputs]
+    assert [node.kernel for node in machine.run(written.blob, stored).stats.nodes] == kernels
+    cost = measure_model(written.blob, find_target("cortex-m55"))
+    assert [node.kernel for node in cost.nodes] == kernels
+    assert cost.equal_to_host and all(node.instructions > 100 for node in cost.nodes)
 
 
 def test_counting_is_repeatable(blobs: dict[str, bytes], images: np.ndarray) -> None:
