@@ -117,6 +117,7 @@ set(DQNN_SOURCES_wide
 set(DQNN_SOURCES_avx2
   ${DQNN_SOURCES_wide}
   kernels/wide/conv_bitsliced_avx2.c
+  kernels/wide/conv_columns_avx2.c
   kernels/wide/conv_packed_avx2.c
   kernels/wide/conv_pairs_avx2.c
 )

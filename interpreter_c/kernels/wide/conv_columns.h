@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* Which convolutions conv_columns_vnni.c takes, asked by conv_pairs_vnni.c. */
+/* Convolutions in columns (conv_columns.inc.h), which conv_pairs_avx2.c and conv_pairs_vnni.c try first. */
 #ifndef DQNN_WIDE_CONV_COLUMNS_H
 #define DQNN_WIDE_CONV_COLUMNS_H
 
 #include "../../src/kernel.h"
 
-/* Windows with more taps do not fit its stack. Sorting weights pays where many pixels meet them, the more the longer
+/* Windows with more taps do not fit the stack. Sorting weights pays where many pixels meet them, the more the longer
  * the windows are: the sums across registers that it saves are of pixels, not of taps. */
 enum { DQNN_COLUMNS_TAPS = 1536, DQNN_COLUMNS_PIXELS = 12 };
 static inline int dqnn_takes_columns(uint32_t taps, uint32_t pixels) {
   return taps <= DQNN_COLUMNS_TAPS && pixels >= DQNN_COLUMNS_PIXELS && 16 * pixels >= taps;
 }
 
-/* zero_points: 1 if constant 1 are those of the weights. */
-void dqnn_run_columns_vnni(const dqnn_call *call, uint32_t zero_points);
+/* zero_points: 1 if constant 1 are those of the weights. They return 0 if they have done nothing: other ways take the
+ * call. */
+int dqnn_run_columns_avx2(const dqnn_call *call, uint32_t zero_points);
+int dqnn_run_columns_vnni(const dqnn_call *call, uint32_t zero_points);
 
 #endif

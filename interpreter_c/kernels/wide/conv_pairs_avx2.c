@@ -13,6 +13,7 @@ typedef int16_t element;
 #define DQNN_ADDED(zero_point) (-(zero_point))
 #define DQNN_PAIRS 1
 #include "conv.inc.h"
+#include "conv_columns.h"
 #include "conv_packed.h"
 
 enum { PRODUCTS = 4, STEP = 8 /* words */ };
@@ -119,6 +120,9 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
+  if (dqnn_run_columns_avx2(call, zero_points)) {
+    return;
+  }
   prepare_layer(call, zero_points, &l);
   l.copy_elements = (uint32_t)dqnn_pairs_copy(l.window_taps);
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * 2 * l.copy_elements);

@@ -153,11 +153,11 @@ DQNN_NOINLINE void run_pairs(const dqnn_call *call, uint32_t zero_points) {
 
 static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
   dqnn_geometry g;
+  if (dqnn_run_columns_vnni(call, zero_points)) {
+    return;
+  }
   dqnn_read_geometry(call, &g);
-  uint32_t taps = dqnn_kernel_cells(&g) * g.in_group;
-  if (dqnn_takes_columns(taps, (uint32_t)g.out_height * (uint32_t)g.out_width)) {
-    dqnn_run_columns_vnni(call, zero_points);
-  } else if (dqnn_takes_vnni(taps)) {
+  if (dqnn_takes_vnni(dqnn_kernel_cells(&g) * g.in_group)) {
     run_pairs(call, zero_points);
   } else {
     otherwise(call);

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* From accumulators to outputs (SPEC.md 3.2), a run of neighbouring channels of one pixel at a time, LANES at once. The
- * rest of a run, and the integer rules, go through kernels/opt.
+/* From accumulators to outputs (SPEC.md 3.2), runs of neighbouring channels of some pixels at a time, LANES at once.
+ * The rest of a run goes through kernels/opt.
  *
  * A template. In: DQNN_FLOAT_SUMS, the type of accumulators (1 float, 0 int32_t); DQNN_DIVIDES, if the kernel takes the
  * rules that divide, which no convolution does. Out: that type as `number`, a vector
- * of them as v_number, real_of, less and larger of vectors; the outputs of a layer as `sink`, read_sink(), emit(). */
+ * of them as v_number, real_of, less and larger of vectors; the outputs of a layer as `sink`, read_sink(),
+ * emit_pixels(), emit(). */
 #include "../../src/numerics.h"
 #include "../opt/epilogue.h"
 #include "vectors.h"
-
-#if !DQNN_FLOAT_SUMS && defined __AVX512F__
-#include "emit_avx512.h"
-#endif
 
 #if DQNN_FLOAT_SUMS
 typedef float number;
@@ -61,35 +58,45 @@ typedef struct {
   uint8_t plain; /* shifts of all channels are such as factors below 1/2 have */
 } sink;
 
-DQNN_INLINE v_float scaled(const dqnn_epilogue *e, v_number acc, uint32_t channel) {
-  v_float y = real_of(acc) * load_float(e->scale + channel);
-  return y + load_float(e->offset + channel);
+/* Sums of neighbouring pixels, `step` apart, and where the outputs of the first go. */
+typedef struct {
+  const number *sums;
+  uint32_t step, pixels;
+  uint32_t channel, count; /* channels from `channel` on */
+  int8_t *out;
+} stretch;
+
+/* What all pixels share. */
+typedef enum { AFFINE, DIVIDED, FIXED, PLAIN_FIXED, FIXED64, SHIFTED } rule_kind;
+typedef struct {
+  v_float scale, offset;
+  v_int bias, multiplier, shift;
+  const int64_t *offset64;
+} rule_factors;
+
+/* kind is a constant. */
+DQNN_INLINE void read_factors(const dqnn_epilogue *e, rule_kind kind, uint32_t channel, rule_factors *f) {
+  if (kind == AFFINE || kind == DIVIDED) {
+    f->scale = load_float(e->scale + channel);
+    if (kind == AFFINE) {
+      f->offset = load_float(e->offset + channel);
+    }
+    return;
+  }
+  f->shift = load_int(e->shift + channel);
+  if (kind != SHIFTED) {
+    f->multiplier = load_int(e->multiplier + channel);
+  }
+  if (kind == FIXED64) {
+    f->offset64 = e->offset64 + channel;
+  } else {
+    f->bias = load_int(e->bias + channel);
+  }
 }
 
-static void emit_f32(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, float *out) {
-  v_float low = all_float(e->low), high = all_float(e->high);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    store_float(out, smaller_float(larger_float(scaled(e, load_number(acc), channel), low), high));
-  }
-  SUM_FUNCTION(f32)(e, acc, channel, count, out);
-}
-
-/* Less than a vector. */
-DQNN_INLINE void emit_rest(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  if (count) {
-    SUM_FUNCTION(s8)(e, acc, channel, count, out);
-  }
-}
-
-/* The affine rule. NaN gives the lower bound. */
-static void emit_affine(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  v_float low = all_float(e->low), high = all_float(e->high);
-  v_int zero_point = all_int(e->zero_point);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_float y = smaller_float(larger_float(low, scaled(e, load_number(acc), channel)), high);
-    store_s8(out, round_float(y) + zero_point);
-  }
-  emit_rest(e, acc, channel, count, out);
+DQNN_INLINE v_float scaled(const rule_factors *f, v_number acc) {
+  v_float y = real_of(acc) * f->scale;
+  return y + f->offset;
 }
 
 #ifdef DQNN_DIVIDES
@@ -99,23 +106,15 @@ DQNN_INLINE int32_t divided(const dqnn_epilogue *e, float acc, float scale) {
   return e->requant == DQNN_REQUANT_DIVIDE_EVEN ? dqnn_round_half_even(y) : dqnn_round_half_away(y);
 }
 
-static void emit_divided(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  v_float low = all_float(e->low), high = all_float(e->high);
-  v_int zero_point = all_int(e->zero_point);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_float y = load_number(acc) / load_float(e->scale + channel);
-    y = smaller_float(larger_float(low, y), high);
-    v_int whole = round_float(y);
-    if (e->requant == DQNN_REQUANT_DIVIDE_AWAY) {
-      whole = truncate_float(y);
-      v_float rest = y - to_float(whole);
-      whole += (v_int)(rest <= -0.5f) - (v_int)(rest >= 0.5f);
-    }
-    store_s8(out, whole + zero_point);
+DQNN_INLINE v_int divide(const dqnn_epilogue *e, v_float acc, v_float scale) {
+  v_float y = smaller_float(larger_float(all_float(e->low), acc / scale), all_float(e->high));
+  v_int whole = round_float(y);
+  if (e->requant == DQNN_REQUANT_DIVIDE_AWAY) {
+    whole = truncate_float(y);
+    v_float rest = y - to_float(whole);
+    whole += (v_int)(rest <= -0.5f) - (v_int)(rest >= 0.5f);
   }
-  for (uint32_t i = 0; i < count; i++) {
-    out[i] = (int8_t)(divided(e, acc[i], e->scale[channel + i]) + e->zero_point);
-  }
+  return whole;
 }
 #endif
 
@@ -126,56 +125,15 @@ DQNN_INLINE v_int shift_half_even(v_int x, v_int shift) {
   return floor - ((rest > one) | ((rest == one) & -(floor & 1)));
 }
 
-static void emit_fixed64(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  const dqnn_epilogue *e = &s->rule;
-  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_int shift = load_int(e->shift + channel);
-    if (!s->plain && less_int(shift, all_int(32)) != 0) {
-      dqnn_emit_s8(e, acc, channel, LANES, out);
-      continue;
-    }
-    v_int x = fixed64(load_int(acc), load_int(e->multiplier + channel), e->offset64 + channel, shift);
-    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+DQNN_INLINE v_int whole_of(rule_kind kind, const rule_factors *f, v_int acc) {
+  if (kind == FIXED64) {
+    return fixed64(acc, f->multiplier, f->offset64, f->shift);
   }
-  emit_rest(e, acc, channel, count, out);
-}
-
-/* The rule of two roundings; plain is a constant. */
-DQNN_INLINE void emit_fixed(const sink *s, int plain, const number *acc, uint32_t channel, uint32_t count,
-                            int8_t *out) {
-  const dqnn_epilogue *e = &s->rule;
-  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel)),
-          multiplier = load_int(e->multiplier + channel), shift = load_int(e->shift + channel);
-    x = plain ? fixed_point_right(x, multiplier, shift) : fixed_point(x, multiplier, shift);
-    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
+  v_int x = (v_int)((v_uint)acc + (v_uint)f->bias);
+  if (kind == SHIFTED) {
+    return shift_half_even(x, f->shift);
   }
-  emit_rest(e, acc, channel, count, out);
-}
-
-static void emit_shifted(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  v_int least = all_int(e->least), most = all_int(e->most), zero_point = all_int(e->zero_point);
-  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
-    v_int x = (v_int)((v_uint)load_int(acc) + (v_uint)load_int(e->bias + channel));
-    x = shift_half_even(x, load_int(e->shift + channel));
-    store_s8(out, smaller_int(larger_int(x, least), most) + zero_point);
-  }
-  emit_rest(e, acc, channel, count, out);
-}
-
-/* The integer rules. */
-DQNN_INLINE void emit_integers(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  if (s->rule.requant == DQNN_REQUANT_FIXED64) {
-    emit_fixed64(s, acc, channel, count, out);
-  } else if (s->rule.requant != DQNN_REQUANT_FIXED_POINT) {
-    emit_shifted(&s->rule, acc, channel, count, out);
-  } else if (s->plain) {
-    emit_fixed(s, 1, acc, channel, count, out);
-  } else {
-    emit_fixed(s, 0, acc, channel, count, out);
-  }
+  return kind == PLAIN_FIXED ? fixed_point_right(x, f->multiplier, f->shift) : fixed_point(x, f->multiplier, f->shift);
 }
 
 static int is_plain(const dqnn_epilogue *e, uint32_t outputs) {
@@ -187,28 +145,103 @@ static int is_plain(const dqnn_epilogue *e, uint32_t outputs) {
 }
 #endif
 
-static void emit_s8(const sink *s, const number *acc, uint32_t channel, uint32_t count, int8_t *out) {
-  const dqnn_epilogue *e = &s->rule;
+/* Without the zero point. The affine rule's NaN gives the lower bound. */
+DQNN_INLINE v_int result_of(const dqnn_epilogue *e, rule_kind kind, const rule_factors *f, v_number acc) {
+  if (kind == AFFINE) {
+    return round_float(smaller_float(larger_float(all_float(e->low), scaled(f, acc)), all_float(e->high)));
+  }
+#if !DQNN_FLOAT_SUMS
+  return smaller_int(larger_int(whole_of(kind, f, acc), all_int(e->least)), all_int(e->most));
+#elif defined DQNN_DIVIDES
+  return divide(e, acc, f->scale);
+#else
+  return all_int(0); /* not reached */
+#endif
+}
+
+#if !DQNN_FLOAT_SUMS && defined __AVX512F__
+#include "emit_avx512.h"
+#endif
+
+/* Some channels of all pixels as the portable code has them. */
+static void emit_some(const sink *s, const stretch *r, uint32_t first, uint32_t count) {
+  for (uint32_t p = 0; p < r->pixels && count; p++) {
+    const number *sums = r->sums + p * r->step + first;
+    int8_t *out = r->out + p * s->pixel_bytes + first;
+#ifdef DQNN_DIVIDES
+    if (s->rule.requant != DQNN_REQUANT_AFFINE) {
+      for (uint32_t i = 0; i < count; i++) {
+        out[i] = (int8_t)(divided(&s->rule, sums[i], s->rule.scale[r->channel + first + i]) + s->rule.zero_point);
+      }
+      continue;
+    }
+#endif
+    SUM_FUNCTION(s8)(&s->rule, sums, r->channel + first, count, out);
+  }
+}
+
+/* kind is a constant. The channels before `first` are done. */
+DQNN_INLINE void emit_kind(const sink *s, rule_kind kind, const stretch *r, uint32_t first) {
+  const dqnn_epilogue e = s->rule; /* stores could change what is not a copy */
+  const uint32_t step = r->step, pixel_bytes = s->pixel_bytes, pixels = r->pixels, count = r->count;
+  const number *from = r->sums;
+  int8_t *to = r->out;
+  for (; first + LANES <= count; first += LANES) {
+    rule_factors f;
+    read_factors(&e, kind, r->channel + first, &f);
+    if (kind == FIXED64 && !s->plain && less_int(f.shift, all_int(32)) != 0) {
+      emit_some(s, r, first, LANES);
+      continue;
+    }
+    const number *sums = from + first;
+    int8_t *out = to + first;
+    for (uint32_t p = pixels; p; p--, sums += step, out += pixel_bytes) {
+      store_s8(out, result_of(&e, kind, &f, load_number(sums)) + e.zero_point);
+    }
+  }
+  emit_some(s, r, first, count - first);
+}
+
+static void emit_s8(const sink *s, const stretch *r) {
+  uint32_t done = 0;
 #if !DQNN_FLOAT_SUMS
 #ifdef __AVX512F__
-  uint32_t done = emit_sixteens(e, s->plain, acc, channel, count, out);
-  acc += done;
-  channel += done;
-  count -= done;
-  out += done;
+  done = emit_sixteens(s, r);
 #endif
-  if (e->requant != DQNN_REQUANT_AFFINE) {
-    emit_integers(s, acc, channel, count, out);
+  if (s->rule.requant == DQNN_REQUANT_FIXED64) {
+    emit_kind(s, FIXED64, r, done);
+    return;
+  }
+  if (s->rule.requant != DQNN_REQUANT_AFFINE && s->rule.requant != DQNN_REQUANT_FIXED_POINT) {
+    emit_kind(s, SHIFTED, r, done);
+    return;
+  }
+  if (s->rule.requant != DQNN_REQUANT_AFFINE) {
+    if (s->plain) {
+      emit_kind(s, PLAIN_FIXED, r, done);
+    } else {
+      emit_kind(s, FIXED, r, done);
+    }
     return;
   }
 #endif
 #ifdef DQNN_DIVIDES
-  if (e->requant != DQNN_REQUANT_AFFINE) {
-    emit_divided(e, acc, channel, count, out);
+  if (s->rule.requant != DQNN_REQUANT_AFFINE) {
+    emit_kind(s, DIVIDED, r, done);
     return;
   }
 #endif
-  emit_affine(e, acc, channel, count, out);
+  emit_kind(s, AFFINE, r, done);
+}
+
+static void emit_f32(const dqnn_epilogue *e, const number *acc, uint32_t channel, uint32_t count, float *out) {
+  v_float low = all_float(e->low), high = all_float(e->high);
+  for (; count >= LANES; count -= LANES, acc += LANES, channel += LANES, out += LANES) {
+    rule_factors f;
+    read_factors(e, AFFINE, channel, &f);
+    store_float(out, smaller_float(larger_float(scaled(&f, load_number(acc)), low), high));
+  }
+  SUM_FUNCTION(f32)(e, acc, channel, count, out);
 }
 
 /* Up to 32 channels as bits. */
@@ -254,14 +287,25 @@ DQNN_INLINE void read_sink(const dqnn_call *call, uint32_t first, uint32_t outpu
 #endif
 }
 
-/* Outputs channel .. channel + count - 1 of a pixel; those before them are done. */
-static void emit(const sink *s, const number *acc, uint32_t pixel, uint32_t channel, uint32_t count) {
+/* Outputs channel .. channel + count - 1 of `pixels` neighbours, whose sums are `step` apart; those before them are
+ * done. */
+static void emit_pixels(const sink *s, const number *sums, uint32_t step, uint32_t pixel, uint32_t pixels,
+                        uint32_t channel, uint32_t count) {
   uint8_t *to = s->out + pixel * s->pixel_bytes;
-  if (s->type == DQNN_S1) {
-    emit_s1(s, acc, channel, count, (uint32_t *)(void *)to);
-  } else if (s->type == DQNN_F32) {
-    emit_f32(&s->rule, acc, channel, count, (float *)(void *)to + channel);
-  } else {
-    emit_s8(s, acc, channel, count, (int8_t *)to + channel);
+  if (s->type == DQNN_S8) {
+    const stretch all = {sums, step, pixels, channel, count, (int8_t *)to + channel};
+    emit_s8(s, &all);
+    return;
   }
+  for (; pixels; pixels--, sums += step, to += s->pixel_bytes) {
+    if (s->type == DQNN_S1) {
+      emit_s1(s, sums, channel, count, (uint32_t *)(void *)to);
+    } else {
+      emit_f32(&s->rule, sums, channel, count, (float *)(void *)to + channel);
+    }
+  }
+}
+
+DQNN_INLINE void emit(const sink *s, const number *sums, uint32_t pixel, uint32_t channel, uint32_t count) {
+  emit_pixels(s, sums, 0, pixel, 1, channel, count);
 }

@@ -33,22 +33,39 @@ DQNN_INLINE __m256i fixed64_eight(__m256i x, const int32_t *multiplier, const in
   return _mm512_cvtepi64_epi32(floor);
 }
 
+/* What sixteen channels of a layer share. */
+typedef struct {
+  __m512 scale, offset;
+  __m512i bias, multiplier, shift;
+} factors_of_sixteen;
+
+DQNN_INLINE factors_of_sixteen read_sixteen(const dqnn_epilogue *e, uint32_t channel) {
+  factors_of_sixteen f = {0};
+  if (e->requant == DQNN_REQUANT_AFFINE) {
+    f.scale = _mm512_loadu_ps(e->scale + channel);
+    f.offset = _mm512_loadu_ps(e->offset + channel);
+  } else if (e->requant == DQNN_REQUANT_FIXED_POINT) {
+    f.bias = load_sixteen(e->bias + channel);
+    f.multiplier = load_sixteen(e->multiplier + channel);
+    f.shift = load_sixteen(e->shift + channel);
+  }
+  return f;
+}
+
 /* The affine rule; NaN gives the lower bound. */
-DQNN_INLINE __m512i affine_sixteen(const dqnn_epilogue *e, __m512i x, uint32_t channel) {
-  __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(x), _mm512_loadu_ps(e->scale + channel));
-  y = _mm512_add_ps(y, _mm512_loadu_ps(e->offset + channel));
+DQNN_INLINE __m512i affine_sixteen(const dqnn_epilogue *e, const factors_of_sixteen *f, __m512i x) {
+  __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(x), f->scale);
+  y = _mm512_add_ps(y, f->offset);
   y = _mm512_min_ps(_mm512_max_ps(y, _mm512_set1_ps(e->low)), _mm512_set1_ps(e->high));
   return _mm512_cvtps_epi32(y);
 }
 
-DQNN_INLINE __m512i scaled_sixteen(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel) {
-  __m512i x = load_sixteen(acc);
+DQNN_INLINE __m512i scaled_sixteen(const dqnn_epilogue *e, const factors_of_sixteen *f, __m512i x, uint32_t channel) {
   if (e->requant == DQNN_REQUANT_AFFINE) {
-    return affine_sixteen(e, x, channel);
+    return affine_sixteen(e, f, x);
   }
   if (e->requant == DQNN_REQUANT_FIXED_POINT) {
-    return fixed_sixteen(_mm512_add_epi32(x, load_sixteen(e->bias + channel)), load_sixteen(e->multiplier + channel),
-                         load_sixteen(e->shift + channel));
+    return fixed_sixteen(_mm512_add_epi32(x, f->bias), f->multiplier, f->shift);
   }
   const int32_t *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   const int64_t *offset = e->offset64 + channel;
@@ -57,16 +74,22 @@ DQNN_INLINE __m512i scaled_sixteen(const dqnn_epilogue *e, const int32_t *acc, u
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-/* plain: see sink. Returns how many it has done. */
-DQNN_INLINE uint32_t emit_sixteens(const dqnn_epilogue *e, int plain, const int32_t *acc, uint32_t channel,
-                                   uint32_t count, int8_t *out) {
-  const __m512i least = _mm512_set1_epi32(e->least), most = _mm512_set1_epi32(e->most),
-                zero_point = _mm512_set1_epi32(e->zero_point);
+/* Returns how many channels it has done. */
+DQNN_INLINE uint32_t emit_sixteens(const sink *s, const stretch *r) {
+  const dqnn_epilogue e = s->rule; /* stores could change it */
+  const __m512i least = _mm512_set1_epi32(e.least), most = _mm512_set1_epi32(e.most),
+                zero_point = _mm512_set1_epi32(e.zero_point);
+  const uint32_t step = r->step, pixel_bytes = s->pixel_bytes, pixels = r->pixels, count = r->count;
   uint32_t done = 0;
-  for (; (plain || e->requant == DQNN_REQUANT_AFFINE) && done + SIXTEEN <= count; done += SIXTEEN) {
-    __m512i x = scaled_sixteen(e, acc + done, channel + done);
-    x = _mm512_add_epi32(_mm512_min_epi32(_mm512_max_epi32(x, least), most), zero_point);
-    _mm_storeu_si128((__m128i *)(void *)(out + done), _mm512_cvtepi32_epi8(x));
+  for (; (s->plain || e.requant == DQNN_REQUANT_AFFINE) && done + SIXTEEN <= count; done += SIXTEEN) {
+    factors_of_sixteen f = read_sixteen(&e, r->channel + done);
+    const int32_t *sums = r->sums + done;
+    int8_t *out = r->out + done;
+    for (uint32_t p = pixels; p; p--, sums += step, out += pixel_bytes) {
+      __m512i x = scaled_sixteen(&e, &f, load_sixteen(sums), r->channel + done);
+      x = _mm512_add_epi32(_mm512_min_epi32(_mm512_max_epi32(x, least), most), zero_point);
+      _mm_storeu_si128((__m128i *)(void *)out, _mm512_cvtepi32_epi8(x));
+    }
   }
   return done;
 }

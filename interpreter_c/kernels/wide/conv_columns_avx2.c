@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
+/* Convolutions in columns with the halfword products of AVX2: of two taps, eight channels. */
+#include "../../src/kernel.h"
+
+#if DQNN_HAVE_AVX2
+#include <immintrin.h>
+#include <stdint.h>
+
+#include "../../isa/isa.h"
+
+typedef int16_t element;
+#define DQNN_FLOAT_SUMS 0
+#define DQNN_ADDED(zero_point) (-(zero_point))
+enum { CHANNELS = 8, TAPS = 2 };
+typedef uint32_t unit;
+typedef __m256i v_sums, v_inputs;
+typedef struct {
+  int16_t taps[CHANNELS * TAPS];
+} weight_column;
+
+DQNN_INLINE v_sums nothing(void) {
+  return _mm256_setzero_si256();
+}
+DQNN_INLINE v_sums load_vector(const int32_t *from) {
+  return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+DQNN_INLINE void store_vector(int32_t *to, v_sums x) {
+  _mm256_storeu_si256((__m256i *)(void *)to, x);
+}
+DQNN_INLINE v_sums times(v_sums x, int32_t by) {
+  return _mm256_mullo_epi32(x, _mm256_set1_epi32(by));
+}
+DQNN_INLINE v_inputs ones(void) {
+  return _mm256_set1_epi16(1);
+}
+DQNN_INLINE v_inputs load_inputs(const element *from) {
+  int32_t two;
+  __builtin_memcpy(&two, from, sizeof two);
+  return _mm256_set1_epi32(two);
+}
+DQNN_INLINE v_inputs load_column(const weight_column *from) {
+  return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+DQNN_INLINE v_sums add_products(v_sums sums, v_inputs x, v_inputs w) {
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(x, w));
+}
+DQNN_INLINE void store_column(weight_column *to, const unit *u) {
+  const __m128i apart = _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15);
+  __m128i all = _mm_setr_epi32((int32_t)u[0], (int32_t)u[1], (int32_t)u[2], (int32_t)u[3]);
+  _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(all, apart)));
+}
+
+#include "conv_columns.inc.h"
+
+int dqnn_run_columns_avx2(const dqnn_call *call, uint32_t zero_points) {
+  return run_columns(call, zero_points);
+}
+#endif
