@@ -13,6 +13,7 @@
 #include "emit.inc.h"
 
 enum { CHUNK = 128, LIST = 64, TOGETHER = 4 /* vectors */ };
+enum { AREA = 64 /* outputs */, PATCH = 16384 /* bytes */ };
 
 #if !DQNN_FLOAT_SUMS
 #include "depthwise_bytes.h"
@@ -32,7 +33,7 @@ typedef struct {
   number outside;
   const int8_t *weight_zero_points; /* NULL: 0 */
   uint8_t half_weights;
-  uint8_t bytes; /* windows go the way of depthwise_bytes.h */
+  uint8_t bytes, in_patches; /* windows go the way of depthwise_bytes.h, many of them together */
 } layer;
 
 /* The types of a kernel: constants wherever they are used. */
@@ -187,12 +188,45 @@ DQNN_INLINE void sum_listed(const layer *l, types t, int32_t y, int32_t x, uint3
 #if DQNN_FLOAT_SUMS
 typedef uint8_t factors;
 #define takes_bytes(l, t, p) 0
+#define takes_patches(g) 0
 #define make_ready(l, t, first, count, f) (void)(f)
 #define sum_bytes(l, f, y, x, first, count, sums) (void)(f)
+#define run_patches(l, f, first, count) (void)(f)
 #else
 static int takes_bytes(const layer *l, types t, const dqnn_conv_params *p) {
   return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 && p->weight_bits == 0 &&
-         l->taps <= MOST_TAPS && l->shape.outputs >= EIGHT && l->shape.outputs % CHUNK % EIGHT == 0;
+         l->taps <= MOST_TAPS && l->shape.outputs >= EIGHT && (l->shape.outputs - EIGHT) % CHUNK <= CHUNK - EIGHT;
+}
+
+/* Of outputs: where they begin and how many there are. */
+typedef struct {
+  int32_t y, x, height, width;
+} area;
+
+/* Of a row of outputs: cells of the patch. */
+DQNN_INLINE uint32_t patch_width(const dqnn_geometry *g, int32_t outputs) {
+  return (uint32_t)(outputs - 1) * (uint32_t)g->stride_w + (SIDE - 1) * (uint32_t)g->dilation_w + 1;
+}
+
+/* Outputs at a time, `count` channels of each: at most AREA, whose patch has room. */
+static area largest_area(const dqnn_geometry *g, uint32_t count) {
+  const uint32_t cells = PATCH / count, rows = (SIDE - 1) * (uint32_t)g->dilation_h + 1;
+  area most = {0, 0, 1, g->out_width < AREA ? g->out_width : AREA};
+  while (most.width > 1 && rows * patch_width(g, most.width) > cells) {
+    most.width = (most.width + 1) / 2;
+  }
+  const uint32_t width = patch_width(g, most.width);
+  while (most.width == g->out_width && most.height < g->out_height && (most.height + 1) * most.width <= AREA &&
+         (rows + (uint32_t)(most.height * g->stride_h)) * width <= cells) {
+    most.height++;
+  }
+  return most;
+}
+
+/* The least one has to have room. */
+static int takes_patches(const dqnn_geometry *g) {
+  return g->kernel_h == SIDE && g->kernel_w == SIDE && g->pool_cells == 1 &&
+         ((uint64_t)g->dilation_h * (SIDE - 1) + 1) * ((uint64_t)g->dilation_w * (SIDE - 1) + 1) <= PATCH / CHUNK;
 }
 
 static void make_ready(const layer *l, types t, uint32_t first, uint32_t count, factors *f) {
@@ -200,6 +234,7 @@ static void make_ready(const layer *l, types t, uint32_t first, uint32_t count, 
                             t.zero_points ? l->weight_zero_points : NULL,
                             l->taps,
                             l->shape.outputs,
+                            l->in_patches ? SIDE : 1,
                             l->zero_point,
                             l->half_weights};
   make_factors(&s, first, count, f);
@@ -251,6 +286,65 @@ DQNN_INLINE void sum_bytes(const layer *l, const factors *f, int32_t y, int32_t 
     sum_taps(f, at, l->taps, count, sums);
   }
 }
+
+/* What the windows of an area read, `count` channels from `first` on. */
+static void copy_patch(const layer *l, const factors *f, area o, uint32_t first, uint32_t count, int8_t *to) {
+  const dqnn_geometry *g = &l->shape;
+  int32_t y = o.y * g->stride_h - g->pad_top, x = o.x * g->stride_w - g->pad_left,
+          end = y + (o.height - 1) * g->stride_h + (SIDE - 1) * g->dilation_h + 1;
+  const uint32_t width = patch_width(g, o.width);
+  dqnn_taps in = dqnn_taps_inside(x, (int32_t)width, 1, g->width);
+  for (; y < end; y++, to += width * count) {
+    if (y < 0 || y >= g->height || in.first >= in.end) {
+      memset(to, f->outside[0], width * count);
+      continue;
+    }
+    const int8_t *from =
+        (const int8_t *)l->image + (size_t)dqnn_cell_index(g, y, x + in.first) * l->pixel_bytes + first;
+    uint32_t begin = (uint32_t)in.first * count, taken = (uint32_t)(in.end - in.first);
+    memset(to, f->outside[0], begin);
+    if (count == l->pixel_bytes) {
+      memcpy(to + begin, from, taken * count);
+    } else {
+      for (uint32_t i = 0; i < taken; i++, from += l->pixel_bytes) {
+        memcpy(to + begin + i * count, from, count);
+      }
+    }
+    memset(to + begin + taken * count, f->outside[0], (width - (uint32_t)in.end) * count);
+  }
+}
+
+/* Outputs first .. first + count - 1 of an area of whole rows, or of a piece of one. */
+static void run_area(const layer *l, const factors *f, area o, uint32_t first, uint32_t count) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t pitch = patch_width(g, o.width) * count, width = (uint32_t)o.width;
+  const patch_steps steps = {(size_t)g->dilation_h * pitch, (size_t)g->dilation_w * count, (size_t)g->stride_w * count};
+  int32_t sums[AREA][EIGHT];
+  int8_t patch[PATCH];
+  copy_patch(l, f, o, first, count, patch);
+  for (uint32_t i = 0; i < count; i += EIGHT) {
+    uint32_t at = eight_at(i, count), done = l->to.type == DQNN_S1 ? i - at : 0; /* no bit is appended twice */
+    for (uint32_t y = 0; y < (uint32_t)o.height; y++) {
+      sum_row(f, patch + y * (uint32_t)g->stride_h * pitch + at, &steps, i, at, width, sums + y * width);
+    }
+    emit_pixels(&l->to, sums[0] + done, EIGHT, (uint32_t)o.y * (uint32_t)g->out_width + (uint32_t)o.x,
+                (uint32_t)o.height * width, first + at + done, EIGHT - done);
+  }
+}
+
+/* Outputs first .. first + count - 1 of all pixels. */
+static void run_patches(const layer *l, const factors *f, uint32_t first, uint32_t count) {
+  const dqnn_geometry *g = &l->shape;
+  const area most = largest_area(g, count);
+  for (int32_t y = 0; y < g->out_height; y += most.height) {
+    for (int32_t x = 0; x < g->out_width; x += most.width) {
+      area o = {y, x, g->out_height - y, g->out_width - x};
+      o.height = o.height < most.height ? o.height : most.height;
+      o.width = o.width < most.width ? o.width : most.width;
+      run_area(l, f, o, first, count);
+    }
+  }
+}
 #endif
 
 DQNN_INLINE void sum_window(const layer *l, types t, const factors *f, int32_t y, int32_t x, uint32_t first,
@@ -293,6 +387,7 @@ static void read_layer(const dqnn_call *call, types t, layer *l) {
   l->half_weights = p->half_weights;
   l->weight_zero_points = t.zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->bytes = (uint8_t)takes_bytes(l, t, p);
+  l->in_patches = l->bytes && takes_patches(g);
 }
 
 DQNN_INLINE void run(const dqnn_call *call, types t) {
@@ -304,6 +399,10 @@ DQNN_INLINE void run(const dqnn_call *call, types t) {
     uint32_t count = g->outputs - first < CHUNK ? g->outputs - first : CHUNK, pixel = 0;
     if (l.bytes) {
       make_ready(&l, t, first, count, &f);
+    }
+    if (l.in_patches) {
+      run_patches(&l, &f, first, count);
+      continue;
     }
     for (int32_t oy = 0; oy < g->out_height; oy += g->pool_h) {
       for (int32_t ox = 0; ox < g->out_width; ox += g->pool_w, pixel++) {

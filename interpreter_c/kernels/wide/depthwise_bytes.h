@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
   const int8_t *weights, *zero_points; /* zero_points: NULL for 0 */
   uint32_t taps, outputs;
+  uint32_t columns;   /* the order: taps of so many columns, one after the other; 1: as they are stored */
   int32_t zero_point; /* of the inputs */
   uint8_t half_weights;
 } stored_weights;
@@ -128,22 +129,25 @@ DQNN_INLINE halfwords load_some(const int8_t *const *at, uint32_t o, int last) {
 
 static void make_factors(const stored_weights *s, uint32_t first, uint32_t count, factors *f) {
   const int8_t *const zero_points[2] = {s->zero_points, s->zero_points};
+  const uint32_t rows = s->taps / s->columns, down = s->columns * s->outputs;
   int16_t *to = f->weights;
   for (uint32_t i = 0; i < count; i += EIGHT) {
     uint32_t o = first + eight_at(i, count);
     sums_of_eight sum = no_sums();
-    for (uint32_t tap = 0; tap < s->taps; tap += TAPS_AT_ONCE, to += TAPS_AT_ONCE * EIGHT) {
-      const int8_t *from = s->weights + tap * s->outputs, *const at[2] = {from, from + s->outputs};
-      int last = tap + TAPS_AT_ONCE > s->taps;
-      halfwords w = load_some(at, o, last);
-      if (s->zero_points) {
-        w = difference(w, load_some(zero_points, o, last));
+    for (uint32_t column = 0; column < s->columns; column++) {
+      for (uint32_t row = 0; row < rows; row += TAPS_AT_ONCE, to += TAPS_AT_ONCE * EIGHT) {
+        const int8_t *from = s->weights + row * down + column * s->outputs, *const at[2] = {from, from + down};
+        int last = row + TAPS_AT_ONCE > rows;
+        halfwords w = load_some(at, o, last);
+        if (s->zero_points) {
+          w = difference(w, load_some(zero_points, o, last));
+        }
+        if (s->half_weights) {
+          w = in_halves(w);
+        }
+        store_halfwords(to, w);
+        sum = add_products(sum, w, ones(last));
       }
-      if (s->half_weights) {
-        w = in_halves(w);
-      }
-      store_halfwords(to, w);
-      sum = add_products(sum, w, ones(last));
     }
     store_sums(f->nothing + eight_at(i, count), times(sum, -s->zero_point));
   }
@@ -163,6 +167,60 @@ DQNN_INLINE void sum_taps(const factors *f, const int8_t *const *at, uint32_t ta
       w += TAPS_AT_ONCE * EIGHT;
     }
     store_sums(sums + o, z);
+  }
+}
+
+/* ---- windows of 3x3 in a patch ---- */
+
+enum { SIDE = 3, VECTORS_DOWN = (SIDE + TAPS_AT_ONCE - 1) / TAPS_AT_ONCE };
+
+/* Of a patch, in bytes: from a kernel row to the next one, a kernel column, a window. */
+typedef struct {
+  size_t down, right, next;
+} patch_steps;
+
+DQNN_INLINE void load_column(const int8_t *from, size_t down, halfwords column[VECTORS_DOWN]) {
+  const int8_t *const at[SIDE] = {from, from + down, from + 2 * down};
+  for (uint32_t i = 0; i < VECTORS_DOWN; i++) {
+    column[i] = load_some(at + i * TAPS_AT_ONCE, 0, (i + 1) * TAPS_AT_ONCE > SIDE);
+  }
+}
+
+DQNN_INLINE sums_of_eight add_column(sums_of_eight z, const halfwords x[VECTORS_DOWN], const halfwords *w) {
+  for (uint32_t i = 0; i < VECTORS_DOWN; i++) {
+    z = add_products(z, x[i], w[i]);
+  }
+  return z;
+}
+
+/* Of the eight `i` of the chunk, which begin at o, the sums of each of `count` windows of a row. */
+DQNN_INLINE void sum_row(const factors *f, const int8_t *from, const patch_steps *steps, uint32_t i, uint32_t o,
+                         uint32_t count, int32_t (*sums)[EIGHT]) {
+  const sums_of_eight nothing = load_sums(f->nothing + o);
+  const size_t down = steps->down, right = steps->right, next = steps->next;
+  halfwords w[SIDE * VECTORS_DOWN], column[VECTORS_DOWN];
+  for (uint32_t k = 0; k < SIDE * VECTORS_DOWN; k++) {
+    w[k] = load_halfwords(f->weights + (i * SIDE * VECTORS_DOWN + k * EIGHT) * TAPS_AT_ONCE);
+  }
+  if (next == right) { /* every column has its part in three windows */
+    sums_of_eight first = nothing, second = nothing;
+    for (uint32_t k = 0; k < count + 2; k++, from += next) {
+      load_column(from, down, column);
+      if (k >= 2) {
+        store_sums(sums[k - 2], add_column(first, column, w + 2 * VECTORS_DOWN));
+      }
+      first = add_column(second, column, w + VECTORS_DOWN);
+      second = add_column(nothing, column, w);
+    }
+    return;
+  }
+  for (uint32_t k = 0; k < count; k++, from += next) {
+    sums_of_eight z = nothing;
+    for (uint32_t kx = 0; kx < SIDE; kx++) {
+      load_column(from + kx * right, down, column);
+      z = add_column(z, column, w + kx * VECTORS_DOWN);
+    }
+    store_sums(sums[k], z);
   }
 }
 
