@@ -288,8 +288,7 @@ static int run_columns(const dqnn_call *call, uint32_t zero_points) {
   b.parts = dilated ? (uint32_t)g->kernel_w : 1;
   b.run = dilated ? g->in_group : l->row_taps;
   b.run_columns = (b.run + TAPS - 1) / TAPS;
-  if (!dqnn_takes_columns(l->window_taps, (uint32_t)g->out_height * (uint32_t)g->out_width) ||
-      b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) || !set_tiles(&b)) {
+  if (b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) || !set_tiles(&b)) {
     return 0;
   }
   b.columns = b.rows * b.parts * b.run_columns;

@@ -120,7 +120,7 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
-  if (dqnn_run_columns_avx2(call, zero_points)) {
+  if (dqnn_takes_columns(call) && dqnn_run_columns_avx2(call, zero_points)) {
     return;
   }
   prepare_layer(call, zero_points, &l);

@@ -152,10 +152,10 @@ DQNN_NOINLINE void run_pairs(const dqnn_call *call, uint32_t zero_points) {
 }
 
 static void run_any(const dqnn_call *call, uint32_t zero_points, dqnn_run_fn otherwise) {
-  dqnn_geometry g;
-  if (dqnn_run_columns_vnni(call, zero_points)) {
+  if (dqnn_takes_columns(call) && dqnn_run_columns_vnni(call, zero_points)) {
     return;
   }
+  dqnn_geometry g;
   dqnn_read_geometry(call, &g);
   if (dqnn_takes_vnni(dqnn_kernel_cells(&g) * g.in_group)) {
     run_pairs(call, zero_points);

@@ -195,7 +195,18 @@ DQNN_INLINE void emit_kind(const sink *s, rule_kind kind, const stretch *r, uint
     }
     const number *sums = from + first;
     int8_t *out = to + first;
-    for (uint32_t p = pixels; p; p--, sums += step, out += pixel_bytes) {
+    uint32_t p = pixels;
+#if !DQNN_FLOAT_SUMS && !DQNN_HAVE_NEON
+    for (; kind == PLAIN_FIXED && p >= 4; p -= 4, sums += 4 * step, out += 4 * pixel_bytes) {
+      v_int x[4];
+      for (uint32_t i = 0; i < 4; i++) {
+        x[i] = (v_int)((v_uint)load_int(sums + i * step) + (v_uint)f.bias);
+        x[i] = fixed_point_twice(x[i], f.multiplier, f.shift);
+      }
+      store_halves(out, pixel_bytes, x, e.zero_point, e.least + e.zero_point, e.most + e.zero_point);
+    }
+#endif
+    for (; p; p--, sums += step, out += pixel_bytes) {
       store_s8(out, result_of(&e, kind, &f, load_number(sums)) + e.zero_point);
     }
   }

@@ -15,25 +15,26 @@ typedef struct {
 } layer;
 
 /* What a row goes through: constants wherever they are used. */
-typedef enum { SUM, PLAIN_SUM, PRODUCT, SINGLE_SUM, SINGLE_PRODUCT, LARGER, SMALLER } rule;
+typedef enum { SUM, PLAIN_SUM, HALF_A, HALF_B, PRODUCT, SINGLE_SUM, SINGLE_PRODUCT, LARGER, SMALLER } rule;
 
-/* TFLite's sum; sign: -1 for a difference, else 0; plain: all shifts are to the right. */
-DQNN_INLINE v_int scaled(int plain, v_int x, int32_t multiplier, int32_t shift) {
-  return plain ? fixed_point_right(x, all_int(multiplier), all_int(shift))
-               : fixed_point(x, all_int(multiplier), all_int(shift));
+/* TFLite's sum before its last scaling. PLAIN_SUM: all shifts are to the right; HALF_A, HALF_B: so they are, but one
+ * input, an even number by then, is multiplied by 1/2, as the one of the larger scale is. */
+DQNN_INLINE v_int scaled(rule r, v_int x, int32_t multiplier, int32_t shift) {
+  return r == SUM ? fixed_point(x, all_int(multiplier), all_int(shift))
+                  : fixed_point_right(x, all_int(multiplier), all_int(shift));
 }
-DQNN_INLINE v_int sum_of(const dqnn_fixed_binary_params *p, int plain, v_int a, v_int b, v_int sign) {
-  v_int x = scaled(plain, a << p->left, p->multiplier_a, p->shift_a),
-        y = scaled(plain, b << p->left, p->multiplier_b, p->shift_b);
-  v_uint both = (v_uint)x + (v_uint)((y ^ sign) - sign);
-  return scaled(plain, (v_int)both, p->multiplier, p->shift);
+DQNN_INLINE v_int sum_of(const dqnn_fixed_binary_params *p, rule r, v_int a, v_int b) {
+  const v_int sign = all_int(p->kind == DQNN_SUB ? -1 : 0);
+  v_int x = r == HALF_A ? a << p->left >> 1 : scaled(r, a << p->left, p->multiplier_a, p->shift_a),
+        y = r == HALF_B ? b << p->left >> 1 : scaled(r, b << p->left, p->multiplier_b, p->shift_b);
+  return (v_int)((v_uint)x + (v_uint)((y ^ sign) - sign));
 }
 
 DQNN_INLINE v_int result_of(const layer *l, rule r, v_int a, v_int b) {
   const dqnn_fixed_binary_params *p = l->params;
   int64_t offset[LANES];
-  if (r == SUM || r == PLAIN_SUM) {
-    return sum_of(p, r == PLAIN_SUM, a, b, all_int(p->kind == DQNN_SUB ? -1 : 0));
+  if (r <= HALF_B) {
+    return scaled(r, sum_of(p, r, a, b), p->multiplier, p->shift);
   }
   if (r == PRODUCT) {
     return fixed_point(a * b, all_int(p->multiplier), all_int(p->shift));
@@ -64,6 +65,17 @@ DQNN_INLINE void run_row(const layer *given, rule r, const int8_t *a, const int8
   layer l = *given;
   int8_t last[2][LANES] = {{0}};
   l.params = &params;
+#if !DQNN_HAVE_NEON
+  for (; r > SUM && r <= HALF_B && count >= 4 * LANES; count -= 4 * LANES, a += 4 * LANES, b += 4 * LANES) {
+    v_int x[4];
+    for (uint32_t i = 0; i < 4; i++) {
+      x[i] = sum_of(&params, r, load_s8(a + i * LANES) - l.zero_a, load_s8(b + i * LANES) - l.zero_b);
+      x[i] = fixed_point_twice(x[i], all_int(params.multiplier), all_int(params.shift));
+    }
+    store_halves(out, LANES, x, l.zero_point, l.least + l.zero_point, l.most + l.zero_point);
+    out += 4 * LANES;
+  }
+#endif
   for (; count >= LANES; count -= LANES, a += LANES, b += LANES, out += LANES) {
     put(&l, r, a, b, out);
   }
@@ -81,19 +93,30 @@ DQNN_INLINE void run_row(const layer *given, rule r, const int8_t *a, const int8
   }
 ROW(sum_row, SUM)
 ROW(plain_sum_row, PLAIN_SUM)
+ROW(half_a_row, HALF_A)
+ROW(half_b_row, HALF_B)
 ROW(product_row, PRODUCT)
 ROW(single_sum_row, SINGLE_SUM)
 ROW(single_product_row, SINGLE_PRODUCT)
 ROW(larger_row, LARGER)
 ROW(smaller_row, SMALLER)
 
+DQNN_INLINE int is_half(int32_t multiplier, int32_t shift) {
+  return multiplier == 1 << 30 && shift == 0;
+}
+
 /* Inputs of nine bits, shifted by 20, leave multipliers of 1/2 their choice. */
 static dqnn_sum_row sum_row_of(dqnn_fixed_binary_params *p) {
+  const int half_a = p->left > 0 && is_half(p->multiplier_a, p->shift_a),
+            half_b = !half_a && p->left > 0 && is_half(p->multiplier_b, p->shift_b);
   if (p->left == 20) {
     dqnn_avoid_half(&p->multiplier_a, &p->shift_a);
     dqnn_avoid_half(&p->multiplier_b, &p->shift_b);
   }
-  return p->shift_a < 0 && p->shift_b < 0 && p->shift < 0 ? plain_sum_row : sum_row;
+  if (p->shift >= 0 || (!half_a && p->shift_a >= 0) || (!half_b && p->shift_b >= 0)) {
+    return sum_row;
+  }
+  return half_a ? half_a_row : half_b ? half_b_row : plain_sum_row;
 }
 
 /* NULL: none here. */

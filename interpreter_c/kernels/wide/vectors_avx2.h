@@ -50,11 +50,31 @@ DQNN_INLINE v_int fixed_point(v_int x, v_int multiplier, v_int shift) {
   v_int mask = (v_int)((((v_uint){0} + 1) << (v_uint)right) - 1), half_and_sign = (mask >> 1) - (x >> 31);
   return (x >> right) - ((x & mask) > half_and_sign);
 }
-/* The same where every shift is negative: to the right. */
-DQNN_INLINE v_int fixed_point_right(v_int x, v_int multiplier, v_int shift) {
+/* The same where every shift is negative: to the right. The last step, (x + 1) >> 1, is still to be taken. */
+DQNN_INLINE v_int fixed_point_twice(v_int x, v_int multiplier, v_int shift) {
   x = high_mul(x, multiplier);
   x += x >> 31; /* ties go away from zero */
-  return ((x >> ~shift) + 1) >> 1;
+  return x >> ~shift;
+}
+DQNN_INLINE v_int fixed_point_right(v_int x, v_int multiplier, v_int shift) {
+  return (fixed_point_twice(x, multiplier, shift) + 1) >> 1;
+}
+/* The last step for four vectors, a zero point added, into bounds, to four places `step` bytes apart. What does not fit
+ * saturates on the way, which the bounds of a byte allow. */
+DQNN_INLINE void store_halves(int8_t *to, size_t step, const v_int x[4], int32_t zero_point, int32_t least,
+                              int32_t most) {
+  const __m256i one = _mm256_set1_epi16(1), zero = _mm256_set1_epi16((int16_t)zero_point);
+  __m256i a = _mm256_packs_epi32((__m256i)x[0], (__m256i)x[1]), b = _mm256_packs_epi32((__m256i)x[2], (__m256i)x[3]);
+  a = _mm256_adds_epi16(_mm256_srai_epi16(_mm256_adds_epi16(a, one), 1), zero);
+  b = _mm256_adds_epi16(_mm256_srai_epi16(_mm256_adds_epi16(b, one), 1), zero);
+  a = _mm256_max_epi8(_mm256_packs_epi16(a, b), _mm256_set1_epi8((int8_t)least));
+  a = _mm256_min_epi8(a, _mm256_set1_epi8((int8_t)most));
+  a = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  __m128i low = _mm256_castsi256_si128(a), high = _mm256_extracti128_si256(a, 1);
+  _mm_storel_epi64((__m128i *)(void *)to, low);
+  _mm_storeh_pi((__m64 *)(void *)(to + step), _mm_castsi128_ps(low));
+  _mm_storel_epi64((__m128i *)(void *)(to + 2 * step), high);
+  _mm_storeh_pi((__m64 *)(void *)(to + 3 * step), _mm_castsi128_ps(high));
 }
 /* a * b + c in 64 bits, as its low and high words. */
 DQNN_INLINE void wide_product(v_int a, v_int b, const int64_t *c, v_int *lows, v_int *highs) {
