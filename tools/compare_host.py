@@ -1,19 +1,25 @@
 """Times dqnn beside Larq Compute Engine and TFLite on this machine, one thread, in one process, interleaved.
 
-    python tools/compare_host.py [FILE.tflite ...]      makes build/compare (2 GB), installs all three there, measures,
-                                                        prints Markdown
+    python tools/compare_host.py [--avx2] [FILE.tflite ...]     makes build/compare (2 GB), installs all three there,
+                                                                measures, prints Markdown
 
 QKeras (pip install dqnn[keras]) in the environment that starts it adds 8-bit networks beside TFLite's int8; so do files
 of int8 models, which both engines run as they are.
 
 Each engine runs its own conversion of the same Keras model (TFLite int8: of plain layers of the same shapes,
 quantized after training); the figure is the median of single inferences, taken in
-rounds that visit every engine in turn, so that a slow moment of the machine hits all of them."""
+rounds that visit every engine in turn, so that a slow moment of the machine hits all of them.
+
+--avx2 measures as on a processor without AVX-512: DQNN_ISAS says so to dqnn, and what TensorFlow's libraries have found
+out about the processor (cpuinfo, which XNNPACK and Ruy ask) is changed before they ask. Larq Compute Engine's own
+library has no symbols to find that by; it goes on as it is."""
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +38,14 @@ HOME = ROOT / "build" / "compare"
 PACKAGES = ("larq-compute-engine==0.16.0", "tensorflow-cpu==2.15.*", "larq==0.13.3", "numpy<2")
 ROUNDS, REPEATS = 20, 10
 MARK = "DQNN_COMPARE_CHILD"
+AVX2 = "portable,winograd,packed,avx2"
+# Of cpuinfo's struct cpuinfo_x86_isa in TensorFlow 2.15, from byte 21 on; names as in /proc/cpuinfo.
+FIRST_FLAG = 21
+FLAGS = (
+    "avx", "avx_vnni", "fma", "fma4", "xop", "f16c", "avx2", "avx512f", "avx512pf", "avx512er", "avx512cd", "avx512dq",
+    "avx512bw", "avx512vl", "avx512ifma", "avx512vbmi", "avx512_vbmi2", "avx512_bitalg", "avx512_vpopcntdq",
+    "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx512_vp2intersect", "avx512_4vnniw", "avx512_4fmaps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,30 @@ def engines(model: Any, x: Any) -> list[Engine]:
     lite.allocate_tensors()
     found.append(Engine("TFLite with XNNPACK, f32", len(content), lambda: run_lite(lite, x)))
     return found
+
+
+def hide_avx512() -> None:
+    """From the libraries of TensorFlow, which have to be loaded and must not have run a model."""
+    import tensorflow as tf
+
+    tf.lite.Interpreter  # noqa: B018  loads the second of them
+    root = Path(tf.__file__).parent
+    wrapper = root / "lite" / "python" / "interpreter_wrapper" / "_pywrap_tensorflow_interpreter_wrapper.so"
+    here = re.search(r"^flags.*", Path("/proc/cpuinfo").read_text(encoding="ascii"), re.M)
+    known = [int(here is not None and name in here[0].split()) for name in FLAGS]
+    for library in (root / "libtensorflow_cc.so.2", wrapper):
+        symbols = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout
+        places = {
+            name: int(at, 16) for at, name in re.findall(r"^(\w+) \w (cpuinfo_(?:initialize|isa))$", symbols, re.M)
+        }
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        base = next(int(line.partition("-")[0], 16) for line in maps if library.name in line)
+        ctypes.CFUNCTYPE(ctypes.c_bool)(base + places["cpuinfo_initialize"])()
+        flags = (ctypes.c_uint8 * len(FLAGS)).from_address(base + places["cpuinfo_isa"] + FIRST_FLAG)
+        if list(flags) != known:
+            raise click.ClickException(f"{library.name} keeps its flags in another order: not TensorFlow 2.15")
+        for i, name in enumerate(FLAGS):
+            flags[i] = flags[i] and not name.startswith(("avx512", "avx_vnni"))
 
 
 def run_lite(interpreter: Any, x: Any) -> Any:
@@ -198,8 +236,11 @@ def measure(files: Iterable[Path]) -> None:
 
 @click.command(help="Time dqnn beside Larq Compute Engine and TFLite on this machine; FILES: int8 .tflite models.")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path))
-def main(files: tuple[Path, ...]) -> None:
+@click.option("--avx2", is_flag=True, help="As on a processor without AVX-512 (all but Larq Compute Engine).")
+def main(files: tuple[Path, ...], avx2: bool) -> None:
     if os.environ.get(MARK):
+        if avx2:
+            hide_avx512()
         measure(files)
         return
     python = HOME / "bin" / "python"
@@ -214,7 +255,10 @@ def main(files: tuple[Path, ...]) -> None:
     subprocess.run([python, "-m", "pip", "install", "-q", own_build, str(ROOT)], check=True)
     environment = {**os.environ, MARK: "1", "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
     environment.pop("TF_USE_LEGACY_KERAS", None)  # set by importing QKeras; the child has no tf_keras
-    sys.exit(subprocess.run([python, __file__, *files], env=environment, check=False).returncode)
+    if avx2:
+        environment["DQNN_ISAS"] = AVX2
+    options = ["--avx2"] if avx2 else []
+    sys.exit(subprocess.run([python, __file__, *options, *files], env=environment, check=False).returncode)
 
 
 if __name__ == "__main__":
