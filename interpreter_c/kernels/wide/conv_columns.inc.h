@@ -8,8 +8,8 @@
  * run of inputs after the other: a kernel row or, of a dilated one, a cell. Runs that are no whole columns go on with
  * weights of 0.
  *
- * Columns and patch stand on the stack. Layers with few pixels, where columns would not pay, and with windows too long
- * for them are not taken.
+ * Columns (48 KB) and patch (16 KB) stand on the stack. Layers with few pixels, where columns would not pay, and with
+ * windows too long for them are not taken.
  *
  * A template. In: what conv_layer.inc.h takes; CHANNELS, TAPS; `unit`, an unsigned integer of 2 * TAPS bytes: what a
  * column takes of two channels; `weight_column`, one in memory; `v_sums`, CHANNELS sums; and functions over these. Out:
@@ -20,7 +20,7 @@
 #include "conv_layer.inc.h"
 
 enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2 };
-enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS * 16 / CHANNELS };
+enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
 
 /* A block of output channels; begins with the layer. */
 typedef struct {
@@ -235,7 +235,7 @@ static void run_blocks(layer *l) {
   dqnn_geometry *g = &l->shape;
   const uint8_t *weights = l->weights;
   uint32_t outputs = g->out_group, first = l->first_output,
-           most = BLOCK_COLUMNS / b->columns * CHANNELS / 32 * 32; /* bits of s1 outputs go on with a word */
+           most = BLOCK_COLUMNS / b->columns / 2 * 2 * CHANNELS; /* two columns at a time */
   most = most < BLOCK_CHANNELS ? most : BLOCK_CHANNELS;
   b->reader = *l;
   b->reader.shape.dilation_w = 1;
