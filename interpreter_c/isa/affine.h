@@ -78,7 +78,7 @@ static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int
       : "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
   return a;
 }
-enum { DQNN_AFFINE_WORDS = 1 };
+enum { DQNN_AFFINE_WORDS = 1, DQNN_RULES_CLAMP = 0 /* to less than all codes */ };
 
 #else
 
@@ -94,6 +94,14 @@ static inline int32_t dqnn_affine_1(int32_t acc, float scale, float offset, int3
   return dqnn_clamp_int((int32_t)(dqnn_float_bits(y) - 0x4b400000u) + zero_point, -128, 127);
 }
 
+static inline int8_t dqnn_within(const dqnn_outputs *o, int32_t x) {
+  return (int8_t)dqnn_clamp_int(x, o->least, o->most);
+}
+
+static inline int8_t dqnn_affine_within(const dqnn_outputs *o, int32_t acc, float scale, float offset) {
+  return dqnn_within(o, dqnn_affine_1(acc, scale, offset, o->zero_point));
+}
+
 #if DQNN_SOFT_FLOATS
 /* Scales from 2^-6 on, as weights of few bits have them: steps of a scale 2^up times smaller, which shift nothing out, for
  * sums that many times larger. */
@@ -103,51 +111,80 @@ static inline uint32_t dqnn_affine_exponent(float scale) {
   return dqnn_float_bits(scale) >> 23 & 255u;
 }
 
-static __attribute__((noinline, unused)) void dqnn_affine_up(const int32_t *acc, uint32_t count, float scale, float offset,
-                                                             int32_t zero_point, int8_t *out, uint32_t step) {
+static __attribute__((noinline, unused)) void dqnn_affine_up(dqnn_outputs *o, float scale, float offset) {
   const uint32_t up = dqnn_affine_exponent(scale) - DQNN_STEP_EXPONENT;
-  const dqnn_steps steps = dqnn_steps_of_affine(dqnn_bits_float(dqnn_float_bits(scale) - (up << 23)), offset, zero_point);
-  const int valid = steps.valid && up <= DQNN_STEP_MOST_UP;
-  const int32_t factor = valid ? steps.factor * (1 << up) : 0, begin = valid ? steps.begin : 0; /* none is decided */
-  const uint32_t most = valid ? (uint32_t)INT16_MAX >> up : 0;
-  for (; count; count--, acc++, out += step) {
-    int32_t x;
-    if ((uint32_t)*acc + most > 2 * most || !dqnn_step_at(*acc * factor + begin, &x)) {
-      x = dqnn_affine_1(*acc, scale, offset, zero_point);
+  const int valid = up <= DQNN_STEP_MOST_UP &&
+                    dqnn_set_affine_steps(o, dqnn_bits_float(dqnn_float_bits(scale) - (up << 23)), offset);
+  const int32_t factor = valid ? o->factor * (1 << up) : 0, begin = o->begin;
+  const uint32_t most = (uint32_t)INT16_MAX >> (up & 15u);
+  for (; o->sums < o->end; o->sums++, o->out += o->step) {
+    const int32_t sum = *o->sums;
+    if (!valid || (uint32_t)sum + most > 2 * most || !dqnn_step_at(o, sum * factor + begin, o->out)) {
+      *o->out = dqnn_affine_within(o, sum, scale, offset);
     }
-    *out = (int8_t)x;
   }
 }
 #endif
 
-/* Outputs of one channel, `step` bytes apart. */
-static inline void dqnn_affine_run(const int32_t *acc, uint32_t count, float scale, float offset, int32_t zero_point, int8_t *out,
-                                   uint32_t step) {
+static inline void dqnn_affine_run(dqnn_outputs *o, float scale, float offset) {
 #if DQNN_SOFT_FLOATS
   if (dqnn_affine_exponent(scale) > DQNN_STEP_EXPONENT) {
-    dqnn_affine_up(acc, count, scale, offset, zero_point, out, step);
+    dqnn_affine_up(o, scale, offset);
     return;
   }
-  const dqnn_steps steps = dqnn_steps_of_affine(scale, offset, zero_point);
-  if (steps.valid) {
-    for (; count; count--, acc++, out += step) {
-      int32_t x;
-      if (!dqnn_step(&steps, *acc, &x)) {
-        x = dqnn_affine_1(*acc, scale, offset, zero_point);
-      }
-      *out = (int8_t)x;
+  if (dqnn_set_affine_steps(o, scale, offset)) {
+    while (o->sums < o->end && dqnn_run_steps(o)) {
+      *(o->out - o->step) = dqnn_affine_within(o, o->sums[-1], scale, offset);
     }
     return;
   }
 #endif
-  for (; count; count--, acc++, out += step) {
-    *out = (int8_t)dqnn_affine_1(*acc, scale, offset, zero_point);
+  for (const int32_t *acc = o->sums; acc < o->end; acc++, o->out += o->step) {
+    *o->out = dqnn_affine_within(o, *acc, scale, offset);
   }
+}
+
+#if DQNN_SHORT_PRODUCTS
+static __attribute__((noinline, unused)) int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
+#else
+static inline int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
+#endif
+  return dqnn_clamp_int(dqnn_scale_fixed(x, multiplier, shift) + zero_point, -128, 127);
+}
+
+/* Fixed point as below; the bias is in the sums. */
+static inline void dqnn_fixed_run(dqnn_outputs *o, int32_t multiplier, int32_t shift) {
+#if DQNN_SHORT_PRODUCTS
+  if (dqnn_set_fixed_steps(o, multiplier, shift)) {
+    while (o->sums < o->end && dqnn_run_steps(o)) {
+      *(o->out - o->step) = dqnn_within(o, dqnn_fixed_1(o->sums[-1], multiplier, shift, o->zero_point));
+    }
+    return;
+  }
+#endif
+  for (const int32_t *acc = o->sums; acc < o->end; acc++, o->out += o->step) {
+    *o->out = dqnn_within(o, dqnn_fixed_1(*acc, multiplier, shift, o->zero_point));
+  }
+}
+
+static inline void dqnn_add_bias(int32_t sums[4], int32_t bias) {
+  for (unsigned p = 0; p < 4; p++) {
+    sums[p] += bias;
+  }
+}
+
+/* Pixels of four, of which the last ones may be the same. */
+static inline uint32_t dqnn_pixels_of(int8_t *const out[4]) {
+  return 1u + (out[1] != out[0]) + (out[2] != out[1]) + (out[3] != out[2]);
 }
 
 static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset, int32_t zero_point, int32_t x[4]) {
   int8_t y[4];
-  dqnn_affine_run(acc, 4, scale, offset, zero_point, y, 1);
+  dqnn_outputs o = dqnn_outputs_for(1, zero_point, -128, 127);
+  o.sums = acc;
+  o.end = acc + 4;
+  o.out = y;
+  dqnn_affine_run(&o, scale, offset);
   for (unsigned p = 0; p < 4; p++) {
     x[p] = (int32_t)y[p];
   }
@@ -164,7 +201,7 @@ static inline uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale
   }
   return word;
 }
-enum { DQNN_AFFINE_WORDS = 0 }; /* nothing is gained by it */
+enum { DQNN_AFFINE_WORDS = 0 /* nothing is gained by it */, DQNN_RULES_CLAMP = 1 };
 
 #endif
 
@@ -211,42 +248,15 @@ static inline uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
   return (a & ~mask) | (b & mask);
 }
 
-#if DQNN_SHORT_PRODUCTS
-static __attribute__((noinline, unused)) int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
-#else
-static inline int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift, int32_t zero_point) {
-#endif
-  return dqnn_clamp_int(dqnn_scale_fixed(x, multiplier, shift) + zero_point, -128, 127);
-}
-
-/* Outputs of one channel, `step` bytes apart; the bias is in the sums. */
-static inline void dqnn_fixed_run(const int32_t *acc, uint32_t count, int32_t multiplier, int32_t shift, int32_t zero_point,
-                                  int8_t *out, uint32_t step) {
-#if DQNN_SHORT_PRODUCTS
-  const dqnn_steps steps = dqnn_steps_of_fixed(multiplier, shift, zero_point);
-  if (steps.valid) {
-    for (; count; count--, acc++, out += step) {
-      int32_t x;
-      if (!dqnn_step(&steps, *acc, &x)) {
-        x = dqnn_fixed_1(*acc, multiplier, shift, zero_point);
-      }
-      *out = (int8_t)x;
-    }
-    return;
-  }
-#endif
-  for (; count; count--, acc++, out += step) {
-    *out = (int8_t)dqnn_fixed_1(*acc, multiplier, shift, zero_point);
-  }
-}
-
 /* The values of one channel, saturated. */
 static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point) {
   int8_t y[4];
-  for (unsigned p = 0; p < 4; p++) {
-    x[p] += bias;
-  }
-  dqnn_fixed_run(x, 4, multiplier, shift, zero_point, y, 1);
+  dqnn_outputs o = dqnn_outputs_for(1, zero_point, -128, 127);
+  dqnn_add_bias(x, bias);
+  o.sums = x;
+  o.end = x + 4;
+  o.out = y;
+  dqnn_fixed_run(&o, multiplier, shift);
   for (unsigned p = 0; p < 4; p++) {
     x[p] = (int32_t)y[p];
   }

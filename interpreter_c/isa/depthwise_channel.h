@@ -50,7 +50,11 @@ typedef struct {
 } dqnn_five_plan;
 
 /* Outputs of one channel, `step` bytes apart. */
+#if DQNN_ARM_DSP_FPU
 enum { DQNN_CHANNEL_LEAST = 4 };
+#else
+enum { DQNN_CHANNEL_LEAST = 1 };
+#endif
 typedef struct {
   const int32_t *sums;
   int8_t *out;
@@ -58,7 +62,20 @@ typedef struct {
   int32_t zero_point;
   float scale, offset;       /* affine ... */
   int32_t multiplier, shift; /* ... or fixed point of sums with their bias, as isa/affine.h takes it */
+#if !DQNN_ARM_DSP_FPU
+  int32_t least, most;
+#endif
 } dqnn_channel_output;
+
+/* What rules that clamp keep to. */
+static inline void dqnn_channel_bounds(dqnn_channel_output *p, int32_t least, int32_t most) {
+#if DQNN_ARM_DSP_FPU
+  (void)p, (void)least, (void)most;
+#else
+  p->least = least;
+  p->most = most;
+#endif
+}
 
 /* clang-format off */
 
@@ -201,6 +218,11 @@ __attribute__((naked, noinline, unused)) static void dqnn_channel_fixed(__attrib
 
 /* A column of cells times one of weights. */
 static inline int32_t dqnn_channel_five(const dqnn_five_plan *p, const int8_t *x, uint32_t column) {
+#if DQNN_SCALARS || DQNN_SHORT_PRODUCTS
+  const dqnn_a_half *w = (const dqnn_a_half *)(p->weights + 2 * column), *last = (const dqnn_a_half *)(p->weights + 10);
+  const uint32_t down = p->down;
+  return x[0] * w[0] + x[down] * w[1] + x[2 * down] * w[2] + x[p->down_3] * w[3] + x[4 * down] * last[column];
+#else
   const uint32_t *pairs = p->weights + 2 * column, last = p->weights[10 + column / 2] >> 16 * (column & 1u);
   const uint32_t words[3] = {pairs[0], pairs[1], last & 0xffffu};
   int32_t sum = 0;
@@ -208,6 +230,7 @@ static inline int32_t dqnn_channel_five(const dqnn_five_plan *p, const int8_t *x
     sum += *x * (int32_t)(int16_t)(words[i >> 1] >> 16 * (i & 1u));
   }
   return sum;
+#endif
 }
 
 static inline void dqnn_channel_fives(dqnn_five_plan *p) {
@@ -335,11 +358,21 @@ static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stri
 }
 #endif
 
+static inline dqnn_outputs dqnn_channel_outputs(const dqnn_channel_output *p) {
+  dqnn_outputs o = dqnn_outputs_for(p->step, p->zero_point, p->least, p->most);
+  o.sums = p->sums;
+  o.end = p->sums + p->count;
+  o.out = p->out;
+  return o;
+}
+
 static inline void dqnn_channel_affine(const dqnn_channel_output *p) {
-  dqnn_affine_run(p->sums, p->count, p->scale, p->offset, p->zero_point, p->out, p->step);
+  dqnn_outputs o = dqnn_channel_outputs(p);
+  dqnn_affine_run(&o, p->scale, p->offset);
 }
 static inline void dqnn_channel_fixed(const dqnn_channel_output *p) {
-  dqnn_fixed_run(p->sums, p->count, p->multiplier, p->shift, p->zero_point, p->out, p->step);
+  dqnn_outputs o = dqnn_channel_outputs(p);
+  dqnn_fixed_run(&o, p->multiplier, p->shift);
 }
 #endif
 

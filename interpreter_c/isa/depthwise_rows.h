@@ -19,6 +19,9 @@ typedef struct {
   int32_t *acc;
 } dqnn_depthwise_plan;
 
+/* Do they take less time than as many channels one by one, where a stride leaves out every second column of those? */
+enum { DQNN_DEPTHWISE_FOURS = !(DQNN_SCALARS || DQNN_SHORT_PRODUCTS) };
+
 #if DQNN_ARM_DSP_FPU
 
 DQNN_WORD_IS(0, dqnn_depthwise_plan, x);

@@ -43,7 +43,20 @@ typedef struct {
   const int32_t *shift;              /* fixed point, as isa/affine.h takes it */
   int32_t *sums;                     /* [channel][pixel] */
   uint32_t rule;                     /* dqnn_packed_rule */
+#if !DQNN_ARM_DSP_FPU
+  int32_t least, most; /* of the outputs */
+#endif
 } dqnn_packed_plan;
+
+/* What rules that clamp keep to. */
+static inline void dqnn_packed_bounds(dqnn_packed_plan *p, int32_t least, int32_t most) {
+#if DQNN_ARM_DSP_FPU
+  (void)p, (void)least, (void)most;
+#else
+  p->least = least;
+  p->most = most;
+#endif
+}
 
 #if DQNN_ARM_DSP_FPU
 
@@ -334,26 +347,26 @@ DQNN_NOINLINE void dqnn_packed_four(const uint32_t *x, const uint32_t *w, uint32
 }
 #endif
 
-/* Four pixels of a channel to their outputs by a quick rule. */
-static inline void dqnn_packed_finish(const dqnn_packed_plan *plan, uint32_t channel, int32_t acc[4]) {
-  int8_t y[4];
+/* Pixels of a channel to their outputs by a quick rule. */
+static inline void dqnn_packed_finish(const dqnn_packed_plan *plan, uint32_t channel, int32_t acc[4], uint32_t pixels,
+                                      dqnn_outputs *o) {
+  o->sums = acc;
+  o->end = acc + pixels;
+  o->out = plan->out[0] + channel;
   if (plan->rule == DQNN_PACKED_AFFINE) {
-    dqnn_affine_run(acc, 4, plan->first.scale[channel], plan->second.offset[channel], plan->zero_point, y, 1);
+    dqnn_affine_run(o, plan->first.scale[channel], plan->second.offset[channel]);
   } else {
-    dqnn_fixed_4(acc, plan->first.bias[channel], plan->second.multiplier[channel], plan->shift[channel],
-                 plan->zero_point);
-    for (uint32_t p = 0; p < 4; p++) {
-      y[p] = (int8_t)acc[p];
-    }
-  }
-  for (uint32_t p = 0; p < 4; p++) {
-    plan->out[p][channel] = y[p];
+    dqnn_add_bias(acc, plan->first.bias[channel]);
+    dqnn_fixed_run(o, plan->second.multiplier[channel], plan->shift[channel]);
   }
 }
 
 static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits, uint32_t start) {
   const uint32_t *w = plan->weights, words = plan->words, pairs = words << (bits == 2);
   int32_t *sums = plan->sums;
+  int8_t *const *out = plan->out;
+  const uint32_t pixels = plan->rule == DQNN_PACKED_SUMS ? 0 : dqnn_pixels_of(out);
+  dqnn_outputs o = dqnn_outputs_for((uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
   for (uint32_t channel = 0; channel < plan->channels; channel += 4, w += words) {
     const uint32_t *x = plan->columns;
     int32_t acc[16];
@@ -366,7 +379,7 @@ static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits,
       continue;
     }
     for (uint32_t i = 0; i < 4; i++) {
-      dqnn_packed_finish(plan, channel + i, acc + 4 * i);
+      dqnn_packed_finish(plan, channel + i, acc + 4 * i, pixels, &o);
     }
   }
 }

@@ -31,7 +31,20 @@ typedef struct {
   const int32_t *shift; /* fixed point, as isa/affine.h takes it */
   int32_t *sums;        /* [channel][pixel] */
   uint32_t rule;        /* dqnn_pairs_rule */
+#if !DQNN_ARM_DSP_FPU
+  int32_t least, most; /* of the outputs */
+#endif
 } dqnn_pairs_plan;
+
+/* What rules that clamp keep to. */
+static inline void dqnn_pairs_bounds(dqnn_pairs_plan *p, int32_t least, int32_t most) {
+#if DQNN_ARM_DSP_FPU
+  (void)p, (void)least, (void)most;
+#else
+  p->least = least;
+  p->most = most;
+#endif
+}
 
 #if DQNN_ARM_DSP_FPU
 
@@ -117,7 +130,10 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
 
 static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   const uint32_t *w = plan->weights;
+  int8_t *const *out = plan->out;
   int32_t *sums = plan->sums;
+  const uint32_t pixels = plan->rule == DQNN_PAIRS_SUMS ? 0 : dqnn_pixels_of(out);
+  dqnn_outputs o = dqnn_outputs_for((uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
   for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
     int32_t acc[8];
     dqnn_dot_4x2(w, plan->columns, plan->pairs, acc);
@@ -127,15 +143,16 @@ static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
       continue;
     }
     for (uint32_t i = 0; i < 2; i++) {
-      uint32_t c = channel + i;
-      int32_t *x = acc + 4 * i;
+      const uint32_t c = channel + i;
+      int32_t *four = acc + 4 * i;
+      o.sums = four;
+      o.end = four + pixels;
+      o.out = out[0] + c;
       if (plan->rule == DQNN_PAIRS_AFFINE) {
-        dqnn_affine_4(x, plan->first.scale[c], plan->second.offset[c], plan->zero_point, x);
+        dqnn_affine_run(&o, plan->first.scale[c], plan->second.offset[c]);
       } else {
-        dqnn_fixed_4(x, plan->first.bias[c], plan->second.multiplier[c], plan->shift[c], plan->zero_point);
-      }
-      for (uint32_t p = 0; p < 4; p++) {
-        plan->out[p][c] = (int8_t)x[p];
+        dqnn_add_bias(four, plan->first.bias[c]);
+        dqnn_fixed_run(&o, plan->second.multiplier[c], plan->shift[c]);
       }
     }
   }

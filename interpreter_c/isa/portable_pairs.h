@@ -6,6 +6,12 @@
 
 #include <stdint.h>
 
+#include "target.h"
+
+#if DQNN_SCALARS || DQNN_SHORT_PRODUCTS
+typedef int16_t __attribute__((may_alias)) dqnn_a_half; /* of a word that was written as one */
+#endif
+
 static inline int32_t dqnn_half(uint32_t pair, unsigned which) {
   return (int16_t)(pair >> (16 * which));
 }
@@ -26,11 +32,22 @@ static inline void dqnn_widen_s8(uint32_t x, uint32_t add, uint32_t pairs[2]) {
 }
 #endif
 
-/* One pixel, four channels: acc = {w0.a, w0.b, w1.a, w1.b} . x */
+/* One pixel, four channels: acc = {w0.a, w0.b, w1.a, w1.b} . x. Scalars load one halfword or byte at a time here and
+ * below, as their cores want it that cannot take words apart for nothing. */
 #ifndef DQNN_OWN_DOT_1X4
 static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const uint32_t *x, uint32_t pairs,
                                 int32_t acc[4]) {
   int32_t a = 0, b = 0, c = 0, d = 0;
+#if DQNN_SCALARS
+  const int8_t *u = (const int8_t *)w0, *v = (const int8_t *)w1;
+  for (const dqnn_a_half *cell = (const dqnn_a_half *)x, *end = cell + 2 * pairs; cell < end; u += 4, v += 4) {
+    const int32_t low = *cell++, high = *cell++;
+    a += u[0] * low + u[2] * high;
+    b += u[1] * low + u[3] * high;
+    c += v[0] * low + v[2] * high;
+    d += v[1] * low + v[3] * high;
+  }
+#else
   for (; pairs; pairs--) {
     int32_t low = dqnn_half(*x, 0), high = dqnn_half(*x, 1);
     uint32_t u = *w0++, v = *w1++;
@@ -40,6 +57,7 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
     c += dqnn_byte(v, 0) * low + dqnn_byte(v, 2) * high;
     d += dqnn_byte(v, 1) * low + dqnn_byte(v, 3) * high;
   }
+#endif
   acc[0] = a;
   acc[1] = b;
   acc[2] = c;
@@ -55,6 +73,26 @@ static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs) {
   (void)pairs;
 }
 
+#if DQNN_SCALARS
+static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
+  const int8_t *weights = (const int8_t *)w;
+  const dqnn_a_half *cells = (const dqnn_a_half *)x;
+  int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+  for (const dqnn_a_half *end = cells + 8 * pairs; cells < end; weights += 4) {
+    for (unsigned tap = 0; tap < 2; tap++) {
+      const int32_t a = weights[2 * tap], b = weights[2 * tap + 1];
+      const int32_t x0 = cells[tap], x1 = cells[tap + 2], x2 = cells[tap + 4], x3 = cells[tap + 6];
+      a0 += a * x0, b0 += b * x0;
+      a1 += a * x1, b1 += b * x1;
+      a2 += a * x2, b2 += b * x2;
+      a3 += a * x3, b3 += b * x3;
+    }
+    cells += 8;
+  }
+  acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
+  acc[4] = b0, acc[5] = b1, acc[6] = b2, acc[7] = b3;
+}
+#else
 static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
   for (unsigned i = 0; i < 8; i++) {
     acc[i] = 0;
@@ -69,6 +107,7 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
     }
   }
 }
+#endif
 #endif
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */

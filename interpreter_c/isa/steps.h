@@ -5,17 +5,18 @@
  * With q = sum >> shift in 16 bits and factor, the rule's multiplier in 15 bits, q * factor + begin is the output in
  * units of 2^-21, of which begin holds half an output, the zero point, the middle of what was shifted out, and a
  * margin: factor is off by a half (2^14 for all q), the shift by half a factor (2^14), TFLite's first rounding by half
- * of a step (2^14 where it shifts by 6), the three float steps by 2^8 while |sum * scale|, |offset| < 512. Who is
- * further than the margin from where outputs change is decided. */
+ * of a step (2^14 where it shifts by 6, half as much with each place more), the three float steps by 2^8 while
+ * |sum * scale|, |offset| < 512. Who is further than the margin from where outputs change is decided. */
 #ifndef DQNN_ISA_STEPS_H
 #define DQNN_ISA_STEPS_H
 
 #include <stdint.h>
 
 #include "../src/numerics.h"
+#include "plans.h"
 #include "target.h"
 
-enum { DQNN_STEP_BITS = 21, DQNN_STEP_MARGIN = 3 * 16384 + 260 };
+enum { DQNN_STEP_BITS = 21, DQNN_STEP_MARGIN = 2 * 16384 + 4, DQNN_STEP_FLOATS = 256 };
 
 /* dqnn_high_mul of numerics.h where products have 32 bits: of halves, without the 16 bits that carry nothing. */
 #if DQNN_SHORT_PRODUCTS
@@ -33,51 +34,104 @@ static inline int32_t dqnn_scaled(int32_t a, int32_t b) {
 }
 #endif
 
+/* Outputs of one channel, `step` bytes apart, and what decides them. Assembly reads the fields by their places; a run
+ * moves the first two. */
 typedef struct {
-  int32_t factor, begin;
+  const int32_t *sums;
+  int8_t *out;
+  const int32_t *end;
+  uint32_t step;
   uint32_t shift;
-  uint8_t valid, far; /* 0: no sum is decided; 1: all sums of more than 16 bits are, as they saturate */
-} dqnn_steps;
+  int32_t factor, begin;
+  int32_t least, most; /* with the zero point */
+  uint32_t far;        /* 1: all sums of more than 16 bits are decided, as they saturate */
+  uint32_t unsure;     /* twice the margin, as high as a word reaches */
+  int32_t zero_point;
+} dqnn_outputs;
 
-static inline int32_t dqnn_step_ends(int32_t sign) {
-  return sign < 0 ? -128 : 127;
+static inline dqnn_outputs dqnn_outputs_for(uint32_t step, int32_t zero_point, int32_t least, int32_t most) {
+  const dqnn_outputs o = {NULL, NULL, NULL, step, 0, 0, 0, least, most, 0, 0, zero_point};
+  return o;
 }
 
 /* 1 and the output at t units, or 0. */
-static inline int dqnn_step_at(int32_t t, int32_t *out) {
+static inline int dqnn_step_at(const dqnn_outputs *s, int32_t t, int8_t *out) {
   const int32_t y = t >> DQNN_STEP_BITS;
-  if (y != (int8_t)y) {
-    *out = dqnn_step_ends(y);
+  if (y < s->least || y > s->most) {
+    *out = (int8_t)(y < s->least ? s->least : s->most);
     return 1;
   }
-  *out = y;
-  return (uint32_t)t << (32 - DQNN_STEP_BITS) >= (uint32_t)(2 * DQNN_STEP_MARGIN) << (32 - DQNN_STEP_BITS);
+  *out = (int8_t)y;
+  return (uint32_t)t << (32 - DQNN_STEP_BITS) >= s->unsure;
 }
 
-/* The same for a sum. */
-static inline int dqnn_step(const dqnn_steps *s, int32_t sum, int32_t *out) {
-  const int32_t q = sum >> s->shift;
-  if (q != (int16_t)q) {
-    *out = dqnn_step_ends(q);
-    return s->far;
+/* Outputs up to the first that is not decided: 1, and it is the one before `sums` and `out`; 0 at the end. At least one
+ * sum has to be left. */
+#if DQNN_SHORT_PRODUCTS
+DQNN_WORD_IS(0, dqnn_outputs, sums);
+DQNN_WORD_IS(1, dqnn_outputs, out);
+DQNN_WORD_IS(2, dqnn_outputs, end);
+DQNN_WORD_IS(3, dqnn_outputs, step);
+DQNN_WORD_IS(4, dqnn_outputs, shift);
+DQNN_WORD_IS(5, dqnn_outputs, factor);
+DQNN_WORD_IS(6, dqnn_outputs, begin);
+DQNN_WORD_IS(7, dqnn_outputs, least);
+DQNN_WORD_IS(8, dqnn_outputs, most);
+DQNN_WORD_IS(9, dqnn_outputs, far);
+DQNN_WORD_IS(10, dqnn_outputs, unsure);
+_Static_assert(DQNN_STEP_BITS == 21, "assembly shifts by it");
+
+/* Registers: r0 sums, r1 out, r2 shift, r3 factor, r4 a sum, r5 an output, r6 begin, r7 least; r8 most, r9 unsure, r10
+ * step, r11 end, r12 far; the steps on the stack. 23 cycles for an output. */
+__attribute__((naked, noinline, unused)) static uint32_t dqnn_run_steps(__attribute__((unused)) dqnn_outputs *s) {
+  __asm__(
+      ".syntax unified\n push {r0,r4-r7,lr}\n mov r4,r8\n mov r5,r9\n mov r6,r10\n mov r7,r11\n push {r4-r7}\n mov r7,r0\n"
+      "ldm r7!,{r0,r1}\n ldm r7!,{r2,r3}\n mov r11,r2\n mov r10,r3\n ldm r7!,{r2,r3,r6}\n ldr r4,[r7,#4]\n mov r8,r4\n"
+      "ldr r4,[r7,#8]\n mov r12,r4\n ldr r4,[r7,#12]\n mov r9,r4\n ldr r7,[r7]\n"
+      "1: ldm r0!,{r4}\n asrs r4,r2\n sxth r5,r4\n cmp r5,r4\n bne 5f\n muls r4,r3,r4\n adds r4,r4,r6\n asrs r5,r4,#21\n"
+      "cmp r5,r7\n blt 3f\n cmp r5,r8\n bgt 4f\n lsls r4,r4,#11\n cmp r4,r9\n blo 6f\n"
+      "2: strb r5,[r1]\n add r1,r10\n cmp r0,r11\n bne 1b\n movs r0,#0\n b 8f\n"
+      "3: mov r5,r7\n b 2b\n 4: mov r5,r8\n b 2b\n"
+      "5: mov r5,r12\n cmp r5,#0\n beq 6f\n cmp r4,#0\n blt 3b\n b 4b\n"
+      "6: add r1,r10\n ldr r5,[sp,#16]\n stm r5!,{r0,r1}\n movs r0,#1\n"
+      "8: pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r3,r4-r7,pc}");
+}
+#else
+static inline uint32_t dqnn_run_steps(dqnn_outputs *s) {
+  const int32_t *sums = s->sums, *const end = s->end;
+  const dqnn_outputs own = *s; /* stores to out could change *s */
+  for (int8_t *out = s->out; sums < end; out += own.step) {
+    const int32_t q = *sums++ >> own.shift;
+    int decided;
+    if (q != (int16_t)q) {
+      *out = (int8_t)(q < 0 ? own.least : own.most);
+      decided = (int)own.far;
+    } else {
+      decided = dqnn_step_at(&own, q * own.factor + own.begin, out);
+    }
+    if (!decided) {
+      s->sums = sums;
+      s->out = out + own.step;
+      return 1;
+    }
   }
-  return dqnn_step_at(q * s->factor + s->begin, out);
+  return 0;
+}
+#endif
+
+/* What an offset and a factor begin with. */
+static inline void dqnn_begin_steps(dqnn_outputs *s, int32_t offset, int32_t margin) {
+  s->begin = offset + (1 << (DQNN_STEP_BITS - 1)) + margin + (s->factor >> 1);
+  s->unsure = (uint32_t)margin << (33 - DQNN_STEP_BITS);
 }
 
-static inline int32_t dqnn_steps_begin(int32_t factor, int32_t offset) {
-  return offset + (1 << (DQNN_STEP_BITS - 1)) + DQNN_STEP_MARGIN + (factor >> 1);
-}
-
-/* Fixed point; the bias is in the sums. */
-static inline dqnn_steps dqnn_steps_of_fixed(int32_t multiplier, int32_t shift, int32_t zero_point) {
-  dqnn_steps s = {0, 0, 0, 0, 1};
-  if (shift <= -6 && multiplier >= 1 << 30) {
-    s.shift = (uint32_t)(-6 - shift);
-    s.factor = (int32_t)(((uint32_t)multiplier + 0x8000u) >> 16);
-    s.begin = dqnn_steps_begin(s.factor, zero_point * (1 << DQNN_STEP_BITS));
-    s.valid = 1;
-  }
-  return s;
+/* Fixed point; the bias is in the sums. 0: no sum is decided. */
+static inline int dqnn_set_fixed_steps(dqnn_outputs *s, int32_t multiplier, int32_t shift) {
+  s->far = 1;
+  s->shift = (uint32_t)(-6 - shift);
+  s->factor = (int32_t)(((uint32_t)multiplier + 0x8000u) >> 16);
+  dqnn_begin_steps(s, s->zero_point * (1 << DQNN_STEP_BITS), DQNN_STEP_MARGIN + (16384 >> (s->shift & 31u)));
+  return shift <= -6 && multiplier >= 1 << 30;
 }
 
 /* |x| * 2^21 of a float's bits, cut; below 2^30, or 2^30. */
@@ -87,20 +141,16 @@ static inline int32_t dqnn_step_units(uint32_t bits) {
   return up > 6 ? 1 << 30 : up >= 0 ? mantissa << up : up > -24 ? mantissa >> -up : 0;
 }
 
-static inline dqnn_steps dqnn_steps_of_affine(float scale, float offset, int32_t zero_point) {
-  dqnn_steps s = {0, 0, 0, 0, 0};
+static inline int dqnn_set_affine_steps(dqnn_outputs *s, float scale, float offset) {
   const uint32_t bits = dqnn_float_bits(scale), more = dqnn_float_bits(offset), shift = 120 - (bits >> 23 & 255u);
-  int32_t at = dqnn_step_units(more);
-  at = ((more >> 31) != 0 ? -at : at) + zero_point * (1 << DQNN_STEP_BITS);
-  if (shift > 24 || dqnn_step_units(more) >= 1 << 30 || at > 510 << DQNN_STEP_BITS || at < -(510 << DQNN_STEP_BITS)) {
-    return s;
-  }
-  s.shift = shift;
-  s.factor = (int32_t)(((bits & 0x7fffffu) | 0x800000u) + 0x100u) >> 9;
-  s.factor = (bits >> 31) != 0 ? -s.factor : s.factor;
-  s.begin = dqnn_steps_begin(s.factor, at);
-  s.valid = 1;
-  return s;
+  const int32_t units = dqnn_step_units(more),
+                at = ((more >> 31) != 0 ? -units : units) + s->zero_point * (1 << DQNN_STEP_BITS);
+  s->far = 0;
+  s->shift = shift;
+  s->factor = (int32_t)(((bits & 0x7fffffu) | 0x800000u) + 0x100u) >> 9;
+  s->factor = (bits >> 31) != 0 ? -s->factor : s->factor;
+  dqnn_begin_steps(s, at, DQNN_STEP_MARGIN + DQNN_STEP_FLOATS);
+  return shift <= 24 && units < 1 << 30 && at <= 510 << DQNN_STEP_BITS && at >= -(510 << DQNN_STEP_BITS);
 }
 
 #endif

@@ -50,6 +50,13 @@
 #define DQNN_SHORT_PRODUCTS 0
 #endif
 
+/* Cores with neither halfword products nor vectors, whose loads extend what they read (rv32, Cortex-M3). */
+#if !defined(DQNN_PORTABLE) && !DQNN_ARM_DSP && (defined(__thumb2__) || (defined(__riscv) && !defined(__riscv_vector)))
+#define DQNN_SCALARS 1
+#else
+#define DQNN_SCALARS 0
+#endif
+
 /* Compiled for size: assembly repeats less of itself. */
 #if defined(__OPTIMIZE_SIZE__)
 #define DQNN_SMALL 1

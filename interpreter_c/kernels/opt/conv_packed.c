@@ -269,6 +269,7 @@ static void sum_direct(layer *l, uint32_t first, uint32_t n) {
     }
     plan.zero_point = e->zero_point;
     plan.rule = fixed ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE;
+    dqnn_packed_bounds(&plan, e->least + e->zero_point, e->most + e->zero_point);
     if (fixed) {
       plan.first.bias = e->bias + channel;
       plan.second.multiplier = e->multiplier + channel;
@@ -394,7 +395,7 @@ static void run(const dqnn_call *call) {
     l.first_output = group * g->out_group;
     dqnn_quads_run(g, &quad_ops, &l);
   }
-  if (l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+  if (!DQNN_RULES_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
   }
 }

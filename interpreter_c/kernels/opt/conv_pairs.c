@@ -241,17 +241,12 @@ DQNN_INLINE int32_t by_inputs(const layer *l, uint32_t c, uint32_t lane, int32_t
 
 /* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. */
 DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sums[4 * CHUNK]) {
-  const dqnn_pairs_plan plan = {l->weights + (c >> 1) * l->pairs,
-                                l->columns,
-                                {NULL},
-                                {NULL},
-                                {NULL, NULL, NULL, NULL},
-                                l->pairs,
-                                (n + 1) & ~1u,
-                                0,
-                                NULL,
-                                sums,
-                                DQNN_PAIRS_SUMS};
+  const dqnn_pairs_plan plan = {.weights = l->weights + (c >> 1) * l->pairs,
+                                .columns = l->columns,
+                                .pairs = l->pairs,
+                                .channels = (n + 1) & ~1u,
+                                .sums = sums,
+                                .rule = DQNN_PAIRS_SUMS};
   dqnn_pairs_quad(&plan);
   for (uint32_t i = 0; l->by_inputs && i < 4 * n; i++) {
     sums[i] = by_inputs(l, c + i / 4, i & 3u, sums[i]);
@@ -440,6 +435,7 @@ static void set_direct(layer *l) {
   plan->zero_point = e->zero_point;
   plan->shift = fixed ? e->shift + channel : NULL;
   plan->rule = fixed ? DQNN_PAIRS_FIXED : DQNN_PAIRS_AFFINE;
+  dqnn_pairs_bounds(plan, e->least + e->zero_point, e->most + e->zero_point);
 }
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
@@ -456,7 +452,7 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     }
     dqnn_quads_run(g, &quad_ops, &l);
   }
-  if (l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+  if (!DQNN_RULES_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
   }
 }

@@ -148,7 +148,7 @@ DQNN_NOINLINE void put_few(const layer *l, const dqnn_channel_output *output) {
   one.step = 0;
   one.count = DQNN_CHANNEL_LEAST;
   for (uint32_t i = 0; i < output->count; i++, one.out += output->step) {
-    const int32_t sum = output->sums[i], four[DQNN_CHANNEL_LEAST] = {sum, sum, sum, sum};
+    const int32_t sum = output->sums[i], four[] = {sum, sum, sum, sum};
     one.sums = four;
     put_quick(l, &one);
   }
@@ -333,6 +333,7 @@ static void run_part(const layer *l, int32_t first, int32_t count) {
   }
   p.output.step = along->out_step;
   p.output.zero_point = l->epilogue.zero_point;
+  dqnn_channel_bounds(&p.output, l->epilogue.least + p.output.zero_point, l->epilogue.most + p.output.zero_point);
   const int8_t *in = (const int8_t *)l->call->in[0] + (from > 0 ? (uint32_t)from * along->in_step : 0);
   for (uint32_t c = 0; c < l->channels; c++) {
     run_channel(l, &p, in + c, c);
@@ -386,7 +387,7 @@ void dqnn_run_depthwise_channels(const dqnn_call *call, dqnn_channels path, int 
     count = (left + parts - 1) / parts;
     run_part(&l, first, count);
   }
-  if (call->out_def->dtype == DQNN_S8 && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+  if (!DQNN_RULES_CLAMP && call->out_def->dtype == DQNN_S8 && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, pixels * l.channels);
   }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* s8 outputs of four pixels at a time by quick rules, which saturate to int8 only: a narrower range is left to
- * dqnn_clamp_row. What they do not take goes pixel by pixel (dqnn_emit_s8). */
+/* s8 outputs of four pixels at a time by quick rules. Where those saturate to int8 only (DQNN_RULES_CLAMP is 0), a
+ * narrower range is left to dqnn_clamp_row. What they do not take goes pixel by pixel (dqnn_emit_s8). */
 #ifndef DQNN_OPT_EMIT_QUAD_H
 #define DQNN_OPT_EMIT_QUAD_H
 

@@ -16,6 +16,15 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
   const float *scale = e->scale + channel, *offset = e->offset + channel;
   const dqnn_epilogue local = *e; /* stores to out could change *e */
   uint32_t i = 0;
+#if DQNN_SOFT_FLOATS
+  dqnn_outputs o = dqnn_outputs_for(1, local.zero_point, local.least + local.zero_point, local.most + local.zero_point);
+  for (; i < count; i++) {
+    o.sums = acc + i;
+    o.end = o.sums + 1;
+    o.out = out + i;
+    dqnn_affine_run(&o, scale[i], offset[i]);
+  }
+#endif
   if (DQNN_AFFINE_WORDS) {
     const uint32_t low = dqnn_every_byte(local.least + local.zero_point),
                    high = dqnn_every_byte(local.most + local.zero_point);
@@ -152,7 +161,7 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
   int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
   uint32_t low = dqnn_every_byte(least), high = dqnn_every_byte(most), word;
-  for (; count >= 4; count -= 4, out += 4) {
+  for (; DQNN_AFFINE_WORDS && count >= 4; count -= 4, out += 4) {
     memcpy(&word, out, 4);
     word = dqnn_clamp_bytes(word, low, high);
     memcpy(out, &word, 4);

@@ -2,6 +2,7 @@
 /* Which inner kernel runs, where a kernel has several: decided here alone, asked by plan for the scratch and by every
  * variant for the way it goes, so that the two cannot differ. Functions of their own, so that what they look at does
  * not lie on the stack under the kernel that is chosen. */
+#include "../../isa/depthwise_rows.h"
 #include "conv_blocks.h"
 #include "conv_first.h"
 #include "conv_float.h"
@@ -80,7 +81,8 @@ dqnn_channels dqnn_channels_of(const dqnn_call *call) {
   const int32_t rows = lines_of(&v.y, fives), columns = lines_of(&v.x, fives);
   dqnn_channels path = {0, (uint8_t)fives, v.y.size > v.x.size && v.x.size >= columns};
   path.taken = has_single_channels(call) && (path.columns || v.y.size >= rows) &&
-               (!fives || ((v.y.stride == 1 || v.in_c < 4) && is_five(&v.y, v.pooled_h) && is_five(&v.x, v.pooled_w)));
+               (!fives || ((v.y.stride == 1 || v.in_c < 4 || !DQNN_DEPTHWISE_FOURS) && is_five(&v.y, v.pooled_h) &&
+                           is_five(&v.x, v.pooled_w)));
   return path;
 }
 
