@@ -32,9 +32,19 @@ typedef struct {
   int32_t *sums;        /* [channel][pixel] */
   uint32_t rule;        /* dqnn_pairs_rule */
 #if !DQNN_ARM_DSP_FPU
-  int32_t least, most; /* of the outputs */
+  int32_t least, most;   /* of the outputs */
+  int32_t in_zero_point; /* of the columns */
 #endif
 } dqnn_pairs_plan;
+
+/* What columns are less by, which some cores turn with it. */
+static inline void dqnn_pairs_input(dqnn_pairs_plan *p, int32_t zero_point) {
+#if DQNN_ARM_DSP_FPU
+  (void)p, (void)zero_point;
+#else
+  p->in_zero_point = zero_point;
+#endif
+}
 
 /* What rules that clamp keep to. */
 static inline void dqnn_pairs_bounds(dqnn_pairs_plan *p, int32_t least, int32_t most) {
@@ -136,7 +146,7 @@ static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   dqnn_outputs o = dqnn_outputs_for((uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
   for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
     int32_t acc[8];
-    dqnn_dot_4x2(w, plan->columns, plan->pairs, acc);
+    dqnn_dot_4x2(w, plan->columns, plan->pairs, plan->in_zero_point, acc);
     if (plan->rule == DQNN_PAIRS_SUMS) {
       memcpy(sums, acc, sizeof acc);
       sums += 8;

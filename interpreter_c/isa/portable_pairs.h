@@ -68,13 +68,19 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
 /* Four pixels (columns interleaved: [pair][pixel]), two channels: acc = {a of pixels 0..3, b of pixels 0..3}. pairs
  * >= 1. The columns are turned before, once for all channels, as some cores want them. */
 #ifndef DQNN_OWN_DOT_4X2
-static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs) {
-  (void)columns;
-  (void)pairs;
+enum { DQNN_COLUMNS_TURN = 0 };
+static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs, int32_t zero_point) {
+  (void)columns, (void)pairs, (void)zero_point;
+}
+static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, uint32_t *column) {
+  (void)from, (void)step, (void)taps;
+  return column;
 }
 
 #if DQNN_SCALARS
-static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
+static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t zero_point,
+                                int32_t acc[8]) {
+  (void)zero_point; /* of the columns, without which they stand here */
   const int8_t *weights = (const int8_t *)w;
   const dqnn_a_half *cells = (const dqnn_a_half *)x;
   int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
@@ -93,7 +99,9 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
   acc[4] = b0, acc[5] = b1, acc[6] = b2, acc[7] = b3;
 }
 #else
-static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t acc[8]) {
+static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t zero_point,
+                                int32_t acc[8]) {
+  (void)zero_point; /* of the columns, without which they stand here */
   for (unsigned i = 0; i < 8; i++) {
     acc[i] = 0;
   }

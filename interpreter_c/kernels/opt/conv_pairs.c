@@ -31,6 +31,7 @@ typedef struct {
   uint8_t plain;            /* kernel rows lie in memory as runs of s8 */
   uint8_t nine;             /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t half_weights;
+  uint8_t turned;       /* the columns are as dqnn_turn_columns leaves them */
   uint8_t direct;       /* s8 outputs that need no sums in memory ... */
   dqnn_pairs_plan plan; /* ... by this */
   dqnn_quad_kind kind;
@@ -54,6 +55,10 @@ static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uin
 /* The same from s8 cells in memory; returns where the column goes on. */
 DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, uint32_t *column, uint32_t lanes) {
   uint32_t bytes, pairs[4];
+  for (; DQNN_COLUMNS_TURN && count >= 4;
+       count -= 2, from += 2, column += lanes) { /* whose core loads no words anywhere */
+    *column = dqnn_pair(from[0] + dqnn_half(add, 0), from[1] + dqnn_half(add, 0));
+  }
   for (; count >= 8; count -= 8, from += 8, column += 4 * lanes) {
     uint32_t more;
     memcpy(&bytes, from, 4);
@@ -169,6 +174,33 @@ DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, 
   }
 }
 
+/* Those of four neighbours that lie whole inside the map, turned. */
+DQNN_NOINLINE void gather_turned(layer *l, dqnn_origin at) {
+  const dqnn_geometry *g = &l->shape;
+  const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const uint32_t step = (uint32_t)g->stride_w * g->channels, rows = (uint32_t)g->kernel_h, taps = l->row_taps;
+  uint32_t *column = l->columns, *odd = column + 2 * rows * (taps & ~1u);
+  for (uint32_t ky = 0; ky < rows; ky++, run += l->pitch) {
+    column = dqnn_put_turned(run, step, taps & ~1u, column);
+    if (taps & 1u) {
+      odd = dqnn_put_turned(run + taps - 1, step, 1, odd);
+    }
+  }
+  if (taps & rows & 1u) {
+    odd[0] = odd[1] = 0;
+  }
+  l->turned = 1;
+}
+
+DQNN_INLINE void turn(layer *l) {
+  if (DQNN_COLUMNS_TURN) {
+    if (!l->turned) {
+      dqnn_turn_columns(l->columns, l->pairs, l->cells.zero_point);
+    }
+    l->turned = 0;
+  }
+}
+
 /* The windows of n neighbours that lie whole inside the map. */
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
   const dqnn_geometry *g = &l->shape;
@@ -182,7 +214,7 @@ DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, 
     }
     return;
   }
-  if (l->lanes == 4 && !(taps & 7u)) {
+  if (!DQNN_COLUMNS_TURN && l->lanes == 4 && !(taps & 7u)) {
     for (; n; n--, run += step, column++) {
       gather_eights(run, rows, taps, pitch, add, column);
     }
@@ -241,12 +273,13 @@ DQNN_INLINE int32_t by_inputs(const layer *l, uint32_t c, uint32_t lane, int32_t
 
 /* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. */
 DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sums[4 * CHUNK]) {
-  const dqnn_pairs_plan plan = {.weights = l->weights + (c >> 1) * l->pairs,
-                                .columns = l->columns,
-                                .pairs = l->pairs,
-                                .channels = (n + 1) & ~1u,
-                                .sums = sums,
-                                .rule = DQNN_PAIRS_SUMS};
+  dqnn_pairs_plan plan = {.weights = l->weights + (c >> 1) * l->pairs,
+                          .columns = l->columns,
+                          .pairs = l->pairs,
+                          .channels = (n + 1) & ~1u,
+                          .sums = sums,
+                          .rule = DQNN_PAIRS_SUMS};
+  dqnn_pairs_input(&plan, l->cells.zero_point);
   dqnn_pairs_quad(&plan);
   for (uint32_t i = 0; l->by_inputs && i < 4 * n; i++) {
     sums[i] = by_inputs(l, c + i / 4, i & 3u, sums[i]);
@@ -316,9 +349,9 @@ DQNN_INLINE int32_t larger(int32_t a, int32_t b) {
 
 /* The largest of the four pixels into totals[channel]; later quads of a window only raise it. */
 static void quad_maximum(void *state, int first) {
-  const layer *l = (const layer *)state;
+  layer *l = (layer *)state;
   int32_t sums[4 * CHUNK], *total = l->totals;
-  dqnn_turn_columns(l->columns, l->pairs);
+  turn(l);
   for (uint32_t c = 0; c < l->shape.out_group; c += CHUNK) {
     uint32_t channels = chunk_at(l, c);
     sum_chunk(l, c, channels, sums);
@@ -354,6 +387,10 @@ DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
 static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
   layer *l = (layer *)state;
   const int all = is_inside(l, at, n);
+  if (DQNN_COLUMNS_TURN && all && n == 4 && !l->by_inputs) {
+    gather_turned(l, at);
+    return;
+  }
   if (all) {
     gather_inside(l, at, lane, n);
   }
@@ -373,7 +410,7 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
     emit_one(l, first);
     return;
   }
-  dqnn_turn_columns(l->columns, l->pairs);
+  turn(l);
   if (l->direct) {
     sum_direct(l, first, n);
   } else if (l->call->out_def->dtype == DQNN_S1) {
@@ -400,6 +437,9 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->half_weights = p->half_weights;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->by_inputs = p->half_weights || zero_points;
+  if (DQNN_COLUMNS_TURN) {
+    l->turned = 0;
+  }
   l->offset = dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
   l->plain = !l->cells.binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
@@ -435,6 +475,7 @@ static void set_direct(layer *l) {
   plan->zero_point = e->zero_point;
   plan->shift = fixed ? e->shift + channel : NULL;
   plan->rule = fixed ? DQNN_PAIRS_FIXED : DQNN_PAIRS_AFFINE;
+  dqnn_pairs_input(plan, l->cells.zero_point);
   dqnn_pairs_bounds(plan, e->least + e->zero_point, e->most + e->zero_point);
 }
 
