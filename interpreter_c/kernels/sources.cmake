@@ -96,8 +96,10 @@ set(DQNN_SOURCES_mve
   kernels/mve/conv_nibbles_mve.c
   kernels/mve/conv_packed_mve.c
   kernels/mve/dense_bytes_mve.c
+  kernels/mve/depthwise_bits_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
+  kernels/mve/depthwise_windows_mve.c
   kernels/mve/elementwise_mve.c
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c

@@ -256,13 +256,13 @@ def test_emulated_weights_of_few_bits_at_their_limits(board: machine.Machine, bi
 
 def test_emulated_pairs_at_their_limits(board: machine.Machine) -> None:
     """Where one multiplication makes the products of two pixels, those of two taps are added up in 16 bits: the least
-    and the largest of weights and inputs, alike and in turn, in columns of odd and even pairs, inside the map and not."""
+    and the largest of weights and inputs, alike and in turn, odd and even pairs of taps, in the map and not."""
     for channels, zero_point, weight, cell in product(
         (1, 2, 3, 4), (-128, 3, 127), (0x80, 0x7F, None), (-128, 127, None)
     ):
         layer = cases.Layer(
-            "s8", "s8", "f32", 3, 9, channels, 5, kernel=(2, 3), padding=((0, 1), (1, 1)), pad_value=float(cell or -128),
-            zero_point=zero_point,
+            "s8", "s8", "f32", 3, 9, channels, 5, kernel=(2, 3), padding=((0, 1), (1, 1)),
+            pad_value=float(cell or -128), zero_point=zero_point,
         )  # fmt: skip
         made = tight(cases.make_layer_call(layer, channels))
         weights, *rule = made.packed.constants

@@ -212,6 +212,88 @@ def test_sums(name: str) -> None:
     compare_cases(found)
 
 
+@pytest.mark.parametrize("name", ["binary_s8", "binary_s8_fixed"])
+def test_products(name: str) -> None:
+    """All pairs of codes: powers of two, which make ties, and any scales; results that saturate and that vanish."""
+    found = []
+    for seed, factor in enumerate((0.25, 0.5, 2.0, 3.7, 100.0, 1e4)):
+        case = sum_case(name, seed * 7, (256, 256))
+        scale = float(np.float32(case.inputs[0].scale * case.inputs[1].scale * factor))
+        case = dataclasses.replace(case, output=dataclasses.replace(case.output, scale=scale))
+        if name == "binary_s8":
+            params = dataclasses.replace(case.params, kind=2)  # type: ignore[type-var]
+            case = dataclasses.replace(case, params=params, constants=(np.float32(1 / np.float32(scale)).tobytes(),))
+        else:
+            pairs = dataclasses.replace(
+                sums.fixed(2, *(S8(1.0, 0),) * 3, (-100, 120)), left=0,
+                multiplier_a=0, shift_a=0, multiplier_b=0, shift_b=0,
+            )  # fmt: skip
+            multiplier, shift = sums.multiplier(1 / factor)
+            params = dataclasses.replace(pairs, multiplier=multiplier, shift=shift)
+            case = dataclasses.replace(case, params=params)
+        found.append(dataclasses.replace(case, expected=run(case, "ref")))
+    compare_cases(found)
+
+
+def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
+    """s1 depthwise of windows other than 3x3: words that share a vector, borders, strides, every kind of padding."""
+    for number in range(60):
+        rng = np.random.default_rng(number)
+
+        def pick(*values: int, rng: np.random.Generator = rng) -> int:
+            return int(rng.choice(values))
+
+        channels = pick(1, 31, 32, 33, 64, 72, 96, 128, 161, 200)
+        layer = cases.Layer(
+            "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
+            (pick(1, 2, 5, 7), pick(1, 5, 7, 9)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(-1, 0, 1)), depthwise=True,
+            density=float(rng.choice([0.0, 0.5, 1.0])),
+        )  # fmt: skip
+        if min(layer.out_size()) > 0:
+            yield layer, layer_case(layer, number)
+
+
+def test_binary_windows() -> None:
+    found = list(binary_windows())
+    assert len(found) > 30
+    compare(iter(found))
+
+
+def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
+    """s8 depthwise of windows other than patches of 3x3: sixteen channels at a time and what is left of them, borders,
+    strides, dilations, pad values that are not the zero point, weights of -128."""
+    for number in range(60):
+        rng = np.random.default_rng(number)
+
+        def pick(*values: int, rng: np.random.Generator = rng) -> int:
+            return int(rng.choice(values))
+
+        channels, zero_point = pick(3, 16, 17, 31, 40, 48, 72, 90), pick(-128, -3, 0, 127)
+        layer = cases.Layer(
+            "s8", weights, "s8", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
+            (pick(1, 2, 3, 5, 7), pick(1, 2, 5, 7)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(zero_point, -128, 127)),
+            depthwise=True, zero_point=zero_point, out_zero_point=pick(-128, 0, 5),
+            requant=("affine", "fixed_point", "power_of_two")[number % 3],
+        )  # fmt: skip
+        if min(layer.out_size()) > 0:
+            case = layer_case(layer, number)
+            if weights == "s8" and number % 2:  # no weight of -128, so that two products share a halfword; all others
+                most = bytes(max(b, 0x81) if b >= 0x80 else b for b in case.constants[0])
+                inputs = bytes([0x80]) * len(case.data[0]) if number % 4 == 1 else case.data[0]
+                case = dataclasses.replace(case, constants=(most, *case.constants[1:]), data=(inputs,))
+                case = dataclasses.replace(case, expected=run(case, "ref"))
+            yield layer, case
+
+
+@pytest.mark.parametrize("weights", ["s8", "s1"])
+def test_byte_windows(weights: cases.Kind) -> None:
+    found = list(byte_windows(weights))
+    assert len(found) > 30
+    compare(iter(found))
+
+
 def small_floats(layer: cases.Layer, seed: int) -> bytes:
     """Input values whose products are denormal, or are so themselves; some NaN."""
     rng = np.random.default_rng(seed)

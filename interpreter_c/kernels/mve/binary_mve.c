@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* Sums and differences of two s8 maps, by the rule of binary_s8 and by that of binary_s8_fixed, sixteen elements at a
- * time. A vector of bytes is widened to even and odd halves, and these to words, and narrowed the same way back. What
- * is left to the 32-bit code: products, extremes, inputs that repeat along a row, and numbers at the ends of what files
- * may have. */
+/* Sums, differences and products of two s8 maps, by the rule of binary_s8 and by that of binary_s8_fixed, sixteen
+ * elements at a time. A vector of bytes is widened to even and odd halves, and these to words, and narrowed the same
+ * way back. What is left to the 32-bit code: extremes, inputs that repeat along a row, and numbers at the ends of what
+ * files may have. */
 #include "../../src/kernel.h"
 
 #if DQNN_HAVE_MVE
@@ -45,10 +45,24 @@ DQNN_ALWAYS_INLINE int32x4_t fixed_sum(const rule *r, int32x4_t a, int32x4_t b, 
   return scaled(y, r->multiplier, r->shift);
 }
 
-enum { FLOAT, FIXED, HALF };
+DQNN_ALWAYS_INLINE int32x4_t float_product(const rule *r, int32x4_t a, int32x4_t b) {
+  const float32x4_t x = vmulq_n_f32(vcvtq_f32_s32(a), r->scale_a), y = vmulq_n_f32(vcvtq_f32_s32(b), r->scale_b);
+  return vcvtnq_s32_f32(vmulq_n_f32(vmulq_f32(x, y), r->inverse));
+}
+
+enum { FLOAT, FIXED, HALF, FLOAT_PRODUCT, FIXED_PRODUCT };
 
 DQNN_ALWAYS_INLINE int32x4_t sum(const rule *r, int32x4_t a, int32x4_t b, int kind) {
-  return kind == FLOAT ? float_sum(r, a, b) : fixed_sum(r, a, b, kind == HALF);
+  switch (kind) {
+    case FLOAT:
+      return float_sum(r, a, b);
+    case FLOAT_PRODUCT:
+      return float_product(r, a, b);
+    case FIXED_PRODUCT:
+      return scaled(vmulq_s32(a, b), r->multiplier, r->shift);
+    default:
+      return fixed_sum(r, a, b, kind == HALF);
+  }
 }
 
 /* Eight elements of both inputs. */
@@ -89,6 +103,12 @@ DQNN_NOINLINE void fixed_row(void *r, const int8_t *a, const int8_t *b, int8_t *
 DQNN_NOINLINE void half_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
   run_row((const rule *)r, a, b, out, count, HALF);
 }
+DQNN_NOINLINE void float_product_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, FLOAT_PRODUCT);
+}
+DQNN_NOINLINE void fixed_product_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, FIXED_PRODUCT);
+}
 
 /* ---- layers ---- */
 
@@ -109,18 +129,32 @@ DQNN_NOINLINE int run_float_sums(const dqnn_call *call) {
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
   const dqnn_tensor_def *a = call->in_def[0], *b = call->in_def[1];
   rule r = rule_of(call, 0, (int32_t)p->act_min, (int32_t)p->act_max);
-  if (p->kind > DQNN_SUB || a->dtype != DQNN_S8 || b->dtype != DQNN_S8) {
+  const int product = p->kind == DQNN_MUL;
+  if ((p->kind > DQNN_SUB && !product) || a->dtype != DQNN_S8 || b->dtype != DQNN_S8) {
     return 0;
   }
   r.inverse = *(const float *)call->constants[0];
   r.scale_a = a->scale;
-  r.scale_b = p->kind == DQNN_ADD ? b->scale : -b->scale;
-  return is_usual(a->scale) && is_usual(b->scale) && is_usual(r.inverse) && dqnn_walk_sums(call, 0, float_row, &r);
+  r.scale_b = p->kind == DQNN_SUB ? -b->scale : b->scale;
+  return is_usual(a->scale) && is_usual(b->scale) && is_usual(r.inverse) &&
+         (!product || is_usual(a->scale * b->scale)) &&
+         dqnn_walk_sums(call, 0, product ? float_product_row : float_row, &r);
+}
+
+static int run_fixed_products(const dqnn_call *call) {
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  rule r = rule_of(call, 0, p->act_min, p->act_max);
+  r.multiplier = p->multiplier;
+  r.shift = p->shift;
+  return !p->single && r.shift < 0 && dqnn_walk_sums(call, 0, fixed_product_row, &r);
 }
 
 /* The input of the larger scale, whose multiplier is 1/2, goes first, if it can. */
 DQNN_NOINLINE int run_fixed_sums(const dqnn_call *call) {
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  if (p->kind == DQNN_MUL) {
+    return run_fixed_products(call);
+  }
   const int add = p->kind == DQNN_ADD, usual = p->left == 20; /* nine bits and 20 stay below 30 */
   const int half_a = usual && p->multiplier_a == 1 << 30 && p->shift_a == 0,
             half_b = usual && p->multiplier_b == 1 << 30 && p->shift_b == 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s8_{s8,s1}_* with dense 3x3 windows, stride 1 or 2, to s8: four channels at a time, by patches of 4x4 cells
- * (isa/mve_patches.h). What that does not take is left to the 32-bit code, whose scratch is the same.
+ * (isa/mve_patches.h). What that does not take goes to depthwise_windows_mve.c and the 32-bit code, whose scratch is
+ * the same.
  *
  * Cells of a few pairs of lines are brought into the order of patches, then each of the four channels runs over them.
  * The last channels go with those before them once more, and so does the last line of an odd number. A line runs along
@@ -15,6 +16,7 @@
 #include "../opt/depthwise_channels.h"
 #include "../opt/emit_quad.h"
 #include "../opt/geometry.h"
+#include "depthwise_windows_mve.h"
 #include "epilogue_mve.h"
 
 enum { TAPS = 3, LINES = 4 /* of a patch */, GROUP = 4, BLOCK = 4, CHUNK = 64 /* bytes of four columns */, PLACES = 8 };
@@ -426,14 +428,14 @@ DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
 void dqnn_run_depthwise_s8_s8_s8_mve(const dqnn_call *call) {
   if (run_patches(call, 0)) {
     dqnn_clamp_mve(call);
-  } else {
+  } else if (!dqnn_depthwise_windows_mve(call, 0)) {
     dqnn_run_depthwise_s8_s8_s8_portable(call);
   }
 }
 void dqnn_run_depthwise_s8_s1_s8_mve(const dqnn_call *call) {
   if (run_patches(call, 1)) {
     dqnn_clamp_mve(call);
-  } else {
+  } else if (!dqnn_depthwise_windows_mve(call, 1)) {
     dqnn_run_depthwise_s8_s1_s8_portable(call);
   }
 }
