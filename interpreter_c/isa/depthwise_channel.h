@@ -221,7 +221,8 @@ static inline int32_t dqnn_channel_five(const dqnn_five_plan *p, const int8_t *x
 #if DQNN_SCALARS || DQNN_SHORT_PRODUCTS
   const dqnn_a_half *w = (const dqnn_a_half *)(p->weights + 2 * column), *last = (const dqnn_a_half *)(p->weights + 10);
   const uint32_t down = p->down;
-  return x[0] * w[0] + x[down] * w[1] + x[2 * down] * w[2] + x[p->down_3] * w[3] + x[4 * down] * last[column];
+  return dqnn_product(x[0], w[0]) + dqnn_product(x[down], w[1]) + dqnn_product(x[2 * down], w[2]) +
+         dqnn_product(x[p->down_3], w[3]) + dqnn_product(x[4 * down], last[column]);
 #else
   const uint32_t *pairs = p->weights + 2 * column, last = p->weights[10 + column / 2] >> 16 * (column & 1u);
   const uint32_t words[3] = {pairs[0], pairs[1], last & 0xffffu};
@@ -251,7 +252,7 @@ static inline void dqnn_channel_fives(dqnn_five_plan *p) {
 }
 
 static inline int32_t dqnn_channel_column(const int8_t *x, uint32_t down, const int16_t *w) {
-  return x[0] * w[0] + x[down] * w[1] + x[2 * down] * w[2];
+  return dqnn_product(x[0], w[0]) + dqnn_product(x[down], w[1]) + dqnn_product(x[2 * down], w[2]);
 }
 
 #if DQNN_SHORT_PRODUCTS
@@ -295,7 +296,7 @@ static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stri
 typedef struct {
   const int8_t *x;
   uint32_t down;
-  const int32_t *weights; /* line by line: columns 2, 1, 0 */
+  const void *weights; /* line by line: columns 2, 1, 0; see DQNN_CHANNEL_CELL */
   uint32_t next;
   int32_t ends, goes_on; /* sums; in and out */
   int32_t *sums, *end;
@@ -314,8 +315,25 @@ DQNN_WORD_IS(8, dqnn_channel_line, start);
 
 /* Registers: r0 x, r1 down, r2 weights, r3 cell, r4 to r6 products, r7 two lines down; r8 next, r9 to r11 sums, r12 where they
  * go, lr end; on the stack the plan and start. 53 cycles for nine products. */
+#if DQNN_SLOW_PRODUCTS /* a weight is two places in the table of squares; 110 cycles for nine products */
+#define DQNN_CHANNEL_PRODUCT(sum) "ldm r2!,{r4,r5}\n ldrh r4,[r4,r3]\n ldrh r5,[r5,r3]\n subs r4,r4,r5\n add " sum ",r4\n"
+#define DQNN_CHANNEL_CELL "lsls r3,r3,#1\n" DQNN_CHANNEL_PRODUCT("r9") DQNN_CHANNEL_PRODUCT("r10") DQNN_CHANNEL_PRODUCT("r11")
+#define DQNN_CHANNEL_BACK "subs r2,#72\n"
+typedef struct {
+  const uint16_t *sum, *difference;
+} dqnn_channel_weight;
+static inline dqnn_channel_weight dqnn_channel_weight_of(int32_t weight) {
+  return (dqnn_channel_weight){dqnn_quarters_at(weight), dqnn_quarters_at(-weight)};
+}
+#else
+#define DQNN_CHANNEL_BACK "subs r2,#36\n"
+typedef int32_t dqnn_channel_weight;
+static inline dqnn_channel_weight dqnn_channel_weight_of(int32_t weight) {
+  return weight;
+}
 #define DQNN_CHANNEL_CELL                                                                                       \
   "ldm r2!,{r4,r5,r6}\n muls r4,r3,r4\n muls r5,r3,r5\n muls r6,r3,r6\n add r9,r4\n add r10,r5\n add r11,r6\n"
+#endif
 __attribute__((naked, noinline, unused)) static void dqnn_channel_walk(__attribute__((unused)) dqnn_channel_line *line) {
   __asm__(
       ".syntax unified\n push {r4-r7,lr}\n mov r4,r8\n mov r5,r9\n mov r6,r10\n mov r7,r11\n push {r4-r7}\n"
@@ -323,7 +341,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_channel_walk(__attribu
       "ldr r1,[r0,#24]\n mov r12,r1\n ldr r1,[r0,#28]\n mov lr,r1\n ldm r0!,{r3}\n ldm r0!,{r1,r2}\n mov r0,r3\n adds r7,r1,r1\n"
       "1: ldr r4,[sp,#4]\n mov r11,r4\n movs r3,#0\n ldrsb r3,[r0,r3]\n" DQNN_CHANNEL_CELL "ldrsb r3,[r0,r1]\n" DQNN_CHANNEL_CELL
       "ldrsb r3,[r0,r7]\n" DQNN_CHANNEL_CELL "mov r4,r12\n mov r5,r9\n stm r4!,{r5}\n mov r12,r4\n mov r9,r10\n mov r10,r11\n"
-      "subs r2,#36\n add r0,r8\n cmp r4,lr\n bne 1b\n"
+      DQNN_CHANNEL_BACK "add r0,r8\n cmp r4,lr\n bne 1b\n"
       "pop {r0,r1}\n mov r4,r9\n str r4,[r0,#16]\n pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r4-r7,pc}");
 }
 
@@ -333,7 +351,12 @@ static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stri
     return;
   }
   const int16_t *w = p->weights, *v = w + DQNN_CHANNEL_COLUMN, *u = v + DQNN_CHANNEL_COLUMN;
-  const int32_t weights[9] = {u[0], v[0], w[0], u[1], v[1], w[1], u[2], v[2], w[2]};
+  dqnn_channel_weight weights[9];
+  for (uint32_t i = 0; i < 3; i++) {
+    weights[3 * i] = dqnn_channel_weight_of(u[i]);
+    weights[3 * i + 1] = dqnn_channel_weight_of(v[i]);
+    weights[3 * i + 2] = dqnn_channel_weight_of(w[i]);
+  }
   const int32_t first = w[0] + w[1] + w[2], last = u[0] + u[1] + u[2];
   const int32_t start = p->start - p->pad * (first + v[0] + v[1] + v[2] + last);
   const int8_t *cell = p->in;

@@ -9,7 +9,9 @@
 #include "dsp.h"
 #endif
 
-#if DQNN_SHORT_PRODUCTS
+#if DQNN_SLOW_PRODUCTS
+#include "slow_pairs.h"
+#elif DQNN_SHORT_PRODUCTS
 #include "short_pairs.h"
 #endif
 

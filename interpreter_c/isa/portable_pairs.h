@@ -23,6 +23,13 @@ static inline uint32_t dqnn_pair(int32_t low, int32_t high) {
   return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
 }
 
+/* Of a cell, zero point removed or not, and a weight. */
+#ifndef DQNN_OWN_PRODUCT
+static inline int32_t dqnn_product(int32_t a, int32_t b) {
+  return a * b;
+}
+#endif
+
 /* Four s8 of x, in memory order, plus the halfword in `add` (both halves equal): two pairs. */
 #ifndef DQNN_OWN_WIDEN_S8
 static inline void dqnn_widen_s8(uint32_t x, uint32_t add, uint32_t pairs[2]) {
@@ -72,8 +79,9 @@ enum { DQNN_COLUMNS_TURN = 0 };
 static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs, int32_t zero_point) {
   (void)columns, (void)pairs, (void)zero_point;
 }
-static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, uint32_t *column) {
-  (void)from, (void)step, (void)taps;
+static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, int32_t zero_point,
+                                        uint32_t *column) {
+  (void)from, (void)step, (void)taps, (void)zero_point;
   return column;
 }
 
@@ -123,7 +131,7 @@ static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t p
 static inline void dqnn_multiply_bytes(uint32_t x, uint32_t add, uint32_t w, int32_t acc[4]) {
   int32_t offset = dqnn_half(add, 0);
   for (unsigned i = 0; i < 4; i++) {
-    acc[i] += (dqnn_byte(x, i) + offset) * dqnn_byte(w, i);
+    acc[i] += dqnn_product(dqnn_byte(x, i) + offset, dqnn_byte(w, i));
   }
 }
 #endif

@@ -24,7 +24,9 @@ static __attribute__((noinline, unused)) void dqnn_turn_columns(uint32_t *column
 }
 
 /* Taps of four pixels that lie `step` bytes apart, turned at once; returns where the column goes on. */
-static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, uint32_t *column) {
+static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, int32_t zero_point,
+                                        uint32_t *column) {
+  (void)zero_point;
   const int8_t *b = from + step, *c = b + step, *d = c + step;
   for (const int8_t *end = from + taps; from < end; column += 2) {
     column[0] = (uint32_t)(int32_t)*from++ + ((uint32_t)(int32_t)*b++ << 16);

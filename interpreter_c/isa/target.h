@@ -6,6 +6,8 @@
 #ifndef DQNN_ISA_TARGET_H
 #define DQNN_ISA_TARGET_H
 
+#include "dqnn/dqnn_config.h"
+
 /* Cortex-M3 and up: 32-bit Thumb instructions of the M profile. */
 #if !defined(DQNN_PORTABLE) && defined(__thumb2__) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 #define DQNN_ARM_THUMB2 1
@@ -48,6 +50,13 @@
 #define DQNN_SHORT_PRODUCTS 1
 #else
 #define DQNN_SHORT_PRODUCTS 0
+#endif
+
+/* The same where a multiplication takes 32 cycles, which no compiler tells (DQNN_SLOW_MULTIPLY). */
+#if DQNN_SHORT_PRODUCTS && DQNN_SLOW_MULTIPLY
+#define DQNN_SLOW_PRODUCTS 1
+#else
+#define DQNN_SLOW_PRODUCTS 0
 #endif
 
 /* Cores with neither halfword products nor vectors, whose loads extend what they read (rv32, Cortex-M3). */

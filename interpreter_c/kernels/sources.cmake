@@ -78,6 +78,7 @@ set(DQNN_SOURCES_portable
   kernels/opt/gather.c
   kernels/opt/pad.c
   kernels/opt/pools.c
+  kernels/quarters.c
   kernels/opt/sums.c
   kernels/opt/view.c
 )

@@ -154,6 +154,36 @@ def test_emulated_variants_equal_reference(board: machine.Machine, kind: str, re
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> machine.Machine:
+    """A Cortex-M0+ as DQNN_SLOW_MULTIPLY compiles it: products come from a table."""
+    target = build.TARGETS["cortex-m0plus"]
+    if shutil.which(target.compiler) is None:
+        pytest.skip(f"{target.compiler} is not installed")
+    elf, extra = tmp_path_factory.mktemp("slow") / "kernels.elf", ("-DDQNN_SLOW_MULTIPLY=1",)
+    sources = [*build.runtime_sources(), *build.kernel_sources()]
+    compiled = build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",), extra=extra)
+    assert "dqnn_quarters" in machine.Machine(compiled, None).symbols
+    return machine.Machine(compiled, None)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "dense", "channels", "fives"])
+def test_emulated_products_of_a_table(slow: machine.Machine, kind: str) -> None:
+    for seed in range(SLOW_ROUNDS):
+        layer = random_layer(kind, seed)
+        if layer is not None:
+            planned = tight(cases.make_layer_call(layer, seed))
+            slow.release()
+            output, _ = call.run_on_machine(slow, f"dqnn_run_{planned.packed.kernel}_portable", planned)
+            assert output == kernel.reference(planned), f"{layer}, seed {seed}"
+
+
+def test_emulated_products_of_a_table_at_their_limits(slow: machine.Machine) -> None:
+    test_emulated_pairs_at_their_limits(slow)
+    test_emulated_depthwise_borders(slow, "s8", "fixed_point", 1, 3)
+    test_emulated_depthwise_borders(slow, "s1", "affine", 2, 3)
+
+
 def test_emulated_windows(board: machine.Machine) -> None:
     """s8 x s1 with strides, pools, zeros between cells, blocks of any size, bytes of weights in one pass and in many;
     with as little scratch as plan asks for and with more, which holds more tables."""

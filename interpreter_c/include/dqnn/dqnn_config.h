@@ -32,6 +32,12 @@
 #define DQNN_PACKED_WEIGHTS 1
 #endif
 
+/* 1: a Cortex-M0, M0+ or M23 whose multiplier takes 32 cycles, which no compiler tells: most 8-bit products come from a
+ * table of 1.5 KB instead. The same bytes; the CMake option DQNN_SLOW_MULTIPLY sets it. */
+#ifndef DQNN_SLOW_MULTIPLY
+#define DQNN_SLOW_MULTIPLY 0
+#endif
+
 /* 1: dqnn_options.profile is honoured. 0: the calls are compiled out. */
 #ifndef DQNN_PROFILE
 #define DQNN_PROFILE 1

@@ -179,11 +179,12 @@ DQNN_NOINLINE void gather_turned(layer *l, dqnn_origin at) {
   const dqnn_geometry *g = &l->shape;
   const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
   const uint32_t step = (uint32_t)g->stride_w * g->channels, rows = (uint32_t)g->kernel_h, taps = l->row_taps;
+  const int32_t zero_point = l->cells.zero_point;
   uint32_t *column = l->columns, *odd = column + 2 * rows * (taps & ~1u);
   for (uint32_t ky = 0; ky < rows; ky++, run += l->pitch) {
-    column = dqnn_put_turned(run, step, taps & ~1u, column);
+    column = dqnn_put_turned(run, step, taps & ~1u, zero_point, column);
     if (taps & 1u) {
-      odd = dqnn_put_turned(run + taps - 1, step, 1, odd);
+      odd = dqnn_put_turned(run + taps - 1, step, 1, zero_point, odd);
     }
   }
   if (taps & rows & 1u) {
