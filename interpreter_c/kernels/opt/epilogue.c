@@ -160,11 +160,13 @@ void dqnn_emit_float_s1(const float *threshold, const uint32_t *flip, const floa
 
 void dqnn_clamp_row(const dqnn_epilogue *e, int8_t *out, uint32_t count) {
   int32_t least = e->least + e->zero_point, most = e->most + e->zero_point;
-  uint32_t low = dqnn_every_byte(least), high = dqnn_every_byte(most), word;
-  for (; DQNN_AFFINE_WORDS && count >= 4; count -= 4, out += 4) {
-    memcpy(&word, out, 4);
-    word = dqnn_clamp_bytes(word, low, high);
-    memcpy(out, &word, 4);
+  if (DQNN_AFFINE_WORDS) {
+    const uint32_t low = dqnn_every_byte(least), high = dqnn_every_byte(most);
+    for (uint32_t word; count >= 4; count -= 4, out += 4) {
+      memcpy(&word, out, 4);
+      word = dqnn_clamp_bytes(word, low, high);
+      memcpy(out, &word, 4);
+    }
   }
   for (; count; count--, out++) {
     *out = (int8_t)dqnn_clamp_int(*out, least, most);
