@@ -425,6 +425,25 @@ def test_few_outputs_or_constant_time_take_horizontal_weights(
     assert isinstance(op, ops.ConvKernel) and op.horizontal == horizontal
 
 
+@pytest.mark.parametrize(
+    ("outputs", "size", "fmt", "horizontal"),
+    [
+        (16, 1, BYTE.fmt, False),
+        (15, 1, BYTE.fmt, True),
+        (8, 3, S1(), False),
+        (7, 3, S1(), True),
+        (8, 3, BYTE.fmt, True),
+        (8, 1, S1(), True),
+    ],
+)
+def test_groups_take_bit_sliced_weights_sooner(outputs: int, size: int, fmt: Format, horizontal: bool) -> None:
+    """Two groups of 8 inputs."""
+    weights = binary_weights(RNG, 2 * outputs, size, size, 8)
+    graph = chain_graph(TensorType((6, 6, 16), S1()), ops.Conv2D(weights, groups=2), ops.Quantize(fmt))
+    op = run_pipeline(graph).graph.nodes[0].op
+    assert isinstance(op, ops.ConvKernel) and op.groups == 2 and op.horizontal == horizontal
+
+
 # --- pack_weights -----------------------------------------------------------------------------------------------------
 
 
