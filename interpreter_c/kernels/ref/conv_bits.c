@@ -88,78 +88,66 @@ static uint32_t preset(const sliced_conv *s, int32_t oy, int32_t ox, uint32_t o)
   return lane_of(s->presets + block * np, np, output % 32);
 }
 
-/* --- s1 output --- */
+/* --- output --- */
 
-/* acc < threshold, before the flip. */
+/* s1: whether acc < threshold, before the flip. */
 static uint32_t below(const sliced_conv *s, int32_t oy, int32_t ox, uint32_t o) {
   counts n = count(&s->conv, oy, ox, o);
   return sign_bit(preset(s, oy, ox, o) + 2 * n.both - n.minus, planes_of(&s->conv));
 }
 
-/* The maximum is below if every accumulator of the pool's window is. */
-static uint32_t all_below(const sliced_conv *s, int32_t py, int32_t px, uint32_t o) {
-  int32_t pool_h = s->conv.conv.params->pool_h, pool_w = s->conv.conv.params->pool_w;
-  uint32_t result = 1;
-  for (int32_t i = 0; i < pool_h; ++i) {
-    for (int32_t j = 0; j < pool_w; ++j) {
-      result &= below(s, py * pool_h + i, px * pool_w + j, o);
-    }
-  }
-  return result;
-}
-
-void dqnn_run_conv_s1_s1_s1_ref(const dqnn_call *call) {
-  sliced_conv s = sliced_conv_of(call);
-  const uint32_t *flip = call->constant_count > 3 ? (const uint32_t *)call->constants[3] : NULL;
-  ref_bit_writer out = {(uint32_t *)call->out, 0, 0};
-  for (int32_t py = 0; py < s.conv.conv.pooled_h; ++py) {
-    for (int32_t px = 0; px < s.conv.conv.pooled_w; ++px) {
-      for (uint32_t o = 0; o < s.conv.conv.out_c; ++o) {
-        uint32_t flipped = flip != NULL ? ref_bit(flip, o) : 0;
-        ref_put_bit(&out, all_below(&s, py, px, o) ^ flipped);
-      }
-      ref_end_row(&out);
-    }
-  }
-}
-
-/* --- s8 and f32 output --- */
-
-/* acc = n_in - 2 * (S + n1 - 2 * P1); the preset is -S. */
+/* s8 and f32: acc = n_in - 2 * (S + n1 - 2 * P1); the preset is -S. */
 static int32_t accumulator(const sliced_conv *s, int32_t oy, int32_t ox, uint32_t o) {
   counts n = count(&s->conv, oy, ox, o);
   int32_t both_less_sum = signed_number(preset(s, oy, ox, o) + 2 * n.both, planes_of(&s->conv)); /* 2 * P1 - S */
   return (int32_t)n.inputs - 2 * (int32_t)n.minus + 2 * both_less_sum;
 }
 
-static int32_t largest(const sliced_conv *s, int32_t py, int32_t px, uint32_t o) {
+/* The maximum of a pool's window. For s1 of -1 where an accumulator is below, else 0: it is below if all of them are.
+ */
+static int32_t largest(const sliced_conv *s, int32_t py, int32_t px, uint32_t o, int binary) {
   int32_t pool_h = s->conv.conv.params->pool_h, pool_w = s->conv.conv.params->pool_w, best = INT32_MIN;
   for (int32_t i = 0; i < pool_h; ++i) {
     for (int32_t j = 0; j < pool_w; ++j) {
-      int32_t acc = accumulator(s, py * pool_h + i, px * pool_w + j, o);
+      int32_t oy = py * pool_h + i, ox = px * pool_w + j;
+      int32_t acc = binary ? -(int32_t)below(s, oy, ox, o) : accumulator(s, oy, ox, o);
       best = best < acc ? acc : best;
     }
   }
   return best;
 }
 
-static void run_sums(const dqnn_call *call) {
+static void put(const sliced_conv *s, ref_sink *sink, int32_t py, int32_t px, uint32_t o) {
+  const int binary = sink->dtype == DQNN_S1;
+  const uint32_t *flip = (const uint32_t *)sink->second;
+  int32_t acc = largest(s, py, px, o, binary);
+  if (binary) {
+    ref_put_bit(&sink->out.bits, (acc < 0 ? 1u : 0u) ^ (flip != NULL ? ref_bit(flip, o) : 0));
+  } else {
+    ref_put_int(sink, o, acc);
+  }
+}
+
+static void run(const dqnn_call *call) {
   sliced_conv s = sliced_conv_of(call);
   const dqnn_conv_params *p = s.conv.conv.params;
   ref_sink sink = ref_sink_of(call, 2, p->requant, p->act_min, p->act_max);
   for (int32_t py = 0; py < s.conv.conv.pooled_h; ++py) {
     for (int32_t px = 0; px < s.conv.conv.pooled_w; ++px) {
       for (uint32_t o = 0; o < s.conv.conv.out_c; ++o) {
-        ref_put_int(&sink, o, largest(&s, py, px, o));
+        put(&s, &sink, py, px, o);
       }
       ref_end_cell(&sink);
     }
   }
 }
 
+void dqnn_run_conv_s1_s1_s1_ref(const dqnn_call *call) {
+  run(call);
+}
 void dqnn_run_conv_s1_s1_s8_ref(const dqnn_call *call) {
-  run_sums(call);
+  run(call);
 }
 void dqnn_run_conv_s1_s1_f32_ref(const dqnn_call *call) {
-  run_sums(call);
+  run(call);
 }
