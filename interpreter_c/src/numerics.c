@@ -160,6 +160,10 @@ static float clip(float x, float low, float high) {
 
 /* --- fixed point: a Qm.n is a number times 2^n --- */
 
+int32_t dqnn_saturated_fixed64(int32_t x, int32_t multiplier, int64_t offset, int32_t shift) {
+  return dqnn_clamp_wide(dqnn_fixed64(x, multiplier, offset, shift), INT32_MIN, INT32_MAX);
+}
+
 /* x * 2^shift, saturated. */
 static int32_t shift_left(int32_t x, int32_t shift) {
   return dqnn_clamp_wide((int64_t)x * (INT64_C(1) << shift), INT32_MIN, INT32_MAX);

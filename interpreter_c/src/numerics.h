@@ -104,6 +104,9 @@ static inline int64_t dqnn_fixed64(int32_t x, int32_t multiplier, int64_t offset
   return (uint64_t)sum << (64 - shift) == 0 ? floor & ~INT64_C(1) : floor;
 }
 
+/* The same saturated, which rules that clamp to less do not see, and compiled once. */
+int32_t dqnn_saturated_fixed64(int32_t x, int32_t multiplier, int64_t offset, int32_t shift);
+
 static inline int32_t dqnn_clamp_wide(int64_t x, int32_t low, int32_t high) {
   return x < low ? low : x > high ? high : (int32_t)x;
 }

@@ -44,15 +44,15 @@ static int32_t combine_double(const dqnn_fixed_binary_params *p, int32_t a, int3
 }
 
 /* The exact result, rounded once. */
-static int64_t combine_single(const dqnn_fixed_binary_params *p, int32_t a, int32_t b) {
+static int32_t combine_single(const dqnn_fixed_binary_params *p, int32_t a, int32_t b) {
   int64_t half = INT64_C(1) << (p->shift - 1);
   if (p->kind == DQNN_MUL) {
-    return dqnn_fixed64(a * b, p->multiplier, half, p->shift);
+    return dqnn_saturated_fixed64(a * b, p->multiplier, half, p->shift);
   }
-  return dqnn_fixed64(a, p->multiplier_a, (int64_t)b * p->multiplier_b + half, p->shift);
+  return dqnn_saturated_fixed64(a, p->multiplier_a, (int64_t)b * p->multiplier_b + half, p->shift);
 }
 
-static int64_t combine(const dqnn_fixed_binary_params *p, int32_t a, int32_t b) {
+static int32_t combine(const dqnn_fixed_binary_params *p, int32_t a, int32_t b) {
   if (p->kind == DQNN_MAXIMUM) {
     return a < b ? b : a;
   }
@@ -68,8 +68,8 @@ void dqnn_run_binary_s8_fixed_ref(const dqnn_call *call) {
   int8_t *out = (int8_t *)call->out;
   ref_index at = {{0, 0, 0, 0}};
   do {
-    int64_t result = combine(p, operand(call, 0, &at), operand(call, 1, &at));
-    *out++ = (int8_t)(dqnn_clamp_wide(result, p->act_min - zero_point, p->act_max - zero_point) + zero_point);
+    int32_t result = combine(p, operand(call, 0, &at), operand(call, 1, &at));
+    *out++ = (int8_t)(dqnn_clamp_int(result, p->act_min - zero_point, p->act_max - zero_point) + zero_point);
   } while (ref_next(call->out_def, &at));
 }
 

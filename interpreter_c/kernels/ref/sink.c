@@ -55,10 +55,10 @@ static void put_affine(ref_sink *sink, uint32_t channel, float acc) {
 }
 
 static void put_fixed64(ref_sink *sink, uint32_t channel, int32_t acc) {
-  int64_t x = dqnn_fixed64(acc, ((const int32_t *)sink->second)[channel], ((const int64_t *)sink->first)[channel],
-                           ((const int32_t *)sink->third)[channel]);
+  int32_t x = dqnn_saturated_fixed64(acc, ((const int32_t *)sink->second)[channel],
+                                     ((const int64_t *)sink->first)[channel], ((const int32_t *)sink->third)[channel]);
   int32_t low = (int32_t)sink->act_min - sink->zero_point, high = (int32_t)sink->act_max - sink->zero_point;
-  put_stored(sink, dqnn_clamp_wide(x, low, high));
+  put_stored(sink, dqnn_clamp_int(x, low, high));
 }
 
 static void put_rescaled(ref_sink *sink, uint32_t channel, int32_t acc) {
