@@ -34,56 +34,41 @@ static inline __attribute__((always_inline)) void dqnn_widen_s8(uint32_t x, uint
   __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pairs[1]) : "r"(odd), "r"(even));
 }
 
-/* Products of one weight word (a pair of each of two channels) with a pair. */
-#define DQNN_DOT_WORD(w, x, a, b)                                                                                     \
-  "sxtb16 %[t], %[" w "]\n sxtb16 %[" w "], %[" w "], ror #8\n smlad %[" a "], %[t], %[" x "], %[" a "]\n smlad %[" b \
-  "], %[" w "], %[" x "], %[" b "]\n"
+/* Registers of dqnn_dots: r0 x, r1 and r2 weights of two channels each, r3 and r4 pairs of x, r5 to r8 words of weights,
+ * r9 free, r10, r11, r12, lr sums. Products of a word (a pair of each of two channels) with a pair: */
+#define DQNN_DOT_WORD(w, x, a, b) \
+  "sxtb16 r9," w "\n sxtb16 " w "," w ",ror #8\n smlad " a ",r9," x "," a "\n smlad " b "," w "," x "," b "\n"
+#define DQNN_DOT_PAIR(x, u, v) DQNN_DOT_WORD(u, x, "r10", "r11") DQNN_DOT_WORD(v, x, "r12", "lr")
 
-/* Eight pairs, those of one word after the other or of two words at a time: three pipelined loads, 4 extensions and 4
- * multiply-accumulates for 8 products take 12 cycles on a Cortex-M4, twice that for 16 takes 23. */
-#if DQNN_ARM_ALL_REGISTERS
-#define DQNN_DOT_EIGHT                                                                                              \
-  ".rept 4\n"                                                                                                       \
-  "  ldr %[p], [%[x]], #4\n ldr %[p2], [%[x]], #4\n ldr %[u], [%[w0]], #4\n ldr %[u2], [%[w0]], #4\n"               \
-  "  ldr %[v], [%[w1]], #4\n ldr %[v2], [%[w1]], #4\n" DQNN_DOT_WORD("u", "p", "a", "b")                            \
-      DQNN_DOT_WORD("v", "p", "c", "d") DQNN_DOT_WORD("u2", "p2", "a", "b") DQNN_DOT_WORD("v2", "p2", "c", "d") ".endr\n"
-#define DQNN_DOT_FREE u, v, p, t, u2, v2, p2
-#define DQNN_DOT_SECOND , [p2] "=&r"(p2), [u2] "=&r"(u2), [v2] "=&r"(v2)
+/* Two pairs take 88 bytes: six pipelined loads, 8 extensions and 8 multiply-accumulates for 16 products, 23 cycles on a Cortex-M4.
+ * Blocks of so many of them are entered in the middle; an odd pair comes first. */
+#if DQNN_SMALL
+#define DQNN_DOT_BLOCK "4"
 #else
-#define DQNN_DOT_EIGHT                                                                                              \
-  ".rept 8\n"                                                                                                       \
-  "  ldr %[p], [%[x]], #4\n ldr %[u], [%[w0]], #4\n ldr %[v], [%[w1]], #4\n" DQNN_DOT_WORD("u", "p", "a", "b")       \
-      DQNN_DOT_WORD("v", "p", "c", "d") ".endr\n"
-#define DQNN_DOT_FREE u, v, p, t
-#define DQNN_DOT_SECOND
+#define DQNN_DOT_BLOCK "8"
 #endif
 
-#define DQNN_OWN_DOT_1X4
-static inline __attribute__((always_inline)) void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1,
-                                                               const uint32_t *x, uint32_t pairs, int32_t acc[4]) {
-  int32_t a = 0, b = 0, c = 0, d = 0;
-  uint32_t DQNN_DOT_FREE;
-  const uint32_t *end = x + (pairs & ~7u);
-  while (x < end) {
-    __asm__ volatile(DQNN_DOT_EIGHT
-                     : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1),
-                       [p] "=&r"(p), [u] "=&r"(u), [v] "=&r"(v), [t] "=&r"(t) DQNN_DOT_SECOND
-                     :
-                     : "memory");
-  }
-  for (pairs &= 7u; pairs; pairs--) {
-    p = *x++;
-    u = *w0++;
-    v = *w1++;
-    a = dqnn_dsp_smlad(dqnn_dsp_sxtb16(u), p, a);
-    b = dqnn_dsp_smlad(dqnn_dsp_sxtb16_high(u), p, b);
-    c = dqnn_dsp_smlad(dqnn_dsp_sxtb16(v), p, c);
-    d = dqnn_dsp_smlad(dqnn_dsp_sxtb16_high(v), p, d);
-  }
-  acc[0] = a;
-  acc[1] = b;
-  acc[2] = c;
-  acc[3] = d;
+#define DQNN_OWN_DOTS
+__attribute__((naked, noinline, unused)) static void dqnn_dots(__attribute__((unused)) const uint32_t *w,
+                                                               __attribute__((unused)) const uint32_t *x,
+                                                               __attribute__((unused)) uint32_t pairs,
+                                                               __attribute__((unused)) int32_t *acc,
+                                                               __attribute__((unused)) uint32_t channels) {
+  __asm__(
+      /* stack: first entry, entry to the block, end of x, acc, x, pairs; behind saved registers the channels to go */
+      ".syntax unified\n push {r4-r11,lr}\n sub sp,#24\n strd r3,r1,[sp,#12]\n str r2,[sp,#20]\n add r4,r1,r2,lsl #2\n"
+      "lsrs r3,r2,#1\n rsb r5,r3,#0\n and r5,r5,#" DQNN_DOT_BLOCK "-1\n it eq\n moveq r5,#" DQNN_DOT_BLOCK "\n"
+      "adr.w r6,3f\n movs r7,#88\n mla r5,r5,r7,r6\n orr r5,r5,#1\n strd r5,r4,[sp,#4]\n"
+      "adr.w r6,2f\n orr r6,r6,#1\n lsls r2,r2,#31\n it mi\n movmi r5,r6\n str r5,[sp]\n mov r1,r0\n"
+      "1: ldr r0,[sp,#16]\n ldr r2,[sp,#20]\n ldr r3,[sp,#60]\n ldr r4,[sp]\n"
+      "cmp r3,#2\n ite hi\n addhi.w r2,r1,r2,lsl #2\n movls r2,r1\n"
+      "mov.w r10,#0\n mov r11,r10\n mov r12,r10\n mov lr,r10\n bx r4\n .balign 4\n"
+      "2: ldr r3,[r0],#4\n ldr r5,[r1],#4\n ldr r7,[r2],#4\n" DQNN_DOT_PAIR("r3", "r5", "r7") "ldr r3,[sp,#4]\n bx r3\n .balign 4\n"
+      "3: .rept " DQNN_DOT_BLOCK "\n ldr r3,[r0],#4\n ldr r4,[r0],#4\n ldr r5,[r1],#4\n ldr r6,[r1],#4\n ldr r7,[r2],#4\n ldr r8,[r2],#4\n"
+      DQNN_DOT_PAIR("r3", "r5", "r7") DQNN_DOT_PAIR("r4", "r6", "r8") ".endr\n"
+      "ldr r3,[sp,#8]\n cmp r0,r3\n bne.w 3b\n"
+      "ldr r3,[sp,#12]\n ldr r4,[sp,#60]\n stm r3!,{r10,r11,r12,lr}\n str r3,[sp,#12]\n subs r4,#4\n str r4,[sp,#60]\n mov r1,r2\n"
+      "bgt.w 1b\n add sp,#24\n pop {r4-r11,pc}");
 }
 
 /* acc[i] += (byte i of x + half of add) * byte i of w */

@@ -5,6 +5,7 @@
 #define DQNN_ISA_PORTABLE_PAIRS_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "target.h"
 
@@ -69,6 +70,16 @@ static inline void dqnn_dot_1x4(const uint32_t *w0, const uint32_t *w1, const ui
   acc[1] = b;
   acc[2] = c;
   acc[3] = d;
+}
+#endif
+
+/* Sums of `channels` channels of one pixel, whose pairs are x, from the first of two on. They come four at a time: up
+ * to three more are written, of the last two channels again or of what the file has behind an odd one. */
+#ifndef DQNN_OWN_DOTS
+static inline void dqnn_dots(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t *acc, uint32_t channels) {
+  for (uint32_t c = 0; c < channels; c += 4, acc += 4, w += 2 * pairs) {
+    dqnn_dot_1x4(w, c + 2 < channels ? w + pairs : w, x, pairs, acc);
+  }
 }
 #endif
 

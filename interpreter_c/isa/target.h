@@ -73,13 +73,6 @@
 #define DQNN_SMALL 0
 #endif
 
-/* One assembly statement may have all 14 registers. clang keeps some to itself. */
-#if defined(__clang__)
-#define DQNN_ARM_ALL_REGISTERS 0
-#else
-#define DQNN_ARM_ALL_REGISTERS 1
-#endif
-
 /* Hosts: a vector holds four floats, and the compiler knows its type. */
 #if !defined(DQNN_PORTABLE) && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__))
 #define DQNN_FOUR_FLOATS 1

@@ -21,22 +21,19 @@ typedef struct {
   const dqnn_call *call;
   dqnn_geometry shape;
   dqnn_epilogue epilogue;
-  dqnn_cells cells;        /* of the input */
-  const uint32_t *weights; /* of the group at work */
+  dqnn_cells cells; /* of the input */
   uint32_t first_output;
-  uint32_t row_taps, pairs; /* elements of a kernel row; pairs of a column */
-  uint32_t lanes;           /* pixels interleaved in a column: 4 or 1 */
-  uint32_t pitch;           /* bytes between the kernel rows of a window inside the map, of a plain layer */
-  uint32_t offset;          /* minus the zero point, in both halves */
-  uint8_t plain;            /* kernel rows lie in memory as runs of s8 */
-  uint8_t nine;             /* plain 3x3 windows of 3 channels, four lanes */
+  uint32_t row_taps; /* elements of a kernel row */
+  uint32_t lanes;    /* pixels interleaved in a column: 4 or 1 */
+  uint32_t pitch;    /* bytes between the kernel rows of a window inside the map, of a plain layer */
+  uint8_t plain;     /* kernel rows lie in memory as runs of s8 */
+  uint8_t nine;      /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t half_weights;
   uint8_t turned;       /* the columns are as dqnn_turn_columns leaves them */
-  uint8_t direct;       /* s8 outputs that need no sums in memory ... */
-  dqnn_pairs_plan plan; /* ... by this */
+  uint8_t direct;       /* s8 outputs that need no sums in memory, by the plan's rule */
+  dqnn_pairs_plan plan; /* weights of the group at work, pairs of a column */
   dqnn_quad_kind kind;
   uint32_t *columns;
-  int16_t *row;
   int32_t *totals;                  /* [channel of the group], of a pooled pixel */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
   uint8_t by_inputs;                /* sums need those of the columns too */
@@ -44,6 +41,16 @@ typedef struct {
 } layer;
 
 /* ---- gathering ---- */
+
+/* A kernel row of halfwords, behind the totals. */
+static int16_t *row_of(const layer *l) {
+  return (int16_t *)(l->totals + (l->shape.pool_cells > 1 ? l->shape.out_group : 0));
+}
+
+/* Minus the zero point, in both halves. */
+DQNN_INLINE uint32_t offset_of(const layer *l) {
+  return dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
+}
 
 /* Pairs of `count` (rounded down to even) halfwords into one lane of the columns. */
 static void put_pairs(const int16_t *from, uint32_t count, uint32_t *column, uint32_t lanes) {
@@ -83,20 +90,25 @@ DQNN_INLINE uint32_t *put_s8(const int8_t *from, uint32_t count, uint32_t add, u
   return column + lanes;
 }
 
-/* One kernel row that lies in memory as one run, but for cells outside the map on either side, as halfwords. */
+/* Which cells of a kernel row that lies in memory as one run are inside the map. */
+static dqnn_taps run_inside(const dqnn_geometry *g, int32_t y, int32_t x) {
+  const dqnn_taps none = {0, 0};
+  return y < 0 || y >= g->height ? none : dqnn_taps_inside(x, g->kernel_w, 1, g->width);
+}
+
+DQNN_INLINE const int8_t *run_at(const layer *l, int32_t y, int32_t x) {
+  return (const int8_t *)l->cells.image + dqnn_cell_index(&l->shape, y, x) * l->shape.channels;
+}
+
+/* Such a row as halfwords. */
 static void read_run(const layer *l, int32_t y, int32_t x) {
-  const dqnn_geometry *g = &l->shape;
-  int16_t *to = l->row;
-  if (y < 0 || y >= g->height) {
-    dqnn_fill_halfwords(to, l->row_taps, l->cells.outside);
-    return;
-  }
-  dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
-  uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
+  dqnn_taps in = run_inside(&l->shape, y, x);
+  uint32_t first = (uint32_t)in.first * l->shape.channels, end = (uint32_t)in.end * l->shape.channels;
   int32_t zero_point = l->cells.zero_point;
+  int16_t *to = row_of(l);
   dqnn_fill_halfwords(to, first, l->cells.outside);
   if (first < end) {
-    const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, y, x + in.first) * g->channels;
+    const int8_t *run = run_at(l, y, x + in.first);
     for (uint32_t i = first; i < end; i++) {
       to[i] = (int16_t)(*run++ - zero_point);
     }
@@ -104,23 +116,16 @@ static void read_run(const layer *l, int32_t y, int32_t x) {
   dqnn_fill_halfwords(to + end, l->row_taps - end, l->cells.outside);
 }
 
-/* The pairs of a kernel row that lies in memory as one run, but for cells outside the map on either side. */
+/* Its pairs, of an even number of channels. */
 static void put_run(const layer *l, int32_t y, int32_t x, uint32_t *column) {
-  const dqnn_geometry *g = &l->shape;
-  uint32_t channels = g->channels, lanes = l->lanes, outside = dqnn_pair(l->cells.outside, l->cells.outside);
-  if (y < 0 || y >= g->height) {
-    dqnn_put_constant(outside, l->row_taps, column, lanes);
-    return;
+  dqnn_taps in = run_inside(&l->shape, y, x);
+  uint32_t first = (uint32_t)in.first * l->shape.channels, end = (uint32_t)in.end * l->shape.channels;
+  uint32_t lanes = l->lanes, outside = dqnn_pair(l->cells.outside, l->cells.outside);
+  column = dqnn_put_constant(outside, first, column, lanes);
+  if (first < end) {
+    column = put_s8(run_at(l, y, x + in.first), end - first, offset_of(l), column, lanes);
   }
-  dqnn_taps in = dqnn_taps_inside(x, g->kernel_w, 1, g->width);
-  uint32_t first = (uint32_t)in.first, count = (uint32_t)(in.end - in.first),
-           after = (uint32_t)g->kernel_w - first - count;
-  column = dqnn_put_constant(outside, first * channels, column, lanes);
-  if (count > 0) {
-    const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, y, x + in.first) * channels;
-    column = put_s8(run, count * channels, l->offset, column, lanes);
-  }
-  dqnn_put_constant(outside, after * channels, column, lanes);
+  dqnn_put_constant(outside, l->row_taps - end, column, lanes);
 }
 
 /* The last element of kernel row ky goes to the pairs after all rows. */
@@ -196,7 +201,7 @@ DQNN_NOINLINE void gather_turned(layer *l, dqnn_origin at) {
 DQNN_INLINE void turn(layer *l) {
   if (DQNN_COLUMNS_TURN) {
     if (!l->turned) {
-      dqnn_turn_columns(l->columns, l->pairs, l->cells.zero_point);
+      dqnn_turn_columns(l->columns, l->plan.pairs, l->cells.zero_point);
     }
     l->turned = 0;
   }
@@ -206,7 +211,7 @@ DQNN_INLINE void turn(layer *l) {
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
   const dqnn_geometry *g = &l->shape;
   const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
-  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = l->offset, taps = l->row_taps;
+  const uint32_t step = (uint32_t)g->stride_w * g->channels, pitch = l->pitch, add = offset_of(l), taps = l->row_taps;
   const uint32_t rows = (uint32_t)g->kernel_h; /* stores could change the layer */
   uint32_t *column = l->columns + lane;
   if (l->nine) {
@@ -231,6 +236,7 @@ DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) 
   const dqnn_geometry *g = &l->shape;
   uint32_t taps = l->row_taps, lanes = l->lanes, step = (taps >> 1) * lanes;
   uint32_t *column = l->columns + lane, *odd = column + (uint32_t)g->kernel_h * step;
+  int16_t *row = row_of(l);
   int in_place = l->plain && !(g->channels & 1u);
   for (int32_t ky = 0; ky < g->kernel_h; ky++, at.y += g->dilation_h, column += step) {
     if (in_place) {
@@ -240,11 +246,11 @@ DQNN_NOINLINE void gather_border(const layer *l, dqnn_origin at, uint32_t lane) 
     if (l->plain) {
       read_run(l, at.y, at.x);
     } else {
-      dqnn_read_row(g, &l->cells, at, l->row);
+      dqnn_read_row(g, &l->cells, at, row);
     }
-    put_pairs(l->row, taps, column, lanes);
+    put_pairs(row, taps, column, lanes);
     if (taps & 1u) {
-      put_odd(odd, (uint32_t)ky, lanes, l->row[taps - 1]);
+      put_odd(odd, (uint32_t)ky, lanes, row[taps - 1]);
     }
   }
 }
@@ -256,7 +262,7 @@ static int is_inside(const layer *l, dqnn_origin at, uint32_t n) {
 static int32_t column_sum(const layer *l, uint32_t lane) {
   int32_t sum = 0;
   const uint32_t *column = l->columns + lane;
-  for (uint32_t i = 0; i < l->pairs; i++, column += l->lanes) {
+  for (uint32_t i = 0; i < l->plan.pairs; i++, column += l->lanes) {
     sum += dqnn_half(*column, 0) + dqnn_half(*column, 1);
   }
   return sum;
@@ -264,7 +270,7 @@ static int32_t column_sum(const layer *l, uint32_t lane) {
 
 /* ---- sums ---- */
 
-enum { CHUNK = 8, SINGLE = 32 /* channels of four pixels, and of one */ };
+enum { CHUNK = 8, SINGLE = 48 /* channels of four pixels, and of one */ };
 
 /* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
  * their zero point. c: of the group. */
@@ -274,9 +280,9 @@ DQNN_INLINE int32_t by_inputs(const layer *l, uint32_t c, uint32_t lane, int32_t
 
 /* Channels c (even, of the group) to c + n - 1 of four pixels: [channel][pixel], and one more where n is odd. */
 DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sums[4 * CHUNK]) {
-  dqnn_pairs_plan plan = {.weights = l->weights + (c >> 1) * l->pairs,
+  dqnn_pairs_plan plan = {.weights = l->plan.weights + (c >> 1) * l->plan.pairs,
                           .columns = l->columns,
-                          .pairs = l->pairs,
+                          .pairs = l->plan.pairs,
                           .channels = (n + 1) & ~1u,
                           .sums = sums,
                           .rule = DQNN_PAIRS_SUMS};
@@ -363,22 +369,15 @@ static void quad_maximum(void *state, int first) {
   }
 }
 
-/* Channels c to c + n - 1 of one pixel, c a multiple of 4. An odd number of channel pairs reads the last pair twice. */
-DQNN_NOINLINE void sum_one(const layer *l, uint32_t c, uint32_t n, int32_t *acc) {
-  const uint32_t *w = l->weights + (c >> 1) * l->pairs;
-  for (uint32_t i = 0; i < n; i += 4, w += 2 * l->pairs) {
-    dqnn_dot_1x4(w, i + 2 < n ? w + l->pairs : w, l->columns, l->pairs, acc + i);
-  }
-  for (uint32_t i = 0; l->by_inputs && i < n; i++) {
-    acc[i] = by_inputs(l, c + i, 0, acc[i]);
-  }
-}
-
+/* All channels of one pixel to the output. */
 DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
   int32_t acc[SINGLE];
   for (uint32_t c = 0, n; c < l->shape.out_group; c += n) {
     n = l->shape.out_group - c < SINGLE ? l->shape.out_group - c : SINGLE;
-    sum_one(l, c, n, acc);
+    dqnn_dots(l->plan.weights + (c >> 1) * l->plan.pairs, l->columns, l->plan.pairs, acc, n);
+    for (uint32_t i = 0; l->by_inputs && i < n; i++) {
+      acc[i] = by_inputs(l, c + i, 0, acc[i]);
+    }
     dqnn_emit(l->call, &l->epilogue, acc, l->first_output + c, n, pixel);
   }
 }
@@ -441,24 +440,21 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   if (DQNN_COLUMNS_TURN) {
     l->turned = 0;
   }
-  l->offset = dqnn_pair(-l->cells.zero_point, -l->cells.zero_point);
   l->plain = !l->cells.binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
-  l->pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
+  l->plan.pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);
   l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
   l->columns = (uint32_t *)call->scratch;
-  l->totals = (int32_t *)(l->columns + l->lanes * l->pairs);
-  l->row = (int16_t *)(l->totals + (g->pool_cells > 1 ? g->out_group : 0));
+  l->totals = (int32_t *)(l->columns + l->lanes * l->plan.pairs);
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
   }
-  l->kind = DQNN_QUAD_ANY;
-  if (call->out_def->dtype == DQNN_S8) {
-    l->kind = dqnn_quad_kind_of(&l->epilogue, g->outputs, 2 * l->pairs);
-  }
-  l->direct = l->kind != DQNN_QUAD_ANY && !l->by_inputs && l->lanes == 4 && g->pool_cells == 1 && g->out_group > 1;
+  l->direct =
+      call->out_def->dtype == DQNN_S8 && !l->by_inputs && l->lanes == 4 && g->pool_cells == 1 && g->out_group > 1;
+  l->kind = l->direct ? dqnn_quad_kind_of(&l->epilogue, g->outputs, 2 * l->plan.pairs) : DQNN_QUAD_ANY;
+  l->direct = l->kind != DQNN_QUAD_ANY;
 }
 
 /* Straight to s8: all whole channel pairs of the group at work; `out` is set for each four pixels. */
@@ -467,11 +463,9 @@ static void set_direct(layer *l) {
   const uint32_t channel = l->first_output;
   const int fixed = l->kind == DQNN_QUAD_FIXED;
   dqnn_pairs_plan *plan = &l->plan;
-  plan->weights = l->weights;
   plan->columns = l->columns;
   plan->first.scale = e->scale + channel; /* or the bias, as far from where it begins */
   plan->second.offset = e->offset + channel;
-  plan->pairs = l->pairs;
   plan->channels = l->shape.out_group & ~1u;
   plan->zero_point = e->zero_point;
   plan->shift = fixed ? e->shift + channel : NULL;
@@ -484,9 +478,9 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
   layer l;
   prepare(call, &l, zero_points);
   const dqnn_geometry *g = &l.shape;
-  uint32_t group_words = (g->out_group + 1) / 2 * l.pairs;
+  uint32_t group_words = (g->out_group + 1) / 2 * l.plan.pairs;
   for (uint32_t group = 0; group < g->groups; group++) {
-    l.weights = (const uint32_t *)call->constants[0] + group * group_words;
+    l.plan.weights = (const uint32_t *)call->constants[0] + group * group_words;
     l.cells.first_channel = group * g->in_group;
     l.first_output = group * g->out_group;
     if (l.direct) {
