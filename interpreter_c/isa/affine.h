@@ -78,8 +78,72 @@ static inline __attribute__((always_inline)) uint32_t dqnn_affine_word(const int
       : "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11");
   return a;
 }
-enum { DQNN_AFFINE_WORDS = 1, DQNN_RULES_CLAMP = 0 /* to less than all codes */ };
+enum { DQNN_RULES_CLAMP = 0 /* to less than all codes */ };
 
+/* Compiled for size, dqnn_emit_words has that rule, too. */
+enum { DQNN_AFFINE_WORDS = !DQNN_SMALL, DQNN_QUICK_WORDS = 1 };
+
+DQNN_WORD_IS(0, dqnn_epilogue, scale);
+DQNN_WORD_IS(1, dqnn_epilogue, offset);
+DQNN_WORD_IS(2, dqnn_epilogue, bias);
+DQNN_WORD_IS(3, dqnn_epilogue, multiplier);
+DQNN_WORD_IS(4, dqnn_epilogue, shift);
+DQNN_WORD_IS(8, dqnn_epilogue, zero_point);
+DQNN_WORD_IS(9, dqnn_epilogue, least);
+DQNN_WORD_IS(10, dqnn_epilogue, most);
+DQNN_WORD_IS(11, dqnn_epilogue, requant);
+
+/* dqnn_emit_s8 by the affine (requant 0) or the fixed-point rule (1) for four channels at a time; returns how many it has done. Any
+ * multipliers and sums; it ends where one of four shifts does not go to the right. How fixed point goes is told below.
+ *
+ * Registers: r0 sums, r1 scales or biases, r2 offsets or multipliers, r3 shifts or 0, lr out, r4 to r7 values; r8 to r12 free; s12
+ * end of out, s13 zero point, s14, s15 least and most in every byte. */
+#define DQNN_WORDS_EACH(op) op("r4", "r8") op("r5", "r9") op("r6", "r10") op("r7", "r11")
+#define DQNN_WORDS_ADD(x, y) "add " x "," y "\n"
+#define DQNN_WORDS_SCALE(x, y) \
+  "add " y "," y "\n and r12," x "," y ",asr #31\n smmlar " x "," x "," y ",r12\n add " x "," x "," x ",asr #31\n"
+#define DQNN_WORDS_POWER(x, y) "asr " y ",r12," y "\n"
+#define DQNN_WORDS_SHIFT(x, y) "smmlsr " x "," x "," y ",r12\n"
+#define DQNN_WORDS_ZERO(x, y) "qadd " x "," x ",r12\n"
+#define DQNN_WORDS_SATURATE(x, y) "ssat " x ",#8," x "\n"
+#define DQNN_WORDS_AFFINE \
+  "vldmia r0!,{s0-s3}\n vldmia r1!,{s4-s7}\n vldmia r2!,{s8-s11}\n" \
+  "vcvt.f32.s32 s0,s0\n vcvt.f32.s32 s1,s1\n vcvt.f32.s32 s2,s2\n vcvt.f32.s32 s3,s3\n" \
+  "vmul.f32 s0,s0,s4\n vmul.f32 s1,s1,s5\n vmul.f32 s2,s2,s6\n vmul.f32 s3,s3,s7\n" \
+  "vadd.f32 s0,s0,s8\n vadd.f32 s1,s1,s9\n vadd.f32 s2,s2,s10\n vadd.f32 s3,s3,s11\n" \
+  "vcvtr.s32.f32 s0,s0\n vcvtr.s32.f32 s1,s1\n vcvtr.s32.f32 s2,s2\n vcvtr.s32.f32 s3,s3\n" \
+  "vmov r4,r5,s0,s1\n vmov r6,r7,s2,s3\n vmov r12,s13\n" DQNN_WORDS_EACH(DQNN_WORDS_ZERO)
+/* An `exit` is where it ends. */
+#define DQNN_WORDS_FIXED(exit) \
+  "ldm r0!,{r4-r7}\n ldm r1!,{r8-r11}\n" DQNN_WORDS_EACH(DQNN_WORDS_ADD) \
+  "ldm r2!,{r8-r11}\n" DQNN_WORDS_EACH(DQNN_WORDS_SCALE) \
+  "ldm r3!,{r8-r11}\n mvn r8,r8\n mvn r9,r9\n mvn r10,r10\n mvn r11,r11\n" \
+  "orr r12,r8,r9\n orr r12,r12,r10\n orrs r12,r12,r11\n bmi " exit "\n mov r12,#0x80000000\n" DQNN_WORDS_EACH(DQNN_WORDS_POWER) \
+  "vmov r12,s13\n" DQNN_WORDS_EACH(DQNN_WORDS_SHIFT)
+/* To the output, and on. */
+#define DQNN_WORDS_STORE \
+  DQNN_WORDS_EACH(DQNN_WORDS_SATURATE) "bfi r4,r5,#8,#8\n bfi r6,r7,#8,#8\n pkhbt r4,r4,r6,lsl #16\n" \
+  "vmov r8,r9,s14,s15\n ssub8 r5,r4,r8\n sel r4,r4,r8\n ssub8 r5,r4,r9\n sel r4,r9,r4\n str r4,[lr],#4\n" \
+  "vmov r4,s12\n cmp lr,r4\n bne 1b\n 4: ldr r0,[sp,#36]\n sub r0,lr,r0\n pop {r4-r11,pc}\n"
+#if DQNN_SMALL
+#define DQNN_WORDS_BODY \
+  "1: cmp r3,#0\n bne 3f\n" DQNN_WORDS_AFFINE "2: " DQNN_WORDS_STORE "3: " DQNN_WORDS_FIXED("4b") "b 2b"
+#else
+#define DQNN_WORDS_BODY "1: " DQNN_WORDS_FIXED("4f") DQNN_WORDS_STORE
+#endif
+__attribute__((naked, noinline, unused)) static uint32_t dqnn_emit_words(__attribute__((unused)) const dqnn_epilogue *e,
+                                                                         __attribute__((unused)) const int32_t *acc,
+                                                                         __attribute__((unused)) uint32_t channel,
+                                                                         __attribute__((unused)) uint32_t count,
+                                                                         __attribute__((unused)) int8_t *out) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n ldr lr,[sp,#36]\n bic r3,r3,#3\n add r3,lr\n vmov s12,r3\n"
+      "ldm r0,{r4-r8}\n ldrb r3,[r0,#44]\n cmp r3,#1\n itt eq\n moveq r4,r6\n moveq r5,r7\n"
+      "ldr r6,[r0,#32]\n ldr r7,[r0,#36]\n ldr r9,[r0,#40]\n vmov s13,r6\n add r7,r6\n add r9,r6\n uxtb r7,r7\n uxtb r9,r9\n"
+      "mov r12,#0x01010101\n mul r7,r7,r12\n mul r9,r9,r12\n vmov s14,s15,r7,r9\n"
+      "mov r0,r1\n add r1,r4,r2,lsl #2\n ite eq\n addeq r3,r8,r2,lsl #2\n movne r3,#0\n add r2,r5,r2,lsl #2\n"
+      DQNN_WORDS_BODY);
+}
 #else
 
 /* The magic number, 1.5 * 2^23, leaves the integer in the low bits of the mantissa. */
@@ -201,7 +265,11 @@ static inline uint32_t dqnn_affine_word(const int32_t acc[4], const float *scale
   }
   return word;
 }
-enum { DQNN_AFFINE_WORDS = 0 /* nothing is gained by it */, DQNN_RULES_CLAMP = 1 };
+static inline uint32_t dqnn_emit_words(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
+  (void)e, (void)acc, (void)channel, (void)count, (void)out;
+  return 0;
+}
+enum { DQNN_AFFINE_WORDS = 0, DQNN_QUICK_WORDS = 0 /* nothing is gained by it */, DQNN_RULES_CLAMP = 1 };
 
 #endif
 

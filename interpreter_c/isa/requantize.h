@@ -7,6 +7,16 @@
 #include "isa.h"
 #include "steps.h"
 
+/* Of a layer's outputs. Assembly reads the fields by their places. */
+typedef struct {
+  const float *scale, *offset;              /* affine */
+  const int32_t *bias, *multiplier, *shift; /* fixed point; power of two without the multiplier */
+  const int64_t *offset64;                  /* fixed64, with multiplier and shift */
+  float low, high;                          /* bounds before the zero point is added */
+  int32_t zero_point, least, most;          /* likewise */
+  uint8_t requant, clamps;
+} dqnn_epilogue;
+
 /* Half to even for |y| < 2^22: adding 1.5 * 2^23 leaves the integer in the low bits of the mantissa. */
 DQNN_INLINE int32_t dqnn_round_small(float y) {
   uint32_t bits;
@@ -30,7 +40,8 @@ DQNN_INLINE int32_t dqnn_scale_fixed(int32_t x, int32_t multiplier, int32_t shif
 DQNN_INLINE int32_t dqnn_scale_fixed64(int32_t x, int32_t multiplier, int64_t offset, int32_t shift, int32_t least,
                                        int32_t most) {
   if (shift < 32) {
-    return dqnn_clamp_wide(dqnn_fixed64(x, multiplier, offset, shift), least, most);
+    return DQNN_SMALL ? dqnn_clamp_int(dqnn_saturated_fixed64(x, multiplier, offset, shift), least, most)
+                      : dqnn_clamp_wide(dqnn_fixed64(x, multiplier, offset, shift), least, most);
   }
   int64_t sum = (int64_t)x * multiplier + offset;
   int32_t high = (int32_t)(sum >> 32), floor = high >> (shift - 32);

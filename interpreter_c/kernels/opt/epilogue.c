@@ -33,6 +33,8 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
       word = dqnn_clamp_bytes(word, low, high);
       memcpy(out + i, &word, 4);
     }
+  } else if (DQNN_QUICK_WORDS && count >= 4) {
+    i = dqnn_emit_words(e, acc, channel, count, out);
   }
   for (; i < count; i++) {
     float y = (float)acc[i] * scale[i];
@@ -45,7 +47,8 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
                                int8_t *out) {
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
-  for (uint32_t i = 0; i < count; i++) {
+  uint32_t i = DQNN_QUICK_WORDS && count >= 4 && shift[0] < 0 ? dqnn_emit_words(e, acc, channel, count, out) : 0;
+  for (; i < count; i++) {
     out[i] = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, i, least, most) + zero_point);
   }
 }
@@ -70,6 +73,9 @@ static void dqnn_emit_s8_fixed64(const dqnn_epilogue *e, const int32_t *acc, uin
     out[i] = (int8_t)(x + zero_point);
   }
 }
+
+_Static_assert(DQNN_REQUANT_AFFINE == 0 && DQNN_REQUANT_FIXED_POINT == 1,
+               "assembly of dqnn_emit_words compares with 1");
 
 void dqnn_emit_s8(const dqnn_epilogue *e, const int32_t *acc, uint32_t channel, uint32_t count, int8_t *out) {
   if (e->requant == DQNN_REQUANT_AFFINE) {

@@ -9,15 +9,6 @@
 #include "../../src/kernel.h"
 #include "../../src/numerics.h"
 
-typedef struct {
-  const float *scale, *offset;              /* affine */
-  const int32_t *bias, *multiplier, *shift; /* fixed point; power of two without the multiplier */
-  const int64_t *offset64;                  /* fixed64, with multiplier and shift */
-  float low, high;                          /* bounds before the zero point is added */
-  int32_t zero_point, least, most;          /* likewise */
-  uint8_t requant, clamps;
-} dqnn_epilogue;
-
 /* Of an s8 or f32 output; constants: those of the rule, in the order of SPEC.md 3.2. */
 DQNN_INLINE void dqnn_set_epilogue(const dqnn_tensor_def *out, uint8_t requant, float act_min, float act_max,
                                    const void *const *constants, dqnn_epilogue *e) {
