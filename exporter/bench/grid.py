@@ -113,6 +113,7 @@ EIGHT_BITS: tuple[Row, ...] = (
     Row("s8 dense 640->128", _bytes(1, 640, 128)),
     Row("s8 dense 128->128", _bytes(1, 128, 128), 1.5),
     Row("s8 dense 64->10", _bytes(1, 64, 10)),
+    Row("s8 dense 128->128, TFLite", _tflite(_bytes(1, 128, 128))),
     Row("s8 dense 640->128, weights with zero points", replace(_bytes(1, 640, 128), weight_zero_points=True)),
     Row("s8 pointwise 12x12x64->64, weights with zero points", replace(_bytes(12, 64, 64), weight_zero_points=True)),
     Row("s8 depthwise 3x3 12x12x64, weights with zero points", replace(_depthwise(12, 64), weight_zero_points=True)),

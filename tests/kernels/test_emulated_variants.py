@@ -361,6 +361,39 @@ def test_emulated_output_rules_at_ties(board: machine.Machine, requant: cases.Re
         assert output == kernel.reference(planned), f"{layer}, seed {seed}"
 
 
+@pytest.fixture(scope="module", params=["-O2", "-Os"])
+def m4(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> machine.Machine:
+    """-Os leaves other parts of a kernel to assembly than -O2."""
+    target = build.TARGETS["cortex-m4"]
+    if shutil.which(target.compiler) is None:
+        pytest.skip(f"{target.compiler} is not installed")
+    elf = tmp_path_factory.mktemp("m4") / "kernels.elf"
+    sources = [*build.runtime_sources(), *build.kernel_sources()]
+    return machine.Machine(build.compile_sources(target, sources, elf, request.param, keep=("dqnn_all_kernels",)), None)
+
+
+@pytest.mark.parametrize("requant", ["affine", "fixed_point"])
+def test_emulated_dense_layers_by_any_rule(m4: machine.Machine, requant: cases.Requant) -> None:
+    """Four outputs at a time: shifts to the right and to the left, small multipliers, large sums and narrow ranges, any
+    number of taps and outputs."""
+    rng = np.random.default_rng(1)
+    for taps, outputs in product((1, 2, 3, 16, 35, 258), (1, 2, 3, 4, 5, 7, 12, 47, 51, 98)):
+        layer = cases.Layer("s8", "s8", "s8", 1, 1, taps, outputs, zero_point=-128, out_zero_point=3, requant=requant)
+        made = cases.make_layer_call(layer, taps)
+        rules = made.packed.constants[1:]
+        if requant == "fixed_point":
+            multiplier = rng.choice([0, 1, 12345, 1 << 29, 1 << 30, (1 << 31) - 1], outputs)
+            bias = rng.choice([-(1 << 29), -4001, -1, 0, 1, 999, 1 << 29], outputs)
+            shift = rng.choice([-31, -30, -9, -5, -2, -1], outputs)
+            shift[rng.random(outputs) < rng.choice([0, 0, 0.1])] = rng.integers(0, 3)
+            rules = tuple(x.astype("<i4").tobytes() for x in (bias, multiplier, shift))
+        packed = replace(made.packed, constants=(made.packed.constants[0], *rules))
+        planned = tight(replace(made, packed=packed))
+        m4.release()
+        output, _ = call.run_on_machine(m4, f"dqnn_run_{packed.kernel}_portable", planned)
+        assert output == kernel.reference(planned), f"{layer}"
+
+
 @pytest.mark.parametrize("output", ["s1", "s8", "f32"])
 @pytest.mark.parametrize("length", [2047, 2048, 4096, 32766])
 def test_emulated_long_kernels(board: machine.Machine, length: int, output: cases.Kind) -> None:
