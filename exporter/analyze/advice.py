@@ -143,7 +143,8 @@ def _few_bits(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advic
         bits = max(int(codes.max()).bit_length(), int(-1 - codes.min()).bit_length()) + 1
         fit = ops.bits_of(codes) if bits <= FEW else FEW
         taps = taps_of(node, analysis.inputs[0])
-        saved = len(data) - stored_bytes(analysis.output.shape[-1], params.groups, taps, fit)
+        depthwise = node.row.family == "depthwise"
+        saved = len(data) - stored_bytes(analysis.output.shape[-1], params.groups, taps, fit, depthwise)
         if bits < 8 and saved >= NOTABLE_BYTES:
             yield Advice(
                 analysis.name,
@@ -154,7 +155,7 @@ def _few_bits(model: ModelView, nodes: Sequence[NodeAnalysis]) -> Iterator[Advic
 
 
 def _could_be_packed(node: NodeView, analysis: NodeAnalysis, params: ConvParams) -> bool:
-    row, channels = node.row, analysis.inputs[0].shape[-1] // params.groups
+    row, channels = node.row, analysis.inputs[0].shape[-1] // params.groups * params.multiplier
     return not params.weight_bits and takes_packed(row.family, row.input, row.weights, channels)
 
 

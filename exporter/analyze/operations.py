@@ -130,7 +130,8 @@ def unpacked_bytes(model: ModelView, node: NodeView) -> int:
     if not isinstance(node.params, ConvParams) or not node.params.weight_bits:
         return whole
     taps = taps_of(node, model.tensors[node.inputs[0]].type)
-    plain = stored_bytes(model.tensors[node.output].type.shape[-1], node.params.groups, taps, 8)
+    outputs, depthwise = model.tensors[node.output].type.shape[-1], node.row.family == "depthwise"
+    plain = stored_bytes(outputs, node.params.groups, taps, 8, depthwise)
     return whole - len(model.constants[node.constants[0]]) + plain
 
 

@@ -140,6 +140,11 @@ def _few_bits() -> Iterator[Row]:
         "pointwise 8x8x64->64, TFLite": _tflite(_bytes(8, 64, 64)),
         "pointwise 24x24x16->32": _bytes(24, 16, 32),
         "dense 640->128": _bytes(1, 640, 128),
+        "depthwise 3x3 12x12x64 same": _depthwise(12, 64),
+        "depthwise 3x3 6x6x128 same": _depthwise(6, 128),
+        "depthwise 3x3 25x5x64 same, TFLite": _tflite(_same(replace(_depthwise(25, 64), width=5))),
+        "depthwise 5x5 14x14x72 same": _depthwise(14, 72, 5),
+        "depthwise 5x5 14x14x72 same, stride 2": _strided(_depthwise(14, 72, 5)),
     }
     for name, layer in shapes.items():
         for bits in (8, 4, 2):

@@ -104,8 +104,8 @@ static uint32_t group_weight_bytes(const dqnn_conv *v, dqnn_kernel_types types) 
     return types.input == DQNN_S1 ? dqnn_size_mul(row, v->group_out) : bytes_of_channel_blocks(v);
   }
   if (has_packed_weights(v->params)) {
-    uint32_t words = dqnn_size_div(dqnn_size_div(taps, 2), 4 / bits); /* of four outputs */
-    uint32_t bytes = types.input == DQNN_F32 ? dqnn_size_mul(taps, bits / 2) : dqnn_size_mul(words, 4);
+    uint32_t bytes = /* of four outputs */
+        types.input == DQNN_F32 ? dqnn_size_mul(taps, bits / 2) : dqnn_size_mul(dqnn_size_div(taps, 8 / bits), 4);
     return dqnn_size_mul(dqnn_size_div(v->group_out, 4), bytes);
   }
   if (types.weights == DQNN_S8 && types.input != DQNN_F32) {

@@ -17,6 +17,7 @@
 #include "opt/depthwise_channels.h"
 #include "opt/quads.h"
 #include "plan.h"
+#include "plan_conv.h"
 #include "scratch.h"
 #include "wide/conv_packed.h"
 #include "wide/scratch.h"
@@ -170,10 +171,9 @@ static int is_packed(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
 /* conv_{s8,s1}_s8_* with such weights. */
 static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, dqnn_plan *plan) {
   uint32_t *scratch = plan->scratch;
-  uint64_t row_taps = (uint64_t)v->params->kernel_w * v->group_in, taps = v->params->kernel_h * row_taps;
-  uint32_t lanes = lanes_of(v), totals = totals_of(v);
-  uint32_t bits = v->params->weight_bits;
-  uint64_t row = dqnn_packed_in_runs(call) ? 0 : row_taps;
+  uint32_t taps = dqnn_taps_of(v);
+  uint32_t lanes = lanes_of(v), totals = totals_of(v), bits = v->params->weight_bits;
+  uint32_t row = dqnn_packed_in_runs(call) ? 0 : v->params->kernel_w * v->group_in;
   if (PLANNED(PACKED)) { /* with Helium's vectors, or without: a file serves both */
     uint64_t vectors = PLANNED(MVE) ? packed_mve(v, dqnn_packed_least(v->group_out)) : 0;
     uint64_t words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
@@ -263,12 +263,27 @@ uint32_t dqnn_overlap_conv(const dqnn_call *call) {
   return dqnn_first_overlap(&v, types.input == DQNN_F32 ? 4 : 1);
 }
 
-void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
-  dqnn_conv v = dqnn_conv_of(call, 1);
-  if (is_packed(call, scratch)) {
-    return;
+/* depthwise_s8_s8_* with weights of 4 or 2 bits: a strip, or the sums. Vectors of hosts leave what they do not take to
+ * `packed`. */
+static void scratch_packed_depthwise(const dqnn_conv *v, uint32_t sums, uint32_t scratch[DQNN_ISA_NUMBER]) {
+  uint32_t strip = DQNN_STRIP * dqnn_taps_of(v) + DQNN_STRIP_MORE; /* few taps: their sums fit 32 bits */
+  scratch[DQNN_ISA_packed] = sums < strip ? strip : sums;
+  if (PLANNED(AVX2) || PLANNED(NEON)) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_packed];
   }
-  if (dqnn_types_of(call->kernel).weights != DQNN_F32 && dqnn_has_channels(call) && v.in_c >= 4) {
+}
+
+void dqnn_scratch_depthwise(const dqnn_call *call, uint32_t scratch[DQNN_ISA_NUMBER]) {
+  dqnn_kernel_types types = dqnn_types_of(call->kernel);
+  dqnn_conv v = dqnn_conv_of(call, 1);
+  if (types.weights != DQNN_F32 && dqnn_has_channels(call) && v.in_c >= 4) {
     set_plain(scratch, dqnn_channels_scratch(&v)); /* fewer channels never had any */
+  }
+  uint32_t sums = scratch[DQNN_ISA_portable];
+  if (PLANNED(PACKED)) {
+    scratch[DQNN_ISA_packed] = UINT32_MAX;
+  }
+  if (is_packed(call, scratch) && PLANNED(PACKED) && types.input == DQNN_S8) {
+    scratch_packed_depthwise(&v, sums, scratch);
   }
 }

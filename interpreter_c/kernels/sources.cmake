@@ -87,6 +87,7 @@ set(DQNN_SOURCES_winograd
 )
 set(DQNN_SOURCES_packed
   kernels/opt/conv_packed.c
+  kernels/opt/depthwise_packed.c
 )
 set(DQNN_SOURCES_mve
   kernels/mve/binary_mve.c

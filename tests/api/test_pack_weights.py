@@ -46,6 +46,59 @@ def network(kernel: str) -> Any:
     return model
 
 
+def separable(kernel: str) -> Any:
+    """Depthwise layers of 3x3 windows with both strides, and of 5x5, in a small network like DS-CNN."""
+    import tensorflow as tf
+    from qkeras import QActivation, QConv2D, QDense, QDepthwiseConv2D
+
+    byte = "quantized_bits(8,0,alpha=1)"
+    tf.random.set_seed(7)
+    source = tf.keras.Input((11, 9, 8))
+    x = QActivation(byte)(source)
+    for number, (size, step) in enumerate(((3, 1), (3, 2), (5, 1))):
+        x = QDepthwiseConv2D(
+            size, step, padding="same", depthwise_quantizer=kernel, use_bias=False, name=f"depthwise_{number}"
+        )(x)
+        x = QActivation(byte)(tf.keras.layers.BatchNormalization()(x))
+        x = QConv2D(8, 1, kernel_quantizer=kernel, use_bias=False, name=f"point_{number}")(x)
+        x = QActivation("quantized_relu(8,2)")(x)
+    x = QDense(10, kernel_quantizer=kernel, use_bias=False, name="dense")(tf.keras.layers.Flatten()(x))
+    model = tf.keras.Model(source, x)
+    rng = np.random.default_rng(3)
+    for weights in model.trainable_weights:
+        if "kernel" in weights.name:
+            weights.assign(rng.uniform(-1, 1, weights.shape))
+    return model
+
+
+@pytest.mark.parametrize("kernel", ["quantized_bits(4,0,alpha=1)", "quantized_bits(2,0,alpha=1)", "ternary(alpha=1)"])
+def test_depthwise_layers_are_packed(kernel: str) -> None:
+    model = separable(kernel)
+    plain, packed = (dqnn.export(model, pack_weights=pack) for pack in (False, True))
+    nodes = [node for node in parse(packed.blob).nodes if isinstance(node.params, ConvParams)]
+    assert [node.row.family for node in nodes] == ["depthwise", "conv"] * 3 + ["conv"]
+    assert {node.params.weight_bits for node in nodes if isinstance(node.params, ConvParams)} == {KERNELS[kernel]}
+    samples = np.random.default_rng(2).uniform(-1, 1, (20, 11, 9, 8)).astype(np.float32)
+    few, eight = (dqnn.Interpreter(result.blob).predict(samples) for result in (packed, plain))
+    np.testing.assert_array_equal(few, eight)
+    np.testing.assert_allclose(few, model.predict(samples, verbose=0), rtol=1e-5, atol=1e-5)
+    analysis = {node.name: node for node in dqnn.analyze(model, pack_weights=True).nodes}
+    for number, size in enumerate((9, 9, 25)):
+        node = analysis[f"depthwise_{number}"]
+        assert node.weight_bits == KERNELS[kernel]
+        assert node.unpacked_bytes - node.weight_bytes == size * 8 - size * KERNELS[kernel]
+
+
+def test_depthwise_layers_of_three_channels_keep_8_bits() -> None:
+    import tensorflow as tf
+    from qkeras import QActivation, QDepthwiseConv2D
+
+    byte, source = "quantized_bits(8,0,alpha=1)", tf.keras.Input((8, 8, 3))
+    x = QDepthwiseConv2D(3, depthwise_quantizer="quantized_bits(4,0,alpha=1)", use_bias=False)(QActivation(byte)(source))
+    packed = dqnn.export(tf.keras.Model(source, QActivation(byte)(x)), pack_weights=True)
+    assert [node.weight_bits for node in parse(packed.blob).nodes if node.row.multiplies] == [8]
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_few_bits_give_what_keras_and_8_bits_give(kernel: str) -> None:
     model = network(kernel)

@@ -305,6 +305,34 @@ def test_emulated_pairs_at_their_limits(board: machine.Machine) -> None:
         assert result == kernel.reference(wanted), f"{layer}, weights {weight}, inputs {cell}"
 
 
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize("kind", ["channels", "fives", "depthwise"])
+def test_emulated_depthwise_of_few_bits(
+    board: machine.Machine, kind: str, bits: int, request: pytest.FixtureRequest
+) -> None:
+    """By channels, of which the last four may be fewer, and by windows; with as little scratch as plan asks for, whose
+    strips are parts of the outputs in wide layers, and with more."""
+    made, slow = 0, request.node.callspec.params["board"] in SOFT_FLOAT
+    for seed in range(ROUNDS if slow else 3 * ROUNDS):
+        layer = random_layer(kind, seed)
+        if layer is None:
+            continue
+        rng = np.random.default_rng(seed)
+        channels, multiplier = int(rng.choice([1, 4, 6, 8, 33, 40, 70])), layer.outputs // layer.channels
+        few = replace(
+            layer, input="s8", weights="s8", weight_bits=bits, channels=channels, outputs=channels * multiplier,
+            pad_value=float(rng.choice([layer.zero_point, -128, 7])),
+        )  # fmt: skip
+        wanted = tight(cases.make_layer_call(few, seed), "packed")
+        for given in (wanted, replace(wanted, scratch_bytes=wanted.scratch_bytes + 500)):
+            board.release()
+            result, cost = call.run_on_machine(board, f"dqnn_run_{wanted.packed.kernel}_packed", given)
+            assert result == kernel.reference(wanted), f"{few}, {given.scratch_bytes} B of scratch, seed {seed}"
+            assert slow or cost.stack_bytes <= 832
+        made += 1
+    assert made >= ROUNDS // 2
+
+
 @pytest.mark.parametrize("step", [1, 2])
 @pytest.mark.parametrize(("output", "requant"), [("s8", "affine"), ("s8", "fixed_point"), ("s1", "affine")])
 @pytest.mark.parametrize("taps", [3, 5])

@@ -313,7 +313,7 @@ def test_denormals(name: str) -> None:
 PADDINGS = (((1, 1), (1, 1)), ((0, 1), (0, 1)), ((1, 0), (0, 0)), ((0, 0), (0, 0)), ((2, 1), (1, 2)))
 
 
-def depthwise_layers(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
+def depthwise_layers(weights: cases.Kind, bits: int = 8) -> Iterator[tuple[cases.Layer, Case]]:
     """3x3 windows at every border of maps of all kinds: one line or column, odd numbers of lines, longer than the
     scratch has room for, channels that are no words."""
     sizes = ((1, 1), (1, 9), (2, 3), (3, 3), (5, 25), (25, 5), (6, 6), (7, 12), (12, 13), (3, 75), (70, 2), (17, 16))
@@ -325,7 +325,7 @@ def depthwise_layers(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
                 "s8", weights, "s8", height, width, channels, channels, (3, 3), (step, step), padding=padding,
                 pad_value=float(rng.choice([-128, 7, 127])), depthwise=True, zero_point=int(rng.choice([-128, 0, 9])),
                 out_zero_point=int(rng.choice([-128, -3, 127])),
-                requant=("affine", "fixed_point", "fixed_point")[int(rng.integers(3))],
+                requant=("affine", "fixed_point", "fixed_point")[int(rng.integers(3))], weight_bits=bits,
             )  # fmt: skip
             if min(layer.out_size()) > 0:
                 yield layer, layer_case(layer, 100 * number + kind)
@@ -335,6 +335,12 @@ def depthwise_layers(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
 @pytest.mark.parametrize("weights", ["s8", "s1"])
 def test_depthwise_borders(weights: cases.Kind, more: int) -> None:
     compare(depthwise_layers(weights), more=more)
+
+
+@pytest.mark.parametrize("more", [0, 600])
+@pytest.mark.parametrize("bits", [4, 2])
+def test_depthwise_of_few_bits(bits: int, more: int) -> None:
+    compare(depthwise_layers("s8", bits), more=more)
 
 
 def column_layers() -> Iterator[tuple[cases.Layer, Case]]:

@@ -70,7 +70,7 @@ static int8x16_t read_vector(const layer *l, uint32_t channel, uint8x16_t order,
     return vreinterpretq_s8_u8(vldrbq_gather_offset_z_u8(from, order, lanes));
   }
   const uint32_t bit = (channel & 3u) * bits, half = 1u << (bits - 1);
-  from += (channel >> 2) * (4 * (uint32_t)dqnn_packed_words(taps, bits)) + bit / 8;
+  from += (channel >> 2) * (4 * dqnn_packed_words(taps, bits)) + bit / 8;
   uint8x16_t codes = vshlq_r_u8(vldrbq_gather_offset_z_u8(from, order, lanes), -(int32_t)(bit % 8));
   codes = vandq_u8(codes, vdupq_n_u8((uint8_t)(2 * half - 1)));
   return vreinterpretq_s8_u8(vpselq_u8(vsubq_n_u8(codes, (uint8_t)half), vdupq_n_u8(0), lanes));

@@ -54,16 +54,16 @@ DQNN_WORD_IS(11, products, entry);
 #define READ_ONE "vldrb.u8 q2,[r3],#16\n "
 #define READ_TWO READ_ONE "vldrb.u8 q3,[r5],#16\n "
 
-#define STEP_4(READ, ADD)                                                                                            \
-  "vld20.8 {q0,q1},[r1]\n vld21.8 {q0,q1},[r1]!\n " READ "vand q4,q0,q5\n " ADD("q4", "r0", "r8")                    \
-  "vshr.u8 q0,q0,#4\n " ADD("q0", "r2", "r10") "vand q4,q1,q5\n " ADD("q4", "r4", "r12") "vshr.u8 q1,q1,#4\n "       \
-  ADD("q1", "r6", "lr")
+#define STEP_4(READ, ADD)                                                                                       \
+  "vld20.8 {q0,q1},[r1]\n vld21.8 {q0,q1},[r1]!\n " READ                                                        \
+  "vand q4,q0,q5\n " ADD("q4", "r0", "r8") "vshr.u8 q0,q0,#4\n " ADD("q0", "r2", "r10") "vand q4,q1,q5\n " ADD( \
+      "q4", "r4", "r12") "vshr.u8 q1,q1,#4\n " ADD("q1", "r6", "lr")
 #define MASKS_4 "vmov.i8 q5,#15\n "
 
 /* Masks that leave the channels below: b counts a as well and c both, 4 and 16 times themselves. */
-#define STEP_2(READ, ADD)                                                                                            \
-  "vldrb.u8 q0,[r1],#16\n " READ "vand q4,q0,q5\n " ADD("q4", "r0", "r8") "vand q4,q0,q6\n "                         \
-  ADD("q4", "r2", "r10") "vand q4,q0,q7\n " ADD("q4", "r4", "r12") "vshr.u8 q0,q0,#6\n " ADD("q0", "r6", "lr")
+#define STEP_2(READ, ADD)                                                                         \
+  "vldrb.u8 q0,[r1],#16\n " READ "vand q4,q0,q5\n " ADD("q4", "r0", "r8") "vand q4,q0,q6\n " ADD( \
+      "q4", "r2", "r10") "vand q4,q0,q7\n " ADD("q4", "r4", "r12") "vshr.u8 q0,q0,#6\n " ADD("q0", "r6", "lr")
 #define MASKS_2 "vmov.i8 q5,#3\n vmov.i8 q6,#15\n vmov.i8 q7,#63\n "
 #define JOIN(a, b, c) "add " b "," a "," b ",lsl #2\n add " c "," b "," c ",lsl #4\n "
 #define PART(a, b, c) "sub " c "," c "," b "\n asr " c "," c ",#4\n sub " b "," b "," a "\n asr " b "," b ",#2\n "
@@ -78,10 +78,12 @@ DQNN_WORD_IS(11, products, entry);
   __attribute__((naked, noinline)) static void name(__attribute__((unused)) products *plan) {                        \
     __asm__(                                                                                                         \
         ".syntax unified\n push {r4-r11,lr}\n vpush {d8-d15}\n mov r9,r0\n ldr r1,[r9]\n ldr r11,[r9,#40]\n "        \
-        "ldr r7,[r9,#20]\n rsb r5,r7,#0\n and r5,r5,#3\n adr.w r3,2f\n mov r0,#" bytes "\n mla r3,r5,r0,r3\n "       \
+        "ldr r7,[r9,#20]\n rsb r5,r7,#0\n and r5,r5,#3\n adr.w r3,2f\n mov r0,#" bytes                               \
+        "\n mla r3,r5,r0,r3\n "                                                                                      \
         "orr r3,r3,#1\n str r3,[r9,#44]\n adds r7,#3\n lsrs r7,r7,#2\n str r7,[r9,#20]\n " masks                     \
         "1: ldr r7,[r9,#36]\n add r7,r11\n ldrd r3,r5,[r9,#12]\n ldrd r0,r2,[r7]\n ldrd r4,r6,[r7,#8]\n " begin join \
-        "ldrd r3,r5,[r9,#4]\n ldr r7,[r9,#20]\n ldr pc,[r9,#44]\n .balign 4\n 2: .rept 4\n " step ".endr\n "        \
+        "ldrd r3,r5,[r9,#4]\n ldr r7,[r9,#20]\n ldr pc,[r9,#44]\n .balign 4\n 2: .rept 4\n " step                    \
+        ".endr\n "                                                                                                   \
         "subs r7,#1\n bne.w 2b\n " part write                                                                        \
         "ldrd r3,r5,[r9,#24]\n add r1,r3\n adds r11,#16\n cmp r11,r5\n bne.w 1b\n "                                  \
         "vpop {d8-d15}\n pop {r4-r11,pc}\n");                                                                        \
@@ -89,8 +91,8 @@ DQNN_WORD_IS(11, products, entry);
 
 PRODUCTS(add_one_4, MASKS_4, "44", BEGIN_ONE, "", STEP_4(READ_ONE, ADD_ONE), "", WRITE_ONE)
 PRODUCTS(add_two_4, MASKS_4, "64", BEGIN_TWO, "", STEP_4(READ_TWO, ADD_TWO), "", WRITE_TWO)
-PRODUCTS(add_one_2, MASKS_2, "40", BEGIN_ONE, JOIN("r0", "r2", "r4"), STEP_2(READ_ONE, ADD_ONE),
-         PART("r0", "r2", "r4"), WRITE_ONE)
+PRODUCTS(add_one_2, MASKS_2, "40", BEGIN_ONE, JOIN("r0", "r2", "r4"), STEP_2(READ_ONE, ADD_ONE), PART("r0", "r2", "r4"),
+         WRITE_ONE)
 PRODUCTS(add_two_2, MASKS_2, "60", BEGIN_TWO, JOIN("r0", "r2", "r4") JOIN("r8", "r10", "r12"),
          STEP_2(READ_TWO, ADD_TWO), PART("r0", "r2", "r4") PART("r8", "r10", "r12"), WRITE_TWO)
 
@@ -338,7 +340,7 @@ DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   l->half = 1u << (l->bits - 1);
   l->weights = (const uint8_t *)call->constants[0];
   l->end = l->weights + call->constant_bytes[0];
-  l->quad_bytes = 4 * (uint32_t)dqnn_packed_words(c->taps, l->bits);
+  l->quad_bytes = 4 * dqnn_packed_words(c->taps, l->bits);
   l->fours = g->in_group % 4 == 0;
   l->turned = (l->bits == 4) == l->fours;
   l->single = dqnn_is_single(g->out_height, g->out_width) != 0;

@@ -14,6 +14,7 @@
 #include "../../isa/halves.h"
 #include "../../isa/mve_patches.h"
 #include "../opt/depthwise_channels.h"
+#include "../opt/depthwise_packed.h"
 #include "../opt/emit_quad.h"
 #include "../opt/geometry.h"
 #include "depthwise_windows_mve.h"
@@ -39,7 +40,8 @@ typedef struct {
   int32_t zero_point; /* of the input */
   uint32_t outside;   /* a cell outside the map, in each byte */
   uint8_t transposed, binary_weights;
-  uint8_t aligned; /* cells of four channels are words */
+  dqnn_depthwise_unpack unpack; /* NULL: weights are signs, or bytes in the file */
+  uint8_t aligned;              /* cells of four channels are words */
   int32_t out_zero_point;
   const int32_t *bias;           /* NULL: none */
   const void *factors, *addends; /* of channels, 4 bytes each */
@@ -76,8 +78,16 @@ static uint32_t tap_signs(const layer *l, uint32_t tap, uint32_t channel) {
 
 /* Four channels of all taps, in lines. */
 static void read_taps(const layer *l, uint32_t channel, uint32_t taps[TAPS][4]) {
+  int8_t four[TAPS * TAPS * GROUP];
   const int8_t *from = (const int8_t *)l->call->constants[0] + channel;
-  const uint32_t right = l->transposed ? TAPS : 1, down = l->transposed ? 1 : TAPS, step = l->channels;
+  const uint32_t right = l->transposed ? TAPS : 1, down = l->transposed ? 1 : TAPS;
+  uint32_t step = l->channels;
+  if (l->unpack) {
+    dqnn_depthwise_strip strip = {four, 0, channel, GROUP, NULL};
+    l->unpack(l->call, &strip);
+    from = four;
+    step = GROUP;
+  }
   for (uint32_t y = 0; y < TAPS; y++) {
     for (uint32_t x = 0; x < TAPS; x++) {
       const uint32_t tap = right * x + down * y;
@@ -411,7 +421,7 @@ DQNN_NOINLINE int prepare(const dqnn_call *call, layer *l) {
   return farthest <= UINT16_MAX && read_rule(call, l);
 }
 
-DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
+DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights, dqnn_depthwise_unpack unpack) {
   uint32_t cells[LOCAL / 4];
   layer l;
   if (!prepare(call, &l)) {
@@ -419,6 +429,7 @@ DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
   }
   const int enough = call->scratch_bytes > sizeof cells;
   l.binary_weights = binary_weights;
+  l.unpack = unpack;
   l.cells = (int8_t *)(enough ? call->scratch : cells);
   l.room = enough ? call->scratch_bytes : sizeof cells;
   run_lines(&l);
@@ -426,14 +437,24 @@ DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights) {
 }
 
 void dqnn_run_depthwise_s8_s8_s8_mve(const dqnn_call *call) {
-  if (run_patches(call, 0)) {
+  if (run_patches(call, 0, NULL)) {
     dqnn_clamp_mve(call);
   } else if (!dqnn_depthwise_windows_mve(call, 0)) {
     dqnn_run_depthwise_s8_s8_s8_portable(call);
   }
 }
+#if DQNN_HAVE_PACKED
+/* The last group begins where four are unpacked if channels are groups. */
+void dqnn_run_depthwise_s8_s8_s8_packed(const dqnn_call *call) {
+  if (dqnn_last(call->out_def) % GROUP == 0 && run_patches(call, 0, dqnn_unpack_depthwise)) {
+    dqnn_clamp_mve(call);
+  } else {
+    dqnn_run_depthwise_packed(call);
+  }
+}
+#endif
 void dqnn_run_depthwise_s8_s1_s8_mve(const dqnn_call *call) {
-  if (run_patches(call, 1)) {
+  if (run_patches(call, 1, NULL)) {
     dqnn_clamp_mve(call);
   } else if (!dqnn_depthwise_windows_mve(call, 1)) {
     dqnn_run_depthwise_s8_s1_s8_portable(call);

@@ -258,7 +258,6 @@ DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t
 static void sum_direct(layer *l, uint32_t first, uint32_t n) {
   const dqnn_epilogue *e = &l->epilogue;
   const uint32_t channel = l->first_output, outputs = l->shape.outputs;
-  const int fixed = l->kind == DQNN_QUAD_FIXED;
   int8_t *out = (int8_t *)l->call->out + first * outputs + channel;
   for (uint32_t lane = 0; lane < n; lane += PIXELS) {
     dqnn_packed_plan plan;
@@ -268,16 +267,11 @@ static void sum_direct(layer *l, uint32_t first, uint32_t n) {
       plan.out[p] = out + (lane + p < n ? lane + p : n - 1) * outputs;
     }
     plan.zero_point = e->zero_point;
-    plan.rule = fixed ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE;
+    plan.rule = l->kind == DQNN_QUAD_FIXED ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE;
     dqnn_packed_bounds(&plan, e->least + e->zero_point, e->most + e->zero_point);
-    if (fixed) {
-      plan.first.bias = e->bias + channel;
-      plan.second.multiplier = e->multiplier + channel;
-      plan.shift = e->shift + channel;
-    } else {
-      plan.first.scale = e->scale + channel;
-      plan.second.offset = e->offset + channel;
-    }
+    plan.first.bias = e->bias + channel; /* or scales, which stand in the same constant, likewise the next */
+    plan.second.multiplier = e->multiplier + channel;
+    plan.shift = e->shift + channel;
     dqnn_packed_quad(&plan, l->bits, start_of(l));
   }
   if (l->shape.out_group & 3u) {
@@ -368,7 +362,7 @@ static void prepare(const dqnn_call *call, layer *l) {
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   uint32_t taps = (uint32_t)g->kernel_h * l->row_taps;
-  l->words = (uint32_t)dqnn_packed_words(taps, l->bits);
+  l->words = dqnn_packed_words(taps, l->bits);
   l->lanes = dqnn_quad_lanes(g);
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + l->lanes * pairs_of(l));

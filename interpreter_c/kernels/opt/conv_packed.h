@@ -12,21 +12,22 @@ static inline int dqnn_packed_in_runs(const dqnn_call *call) {
          dqnn_last(call->in_def[0]) % 4 == 0;
 }
 
-/* Words of weights of four outputs (bits: 4 or 2), and the pairs of a column, which fills them. */
-static inline uint64_t dqnn_packed_words(uint64_t taps, uint32_t bits) {
+/* Words of weights of four outputs (bits: 4 or 2), and the pairs of a column, which fills them. Sums fit 32 bits, so
+ * that taps are fewer than 2^24. */
+static inline uint32_t dqnn_packed_words(uint32_t taps, uint32_t bits) {
   return bits == 4 ? (taps + 1) / 2 : (taps + 3) / 4;
 }
 
-static inline uint64_t dqnn_packed_pairs(uint64_t taps, uint32_t bits) {
-  return dqnn_packed_words(taps, bits) * (4 / bits);
+static inline uint32_t dqnn_packed_pairs(uint32_t taps, uint32_t bits) {
+  return bits == 4 ? (taps + 1) / 2 : (taps + 3) / 4 * 2;
 }
 
 /* Bytes for K = taps of a window per group, totals, row_taps, lanes = pixels at a time (4 or 1): interleaved columns of
  * pairs, sums of a pooled pixel (0 without a pool), one kernel row of halfwords (0 where rows go to the columns as they
  * are). */
-static inline uint64_t dqnn_conv_packed_scratch(uint64_t taps, uint64_t row_taps, uint64_t totals, uint32_t lanes,
+static inline uint64_t dqnn_conv_packed_scratch(uint32_t taps, uint32_t row_taps, uint32_t totals, uint32_t lanes,
                                                 uint32_t bits) {
-  return 4 * (lanes * dqnn_packed_pairs(taps, bits) + totals) + 2 * row_taps;
+  return 4 * ((uint64_t)dqnn_packed_pairs(taps, bits) * lanes + totals) + 2 * (uint64_t)row_taps;
 }
 
 #endif

@@ -32,6 +32,9 @@ typedef struct {
   int32_t stride, last; /* the last line where a window lies inside */
   uint32_t channels;
   uint8_t fives, transposed, binary_weights, half_weights;
+#if DQNN_HAVE_PACKED
+  dqnn_depthwise_strip *strip;
+#endif
   const int8_t *weight_zero_points; /* NULL: 0 */
   int32_t zero_point;               /* of the input */
   dqnn_quad_kind kind;
@@ -58,20 +61,36 @@ typedef struct {
 
 /* ---- weights ---- */
 
+/* Bytes of the taps of a channel, step_of() apart. */
+DQNN_INLINE const int8_t *bytes_of(const layer *l, uint32_t c) {
+#if DQNN_HAVE_PACKED
+  return l->strip->weights + (c - l->strip->first);
+#else
+  return (const int8_t *)l->call->constants[0] + c;
+#endif
+}
+
+DQNN_INLINE uint32_t step_of(const layer *l) {
+#if DQNN_HAVE_PACKED
+  return l->strip->pitch;
+#else
+  return l->channels;
+#endif
+}
+
 /* Columns of weights, `pitch` apart; returns their sum. A half weight w stands for w + 1/2, and sums count halves. */
 DQNN_NOINLINE int32_t read_any(const layer *l, uint32_t c, uint32_t pitch, int16_t *to) {
-  const uint32_t columns = (uint32_t)l->along.taps, lines = (uint32_t)l->across.taps, channels = l->channels;
+  const uint32_t columns = (uint32_t)l->along.taps, lines = (uint32_t)l->across.taps, step = step_of(l);
   const uint32_t right = l->transposed ? lines : 1, down = l->transposed ? 1 : columns, binary = l->binary_weights;
   const int32_t zero_point = l->weight_zero_points ? l->weight_zero_points[c] : 0;
   const int32_t factor = l->half_weights ? 2 : 1, add = factor - 1 - zero_point; /* never both */
-  const int8_t *bytes = (const int8_t *)l->call->constants[0] + c;
+  const int8_t *bytes = bytes_of(l, c);
   const uint32_t *bits = (const uint32_t *)l->call->constants[0] + (c >> 5) * columns * lines;
   int32_t sum = 0;
   for (uint32_t x = 0; x < columns; x++, to += pitch) {
     uint32_t tap = right * x;
     for (uint32_t y = 0; y < lines; y++, tap += down) {
-      const int32_t weight =
-          binary ? 1 - 2 * (int32_t)(bits[tap] >> (c & 31u) & 1u) : bytes[tap * channels] * factor + add;
+      const int32_t weight = binary ? 1 - 2 * (int32_t)(bits[tap] >> (c & 31u) & 1u) : bytes[tap * step] * factor + add;
       sum += weight;
       to[y] = (int16_t)weight;
     }
@@ -92,8 +111,8 @@ static int32_t read_weights(const layer *l, uint32_t c, int16_t *to) {
     return read_any(l, c, COLUMN, to);
   }
   const uint32_t right = l->transposed ? TAPS : 1, down = l->transposed ? 1 : TAPS;
-  const int8_t *from = (const int8_t *)l->call->constants[0] + c;
-  const uint32_t next = right * l->channels, below = down * l->channels;
+  const int8_t *from = bytes_of(l, c);
+  const uint32_t step = step_of(l), next = right * step, below = down * step;
   int32_t sum = read_column(from, below, to);
   sum += read_column(from + next, below, to + COLUMN);
   return sum + read_column(from + 2 * next, below, to + 2 * COLUMN);
@@ -269,6 +288,11 @@ static void sum_lines(const layer *l, part *p, const int8_t *in, int32_t o, int3
 static void run_channel(const layer *l, part *p, const int8_t *in, uint32_t c) {
   const dqnn_epilogue *e = &l->epilogue;
   int16_t *last = p->weights + WARM + (FIVE - l->along.taps) * DQNN_FIVE_COLUMN; /* columns */
+#if DQNN_HAVE_PACKED
+  if (c == l->strip->end) {
+    l->strip->next(l->call, l->strip);
+  }
+#endif
   p->start = p->pad - l->zero_point;
   p->start *= l->fives ? read_any(l, c, DQNN_FIVE_COLUMN, last) : read_weights(l, c, p->weights + 1);
   if (l->kind == DQNN_QUAD_AFFINE) {
@@ -340,7 +364,7 @@ static void run_part(const layer *l, int32_t first, int32_t count) {
   }
 }
 
-static void prepare(const dqnn_call *call, uint8_t columns, uint32_t zero_points, layer *l) {
+static void prepare(const dqnn_call *call, uint32_t columns, uint32_t zero_points, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_geometry g;
   dqnn_read_geometry(call, &g);
@@ -351,7 +375,7 @@ static void prepare(const dqnn_call *call, uint8_t columns, uint32_t zero_points
   l->call = call;
   l->channels = g.channels;
   l->stride = g.stride_h;
-  l->transposed = columns;
+  l->transposed = (uint8_t)columns;
   l->along = l->transposed ? column : row;
   l->across = l->transposed ? row : column;
   l->zero_point = call->in_def[0]->zero_point;
@@ -367,12 +391,20 @@ static void prepare(const dqnn_call *call, uint8_t columns, uint32_t zero_points
   }
 }
 
-void dqnn_run_depthwise_channels(const dqnn_call *call, dqnn_channels path, int binary_weights, uint32_t zero_points) {
+void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
+                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_strip *strip)) {
   int32_t few[DQNN_CHANNELS_LOCAL];
   layer l;
-  l.fives = path.fives;
-  l.binary_weights = (uint8_t)binary_weights;
-  prepare(call, path.columns, zero_points, &l);
+  l.fives = path & DQNN_CHANNELS_FIVES;
+  l.binary_weights = kind >> 1;
+  prepare(call, path / DQNN_CHANNELS_COLUMNS, kind & DQNN_DEPTHWISE_ZERO_POINTS, &l);
+#if DQNN_HAVE_PACKED
+  l.strip = strip;
+  if (strip->next) {
+    strip->weights = (int8_t *)few; /* free: there is more scratch than that */
+    strip->pitch = 4;
+  }
+#endif
   const int enough = call->scratch_bytes > sizeof few;
   const uint32_t margin = l.fives ? WARM : 0;
   l.sums = (enough ? (int32_t *)call->scratch : few) + margin;

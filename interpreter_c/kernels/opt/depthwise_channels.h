@@ -3,7 +3,7 @@
 #ifndef DQNN_OPT_DEPTHWISE_CHANNELS_H
 #define DQNN_OPT_DEPTHWISE_CHANNELS_H
 
-#include "../map.h"
+#include "depthwise_packed.h"
 
 enum { DQNN_CHANNELS_LOCAL = 32, DQNN_CHANNELS_LINES = 8, DQNN_CHANNELS_SUMS = 256 };
 
@@ -18,15 +18,13 @@ static inline uint64_t dqnn_channels_scratch(const dqnn_conv *v) {
 /* Is it a layer of 3x3 windows? That alone decides the scratch, as rows of a map may lie otherwise than the map. */
 int dqnn_has_channels(const dqnn_call *call);
 
-/* Which way depthwise_channels.c takes a call, if it does. Lines are columns where those are longer, as the other side
- * has to hold a window. */
-typedef struct {
-  uint8_t taken, fives, columns;
-} dqnn_channels;
+/* Which way depthwise_channels.c takes a call: one of two, by rows or by columns; 0: not at all. Lines are columns
+ * where those are longer, as the other side has to hold a window. */
+enum { DQNN_CHANNELS_THREES = 1, DQNN_CHANNELS_FIVES = 2, DQNN_CHANNELS_COLUMNS = 4 };
+uint32_t dqnn_channels_of(const dqnn_call *call);
 
-dqnn_channels dqnn_channels_of(const dqnn_call *call);
-
-/* zero_points: 1 if the weights have them (depthwisez). */
-void dqnn_run_depthwise_channels(const dqnn_call *call, dqnn_channels path, int binary_weights, uint32_t zero_points);
+/* path: which, not 0. A strip that is unpacked is put in another place, four outputs of it. */
+void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
+                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_strip *strip));
 
 #endif

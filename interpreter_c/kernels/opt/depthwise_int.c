@@ -5,7 +5,8 @@
  * Inputs and weights of four outputs are one word of bytes each: a tap costs two loads, four extensions to halfwords
  * and four multiply-accumulates on a core with the DSP extension. Taps outside the map are left out, or added apart
  * where the pad value counts. Any size, stride, dilation and multiplier, without scratch; dense 3x3 windows over s8 go
- * to depthwise_channels.c. */
+ * to depthwise_channels.c. Weights of 4 and 2 bits come here unpacked, a strip of outputs each time
+ * (depthwise_packed.c). */
 #include "../../isa/affine.h"
 #include "../../isa/depthwise_rows.h"
 #include "../../isa/halves.h"
@@ -21,6 +22,9 @@ typedef struct {
   dqnn_geometry shape;
   const dqnn_call *call;
   const uint8_t *image, *weights;
+#if DQNN_HAVE_PACKED
+  const dqnn_depthwise_strip *strip;
+#endif
   uint32_t pixel_bytes, multiplier, taps;
   uint32_t add;    /* minus the zero point of the input, in both halves */
   uint32_t pad;    /* a cell outside the map, four times */
@@ -30,6 +34,22 @@ typedef struct {
   const int8_t *weight_zero_points; /* NULL: 0 */
   dqnn_epilogue epilogue;
 } layer;
+
+/* The strip, which is all outputs in builds that unpack no weights. */
+#if DQNN_HAVE_PACKED
+#define STRIP(l, member, all) (l)->strip->member
+#else
+#define STRIP(l, member, all) (all)
+#endif
+
+/* Bytes from a tap's weights to the next, and where those of output o stand. */
+DQNN_INLINE uint32_t weight_pitch(const layer *l) {
+  return STRIP(l, pitch, l->shape.outputs);
+}
+
+DQNN_INLINE const uint8_t *weights_at(const layer *l, uint32_t tap, uint32_t o) {
+  return l->weights + tap * weight_pitch(l) + (o - STRIP(l, first, 0));
+}
 
 typedef struct {
   int32_t y, x;
@@ -61,7 +81,7 @@ DQNN_INLINE uint32_t weight_word(const layer *l, uint32_t tap, uint32_t o, uint3
     memcpy(&word, l->weights + 4 * ((o >> 5) * l->taps + tap), 4);
     return dqnn_spread_signs(word >> (o & 31u));
   }
-  const uint8_t *from = l->weights + tap * l->shape.outputs + o;
+  const uint8_t *from = weights_at(l, tap, o);
   if (n == BLOCK) {
     memcpy(&word, from, 4);
     return word;
@@ -115,11 +135,11 @@ DQNN_NOINLINE void sum_blocks(const layer *l, const window *w, uint32_t first, u
   uint32_t right = (uint32_t)g->dilation_w * l->pixel_bytes,
            tap = (uint32_t)(w->rows.first * g->kernel_w + w->columns.first);
   dqnn_depthwise_plan plan = {l->image + dqnn_cell_index(g, y, x) * l->pixel_bytes + first,
-                              l->weights + tap * g->outputs + first,
+                              weights_at(l, tap, first),
                               right,
-                              g->outputs,
+                              weight_pitch(l),
                               dqnn_row_step(g, w->rows.end - w->rows.first) * l->pixel_bytes,
-                              (uint32_t)g->kernel_w * g->outputs,
+                              (uint32_t)g->kernel_w * weight_pitch(l),
                               (uint32_t)(w->rows.end - w->rows.first),
                               (uint32_t)(w->columns.end - w->columns.first),
                               blocks,
@@ -180,16 +200,17 @@ static void sum_chunk(const layer *l, int32_t y, int32_t x, uint32_t first, uint
 
 static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   const dqnn_call *call = l->call;
-  uint32_t outputs = l->shape.outputs, n;
+  uint32_t end = STRIP(l, end, l->shape.outputs), n;
   int32_t total[CHUNK];
-  for (uint32_t first = 0; first < outputs; first += n) {
-    n = outputs - first < CHUNK ? outputs - first : CHUNK;
+  for (uint32_t first = STRIP(l, first, 0); first < end; first += n) {
+    n = end - first < CHUNK ? end - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
     dqnn_emit(call, &l->epilogue, total, first, n, pixel);
   }
 }
 
-static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
+static void set_up(const dqnn_call *call, dqnn_depthwise_kind kind, layer *l) {
+  const uint32_t zero_points = kind & DQNN_DEPTHWISE_ZERO_POINTS;
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
   dqnn_geometry *g = &l->shape;
@@ -212,11 +233,16 @@ static void set_up(const dqnn_call *call, uint32_t zero_points, layer *l) {
   }
 }
 
-DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
+DQNN_NOINLINE void run_windows(const dqnn_call *call,
+                               dqnn_depthwise_kind kind DQNN_IF_PACKED(const dqnn_depthwise_strip *strip)) {
   layer l;
-  set_up(call, zero_points, &l);
-  l.binary_weights = binary_weights;
-  l.simple = !binary_weights && !l.binary_input && l.multiplier == 1;
+  set_up(call, kind, &l);
+#if DQNN_HAVE_PACKED
+  l.weights = (const uint8_t *)strip->weights;
+  l.strip = strip;
+#endif
+  l.binary_weights = kind >> 1;
+  l.simple = !l.binary_weights && !l.binary_input && l.multiplier == 1;
   const dqnn_geometry *g = &l.shape;
   uint32_t pixel = 0;
   int32_t y = -g->pad_top;
@@ -228,50 +254,68 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call, uint8_t binary_weights, ui
   }
 }
 
-static void run_any(const dqnn_call *call, uint8_t binary_weights, uint32_t zero_points) {
-  const dqnn_channels path = dqnn_channels_of(call);
-  if (path.taken) {
-    dqnn_run_depthwise_channels(call, path, binary_weights, zero_points);
+#if DQNN_HAVE_PACKED
+void dqnn_run_depthwise(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_strip *strip) {
+  const uint32_t path = dqnn_channels_of(call);
+  if (path) {
+    dqnn_run_depthwise_channels(call, path, kind, strip);
+    return;
+  }
+  do {
+    if (strip->next) {
+      strip->next(call, strip);
+    }
+    run_windows(call, kind, strip);
+  } while (strip->end < dqnn_last(call->out_def));
+}
+
+DQNN_NOINLINE void run(const dqnn_call *call, dqnn_depthwise_kind kind) {
+  const uint32_t outputs = dqnn_last(call->out_def);
+  dqnn_depthwise_strip all = {(int8_t *)(uintptr_t)call->constants[0], 0, outputs, outputs, NULL}; /* is only read */
+  dqnn_run_depthwise(call, kind, &all);
+}
+#else
+static void run(const dqnn_call *call, dqnn_depthwise_kind kind) {
+  const uint32_t path = dqnn_channels_of(call);
+  if (path) {
+    dqnn_run_depthwise_channels(call, path, kind);
   } else {
-    run_windows(call, binary_weights, zero_points);
+    run_windows(call, kind);
   }
 }
-
-static void run(const dqnn_call *call, uint8_t binary_weights) {
-  run_any(call, binary_weights, 0);
-}
+#endif
 
 void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s8_s8_s8_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s8_s8_f32_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s1_s8_s1_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s1_s8_s8_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s1_s8_f32_portable(const dqnn_call *call) {
-  run(call, 0);
+  run(call, DQNN_DEPTHWISE_BYTES);
 }
 void dqnn_run_depthwise_s8_s1_s1_portable(const dqnn_call *call) {
-  run(call, 1);
+  run(call, DQNN_DEPTHWISE_SIGNS);
 }
 void dqnn_run_depthwise_s8_s1_s8_portable(const dqnn_call *call) {
-  run(call, 1);
+  run(call, DQNN_DEPTHWISE_SIGNS);
 }
 void dqnn_run_depthwise_s8_s1_f32_portable(const dqnn_call *call) {
-  run(call, 1);
+  run(call, DQNN_DEPTHWISE_SIGNS);
 }
 void dqnn_run_depthwisez_s8_s8_s8_portable(const dqnn_call *call) {
-  run_any(call, 0, 1);
+  run(call, DQNN_DEPTHWISE_ZERO_POINTS);
 }
 void dqnn_run_depthwisez_s8_s8_f32_portable(const dqnn_call *call) {
-  run_any(call, 0, 1);
+  run(call, DQNN_DEPTHWISE_ZERO_POINTS);
 }
 #endif

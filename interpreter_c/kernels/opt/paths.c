@@ -75,15 +75,16 @@ static int32_t lines_of(const dqnn_axis *axis, int fives) {
   return !fives ? 3 : axis->kernel > 1 ? 5 : 1;
 }
 
-dqnn_channels dqnn_channels_of(const dqnn_call *call) {
+uint32_t dqnn_channels_of(const dqnn_call *call) {
   dqnn_conv v = dqnn_conv_of(call, 1);
   const int fives = !(dqnn_has_channels(call) && reaches(&v.y, v.pooled_h, 1) && reaches(&v.x, v.pooled_w, 1));
   const int32_t rows = lines_of(&v.y, fives), columns = lines_of(&v.x, fives);
-  dqnn_channels path = {0, (uint8_t)fives, v.y.size > v.x.size && v.x.size >= columns};
-  path.taken = has_single_channels(call) && (path.columns || v.y.size >= rows) &&
-               (!fives || ((v.y.stride == 1 || v.in_c < 4 || !DQNN_DEPTHWISE_FOURS) && is_five(&v.y, v.pooled_h) &&
-                           is_five(&v.x, v.pooled_w)));
-  return path;
+  const int by_columns = v.y.size > v.x.size && v.x.size >= columns;
+  const int taken =
+      has_single_channels(call) && (by_columns || v.y.size >= rows) &&
+      (!fives || ((v.y.stride == 1 || v.in_c < 4 || !DQNN_DEPTHWISE_FOURS) && is_five(&v.y, v.pooled_h) &&
+                  is_five(&v.x, v.pooled_w)));
+  return !taken ? 0 : (fives ? DQNN_CHANNELS_FIVES : DQNN_CHANNELS_THREES) | (by_columns ? DQNN_CHANNELS_COLUMNS : 0u);
 }
 
 /* Every window along this axis lies in the map. */

@@ -110,10 +110,10 @@ static inline uint32_t ref_packed_pair_bit(const ref_weight *w, uint32_t bits) {
   const dqnn_conv *v = w->conv;
   uint32_t k = ref_tap_of_pairs(w), turned = (k & ~3u) | (k & 1u) << 1 | (k >> 1 & 1u);
   uint32_t tap = v->group_in % 4 == 0 ? turned : k, pair = tap / 2;
-  uint32_t in_word = 4 / bits, words = (ref_pairs(v) + in_word - 1) / in_word; /* pairs of a word, words of an output */
+  uint32_t twos = bits == 2, words = (ref_pairs(v) + twos) >> twos; /* a word has one pair or two; of an output */
   uint32_t output = w->o % v->group_out, quad = w->o / v->group_out * ((v->group_out + 3) / 4) + output / 4;
-  uint32_t word = quad * words + pair / in_word;
-  return 32 * word + 16 * (tap % 2) + bits * (4 * (pair % in_word) + output % 4);
+  uint32_t word = quad * words + (pair >> twos);
+  return 32 * word + 16 * (tap % 2) + bits * (4 * (pair & twos) + output % 4);
 }
 
 /* bytes w[kh*kw][ceil(Co*bits/8)] */

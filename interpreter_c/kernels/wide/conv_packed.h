@@ -14,8 +14,8 @@ static inline int dqnn_is_packed(const dqnn_call *call) {
 }
 
 /* Bytes: maxima of a pooling window (0 without a pool), gathered windows of halfwords. */
-static inline uint64_t dqnn_conv_packed_avx2_scratch(uint64_t taps, uint64_t totals, uint32_t lanes, uint32_t bits) {
-  return 4 * totals + 4 * lanes * dqnn_packed_pairs(taps, bits);
+static inline uint64_t dqnn_conv_packed_avx2_scratch(uint32_t taps, uint32_t totals, uint32_t lanes, uint32_t bits) {
+  return 4 * ((uint64_t)totals + (uint64_t)lanes * dqnn_packed_pairs(taps, bits));
 }
 
 #endif

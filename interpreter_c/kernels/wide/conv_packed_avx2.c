@@ -105,7 +105,7 @@ DQNN_INLINE void sum_four(const layer *l, const uint32_t *weights, uint32_t word
 
 DQNN_NOINLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
                                number sums[PIXELS][TILE]) {
-  const uint32_t words = (uint32_t)dqnn_packed_words(l->window_taps, l->bits);
+  const uint32_t words = dqnn_packed_words(l->window_taps, l->bits);
   for (uint32_t c = 0; c < count; c += CHANNELS) {
     const uint32_t *weights = (const uint32_t *)(const void *)l->weights + (channel + c) / CHANNELS * words;
     for (uint32_t first = 0; first < pixels; first += TOGETHER) {
@@ -126,7 +126,7 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 void dqnn_run_packed_avx2(const dqnn_call *call) {
   layer l;
   prepare_layer(call, 0, &l);
-  l.copy_elements = (uint32_t)(2 * dqnn_packed_pairs(l.window_taps, l.bits));
+  l.copy_elements = 2 * dqnn_packed_pairs(l.window_taps, l.bits);
   run_layer(call, &l, (l.shape.out_group + CHANNELS - 1) / CHANNELS * l.copy_elements * l.bits / 2);
 }
 #endif

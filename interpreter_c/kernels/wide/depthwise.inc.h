@@ -16,6 +16,7 @@ enum { CHUNK = 128, LIST = 64, TOGETHER = 4 /* vectors */ };
 enum { AREA = 64 /* outputs */, PATCH = 16384 /* bytes */ };
 
 #if !DQNN_FLOAT_SUMS
+#include "../opt/depthwise_packed.h"
 #include "depthwise_bytes.h"
 #endif
 
@@ -189,12 +190,13 @@ DQNN_INLINE void sum_listed(const layer *l, types t, int32_t y, int32_t x, uint3
 typedef uint8_t factors;
 #define takes_bytes(l, t, p) 0
 #define takes_patches(g) 0
-#define make_ready(l, t, first, count, f) (void)(f)
+#define leaves(l, t, call) 0
+#define make_ready(l, t, call, first, count, f) (void)(f)
 #define sum_bytes(l, f, y, x, first, count, sums) (void)(f)
 #define run_patches(l, f, first, count) (void)(f)
 #else
 static int takes_bytes(const layer *l, types t, const dqnn_conv_params *p) {
-  return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 && p->weight_bits == 0 &&
+  return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 &&
          l->taps <= MOST_TAPS && l->shape.outputs >= EIGHT && (l->shape.outputs - EIGHT) % CHUNK <= CHUNK - EIGHT;
 }
 
@@ -229,14 +231,43 @@ static int takes_patches(const dqnn_geometry *g) {
          ((uint64_t)g->dilation_h * (SIDE - 1) + 1) * ((uint64_t)g->dilation_w * (SIDE - 1) + 1) <= PATCH / CHUNK;
 }
 
-static void make_ready(const layer *l, types t, uint32_t first, uint32_t count, factors *f) {
-  const stored_weights s = {(const int8_t *)l->weights,
-                            t.zero_points ? l->weight_zero_points : NULL,
-                            l->taps,
-                            l->shape.outputs,
-                            l->in_patches ? SIDE : 1,
-                            l->zero_point,
-                            l->half_weights};
+static int is_packed(const dqnn_call *call) {
+  return DQNN_HAVE_PACKED && ((const dqnn_conv_params *)call->params)->weight_bits != 0;
+}
+
+/* Weights of 4 and 2 bits in other layers are left to `packed`. */
+DQNN_INLINE int leaves(const layer *l, types t, const dqnn_call *call) {
+#if DQNN_HAVE_PACKED
+  if (t.input == DQNN_S8 && t.weights == DQNN_S8 && !t.zero_points && !l->bytes && is_packed(call)) {
+    dqnn_run_depthwise_packed(call);
+    return 1;
+  }
+#else
+  (void)l;
+  (void)t;
+  (void)call;
+#endif
+  return 0;
+}
+
+static void make_ready(const layer *l, types t, const dqnn_call *call, uint32_t first, uint32_t count, factors *f) {
+  stored_weights s = {(const int8_t *)l->weights,
+                      t.zero_points ? l->weight_zero_points : NULL,
+                      l->taps,
+                      l->shape.outputs,
+                      l->in_patches ? SIDE : 1,
+                      l->zero_point,
+                      l->half_weights};
+#if DQNN_HAVE_PACKED
+  int8_t unpacked[CHUNK * MOST_TAPS];
+  if (is_packed(call)) {
+    dqnn_depthwise_strip strip = {unpacked, 0, first, CHUNK, NULL};
+    dqnn_unpack_depthwise(call, &strip);
+    s.weights = unpacked;
+    s.outputs = CHUNK;
+    first = 0;
+  }
+#endif
   make_factors(&s, first, count, f);
   memset(f->outside, (int32_t)l->outside + l->zero_point, count);
 }
@@ -394,11 +425,14 @@ DQNN_INLINE void run(const dqnn_call *call, types t) {
   layer l;
   factors f;
   read_layer(call, t, &l);
+  if (leaves(&l, t, call)) {
+    return;
+  }
   const dqnn_geometry *g = &l.shape;
   for (uint32_t first = 0; first < g->outputs; first += CHUNK) {
     uint32_t count = g->outputs - first < CHUNK ? g->outputs - first : CHUNK, pixel = 0;
     if (l.bytes) {
-      make_ready(&l, t, first, count, &f);
+      make_ready(&l, t, call, first, count, &f);
     }
     if (l.in_patches) {
       run_patches(&l, &f, first, count);
