@@ -94,7 +94,9 @@ def test_depthwise_layers_of_three_channels_keep_8_bits() -> None:
     from qkeras import QActivation, QDepthwiseConv2D
 
     byte, source = "quantized_bits(8,0,alpha=1)", tf.keras.Input((8, 8, 3))
-    x = QDepthwiseConv2D(3, depthwise_quantizer="quantized_bits(4,0,alpha=1)", use_bias=False)(QActivation(byte)(source))
+    x = QDepthwiseConv2D(3, depthwise_quantizer="quantized_bits(4,0,alpha=1)", use_bias=False)(
+        QActivation(byte)(source)
+    )
     packed = dqnn.export(tf.keras.Model(source, QActivation(byte)(x)), pack_weights=True)
     assert [node.weight_bits for node in parse(packed.blob).nodes if node.row.multiplies] == [8]
 

@@ -18,7 +18,7 @@ from dqnn.exporter.format import ConvParams  # noqa: E402
 LAYERS = {
     "conv": ((7, 6, 12), Layer("conv", units=16, size=(3, 3), padding="same")),
     "dense": ((40,), Layer("dense", units=12)),
-    "depthwise": ((7, 6, 12), Layer("depthwise", size=(3, 3), padding="same")),
+    "depthwise": ((7, 6, 12), Layer("depthwise", size=(5, 5), padding="same")),
 }
 KERNELS = [(library, kernel) for library, kernels in FEW_BITS.items() for kernel in kernels]
 

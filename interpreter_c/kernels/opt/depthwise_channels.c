@@ -17,7 +17,7 @@
 
 #if DQNN_HAVE_PORTABLE
 
-enum { TAPS = DQNN_CHANNEL_TAPS, COLUMN = DQNN_CHANNEL_COLUMN, FIVE = DQNN_FIVE, WARM = DQNN_FIVE - 1 };
+enum { TAPS = DQNN_CHANNEL_TAPS, COLUMN = DQNN_CHANNEL_COLUMN, FIVE = DQNN_FIVE, WARM = DQNN_FIVE - 1, FOUR = 4 };
 
 /* Along a line, or across lines. */
 typedef struct {
@@ -289,7 +289,8 @@ static void run_channel(const layer *l, part *p, const int8_t *in, uint32_t c) {
   const dqnn_epilogue *e = &l->epilogue;
   int16_t *last = p->weights + WARM + (FIVE - l->along.taps) * DQNN_FIVE_COLUMN; /* columns */
 #if DQNN_HAVE_PACKED
-  if (c == l->strip->end) {
+  if (l->strip->next && c % FOUR == 0) {
+    l->strip->end = c; /* 0 again in each part */
     l->strip->next(l->call, l->strip);
   }
 #endif
@@ -395,14 +396,14 @@ void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
                                  dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_strip *strip)) {
   int32_t few[DQNN_CHANNELS_LOCAL];
   layer l;
-  l.fives = path & DQNN_CHANNELS_FIVES;
-  l.binary_weights = kind >> 1;
+  l.fives = (uint8_t)(path & DQNN_CHANNELS_FIVES);
+  l.binary_weights = kind == DQNN_DEPTHWISE_SIGNS;
   prepare(call, path / DQNN_CHANNELS_COLUMNS, kind & DQNN_DEPTHWISE_ZERO_POINTS, &l);
 #if DQNN_HAVE_PACKED
   l.strip = strip;
   if (strip->next) {
     strip->weights = (int8_t *)few; /* free: there is more scratch than that */
-    strip->pitch = 4;
+    strip->pitch = FOUR;
   }
 #endif
   const int enough = call->scratch_bytes > sizeof few;

@@ -48,7 +48,7 @@ DQNN_INLINE uint32_t weight_pitch(const layer *l) {
 }
 
 DQNN_INLINE const uint8_t *weights_at(const layer *l, uint32_t tap, uint32_t o) {
-  return l->weights + tap * weight_pitch(l) + (o - STRIP(l, first, 0));
+  return l->weights + tap * weight_pitch(l) + (o - STRIP(l, first, 0u));
 }
 
 typedef struct {
@@ -202,7 +202,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   const dqnn_call *call = l->call;
   uint32_t end = STRIP(l, end, l->shape.outputs), n;
   int32_t total[CHUNK];
-  for (uint32_t first = STRIP(l, first, 0); first < end; first += n) {
+  for (uint32_t first = STRIP(l, first, 0u); first < end; first += n) {
     n = end - first < CHUNK ? end - first : CHUNK;
     sum_chunk(l, y, x, first, n, total);
     dqnn_emit(call, &l->epilogue, total, first, n, pixel);
@@ -241,7 +241,7 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call,
   l.weights = (const uint8_t *)strip->weights;
   l.strip = strip;
 #endif
-  l.binary_weights = kind >> 1;
+  l.binary_weights = kind == DQNN_DEPTHWISE_SIGNS;
   l.simple = !l.binary_weights && !l.binary_input && l.multiplier == 1;
   const dqnn_geometry *g = &l.shape;
   uint32_t pixel = 0;

@@ -45,8 +45,8 @@ void dqnn_unpack_depthwise(const dqnn_call *call, dqnn_depthwise_strip *strip) {
 
 void dqnn_run_depthwise_packed(const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const uint32_t room = call->scratch_bytes / ((uint32_t)p->kernel_h * p->kernel_w); /* outputs */
-  dqnn_depthwise_strip strip = {(int8_t *)call->scratch, 0, 0, room & ~3u, dqnn_unpack_depthwise};
+  const uint32_t strips = call->scratch_bytes / (DQNN_STRIP * p->kernel_h * (uint32_t)p->kernel_w); /* at least one */
+  dqnn_depthwise_strip strip = {(int8_t *)call->scratch, 0, 0, strips * DQNN_STRIP, dqnn_unpack_depthwise};
   dqnn_run_depthwise(call, DQNN_DEPTHWISE_BYTES, &strip);
 }
 
