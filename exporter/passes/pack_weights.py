@@ -49,8 +49,8 @@ def _takes_packed(op: ops.ConvKernel, kind: TensorType) -> bool:
 
 
 def takes_packed(family: str, source: str, weights: str, channels: int) -> bool:
-    """Kernels of this family and these formats unpack weights as fast as they read bytes, if there are so many channels:
-    of a group, or outputs of a depthwise layer."""
+    """Kernels of this family and these formats unpack weights about as fast as they read bytes, if there are so many
+    channels: of a group, or outputs of a depthwise layer."""
     return family in ("conv", "depthwise") and (source, weights) == ("s8", "s8") and channels % 4 == 0
 
 

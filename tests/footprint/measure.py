@@ -168,6 +168,10 @@ INDIRECT = {
     "run_group": r"\S*:dqnn_patches_\w+$",
     "dqnn_walk_sums": r"\S*(opt/sums|mve/binary_mve)\.c:\w+_row$",
     "sum_row": r"\S*:dqnn_sum_(floats|fixed)$",
+    **dict.fromkeys(
+        ("run_strips", "dqnn_run_depthwise_channels", "run_channel", "run_part", "read_weights"),
+        "dqnn_unpack_depthwise$",
+    ),
     "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }
 

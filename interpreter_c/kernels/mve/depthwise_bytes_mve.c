@@ -76,15 +76,13 @@ static uint32_t tap_signs(const layer *l, uint32_t tap, uint32_t channel) {
   return dqnn_spread_signs(from[0] >> at | (at > 32u - GROUP ? from[TAPS * TAPS] << (32u - at) : 0u));
 }
 
-/* Four channels of all taps, in lines. */
-static void read_taps(const layer *l, uint32_t channel, uint32_t taps[TAPS][4]) {
-  int8_t four[TAPS * TAPS * GROUP];
+/* Four channels of all taps, in lines; `four` has room for what is unpacked. */
+static void read_taps(const layer *l, uint32_t channel, uint32_t taps[TAPS][4], int8_t *four) {
   const int8_t *from = (const int8_t *)l->call->constants[0] + channel;
   const uint32_t right = l->transposed ? TAPS : 1, down = l->transposed ? 1 : TAPS;
   uint32_t step = l->channels;
   if (l->unpack) {
-    dqnn_depthwise_strip strip = {four, 0, channel, GROUP, NULL};
-    l->unpack(l->call, &strip);
+    l->unpack(l->call, channel, GROUP, four);
     from = four;
     step = GROUP;
   }
@@ -101,7 +99,7 @@ static void read_taps(const layer *l, uint32_t channel, uint32_t taps[TAPS][4]) 
  * stride 2, where it has the right output's last column. */
 DQNN_NOINLINE void read_weights(const layer *l, uint32_t channel, uint32_t weights[2][GROUP][4]) {
   uint32_t(*taps)[4] = weights[0];
-  read_taps(l, channel, taps);
+  read_taps(l, channel, taps, (int8_t *)weights[1]);
   const int8_t *rows = (const int8_t *)taps;
   const uint32x4_t zero = vdupq_n_u32(0);
   const int8x16x4_t lines = {{vld1q_s8(rows), vld1q_s8(rows + 16), vld1q_s8(rows + 32), vreinterpretq_s8_u32(zero)}};

@@ -33,7 +33,8 @@ typedef struct {
   uint32_t channels;
   uint8_t fives, transposed, binary_weights, half_weights;
 #if DQNN_HAVE_PACKED
-  dqnn_depthwise_strip *strip;
+  dqnn_depthwise_unpack unpack; /* NULL: not needed */
+  int8_t *four;
 #endif
   const int8_t *weight_zero_points; /* NULL: 0 */
   int32_t zero_point;               /* of the input */
@@ -61,21 +62,21 @@ typedef struct {
 
 /* ---- weights ---- */
 
-/* Bytes of the taps of a channel, step_of() apart. */
-DQNN_INLINE const int8_t *bytes_of(const layer *l, uint32_t c) {
 #if DQNN_HAVE_PACKED
-  return l->strip->weights + (c - l->strip->first);
+#define UNPACKED(l) ((l)->unpack != NULL)
+#define FOUR_OF(l) ((l)->four)
 #else
-  return (const int8_t *)l->call->constants[0] + c;
+#define UNPACKED(l) 0
+#define FOUR_OF(l) NULL
 #endif
+
+/* Bytes of the taps of a channel, step_of() apart: in the file, or among four unpacked ones. */
+DQNN_INLINE const int8_t *bytes_of(const layer *l, uint32_t c) {
+  return UNPACKED(l) ? (const int8_t *)FOUR_OF(l) + c % FOUR : (const int8_t *)l->call->constants[0] + c;
 }
 
 DQNN_INLINE uint32_t step_of(const layer *l) {
-#if DQNN_HAVE_PACKED
-  return l->strip->pitch;
-#else
-  return l->channels;
-#endif
+  return UNPACKED(l) ? FOUR : l->channels;
 }
 
 /* Columns of weights, `pitch` apart; returns their sum. A half weight w stands for w + 1/2, and sums count halves. */
@@ -289,9 +290,8 @@ static void run_channel(const layer *l, part *p, const int8_t *in, uint32_t c) {
   const dqnn_epilogue *e = &l->epilogue;
   int16_t *last = p->weights + WARM + (FIVE - l->along.taps) * DQNN_FIVE_COLUMN; /* columns */
 #if DQNN_HAVE_PACKED
-  if (l->strip->next && c % FOUR == 0) {
-    l->strip->end = c; /* 0 again in each part */
-    l->strip->next(l->call, l->strip);
+  if (l->unpack && c % FOUR == 0) {
+    l->unpack(l->call, c, FOUR, l->four);
   }
 #endif
   p->start = p->pad - l->zero_point;
@@ -393,18 +393,15 @@ static void prepare(const dqnn_call *call, uint32_t columns, uint32_t zero_point
 }
 
 void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
-                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_strip *strip)) {
+                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_unpack unpack)) {
   int32_t few[DQNN_CHANNELS_LOCAL];
   layer l;
   l.fives = (uint8_t)(path & DQNN_CHANNELS_FIVES);
   l.binary_weights = kind == DQNN_DEPTHWISE_SIGNS;
   prepare(call, path / DQNN_CHANNELS_COLUMNS, kind & DQNN_DEPTHWISE_ZERO_POINTS, &l);
 #if DQNN_HAVE_PACKED
-  l.strip = strip;
-  if (strip->next) {
-    strip->weights = (int8_t *)few; /* free: there is more scratch than that */
-    strip->pitch = FOUR;
-  }
+  l.unpack = unpack;
+  l.four = (int8_t *)few; /* free then: there is more scratch */
 #endif
   const int enough = call->scratch_bytes > sizeof few;
   const uint32_t margin = l.fives ? WARM : 0;

@@ -23,8 +23,8 @@ int dqnn_has_channels(const dqnn_call *call);
 enum { DQNN_CHANNELS_THREES = 1, DQNN_CHANNELS_FIVES = 2, DQNN_CHANNELS_COLUMNS = 4 };
 uint32_t dqnn_channels_of(const dqnn_call *call);
 
-/* path: which, not 0. A strip that is unpacked is put in another place, four outputs of it. */
+/* path: which, not 0; unpack: as for dqnn_run_depthwise. */
 void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
-                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_strip *strip));
+                                 dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_unpack unpack));
 
 #endif

@@ -18,12 +18,20 @@
 
 enum { BLOCK = 4, CHUNK = 24 /* two arrays of it stand on the stack, which has 1 KB */ };
 
+#if DQNN_HAVE_PACKED
+/* Outputs first to end - 1, with their weights, `pitch` from a tap to the next. */
+typedef struct {
+  const uint8_t *weights;
+  uint32_t first, end, pitch;
+} strip;
+#endif
+
 typedef struct {
   dqnn_geometry shape;
   const dqnn_call *call;
   const uint8_t *image, *weights;
 #if DQNN_HAVE_PACKED
-  const dqnn_depthwise_strip *strip;
+  const strip *strip;
 #endif
   uint32_t pixel_bytes, multiplier, taps;
   uint32_t add;    /* minus the zero point of the input, in both halves */
@@ -233,13 +241,12 @@ static void set_up(const dqnn_call *call, dqnn_depthwise_kind kind, layer *l) {
   }
 }
 
-DQNN_NOINLINE void run_windows(const dqnn_call *call,
-                               dqnn_depthwise_kind kind DQNN_IF_PACKED(const dqnn_depthwise_strip *strip)) {
+DQNN_NOINLINE void run_windows(const dqnn_call *call, dqnn_depthwise_kind kind DQNN_IF_PACKED(const strip *outputs)) {
   layer l;
   set_up(call, kind, &l);
 #if DQNN_HAVE_PACKED
-  l.weights = (const uint8_t *)strip->weights;
-  l.strip = strip;
+  l.weights = outputs->weights;
+  l.strip = outputs;
 #endif
   l.binary_weights = kind == DQNN_DEPTHWISE_SIGNS;
   l.simple = !l.binary_weights && !l.binary_input && l.multiplier == 1;
@@ -255,24 +262,35 @@ DQNN_NOINLINE void run_windows(const dqnn_call *call,
 }
 
 #if DQNN_HAVE_PACKED
-void dqnn_run_depthwise(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_strip *strip) {
-  const uint32_t path = dqnn_channels_of(call);
-  if (path) {
-    dqnn_run_depthwise_channels(call, path, kind, strip);
-    return;
+/* With unpacked weights as many outputs at a time as there is scratch for, in whole strips. */
+DQNN_NOINLINE void run_strips(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_unpack unpack) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const uint32_t outputs = dqnn_last(call->out_def);
+  strip s = {(const uint8_t *)call->constants[0], 0, outputs, outputs};
+  if (unpack) {
+    s.weights = (const uint8_t *)call->scratch;
+    s.pitch = call->scratch_bytes / (DQNN_STRIP * p->kernel_h * (uint32_t)p->kernel_w) * DQNN_STRIP;
   }
-  do {
-    if (strip->next) {
-      strip->next(call, strip);
+  for (; s.first < outputs; s.first = s.end) {
+    s.end = outputs - s.first < s.pitch ? outputs : s.first + s.pitch;
+    for (uint32_t o = s.first; unpack && o < s.end; o += BLOCK) {
+      unpack(call, o, s.pitch, (int8_t *)call->scratch + (o - s.first));
     }
-    run_windows(call, kind, strip);
-  } while (strip->end < dqnn_last(call->out_def));
+    run_windows(call, kind, &s);
+  }
 }
 
-DQNN_NOINLINE void run(const dqnn_call *call, dqnn_depthwise_kind kind) {
-  const uint32_t outputs = dqnn_last(call->out_def);
-  dqnn_depthwise_strip all = {(int8_t *)(uintptr_t)call->constants[0], 0, outputs, outputs, NULL}; /* is only read */
-  dqnn_run_depthwise(call, kind, &all);
+DQNN_APART void dqnn_run_depthwise(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_unpack unpack) {
+  const uint32_t path = dqnn_channels_of(call);
+  if (path) {
+    dqnn_run_depthwise_channels(call, path, kind, unpack);
+  } else {
+    run_strips(call, kind, unpack);
+  }
+}
+
+static void run(const dqnn_call *call, dqnn_depthwise_kind kind) {
+  dqnn_run_depthwise(call, kind, NULL);
 }
 #else
 static void run(const dqnn_call *call, dqnn_depthwise_kind kind) {

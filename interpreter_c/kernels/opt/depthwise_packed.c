@@ -8,22 +8,20 @@
 
 #include <string.h>
 
-#include "../../isa/isa.h"
 #include "depthwise_channels.h"
 
 #if DQNN_HAVE_PACKED
 
-/* Four outputs from o on, of all taps. */
-DQNN_NOINLINE void unpack_four(const dqnn_call *call, uint32_t o, uint32_t pitch, int8_t *to) {
+void dqnn_unpack_depthwise(const dqnn_call *call, uint32_t first, uint32_t pitch, int8_t *to) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   const uint32_t outputs = dqnn_last(call->out_def), bits = p->weight_bits, row = (outputs * bits + 7) / 8;
-  const uint8_t *from = (const uint8_t *)call->constants[0] + o * bits / 8;
+  const uint8_t *from = (const uint8_t *)call->constants[0] + first * bits / 8;
   for (uint32_t tap = (uint32_t)p->kernel_h * p->kernel_w; tap; tap--, from += row, to += pitch) {
     uint32_t word = from[0]; /* becomes four numbers from 0 on, 4 bits each, that are 8 too large */
     if (bits == 2) {
       word = (word | word << 4) & 0x0f0f0f0fu;
       word = ((word | word << 2) & 0x33333333u) + 0x6666u;
-    } else if (o + 2 < outputs) {
+    } else if (first + 2 < outputs) {
       word |= (uint32_t)from[1] << 8;
     }
     word = (word | word << 8) & 0x00ff00ffu;
@@ -33,21 +31,8 @@ DQNN_NOINLINE void unpack_four(const dqnn_call *call, uint32_t o, uint32_t pitch
   }
 }
 
-void dqnn_unpack_depthwise(const dqnn_call *call, dqnn_depthwise_strip *strip) {
-  const uint32_t outputs = dqnn_last(call->out_def), pitch = strip->pitch;
-  int8_t *to = strip->weights, *const end = to + pitch;
-  uint32_t o = strip->first = strip->end;
-  for (; o < outputs && to < end; o += 4, to += 4) {
-    unpack_four(call, o, pitch, to);
-  }
-  strip->end = o < outputs ? o : outputs;
-}
-
 void dqnn_run_depthwise_packed(const dqnn_call *call) {
-  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const uint32_t strips = call->scratch_bytes / (DQNN_STRIP * p->kernel_h * (uint32_t)p->kernel_w); /* at least one */
-  dqnn_depthwise_strip strip = {(int8_t *)call->scratch, 0, 0, strips * DQNN_STRIP, dqnn_unpack_depthwise};
-  dqnn_run_depthwise(call, DQNN_DEPTHWISE_BYTES, &strip);
+  dqnn_run_depthwise(call, DQNN_DEPTHWISE_BYTES, dqnn_unpack_depthwise);
 }
 
 void dqnn_run_depthwise_s8_s8_s1_packed(const dqnn_call *call) {

@@ -8,15 +8,9 @@
 /* What the constant holds: bytes, bytes with zero points (depthwisez), or signs. */
 typedef enum { DQNN_DEPTHWISE_BYTES = 0, DQNN_DEPTHWISE_ZERO_POINTS = 1, DQNN_DEPTHWISE_SIGNS = 2 } dqnn_depthwise_kind;
 
-/* Bytes of outputs first to end - 1, `pitch` from a tap to the next. next: puts those in their place that begin at
- * `end`, up to `pitch` of them; NULL if all are there. */
-typedef struct dqnn_depthwise_strip dqnn_depthwise_strip;
-typedef void (*dqnn_depthwise_unpack)(const dqnn_call *call, dqnn_depthwise_strip *strip);
-struct dqnn_depthwise_strip {
-  int8_t *weights;
-  uint32_t first, end, pitch;
-  dqnn_depthwise_unpack next;
-};
+/* Weights of 4 or 2 bits as bytes, of all taps: four outputs from `first` on, a multiple of 4, `pitch` from a tap to
+ * the next. Those beyond the last output mean nothing. */
+typedef void (*dqnn_depthwise_unpack)(const dqnn_call *call, uint32_t first, uint32_t pitch, int8_t *to);
 
 /* A last parameter, or argument, of builds that have them. */
 #if DQNN_HAVE_PACKED
@@ -27,11 +21,11 @@ struct dqnn_depthwise_strip {
 
 enum { DQNN_STRIP = 24, DQNN_STRIP_MORE = 128 }; /* outputs that have room in scratch, and bytes besides */
 
-/* depthwise_packed.c: a strip of weights of 4 and 2 bits, `first` and `pitch` multiples of 4; all outputs of a call. */
-void dqnn_unpack_depthwise(const dqnn_call *call, dqnn_depthwise_strip *strip);
+/* depthwise_packed.c: such a function; all outputs of a call. */
+void dqnn_unpack_depthwise(const dqnn_call *call, uint32_t first, uint32_t pitch, int8_t *to);
 void dqnn_run_depthwise_packed(const dqnn_call *call);
 
-/* depthwise_int.c: all outputs, from the strip at hand on. */
-void dqnn_run_depthwise(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_strip *strip);
+/* depthwise_int.c: all outputs. unpack: NULL for weights that are bytes in the file, or signs. */
+void dqnn_run_depthwise(const dqnn_call *call, dqnn_depthwise_kind kind, dqnn_depthwise_unpack unpack);
 
 #endif

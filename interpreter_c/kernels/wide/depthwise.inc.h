@@ -261,8 +261,9 @@ static void make_ready(const layer *l, types t, const dqnn_call *call, uint32_t 
 #if DQNN_HAVE_PACKED
   int8_t unpacked[CHUNK * MOST_TAPS];
   if (is_packed(call)) {
-    dqnn_depthwise_strip strip = {unpacked, 0, first, CHUNK, NULL};
-    dqnn_unpack_depthwise(call, &strip);
+    for (uint32_t o = 0; o < count; o += 4) {
+      dqnn_unpack_depthwise(call, first + o, CHUNK, unpacked + o);
+    }
     s.weights = unpacked;
     s.outputs = CHUNK;
     first = 0;
