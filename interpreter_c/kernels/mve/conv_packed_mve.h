@@ -23,8 +23,8 @@ static inline uint64_t dqnn_packed_pitch(uint64_t outputs) {
 
 /* Bytes of a copy of the last weights, whose last step reads less than 32 bytes too many: none if steps are whole. */
 static inline uint64_t dqnn_packed_edge(uint64_t taps, uint32_t bits) {
-  uint64_t bytes = 4 * (uint64_t)dqnn_packed_words((uint32_t)taps, bits);
-  return bytes % (8 * bits) == 0 ? 0 : bytes + 64;
+  uint32_t words = dqnn_packed_words((uint32_t)taps, bits);
+  return words % (2 * bits) == 0 ? 0 : 4 * (uint64_t)words + 64;
 }
 
 static inline uint32_t dqnn_packed_least(uint32_t outputs) {
