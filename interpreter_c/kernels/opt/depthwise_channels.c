@@ -31,17 +31,16 @@ typedef struct {
   axis along, across;
   int32_t stride, last; /* the last line where a window lies inside */
   uint32_t channels;
-  uint8_t fives, transposed, binary_weights, half_weights;
+  uint8_t fives, transposed, half_weights, weights; /* weights: dqnn_depthwise_kind */
 #if DQNN_HAVE_PACKED
   dqnn_depthwise_unpack unpack; /* NULL: not needed */
-  int8_t *four;
 #endif
-  const int8_t *weight_zero_points; /* NULL: 0 */
-  int32_t zero_point;               /* of the input */
+  int32_t zero_point; /* of the input */
   dqnn_quad_kind kind;
   dqnn_epilogue epilogue;
   int32_t *sums;
-  uint32_t room; /* sums */
+  uint32_t room;                    /* sums */
+  int32_t few[DQNN_CHANNELS_LOCAL]; /* sums without scratch */
 } layer;
 
 /* Outputs of all lines from position `first` to first + count - 1: all of a line, if there is room for their sums. The
@@ -64,7 +63,7 @@ typedef struct {
 
 #if DQNN_HAVE_PACKED
 #define UNPACKED(l) ((l)->unpack != NULL)
-#define FOUR_OF(l) ((l)->four)
+#define FOUR_OF(l) ((l)->few) /* free then: there is more scratch */
 #else
 #define UNPACKED(l) 0
 #define FOUR_OF(l) NULL
@@ -82,8 +81,9 @@ DQNN_INLINE uint32_t step_of(const layer *l) {
 /* Columns of weights, `pitch` apart; returns their sum. A half weight w stands for w + 1/2, and sums count halves. */
 DQNN_NOINLINE int32_t read_any(const layer *l, uint32_t c, uint32_t pitch, int16_t *to) {
   const uint32_t columns = (uint32_t)l->along.taps, lines = (uint32_t)l->across.taps, step = step_of(l);
-  const uint32_t right = l->transposed ? lines : 1, down = l->transposed ? 1 : columns, binary = l->binary_weights;
-  const int32_t zero_point = l->weight_zero_points ? l->weight_zero_points[c] : 0;
+  const uint32_t right = l->transposed ? lines : 1, down = l->transposed ? 1 : columns,
+                 binary = l->weights & DQNN_DEPTHWISE_SIGNS;
+  const int32_t zero_point = l->weights & DQNN_DEPTHWISE_ZERO_POINTS ? ((const int8_t *)l->call->constants[1])[c] : 0;
   const int32_t factor = l->half_weights ? 2 : 1, add = factor - 1 - zero_point; /* never both */
   const int8_t *bytes = bytes_of(l, c);
   const uint32_t *bits = (const uint32_t *)l->call->constants[0] + (c >> 5) * columns * lines;
@@ -108,7 +108,7 @@ DQNN_INLINE int32_t read_column(const int8_t *from, uint32_t below, int16_t *to)
 }
 
 static int32_t read_weights(const layer *l, uint32_t c, int16_t *to) {
-  if (l->binary_weights || l->half_weights || l->weight_zero_points) {
+  if (l->weights != DQNN_DEPTHWISE_BYTES || l->half_weights) {
     return read_any(l, c, COLUMN, to);
   }
   const uint32_t right = l->transposed ? TAPS : 1, down = l->transposed ? 1 : TAPS;
@@ -286,12 +286,12 @@ static void sum_lines(const layer *l, part *p, const int8_t *in, int32_t o, int3
   }
 }
 
-static void run_channel(const layer *l, part *p, const int8_t *in, uint32_t c) {
+static void run_channel(layer *l, part *p, const int8_t *in, uint32_t c) {
   const dqnn_epilogue *e = &l->epilogue;
   int16_t *last = p->weights + WARM + (FIVE - l->along.taps) * DQNN_FIVE_COLUMN; /* columns */
 #if DQNN_HAVE_PACKED
   if (l->unpack && c % FOUR == 0) {
-    l->unpack(l->call, c, FOUR, l->four);
+    l->unpack(l->call, c, FOUR, (int8_t *)l->few);
   }
 #endif
   p->start = p->pad - l->zero_point;
@@ -342,7 +342,7 @@ static void plan_fives(const layer *l, part *p, int32_t from) {
   p->five.sums_step = -4 * p->walked;
 }
 
-static void run_part(const layer *l, int32_t first, int32_t count) {
+static void run_part(layer *l, int32_t first, int32_t count) {
   const axis *along = &l->along;
   const int32_t from = first * l->stride - along->pad;
   part p = {.first = first, .count = count}; /* zeros between the weights */
@@ -382,7 +382,6 @@ static void prepare(const dqnn_call *call, uint32_t columns, uint32_t zero_point
   l->zero_point = call->in_def[0]->zero_point;
   l->last = l->across.size - (!l->fives ? TAPS : l->across.taps > 1 ? FIVE : 1);
   l->half_weights = p->half_weights;
-  l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->kind = DQNN_QUAD_ANY;
   if (call->out_def->dtype != DQNN_S1) {
     dqnn_read_epilogue(call, 1 + zero_points, &l->epilogue);
@@ -394,18 +393,16 @@ static void prepare(const dqnn_call *call, uint32_t columns, uint32_t zero_point
 
 void dqnn_run_depthwise_channels(const dqnn_call *call, uint32_t path,
                                  dqnn_depthwise_kind kind DQNN_IF_PACKED(dqnn_depthwise_unpack unpack)) {
-  int32_t few[DQNN_CHANNELS_LOCAL];
   layer l;
   l.fives = (uint8_t)(path & DQNN_CHANNELS_FIVES);
-  l.binary_weights = kind == DQNN_DEPTHWISE_SIGNS;
+  l.weights = (uint8_t)kind;
   prepare(call, path / DQNN_CHANNELS_COLUMNS, kind & DQNN_DEPTHWISE_ZERO_POINTS, &l);
 #if DQNN_HAVE_PACKED
   l.unpack = unpack;
-  l.four = (int8_t *)few; /* free then: there is more scratch */
 #endif
-  const int enough = call->scratch_bytes > sizeof few;
+  const int enough = call->scratch_bytes > sizeof l.few;
   const uint32_t margin = l.fives ? WARM : 0;
-  l.sums = (enough ? (int32_t *)call->scratch : few) + margin;
+  l.sums = (enough ? (int32_t *)call->scratch : l.few) + margin;
   l.room = (enough ? call->scratch_bytes / 4 : DQNN_CHANNELS_LOCAL) - margin;
   const uint32_t pixels = (uint32_t)l.along.outputs * (uint32_t)l.across.outputs;
   if (call->out_def->dtype == DQNN_S1) {
