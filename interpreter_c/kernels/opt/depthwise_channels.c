@@ -63,15 +63,14 @@ typedef struct {
 
 #if DQNN_HAVE_PACKED
 #define UNPACKED(l) ((l)->unpack != NULL)
-#define FOUR_OF(l) ((l)->few) /* free then: there is more scratch */
 #else
 #define UNPACKED(l) 0
-#define FOUR_OF(l) NULL
 #endif
 
-/* Bytes of the taps of a channel, step_of() apart: in the file, or among four unpacked ones. */
+/* Bytes of the taps of a channel, step_of() apart: in the file, or among four unpacked ones, which take the place of
+ * sums without scratch: there is more. */
 DQNN_INLINE const int8_t *bytes_of(const layer *l, uint32_t c) {
-  return UNPACKED(l) ? (const int8_t *)FOUR_OF(l) + c % FOUR : (const int8_t *)l->call->constants[0] + c;
+  return UNPACKED(l) ? (const int8_t *)l->few + c % FOUR : (const int8_t *)l->call->constants[0] + c;
 }
 
 DQNN_INLINE uint32_t step_of(const layer *l) {

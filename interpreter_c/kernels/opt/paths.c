@@ -80,10 +80,9 @@ uint32_t dqnn_channels_of(const dqnn_call *call) {
   const int fives = !(dqnn_has_channels(call) && reaches(&v.y, v.pooled_h, 1) && reaches(&v.x, v.pooled_w, 1));
   const int32_t rows = lines_of(&v.y, fives), columns = lines_of(&v.x, fives);
   const int by_columns = v.y.size > v.x.size && v.x.size >= columns;
-  const int taken =
-      has_single_channels(call) && (by_columns || v.y.size >= rows) &&
-      (!fives || ((v.y.stride == 1 || v.in_c < 4 || !DQNN_DEPTHWISE_FOURS) && is_five(&v.y, v.pooled_h) &&
-                  is_five(&v.x, v.pooled_w)));
+  const int taken = has_single_channels(call) && (by_columns || v.y.size >= rows) &&
+                    (!fives || ((v.y.stride == 1 || v.in_c < 4 || !DQNN_DEPTHWISE_FOURS) && is_five(&v.y, v.pooled_h) &&
+                                is_five(&v.x, v.pooled_w)));
   return !taken ? 0 : (fives ? DQNN_CHANNELS_FIVES : DQNN_CHANNELS_THREES) | (by_columns ? DQNN_CHANNELS_COLUMNS : 0u);
 }
 

@@ -196,8 +196,8 @@ typedef uint8_t factors;
 #define run_patches(l, f, first, count) (void)(f)
 #else
 static int takes_bytes(const layer *l, types t, const dqnn_conv_params *p) {
-  return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 &&
-         l->taps <= MOST_TAPS && l->shape.outputs >= EIGHT && (l->shape.outputs - EIGHT) % CHUNK <= CHUNK - EIGHT;
+  return t.input == DQNN_S8 && t.weights == DQNN_S8 && p->multiplier == 1 && l->taps <= MOST_TAPS &&
+         l->shape.outputs >= EIGHT && (l->shape.outputs - EIGHT) % CHUNK <= CHUNK - EIGHT;
 }
 
 /* Of outputs: where they begin and how many there are. */
