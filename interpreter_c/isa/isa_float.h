@@ -7,6 +7,14 @@
 
 #include "target.h"
 
+/* The taps of a depthwise window, for neighbouring channels with an input each. Distances are in floats. */
+typedef struct {
+  const float *cell, *weight; /* the first of them */
+  uint32_t rows, columns;     /* at least 1 */
+  uint32_t right, down;       /* from a cell to the one at its right, from a row of cells to the next */
+  uint32_t next, next_row;    /* the same of weights */
+} dqnn_taps_f32;
+
 #if DQNN_ARM_VFP
 #include "vfp.h"
 #endif
@@ -38,17 +46,8 @@ static inline void dqnn_dot_f32_4x4(const float *const *rows, uint32_t kernel_h,
 }
 #endif
 
-/* The taps of a depthwise window, for neighbouring channels with an input each. Distances are in floats. */
-typedef struct {
-  const float *cell, *weight; /* the first of them */
-  uint32_t rows, columns;     /* at least 1 */
-  uint32_t right, down;       /* from a cell to the one at its right, from a row of cells to the next */
-  uint32_t next, next_row;    /* the same of weights */
-} dqnn_taps_f32;
-
 /* Vectors of four channels, where there are any (isa/mve_float.h): four pixels of a convolution, `pitch` floats apart
- * in acc, true if it was done; a depthwise window, returns how many of n channels were done. What is left undone is for
- * scalars. */
+ * in acc, true if it was done. What is left undone is for scalars. */
 #ifndef DQNN_OWN_LANES_F32
 enum { DQNN_LANES_F32 = 0 };
 
@@ -57,8 +56,14 @@ static inline int dqnn_dot_lanes_4x4(const float *const *rows, uint32_t kernel_h
   (void)rows, (void)kernel_h, (void)count, (void)w, (void)acc, (void)pitch;
   return 0;
 }
+#endif
 
-static inline uint32_t dqnn_tap_lanes(dqnn_taps_f32 taps, uint32_t n, float *acc) {
+/* A depthwise window of n channels, each product and each sum rounded; returns how many channels were done: those that
+ * vectors, or the many registers of a float unit, take together. */
+#ifndef DQNN_OWN_TAP_LANES
+enum { DQNN_TAP_LANES = 0 };
+
+static inline uint32_t dqnn_tap_lanes(const dqnn_taps_f32 *taps, uint32_t n, float *acc) {
   (void)taps, (void)n, (void)acc;
   return 0;
 }

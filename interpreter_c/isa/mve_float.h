@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 #define DQNN_OWN_LANES_F32
+#define DQNN_OWN_TAP_LANES
 #include "isa_float.h"
 
-enum { DQNN_LANES_F32 = 1 };
+enum { DQNN_LANES_F32 = 1, DQNN_TAP_LANES = 1 };
 enum { DQNN_FPSCR_DENORMAL = 1 << 7 | 1 << 3 }; /* input denormal, underflow */
 
 /* Forgets the denormals met; returns what dqnn_denormals_met gives back to FPSCR. */
@@ -120,15 +121,15 @@ static inline void dqnn_dot_f32_1x4_mve(const float *const *rows, uint32_t strid
   }
 }
 
-static __attribute__((noinline, unused)) uint32_t dqnn_tap_lanes(dqnn_taps_f32 taps, uint32_t n, float *acc) {
+static __attribute__((noinline, unused)) uint32_t dqnn_tap_lanes(const dqnn_taps_f32 *taps, uint32_t n, float *acc) {
   uint32_t before = dqnn_forget_denormals(), done = 0;
   int bad = 0;
   for (; done + 4 <= n; done += 4) {
-    const float *row = taps.cell + done, *weight_row = taps.weight + done;
+    const float *row = taps->cell + done, *weight_row = taps->weight + done;
     float32x4_t sum = vdupq_n_f32(0.0f);
-    for (uint32_t rows = taps.rows; rows > 0; rows--, row += taps.down, weight_row += taps.next_row) {
+    for (uint32_t rows = taps->rows; rows > 0; rows--, row += taps->down, weight_row += taps->next_row) {
       const float *cell = row, *weight = weight_row;
-      for (uint32_t i = taps.columns; i; i--, cell += taps.right, weight += taps.next) {
+      for (uint32_t i = taps->columns; i; i--, cell += taps->right, weight += taps->next) {
         sum = vaddq_f32(sum, vmulq_f32(vld1q_f32(weight), vld1q_f32(cell)));
       }
     }

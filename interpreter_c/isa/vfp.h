@@ -83,4 +83,41 @@ static __attribute__((noinline, unused)) void dqnn_dot_f32_1x4(const float *cons
       : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s16", "s17", "s18", "s19");
 }
 
+/* Eight channels of a depthwise window: eight products, then eight additions. */
+#ifndef DQNN_OWN_TAP_LANES
+#define DQNN_OWN_TAP_LANES
+enum { DQNN_TAP_LANES = 1 };
+
+static inline uint32_t dqnn_tap_lanes(const dqnn_taps_f32 *taps, uint32_t n, float *acc) {
+  const uint32_t right = 4 * taps->right, down = 4 * (taps->down - taps->columns * taps->right);
+  const uint32_t next = 4 * taps->next, next_row = 4 * (taps->next_row - taps->columns * taps->next);
+  uint32_t done = 0;
+  for (; done + 8 <= n; done += 8) {
+    const float *x = taps->cell + done, *w = taps->weight + done;
+    uint32_t rows = taps->rows, i;
+    __asm__ volatile(
+        "  movs %[i], #0\n"
+        "  vmov d0, %[i], %[i]\n vmov d1, %[i], %[i]\n vmov d2, %[i], %[i]\n vmov d3, %[i], %[i]\n"
+        "1: mov %[i], %[columns]\n"
+        "2: vldmia %[x], {s8-s15}\n vldmia %[w], {s16-s23}\n"
+        "  vmul.f32 s8, s16, s8\n vmul.f32 s9, s17, s9\n vmul.f32 s10, s18, s10\n vmul.f32 s11, s19, s11\n"
+        "  vmul.f32 s12, s20, s12\n vmul.f32 s13, s21, s13\n vmul.f32 s14, s22, s14\n vmul.f32 s15, s23, s15\n"
+        "  vadd.f32 s0, s0, s8\n vadd.f32 s1, s1, s9\n vadd.f32 s2, s2, s10\n vadd.f32 s3, s3, s11\n"
+        "  vadd.f32 s4, s4, s12\n vadd.f32 s5, s5, s13\n vadd.f32 s6, s6, s14\n vadd.f32 s7, s7, s15\n"
+        "  add %[x], %[x], %[right]\n add %[w], %[w], %[next]\n"
+        "  subs %[i], %[i], #1\n"
+        "  bne 2b\n"
+        "  add %[x], %[x], %[down]\n add %[w], %[w], %[next_row]\n"
+        "  subs %[rows], %[rows], #1\n"
+        "  bne 1b\n"
+        "  vstmia %[acc], {s0-s7}\n"
+        : [x] "+r"(x), [w] "+r"(w), [rows] "+r"(rows), [i] "=&r"(i)
+        : [acc] "r"(acc + done), [columns] "r"(taps->columns), [right] "r"(right), [next] "r"(next), [down] "r"(down), [next_row] "r"(next_row)
+        : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17",
+          "s18", "s19", "s20", "s21", "s22", "s23");
+  }
+  return done;
+}
+#endif
+
 #endif

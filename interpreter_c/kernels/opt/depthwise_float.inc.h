@@ -56,17 +56,13 @@ DQNN_INLINE dqnn_taps_f32 taps_of(const layer *l, const window *w, uint32_t o) {
   return t;
 }
 
-/* Four outputs, each with an input channel of its own. */
-DQNN_NOINLINE void sum_four(const layer *l, const window *w, uint32_t o, float acc[BLOCK]) {
-  if (outside(w)) {
-    acc[0] = acc[1] = acc[2] = acc[3] = 0.0f;
-    return;
-  }
-  dqnn_taps_f32 t = taps_of(l, w, o);
+/* Outputs o to o + 3 of those, each with an input channel of its own. */
+DQNN_NOINLINE void sum_four(const dqnn_taps_f32 *t, uint32_t o, float acc[BLOCK]) {
+  const float *row = t->cell + o, *weights = t->weight + o;
   float a = 0.0f, b = 0.0f, c = 0.0f, d = 0.0f;
-  for (; t.rows > 0; t.rows--, t.cell += t.down, t.weight += t.next_row) {
-    const float *cell = t.cell, *weight = t.weight;
-    for (uint32_t i = t.columns; i; i--, cell += t.right, weight += t.next) {
+  for (uint32_t rows = t->rows; rows > 0; rows--, row += t->down, weights += t->next_row) {
+    const float *cell = row, *weight = weights;
+    for (uint32_t i = t->columns; i; i--, cell += t->right, weight += t->next) {
       a += weight[0] * cell[0];
       b += weight[1] * cell[1];
       c += weight[2] * cell[2];
@@ -141,15 +137,15 @@ static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uin
   w.whole =
       l->pad == 0.0f || (w.rows.end - w.rows.first == g->kernel_h && w.columns.end - w.columns.first == g->kernel_w);
   uint32_t i = 0;
-  if (DQNN_LANES_F32 && w.whole && l->direct && !outside(&w)) {
-    i = dqnn_tap_lanes(taps_of(l, &w, first), n, acc);
+  if (w.whole && l->direct && !outside(&w)) {
+    const dqnn_taps_f32 taps = taps_of(l, &w, first);
+    i = DQNN_TAP_LANES ? dqnn_tap_lanes(&taps, n, acc) : 0;
+    for (; n - i >= BLOCK; i += BLOCK) {
+      sum_four(&taps, i, acc + i);
+    }
   }
   for (; i < n; i += BLOCK) {
-    if (w.whole && l->direct && n - i >= BLOCK) {
-      sum_four(l, &w, first + i, acc + i);
-    } else {
-      sum_any(l, &w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
-    }
+    sum_any(l, &w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
   }
 }
 

@@ -86,7 +86,7 @@ def turned(m: Model, x: str, w: Weights) -> str:
 LAYERS: dict[str, tuple[tuple[int, ...], Layer, int]] = {
     "conv": (MAP, conv, 4),
     "grouped": (MAP, grouped, 4),
-    "depthwise": (MAP, depthwise, 8),
+    "depthwise": (MAP, depthwise, 4),
     "transposed": (MAP, transposed, 4),
     "sequence": (SEQUENCE, sequence, 4),
     "gemm": (VECTOR, gemm, 4),

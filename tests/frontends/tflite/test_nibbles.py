@@ -29,7 +29,7 @@ LAYERS: dict[str, tuple[Callable[[Net], Value], int]] = {
     "conv-dilated": (lambda n: n.conv(n.input(1, 9, 9, 4), 4, dilation=(2, 3)), 4),
     "pointwise": (lambda n: n.conv(n.input(1, 5, 5, 16), 24, (1, 1)), 4),
     "pooled": (lambda n: n.pool(n.conv(n.input(1, 8, 8, 4), 4), "MAX_POOL_2D"), 4),
-    "depthwise": (lambda n: n.depthwise(n.input(1, 6, 6, 8)), 8),
+    "depthwise": (lambda n: n.depthwise(n.input(1, 6, 6, 8)), 4),
     "depthwise-twice": (lambda n: n.depthwise(n.input(1, 6, 6, 3), 2, stride=(2, 2), per_channel=False), 8),
     "dense": (lambda n: n.dense(n.input(1, 36), 6), 4),
     "dense-map": (lambda n: n.dense(n.input(1, 3, 4, 4), 7, activation=RELU6, bias=False), 4),
