@@ -138,13 +138,15 @@ static uint32_t bytes_of(const dqnn_tensor_def *def) {
   return dqnn_bytes_of(def); /* of strips, what memory holds */
 }
 
-/* Variants that put all to use that a file gives, and not only what they need (kernel.h). */
-static bool takes_more(uint16_t kernel, uint8_t isa) {
+/* Variants that put all to use that a file gives, and not only what they need (kernel.h): depthwise weights of 4 or 2
+ * bits are unpacked for as many outputs as there is room for, whichever variant leaves that to `packed`. */
+static bool takes_more(const dqnn_call *call, uint16_t kernel, uint8_t isa) {
   const bool by_windows = kernel == DQNN_KERNEL_conv_s8_s1_s1 || kernel == DQNN_KERNEL_conv_s8_s1_s8 ||
                           kernel == DQNN_KERNEL_conv_s8_s1_f32;
   const bool by_channels = (kernel >= DQNN_KERNEL_depthwise_s8_s1_s1 && kernel <= DQNN_KERNEL_depthwise_s8_s8_f32) ||
                            kernel == DQNN_KERNEL_depthwisez_s8_s8_s8 || kernel == DQNN_KERNEL_depthwisez_s8_s8_f32;
-  return isa == DQNN_ISA_winograd || ((by_windows || by_channels) && isa == DQNN_ISA_portable);
+  const bool unpacked = by_channels && ((const dqnn_conv_params *)call->params)->weight_bits != 0;
+  return isa == DQNN_ISA_winograd || unpacked || ((by_windows || by_channels) && isa == DQNN_ISA_portable);
 }
 
 /* What the variant that runs says it needs: a file gives what the neediest one does. */
@@ -161,7 +163,7 @@ static uint32_t scratch_of(const trial *t, uint32_t node, uint32_t given) {
   call.params = dqnn_params(dqnn_model_node(&t->model, node), kernel->family);
   require(kernel->plan(&call, &plan) == DQNN_OK, "a plan that changes");
   require(plan.scratch[info.isa] <= given, "a variant without its scratch");
-  return takes_more(info.kernel, info.isa) ? given : plan.scratch[info.isa];
+  return takes_more(&call, info.kernel, info.isa) ? given : plan.scratch[info.isa];
 }
 
 /* A hostile file may keep other things among its data: what the kernel is handed besides stays readable. */
