@@ -420,8 +420,11 @@ static uint16_t enter(const dqnn_segment *s, const dqnn_tensor_def *def) {
   return DQNN_CHECK_fed_input;
 }
 
+/* A file that says it has no segments has no table in its state, and is refused. */
 dqnn_status dqnn_segment_check(dqnn_checker *c) {
-  return c->variants == NULL ? check_on_stack(c) : check_with((void *)&c->variants[c->model->node_count], c);
+  return c->variants == NULL || dqnn_fb_u16(c->model->root, DQNN_MODEL_LONGEST_SEGMENT) == 0
+             ? check_on_stack(c)
+             : check_with((void *)&c->variants[c->model->node_count], c);
 }
 
 const dqnn_segments dqnn_strips = {dqnn_segment_check, run, enter, dqnn_segment_sweep};
