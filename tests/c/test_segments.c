@@ -53,6 +53,21 @@ static void test_same_bytes(const char *directory) {
   blob_free(whole);
 }
 
+/* Its state then has no room for the table, and what memory ends with is the state. */
+static void test_no_longest_segment(const char *directory) {
+  blob parts = blob_load(directory, "segments.dqnn");
+  uint8_t out[BYTES_OUT];
+  dqnn_options options = options_with(&dqnn_strips);
+  dqnn_fault fault, verified;
+  *(uint16_t *)(uintptr_t)dqnn_fb_inline(blob_model(parts).root, DQNN_MODEL_LONGEST_SEGMENT) = 0;
+  blob_seal(parts);
+  dqnn_status status = dqnn_verify(parts.bytes, parts.size, &options, &verified);
+  CHECK(status != DQNN_OK);
+  CHECK_EQUAL(run(parts, options, out, &fault), status);
+  CHECK_EQUAL(fault.check, verified.check);
+  blob_free(parts);
+}
+
 static void test_state(const char *directory) {
   blob parts = blob_load(directory, "segments.dqnn"), whole = blob_load(directory, "whole.dqnn");
   dqnn_requirements with, without;
@@ -271,6 +286,7 @@ static void test_random_plans(const char *directory) {
 int main(int argc, char **argv) {
   const char *directory = argc > 1 ? argv[1] : ".";
   test_same_bytes(directory);
+  test_no_longest_segment(directory);
   test_state(directory);
   test_without_the_object(directory);
   test_profile(directory);
