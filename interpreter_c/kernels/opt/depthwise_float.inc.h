@@ -143,6 +143,10 @@ static void sum_window(const layer *l, int32_t y, int32_t x, uint32_t first, uin
     for (; n - i >= BLOCK; i += BLOCK) {
       sum_four(&taps, i, acc + i);
     }
+    if (DQNN_TAP_LANES && i < n && n >= BLOCK) { /* the last four once more */
+      sum_four(&taps, n - BLOCK, acc + n - BLOCK);
+      i = n;
+    }
   }
   for (; i < n; i += BLOCK) {
     sum_any(l, &w, first + i, n - i < BLOCK ? n - i : BLOCK, acc + i);
@@ -168,7 +172,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   uint32_t outputs = l->shape.outputs, n;
   float total[CHUNK];
   for (uint32_t first = 0; first < outputs; first += n) {
-    n = outputs - first < CHUNK ? outputs - first : CHUNK;
+    n = dqnn_chunk(outputs - first, CHUNK);
     sum_chunk(l, y, x, first, n, total);
     EMIT(dqnn_emit_float)(l->call, &l->epilogue, total, first, n, pixel);
   }

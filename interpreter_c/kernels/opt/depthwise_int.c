@@ -167,9 +167,12 @@ DQNN_INLINE void add_inputs(const layer *l, const window *w, uint32_t o, uint32_
 
 /* Sums of outputs first to first + n - 1. */
 static void sum_window(const layer *l, const window *w, uint32_t first, uint32_t n, int32_t acc[CHUNK]) {
-  uint32_t done = l->simple && !(l->outside && w->outside) ? n & ~3u : 0;
+  uint32_t done = n >= BLOCK && l->simple && !(l->outside && w->outside) ? n : 0;
   if (done) {
-    sum_blocks(l, w, first, done / BLOCK, acc);
+    sum_blocks(l, w, first, n / BLOCK, acc);
+  }
+  if (done % BLOCK) { /* the last four once more */
+    sum_blocks(l, w, first + n - BLOCK, 1, acc + n - BLOCK);
   }
   for (uint32_t i = 0, count; i < n; i += count) {
     count = n - i < BLOCK ? n - i : BLOCK;
@@ -211,7 +214,7 @@ static void run_pixel(const layer *l, int32_t y, int32_t x, uint32_t pixel) {
   uint32_t end = STRIP(l, end, l->shape.outputs), n;
   int32_t total[CHUNK];
   for (uint32_t first = STRIP(l, first, 0u); first < end; first += n) {
-    n = end - first < CHUNK ? end - first : CHUNK;
+    n = dqnn_chunk(end - first, CHUNK);
     sum_chunk(l, y, x, first, n, total);
     dqnn_emit(call, &l->epilogue, total, first, n, pixel);
   }

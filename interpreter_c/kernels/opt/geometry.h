@@ -37,6 +37,11 @@ DQNN_INLINE uint32_t dqnn_kernel_cells(const dqnn_geometry *g) {
   return (uint32_t)g->kernel_h * (uint32_t)g->kernel_w;
 }
 
+/* Of `left` outputs those that go at once, at most `most`: what is left behind is none or at least four. */
+DQNN_INLINE uint32_t dqnn_chunk(uint32_t left, uint32_t most) {
+  return left <= most ? left : left < most + 4 ? most - 4 : most;
+}
+
 /* The taps of a window that begins at `at` which lie inside 0..size-1. */
 dqnn_taps dqnn_taps_cut(int32_t at, int32_t taps, int32_t dilation, int32_t size);
 
