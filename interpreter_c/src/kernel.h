@@ -102,19 +102,13 @@ DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
 #include "dqnn/kernels.def"
 
-/* A row of kernels.def ... */
-typedef struct {
-  dqnn_plan_fn plan;
-  uint16_t id;
-  uint8_t family;
-} dqnn_kernel;
-
-/* ... and one of its variants. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
+/* A variant of a row of kernels.def. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
  * dropped. */
 struct dqnn_variant {
-  const dqnn_kernel *kernel;
+  dqnn_plan_fn plan; /* this and the kernel's id and family are those of all its variants */
   dqnn_run_fn run;
-  uint8_t isa;
+  uint16_t id;
+  uint8_t family, isa;
 };
 
 /* Bytes of a tensor, or 0 with what failed (DQNN_CHECK_tensor_*) if it is no valid definition. */

@@ -82,22 +82,19 @@ static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
 /* ref for all kernels, and a variant of softmax before its ref. */
 static void use(dqnn_run_fn run) {
   static dqnn_variant variant;
-  static dqnn_kernel kernel;
   static const dqnn_variant *set[MOST];
   uint32_t count = 1;
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
     if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref) {
       set[count++] = dqnn_all_kernels[i];
     }
-    if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref && dqnn_all_kernels[i]->kernel->id == STUB_SOFTMAX) {
+    if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref && dqnn_all_kernels[i]->id == STUB_SOFTMAX) {
       variant = *dqnn_all_kernels[i];
     }
   }
   softmax = variant.run;
-  kernel = *variant.kernel;
-  plan_softmax = kernel.plan;
-  kernel.plan = plan;
-  variant.kernel = &kernel;
+  plan_softmax = variant.plan;
+  variant.plan = plan;
   variant.run = run;
   variant.isa = DQNN_ISA_portable;
   set[0] = &variant;
