@@ -179,9 +179,9 @@ class Call {
   dqnn_plan plan(dqnn_plan_fn function) {
     dqnn_plan plan{};
     plan.work = UINT32_MAX;
-    const dqnn_status status = function(&call_, &plan);
-    if (status != DQNN_OK) {
-      raise_plan_error(row_->name, status, plan.check);
+    const dqnn_check check = dqnn_plan_with(function, &call_, &plan);
+    if (check != DQNN_CHECK_none) {
+      raise_plan_error(row_->name, dqnn_status_of(check), check);
     }
     return plan;
   }

@@ -72,11 +72,11 @@ typedef struct {
                              place) */
   uint32_t work;  /* steps that the checks may take (plan.h): given to plan(), which writes all else and leaves what is
                      left of them */
-  uint16_t check; /* on failure: which check (dqnn_check), for the fault report */
   uint8_t parts;  /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
 } dqnn_plan;
 
-typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
+/* The first check that failed, which the fault report names. */
+typedef dqnn_check (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
 typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
 /* Families: X(name, params). The plan function is dqnn_plan_<name>; params names the field of the Node table that must
@@ -95,12 +95,15 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
 enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };
 #undef DQNN_FAMILY_ENUMERATOR
 
-#define DQNN_FAMILY_PLAN(name, params) dqnn_status dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
+#define DQNN_FAMILY_PLAN(name, params) dqnn_check dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
 DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #undef DQNN_FAMILY_PLAN
 
 #define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
 #include "dqnn/kernels.def"
+
+/* Plans a call with its family's function; of *plan, only `work` is set before (plan_common.c). */
+dqnn_check dqnn_plan_with(dqnn_plan_fn checks, const dqnn_call *call, dqnn_plan *plan);
 
 /* A variant of a row of kernels.def. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
  * dropped. */

@@ -374,11 +374,9 @@ dqnn_status dqnn_kernel_check(dqnn_checker *c) {
     if (c->call.params == NULL) {
       c->call.params = dqnn_fb_inline(node, slot);
     }
-    dqnn_status status = c->variant->plan(&c->call, &c->plan);
-    c->fault->check = c->plan.check;
-    if (status != DQNN_OK) {
-      return status;
-    }
+    failed = (check)dqnn_plan_with(c->variant->plan, &c->call, &c->plan);
+  }
+  if (failed == 0) {
     failed = in_place_check(&c->call, &c->plan);
   }
   if (failed == 0) {

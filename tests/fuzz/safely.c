@@ -161,7 +161,7 @@ static uint32_t scratch_of(const trial *t, uint32_t node, uint32_t given) {
   const dqnn_variant *variant = kernels[variant_of[info.kernel][info.isa]];
   dqnn_model_bind(&t->model, node, NULL, &call);
   call.params = dqnn_params(dqnn_model_node(&t->model, node), variant->family);
-  require(variant->plan(&call, &plan) == DQNN_OK, "a plan that changes");
+  require(dqnn_plan_with(variant->plan, &call, &plan) == DQNN_CHECK_none, "a plan that changes");
   require(plan.scratch[info.isa] <= given, "a variant without its scratch");
   return takes_more(&call, info.kernel, info.isa) ? given : plan.scratch[info.isa];
 }

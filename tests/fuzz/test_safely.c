@@ -73,10 +73,10 @@ static const misdeed misdeeds[] = {
     {"reads others' constants", reads_constants_of_others, false, false},
 };
 
-static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
-  dqnn_status status = plan_softmax(call, result);
+static dqnn_check plan(const dqnn_call *call, dqnn_plan *result) {
+  dqnn_check check = plan_softmax(call, result);
   result->scratch[DQNN_ISA_portable] = NEED;
-  return status;
+  return check;
 }
 
 /* ref for all kernels, and a variant of softmax before its ref. */
