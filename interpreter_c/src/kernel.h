@@ -102,6 +102,17 @@ DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
 #include "dqnn/kernels.def"
 
+/* A run function that is another one of its file, which tells the kernels apart itself. */
+#if defined(__GNUC__) && defined(__ELF__)
+#define DQNN_SAME_RUN(name, other) DQNN_ALIAS(name, other)
+#define DQNN_ALIAS(name, other) void name(const dqnn_call *call) __attribute__((alias(#other)));
+#else
+#define DQNN_SAME_RUN(name, other)  \
+  void name(const dqnn_call *call) { \
+    other(call);                     \
+  }
+#endif
+
 /* Plans a call with its family's function; of *plan, only `work` is set before (plan_common.c). */
 dqnn_check dqnn_plan_with(dqnn_plan_fn checks, const dqnn_call *call, dqnn_plan *plan);
 
