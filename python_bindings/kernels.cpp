@@ -50,7 +50,7 @@ const KernelRow &kernel_row(unsigned id) {
 const dqnn_variant *find_variant(unsigned kernel_id, const char *isa) {
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
     const dqnn_variant *variant = dqnn_all_kernels[i];
-    if (variant->kernel->id != kernel_id) {
+    if (variant->id != kernel_id) {
       continue;
     }
     if (isa == nullptr || std::strcmp(dqnn_isa_name(variant->isa), isa) == 0) {
@@ -66,7 +66,7 @@ nb::list kernels() {
   for (const KernelRow &row : kKernels) {
     nb::list variants;
     for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
-      if (dqnn_all_kernels[i]->kernel->id == row.id) {
+      if (dqnn_all_kernels[i]->id == row.id) {
         variants.append(dqnn_isa_name(dqnn_all_kernels[i]->isa));
       }
     }
@@ -179,9 +179,9 @@ class Call {
   dqnn_plan plan(dqnn_plan_fn function) {
     dqnn_plan plan{};
     plan.work = UINT32_MAX;
-    const dqnn_status status = function(&call_, &plan);
-    if (status != DQNN_OK) {
-      raise_plan_error(row_->name, status, plan.check);
+    const dqnn_check check = dqnn_plan_with(function, &call_, &plan);
+    if (check != DQNN_CHECK_none) {
+      raise_plan_error(row_->name, dqnn_status_of(check), check);
     }
     return plan;
   }
@@ -238,14 +238,14 @@ class Call {
 std::tuple<uint32_t, uint32_t, bool> plan(unsigned kernel_id, const std::vector<TensorDef> &inputs,
                                           const TensorDef &output, const std::vector<nb::bytes> &constants,
                                           const nb::bytes &params) {
-  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->plan;
   const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
   return {result.scratch_bytes, result.overlap_bytes, result.parts != 0};
 }
 
 nb::dict scratch(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
                  const std::vector<nb::bytes> &constants, const nb::bytes &params) {
-  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->plan;
   const dqnn_plan result = Call(kernel_id, inputs, output, constants, params).plan(function);
   nb::dict needs;
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
@@ -261,7 +261,7 @@ std::vector<std::pair<uint32_t, uint32_t>> winograd_choices(unsigned kernel_id, 
                                                             const TensorDef &output,
                                                             const std::vector<nb::bytes> &constants,
                                                             const nb::bytes &params) {
-  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->kernel->plan;
+  const dqnn_plan_fn function = find_variant(kernel_id, nullptr)->plan;
   Call call(kernel_id, inputs, output, constants, params);
   const uint32_t least = call.plan(function).scratch[DQNN_ISA_winograd];
   std::vector<std::pair<uint32_t, uint32_t>> choices;
@@ -282,10 +282,10 @@ std::vector<std::pair<uint32_t, uint32_t>> winograd_choices(unsigned kernel_id, 
 
 uint32_t vector_scratch(unsigned kernel_id, const std::vector<TensorDef> &inputs, const TensorDef &output,
                         const std::vector<nb::bytes> &constants, const nb::bytes &params) {
-  const dqnn_kernel *kernel = find_variant(kernel_id, nullptr)->kernel;
+  const dqnn_variant *variant = find_variant(kernel_id, nullptr);
   Call call(kernel_id, inputs, output, constants, params);
-  call.plan(kernel->plan);
-  const bool conv = kernel->family == DQNN_FAMILY_conv || kernel->family == DQNN_FAMILY_convz;
+  call.plan(variant->plan);
+  const bool conv = variant->family == DQNN_FAMILY_conv || variant->family == DQNN_FAMILY_convz;
   return conv ? dqnn_vector_scratch(&call.raw()) : 0;
 }
 
@@ -374,7 +374,7 @@ nb::bytes run_kernel(unsigned kernel_id, const std::string &isa, const std::vect
     throw nb::value_error("as many inputs as definitions are needed");
   }
   Call call(kernel_id, defs, output, constants, params);
-  const dqnn_plan plan = call.plan(variant->kernel->plan);
+  const dqnn_plan plan = call.plan(variant->plan);
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].size() != call.in_bytes(i)) {
       throw nb::value_error(("input " + std::to_string(i) + " has " + std::to_string(inputs[i].size()) +

@@ -33,11 +33,6 @@
 
 enum { DQNN_IN_PLACE = -1 }; /* (uint32_t)DQNN_IN_PLACE: the output may lie on input 0 */
 
-typedef dqnn_check (*dqnn_check_fn)(const dqnn_call *call, dqnn_plan *plan);
-
-/* Runs a family's checks and turns their result into plan and status. */
-dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan);
-
 /* Checking is bounded: a plan pays for what it looks at, in steps of about the time to test a word of a constant, from
  * plan->work. dqnn_plan_with pays once for every word of the constants; whoever looks at words more than once pays for
  * that before. */

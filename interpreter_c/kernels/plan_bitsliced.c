@@ -242,7 +242,7 @@ DQNN_PLANNING static dqnn_check check_constants(const dqnn_call *call, dqnn_plan
   return call->constant_count == 4 ? dqnn_check_flip(call, 3, l.v.out_c) : DQNN_CHECK_none;
 }
 
-static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_conv(call));
   DQNN_TRY(dqnn_check_groups(call));
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
@@ -250,8 +250,4 @@ static dqnn_check plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_constants(call, plan));
   dqnn_scratch_conv_bitsliced(call, plan->scratch);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_conv_bitsliced(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_conv_bitsliced, call, plan);
 }

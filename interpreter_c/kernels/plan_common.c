@@ -43,20 +43,17 @@ dqnn_status dqnn_status_of(uint16_t check) {
   return (dqnn_status)statuses[check];
 }
 
-dqnn_status dqnn_plan_with(dqnn_check_fn checks, const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_with(dqnn_plan_fn checks, const dqnn_call *call, dqnn_plan *plan) {
   *plan = (dqnn_plan){.work = plan->work};
-  dqnn_check check = dqnn_spend(plan, words_of_constants(call));
-  if (check == DQNN_CHECK_none) {
-    check = checks(call, plan);
-  }
+  DQNN_TRY(dqnn_spend(plan, words_of_constants(call)));
+  DQNN_TRY(checks(call, plan));
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {
     uint32_t bytes = plan->scratch[isa];
     if (isa != DQNN_ISA_winograd && bytes != UINT32_MAX && bytes > plan->scratch_bytes) {
       plan->scratch_bytes = bytes;
     }
   }
-  plan->check = (uint16_t)check;
-  return dqnn_status_of(plan->check);
+  return DQNN_CHECK_none;
 }
 
 dqnn_kernel_types dqnn_types_of(uint16_t kernel) {

@@ -177,20 +177,12 @@ static dqnn_check plan_any(const dqnn_call *call, dqnn_plan *plan, int zero_poin
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_conv(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_conv(const dqnn_call *call, dqnn_plan *plan) {
   return plan_any(call, plan, 0);
 }
 
-dqnn_status dqnn_plan_conv(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_conv, call, plan);
-}
-
-static dqnn_check plan_convz(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_convz(const dqnn_call *call, dqnn_plan *plan) {
   return plan_any(call, plan, 1);
-}
-
-dqnn_status dqnn_plan_convz(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_convz, call, plan);
 }
 
 /* --- depthwise --- */
@@ -254,18 +246,10 @@ static dqnn_check plan_any_depthwise(const dqnn_call *call, dqnn_plan *plan, int
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
   return plan_any_depthwise(call, plan, 0);
 }
 
-dqnn_status dqnn_plan_depthwise(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_depthwise, call, plan);
-}
-
-static dqnn_check plan_depthwisez(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_depthwisez(const dqnn_call *call, dqnn_plan *plan) {
   return plan_any_depthwise(call, plan, 1);
-}
-
-dqnn_status dqnn_plan_depthwisez(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_depthwisez, call, plan);
 }

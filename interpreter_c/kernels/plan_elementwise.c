@@ -22,7 +22,7 @@ static uint32_t overlap(const dqnn_call *call) {
   return behind ? (uint32_t)DQNN_IN_PLACE : 0;
 }
 
-static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_affine(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_channel_params *p = (const dqnn_channel_params *)call->params;
   int integer = call->in_def[0]->dtype != DQNN_F32;
@@ -42,10 +42,6 @@ static dqnn_check plan_affine(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_affine(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_affine, call, plan);
-}
-
 /* --- one input, equal shape and element size --- */
 
 static dqnn_check check_same(const dqnn_call *call, dqnn_plan *plan, int has_params) {
@@ -54,29 +50,21 @@ static dqnn_check check_same(const dqnn_call *call, dqnn_plan *plan, int has_par
   return dqnn_check_same_shape(call->in_def[0], call->out_def);
 }
 
-static dqnn_check plan_lut(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_lut(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 0));
   DQNN_TRY(check_constants(call, 1));
   DQNN_REQUIRE(call->constant_bytes[0] == 256, constant_bytes);
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_lut(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_lut, call, plan);
-}
-
-static dqnn_check plan_lut_channels(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_lut_channels(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 0));
   DQNN_TRY(check_constants(call, 1));
   DQNN_REQUIRE(call->constant_bytes[0] == dqnn_size_mul(dqnn_last(call->in_def[0]), 256), constant_bytes);
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_lut_channels(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_lut_channels, call, plan);
-}
-
-static dqnn_check plan_unary(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_unary(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 1));
   DQNN_TRY(check_constants(call, 0));
   const dqnn_unary_params *p = (const dqnn_unary_params *)call->params;
@@ -87,11 +75,7 @@ static dqnn_check plan_unary(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_unary(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_unary, call, plan);
-}
-
-static dqnn_check plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 0));
   DQNN_TRY(check_constants(call, 1));
   uint32_t channels = dqnn_last(call->in_def[0]), bytes = call->constant_bytes[0];
@@ -100,21 +84,13 @@ static dqnn_check plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_prelu(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_prelu, call, plan);
-}
-
-static dqnn_check plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 0));
   return check_constants(call, 0);
 }
 
-dqnn_status dqnn_plan_softmax(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_softmax, call, plan);
-}
-
 /* gamma and beta of every channel, and epsilon */
-static dqnn_check plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 0));
   DQNN_TRY(check_constants(call, 3));
   uint32_t bytes = dqnn_size_mul(dqnn_last(call->in_def[0]), 4);
@@ -125,14 +101,10 @@ static dqnn_check plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_layernorm(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_layernorm, call, plan);
-}
-
 /* The sum of exponentials has 12 integer bits. */
 enum { MOST_SOFTMAX = 4095 };
 
-static dqnn_check plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_same(call, plan, 1));
   DQNN_TRY(check_constants(call, 0));
   const dqnn_softmax_params *p = (const dqnn_softmax_params *)call->params;
@@ -141,10 +113,6 @@ static dqnn_check plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_REQUIRE(out->scale == 0.00390625f && out->zero_point == -128, quantization);
   DQNN_REQUIRE(p->multiplier >= 0 && p->left_shift >= 0 && p->left_shift <= 30 && p->diff_min <= 0, fixed_params);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_softmax_fixed(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_softmax_fixed, call, plan);
 }
 
 /* --- binary --- */
@@ -169,7 +137,7 @@ static dqnn_check check_binary_constants(const dqnn_call *call, const dqnn_binar
   return dqnn_check_epilogue(call, 0, channels, DQNN_REQUANT_AFFINE, 0);
 }
 
-static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_binary(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 2, 2, 1));
   const dqnn_binary_params *p = (const dqnn_binary_params *)call->params;
   DQNN_REQUIRE(p->kind < DQNN_BINARY_KINDS, kind);
@@ -182,10 +150,6 @@ static dqnn_check plan_binary(const dqnn_call *call, dqnn_plan *plan) {
   bool repeated = dqnn_check_same_shape(call->in_def[0], call->out_def) != DQNN_CHECK_none;
   plan->overlap_bytes = repeated ? 0 : overlap(call);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_binary(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_binary, call, plan);
 }
 
 /* TFLite's multipliers of both inputs and the result. Unused ones are 0. */
@@ -223,7 +187,7 @@ static dqnn_check check_fixed_rule(const dqnn_call *call, const dqnn_fixed_binar
   return check_multipliers(p);
 }
 
-static dqnn_check plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 2, 2, 1));
   DQNN_TRY(check_constants(call, 0));
   const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
@@ -236,8 +200,4 @@ static dqnn_check plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
   bool repeated = dqnn_check_same_shape(call->in_def[0], call->out_def) != DQNN_CHECK_none;
   plan->overlap_bytes = repeated ? 0 : overlap(call);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_binary_fixed(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_binary_fixed, call, plan);
 }

@@ -25,7 +25,7 @@ static dqnn_check check_part(const dqnn_tensor_def *in, const dqnn_tensor_def *o
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_concat(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_concat(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_move(call, 2, DQNN_MAX_INPUTS, 1));
   uint32_t axis = ((const dqnn_concat_params *)call->params)->axis, total = 0;
   DQNN_REQUIRE(axis < call->out_def->rank, axis);
@@ -38,13 +38,9 @@ static dqnn_check plan_concat(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_concat(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_concat, call, plan);
-}
-
 /* --- pad --- */
 
-static dqnn_check plan_pad(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_pad(const dqnn_call *call, dqnn_plan *plan) {
   (void)plan;
   DQNN_TRY(check_move(call, 1, 1, 1));
   const dqnn_pad_params *p = (const dqnn_pad_params *)call->params;
@@ -57,13 +53,9 @@ static dqnn_check plan_pad(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_pad(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_pad, call, plan);
-}
-
 /* --- view --- */
 
-static dqnn_check plan_view(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_view(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_move(call, 1, 1, 1));
   const dqnn_view_params *p = (const dqnn_view_params *)call->params;
   uint32_t rank = call->out_def->rank, seen = 0;
@@ -81,10 +73,6 @@ static dqnn_check plan_view(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_view(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_view, call, plan);
-}
-
 /* --- reshape --- */
 
 static uint64_t elements(const dqnn_tensor_def *def) {
@@ -92,16 +80,12 @@ static uint64_t elements(const dqnn_tensor_def *def) {
 }
 
 /* An output whose rows leave no bits unused is as dense as can be: its words never overtake those that are read. */
-static dqnn_check plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_move(call, 1, 1, 0));
   DQNN_REQUIRE(elements(call->in_def[0]) == elements(call->out_def), output_shape);
   bool dense = dqnn_rows(call->out_def) == 1 || dqnn_last(call->out_def) % 32 == 0;
   plan->overlap_bytes = dense ? (uint32_t)DQNN_IN_PLACE : 0;
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_reshape(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_reshape, call, plan);
 }
 
 /* --- gather --- */
@@ -116,7 +100,7 @@ static dqnn_check check_indices(const dqnn_call *call, uint32_t constant, uint32
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_gather(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_gather(const dqnn_call *call, dqnn_plan *plan) {
   (void)plan;
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
@@ -135,10 +119,6 @@ static dqnn_check plan_gather(const dqnn_call *call, dqnn_plan *plan) {
   return DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_gather(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_gather, call, plan);
-}
-
 /* --- bilinear --- */
 
 static dqnn_check check_places(const dqnn_call *call, uint32_t axis) {
@@ -151,7 +131,7 @@ static dqnn_check check_places(const dqnn_call *call, uint32_t axis) {
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
   (void)plan;
   DQNN_TRY(dqnn_check_call(call, 1, 1, 0));
   DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
@@ -162,13 +142,9 @@ static dqnn_check plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
   return check_places(call, 1);
 }
 
-dqnn_status dqnn_plan_bilinear(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_bilinear, call, plan);
-}
-
 /* --- constant --- */
 
-static dqnn_check plan_constant(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_constant(const dqnn_call *call, dqnn_plan *plan) {
   (void)plan;
   DQNN_TRY(dqnn_check_call(call, 0, 0, 0));
   DQNN_REQUIRE(call->constant_count == 1, constant_count);
@@ -181,8 +157,4 @@ static dqnn_check plan_constant(const dqnn_call *call, dqnn_plan *plan) {
     DQNN_REQUIRE(words[i] >> tail == 0, weight_padding);
   }
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_constant(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_constant, call, plan);
 }

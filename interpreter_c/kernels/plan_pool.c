@@ -40,17 +40,13 @@ static uint32_t pool_overlap(const dqnn_call *call, const dqnn_pool_params *p) {
   return lead >= 0 && call->in_def[0]->dtype >= call->out_def->dtype ? (uint32_t)DQNN_IN_PLACE : 0;
 }
 
-static dqnn_check plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   DQNN_REQUIRE(call->constant_count == 0, constant_count);
   DQNN_TRY(dqnn_check_same_quantization(call->in_def[0], call->out_def));
   DQNN_TRY(check_windows(call, (const dqnn_pool_params *)call->params));
   plan->overlap_bytes = pool_overlap(call, (const dqnn_pool_params *)call->params);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_maxpool(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_maxpool, call, plan);
 }
 
 static dqnn_check check_sum(const dqnn_call *call, const dqnn_pool_params *p) {
@@ -61,7 +57,7 @@ static dqnn_check check_sum(const dqnn_call *call, const dqnn_pool_params *p) {
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
   DQNN_TRY(check_windows(call, p));
@@ -71,11 +67,7 @@ static dqnn_check plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
   return call->constant_count == 1 ? dqnn_check_inverse(call, 0) : DQNN_CHECK_none;
 }
 
-dqnn_status dqnn_plan_avgpool(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_avgpool, call, plan);
-}
-
-static dqnn_check plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
   DQNN_REQUIRE(call->constant_count == 0, constant_count);
@@ -84,10 +76,6 @@ static dqnn_check plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_TRY(check_sum(call, p));
   plan->overlap_bytes = pool_overlap(call, p);
   return DQNN_CHECK_none;
-}
-
-dqnn_status dqnn_plan_avgpool_raw(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_avgpool_raw, call, plan);
 }
 
 /* --- reductions over axes --- */
@@ -117,7 +105,7 @@ static dqnn_check check_total(const dqnn_call *call, uint32_t axes) {
   return DQNN_CHECK_none;
 }
 
-static dqnn_check plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
+dqnn_check dqnn_plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
   (void)plan;
   DQNN_TRY(dqnn_check_call(call, 1, 1, 1));
   const dqnn_reduce_params *p = (const dqnn_reduce_params *)call->params;
@@ -133,8 +121,4 @@ static dqnn_check plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
   DQNN_REQUIRE(p->requant == 0 && p->act_min == -128.0f && p->act_max == 127.0f, reserved);
   DQNN_REQUIRE(call->constant_count == 0, constant_count);
   return dqnn_check_same_quantization(call->in_def[0], call->out_def);
-}
-
-dqnn_status dqnn_plan_reduce(const dqnn_call *call, dqnn_plan *plan) {
-  return dqnn_plan_with(plan_reduce, call, plan);
 }

@@ -241,7 +241,7 @@ static uint32_t kernels_of(const dqnn_options *options, uint32_t kernels[6]) {
   uint32_t isas = 0;
   for (uint32_t i = 0; i < options->kernel_count; ++i) {
     const dqnn_variant *variant = options->kernels[i];
-    kernels[variant->kernel->id / 32] |= 1u << variant->kernel->id % 32;
+    kernels[variant->id / 32] |= 1u << variant->id % 32;
     isas |= 1u << variant->isa;
   }
   return isas;

@@ -109,7 +109,7 @@ dqnn_status dqnn_invoke(dqnn_interpreter *it) {
       continue;
     }
     dqnn_model_bind(&it->model, i, it->arena, &call);
-    call.params = dqnn_params(node, it->variants[i]->kernel->family);
+    call.params = dqnn_params(node, it->variants[i]->family);
     dqnn_run_call(it, i, &call);
   }
   return (dqnn_status)(i >> DQNN_STATUS_AT);
@@ -192,7 +192,7 @@ dqnn_status dqnn_node(const dqnn_interpreter *it, uint32_t i, dqnn_node_info *ou
   out->output = dqnn_fb_u16(node, DQNN_NODE_OUTPUT);
   out->scratch_offset = dqnn_fb_u32(node, DQNN_NODE_SCRATCH_OFFSET);
   out->scratch_bytes = dqnn_fb_u32(node, DQNN_NODE_SCRATCH_BYTES);
-  out->kernel = it->variants[i]->kernel->id;
+  out->kernel = it->variants[i]->id;
   out->isa = it->variants[i]->isa;
   return DQNN_OK;
 }

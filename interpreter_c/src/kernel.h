@@ -72,11 +72,11 @@ typedef struct {
                              place) */
   uint32_t work;  /* steps that the checks may take (plan.h): given to plan(), which writes all else and leaves what is
                      left of them */
-  uint16_t check; /* on failure: which check (dqnn_check), for the fault report */
   uint8_t parts;  /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
 } dqnn_plan;
 
-typedef dqnn_status (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
+/* The first check that failed, which the fault report names. */
+typedef dqnn_check (*dqnn_plan_fn)(const dqnn_call *call, dqnn_plan *plan);
 typedef void (*dqnn_run_fn)(const dqnn_call *call);
 
 /* Families: X(name, params). The plan function is dqnn_plan_<name>; params names the field of the Node table that must
@@ -95,26 +95,34 @@ typedef void (*dqnn_run_fn)(const dqnn_call *call);
 enum { DQNN_FAMILIES(DQNN_FAMILY_ENUMERATOR) DQNN_FAMILY_NUMBER };
 #undef DQNN_FAMILY_ENUMERATOR
 
-#define DQNN_FAMILY_PLAN(name, params) dqnn_status dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
+#define DQNN_FAMILY_PLAN(name, params) dqnn_check dqnn_plan_##name(const dqnn_call *call, dqnn_plan *plan);
 DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #undef DQNN_FAMILY_PLAN
 
 #define DQNN_VARIANT(name, isa) void dqnn_run_##name##_##isa(const dqnn_call *call);
 #include "dqnn/kernels.def"
 
-/* A row of kernels.def ... */
-typedef struct {
-  dqnn_plan_fn plan;
-  uint16_t id;
-  uint8_t family;
-} dqnn_kernel;
+/* A run function that is another one of its file, which tells the kernels apart itself. */
+#if defined(__GNUC__) && defined(__ELF__)
+#define DQNN_SAME_RUN(name, other) DQNN_ALIAS(name, other)
+#define DQNN_ALIAS(name, other) void name(const dqnn_call *call) __attribute__((alias(#other)));
+#else
+#define DQNN_SAME_RUN(name, other)  \
+  void name(const dqnn_call *call) { \
+    other(call);                     \
+  }
+#endif
 
-/* ... and one of its variants. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
+/* Plans a call with its family's function; of *plan, only `work` is set before (plan_common.c). */
+dqnn_check dqnn_plan_with(dqnn_plan_fn checks, const dqnn_call *call, dqnn_plan *plan);
+
+/* A variant of a row of kernels.def. Each is an object of its own (dqnn_variant_<name>_<isa>), so that unused ones are
  * dropped. */
 struct dqnn_variant {
-  const dqnn_kernel *kernel;
+  dqnn_plan_fn plan; /* this and the kernel's id and family are those of all its variants */
   dqnn_run_fn run;
-  uint8_t isa;
+  uint16_t id;
+  uint8_t family, isa;
 };
 
 /* Bytes of a tensor, or 0 with what failed (DQNN_CHECK_tensor_*) if it is no valid definition. */

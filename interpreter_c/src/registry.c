@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
-/* The kernel table made real: expands kernels.def into one constant object per kernel and per variant, and into the set
- * of all of them. Nothing else names a kernel. Built with -fdata-sections, so that a firmware which passes a set of its
- * own links only the objects, plans and run functions that the set names. */
+/* The kernel table made real: expands kernels.def into one constant object per variant, and into the set of all of
+ * them. Nothing else names a kernel. Built with -fdata-sections, so that a firmware which passes a set of its own links
+ * only the objects, plans and run functions that the set names. */
 #include "dqnn/dqnn_kernels.h"
 #include "kernel.h"
 
-#define DQNN_KERNEL(id, name, family, input, weights, output, variants) \
-  static const dqnn_kernel kernel_##name = {dqnn_plan_##family, (id), DQNN_FAMILY_##family};
-#include "dqnn/kernels.def"
+#define COLUMNS(id, name, family) id, name, family
+#define DEFINE(...) DEFINE_VARIANT(__VA_ARGS__)
+#define DEFINE_VARIANT(isa, id, name, family)                                                          \
+  const dqnn_variant dqnn_variant_##name##_##isa = {dqnn_plan_##family, dqnn_run_##name##_##isa, (id), \
+                                                    DQNN_FAMILY_##family, DQNN_ISA_##isa};
 
-#define DQNN_VARIANT(name, isa) \
-  const dqnn_variant dqnn_variant_##name##_##isa = {&kernel_##name, dqnn_run_##name##_##isa, DQNN_ISA_##isa};
+#define DQNN_KERNEL(id, name, family, input, weights, output, variants) DQNN_EACH_VARIANT((id, name, family), variants)
+#define DQNN_VARIANT(row, isa) DEFINE(isa, COLUMNS row)
 #include "dqnn/kernels.def"
 
 const dqnn_variant *const dqnn_all_kernels[] = {

@@ -228,7 +228,7 @@ static DQNN_RARE uint16_t run_call(dqnn_segment *s, uint32_t i) {
   }
   s->call->out = s->arena + s->out.offset;
   if (s->call->params == NULL) {
-    s->call->params = dqnn_params(dqnn_model_node(s->model, node), it->variants[node]->kernel->family);
+    s->call->params = dqnn_params(dqnn_model_node(s->model, node), it->variants[node]->family);
   }
   dqnn_run_call(it, node, s->call);
   return 0;
@@ -271,7 +271,7 @@ static uint16_t check_whole(dqnn_segment *s, dqnn_checker *c, uint32_t i) {
     return failed;
   }
   s->nodes[i].variant = c->variant;
-  return (families_of_rows >> c->variant->kernel->family & 1) != 0 ? 0 : DQNN_CHECK_segment_call;
+  return (families_of_rows >> c->variant->family & 1) != 0 ? 0 : DQNN_CHECK_segment_call;
 }
 
 /* Rows begin at multiples of 16, and those that are written meet none of an entering map that is read now or later. */

@@ -320,7 +320,7 @@ static DQNN_RARE check graph_check(dqnn_checker *c) {
 static const dqnn_variant *choose(const dqnn_checker *c, uint32_t mask, uint32_t scratch_bytes) {
   for (uint32_t i = 0; i < c->options->kernel_count; ++i) {
     const dqnn_variant *variant = c->options->kernels[i];
-    if (variant->kernel->id == c->call.kernel && (mask >> variant->isa & 1) != 0 &&
+    if (variant->id == c->call.kernel && (mask >> variant->isa & 1) != 0 &&
         c->plan.scratch[variant->isa] <= scratch_bytes) {
       return variant;
     }
@@ -368,18 +368,15 @@ dqnn_status dqnn_kernel_check(dqnn_checker *c) {
   if (c->variant == NULL) {
     return DQNN_ERROR_KERNEL_MISSING;
   }
-  const dqnn_kernel *kernel = c->variant->kernel;
-  const uint32_t slot = dqnn_params_slot(kernel->family);
+  const uint32_t slot = dqnn_params_slot(c->variant->family);
   check failed = params_check(node, slot);
   if (failed == 0) {
     if (c->call.params == NULL) {
       c->call.params = dqnn_fb_inline(node, slot);
     }
-    dqnn_status status = kernel->plan(&c->call, &c->plan);
-    c->fault->check = c->plan.check;
-    if (status != DQNN_OK) {
-      return status;
-    }
+    failed = (check)dqnn_plan_with(c->variant->plan, &c->call, &c->plan);
+  }
+  if (failed == 0) {
     failed = in_place_check(&c->call, &c->plan);
   }
   if (failed == 0) {

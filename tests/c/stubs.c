@@ -11,9 +11,8 @@ void stubs_reset(void) {
   stubs.other_scratch_bytes = 32;
 }
 
-static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
+static dqnn_check plan(const dqnn_call *call, dqnn_plan *result) {
   ++stubs.plans;
-  *result = (dqnn_plan){.work = result->work};
   result->overlap_bytes = stubs.overlap_bytes;
   result->parts = stubs.parts;
   if (call->kernel == STUB_SOFTMAX) {
@@ -21,10 +20,9 @@ static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
     result->scratch[DQNN_ISA_mve] = stubs.other_scratch_bytes;
   }
   if (stubs.only != 0 && stubs.only != call->kernel) {
-    return DQNN_OK;
+    return DQNN_CHECK_none;
   }
-  result->check = stubs.check;
-  return stubs.status;
+  return stubs.check;
 }
 
 static void trace(const dqnn_call *call, char letter) {
@@ -57,17 +55,13 @@ static void run_binary(const dqnn_call *call) {
   trace(call, 'b');
 }
 
-static const dqnn_kernel unary = {plan, STUB_UNARY, DQNN_FAMILY_unary};
-static const dqnn_kernel prelu = {plan, STUB_PRELU, DQNN_FAMILY_prelu};
-static const dqnn_kernel softmax = {plan, STUB_SOFTMAX, DQNN_FAMILY_softmax};
-static const dqnn_kernel binary = {plan, STUB_BINARY, DQNN_FAMILY_binary};
-
-static const dqnn_variant unary_ref = {&unary, run_unary, DQNN_ISA_ref};
-static const dqnn_variant prelu_ref = {&prelu, run_prelu, DQNN_ISA_ref};
-static const dqnn_variant softmax_portable = {&softmax, run_softmax_portable, DQNN_ISA_portable};
-static const dqnn_variant softmax_mve = {&softmax, run_softmax_mve, DQNN_ISA_mve};
-static const dqnn_variant softmax_ref = {&softmax, run_softmax, DQNN_ISA_ref};
-static const dqnn_variant binary_ref = {&binary, run_binary, DQNN_ISA_ref};
+static const dqnn_variant unary_ref = {plan, run_unary, STUB_UNARY, DQNN_FAMILY_unary, DQNN_ISA_ref};
+static const dqnn_variant prelu_ref = {plan, run_prelu, STUB_PRELU, DQNN_FAMILY_prelu, DQNN_ISA_ref};
+static const dqnn_variant softmax_portable = {plan, run_softmax_portable, STUB_SOFTMAX, DQNN_FAMILY_softmax,
+                                              DQNN_ISA_portable};
+static const dqnn_variant softmax_mve = {plan, run_softmax_mve, STUB_SOFTMAX, DQNN_FAMILY_softmax, DQNN_ISA_mve};
+static const dqnn_variant softmax_ref = {plan, run_softmax, STUB_SOFTMAX, DQNN_FAMILY_softmax, DQNN_ISA_ref};
+static const dqnn_variant binary_ref = {plan, run_binary, STUB_BINARY, DQNN_FAMILY_binary, DQNN_ISA_ref};
 
 const dqnn_variant *const stub_kernels[STUB_VARIANTS] = {&unary_ref,   &prelu_ref,   &softmax_portable,
                                                          &softmax_mve, &softmax_ref, &binary_ref};

@@ -8,8 +8,7 @@
 enum { STUB_UNARY = 67, STUB_PRELU = 68, STUB_SOFTMAX = 69, STUB_BINARY = 72 };
 
 typedef struct {
-  dqnn_status status;           /* what every plan returns ... */
-  uint16_t check;               /* ... and why */
+  dqnn_check check;             /* what every plan returns */
   uint16_t only;                /* refuse only this kernel; 0: all */
   uint32_t overlap_bytes;       /* of every kernel */
   uint32_t scratch_bytes;       /* that softmax needs as portable ... */

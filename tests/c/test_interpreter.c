@@ -62,10 +62,10 @@ static void test_short_memory_is_untouched(blob b) {
   for (int i = 0; i < 16; ++i) {
     CHECK_EQUAL(memory[i], 0xA5);
   }
-  stubs.status = DQNN_ERROR_KERNEL_SHAPE;
+  stubs.check = DQNN_CHECK_output_shape;
   CHECK_EQUAL(dqnn_verify(b.bytes, b.size, &options, NULL), DQNN_ERROR_KERNEL_SHAPE);
   stubs_reset();
-  stubs.status = DQNN_ERROR_KERNEL_SHAPE;
+  stubs.check = DQNN_CHECK_output_shape;
   CHECK_EQUAL(dqnn_init(&it, memory, 16, b.bytes, b.size, &options, NULL), DQNN_ERROR_MEMORY);
   CHECK_EQUAL(stubs.plans, 0);
   stubs_reset();

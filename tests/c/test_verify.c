@@ -330,7 +330,6 @@ static void test_parts(blob b) {
 
 static void test_plan_refuses(blob b) {
   dqnn_fault fault;
-  stubs.status = DQNN_ERROR_KERNEL_PARAM;
   stubs.check = DQNN_CHECK_kind;
   stubs.only = STUB_BINARY;
   CHECK_EQUAL(verify(b, &fault), DQNN_ERROR_KERNEL_PARAM);

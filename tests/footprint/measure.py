@@ -155,7 +155,7 @@ class Build:
 INDIRECT = {
     "dqnn_invoke": r"dqnn_run_\w+$",
     "dqnn_model_verify": "$^",
-    "dqnn_kernel_check": r"dqnn_plan_(?!with)\w+$",
+    "dqnn_plan_with": r"dqnn_plan_(?!with)\w+$",
     "dqnn_model_open": "$^",
     "notify": "$^",
     "dqnn_quads_run": r"\S*:(quad_(gather|sum|maximum|emit)|(gather|sum|maximum|put)_(int|float))\b",

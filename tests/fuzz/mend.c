@@ -699,8 +699,8 @@ bool mend_plan(const draft *d, const draft_node *node, dqnn_plan *plan) {
   }
   *plan = (dqnn_plan){.work = UINT32_MAX};
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
-    if (dqnn_all_kernels[i]->kernel->id == node->kernel) {
-      return dqnn_all_kernels[i]->kernel->plan(&call, plan) == DQNN_OK;
+    if (dqnn_all_kernels[i]->id == node->kernel) {
+      return dqnn_plan_with(dqnn_all_kernels[i]->plan, &call, plan) == DQNN_CHECK_none;
     }
   }
   return false;

@@ -33,7 +33,7 @@ static void check_variants(void) {
       skipped |= 1u << variant->isa;
     } else if (safely_runs(i) == 0) {
       ++test_failures;
-      (void)printf("%s %s: no file makes it run\n", dqnn_kernel_name(variant->kernel->id), dqnn_isa_name(variant->isa));
+      (void)printf("%s %s: no file makes it run\n", dqnn_kernel_name(variant->id), dqnn_isa_name(variant->isa));
     }
   }
   for (uint32_t isa = 0; isa < DQNN_ISA_NUMBER; ++isa) {

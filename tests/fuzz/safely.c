@@ -72,7 +72,7 @@ static void prepare(void) {
   kernel_count = kernels == dqnn_all_kernels ? dqnn_all_kernel_count : kernel_count;
   for (uint32_t i = 0; i < kernel_count; ++i) {
     const dqnn_variant *variant = kernels[i];
-    variant_of[variant->kernel->id][variant->isa] = (uint16_t)i;
+    variant_of[variant->id][variant->isa] = (uint16_t)i;
     isas |= 1u << variant->isa;
   }
   isas &= dqnn_host_isas();
@@ -108,7 +108,7 @@ static double work_of(const dqnn_model *model, uint32_t i) {
     uint32_t count;
     const uint16_t *input = dqnn_fb_vector(node, DQNN_NODE_INPUTS, &count);
     const dqnn_tensor_def *def = &model->tensors[input[0]];
-    uint32_t family = kernels[variant_of[dqnn_fb_u16(node, DQNN_NODE_KERNEL)][DQNN_ISA_ref]]->kernel->family;
+    uint32_t family = kernels[variant_of[dqnn_fb_u16(node, DQNN_NODE_KERNEL)][DQNN_ISA_ref]]->family;
     uint32_t channels = family == DQNN_FAMILY_depthwise || family == DQNN_FAMILY_depthwisez
                             ? 1
                             : def->dims[def->rank - 1] / conv->groups;
@@ -158,10 +158,10 @@ static uint32_t scratch_of(const trial *t, uint32_t node, uint32_t given) {
     return given;
   }
   require(dqnn_node(t->it, node, &info) == DQNN_OK, "node");
-  const dqnn_kernel *kernel = kernels[variant_of[info.kernel][info.isa]]->kernel;
+  const dqnn_variant *variant = kernels[variant_of[info.kernel][info.isa]];
   dqnn_model_bind(&t->model, node, NULL, &call);
-  call.params = dqnn_params(dqnn_model_node(&t->model, node), kernel->family);
-  require(kernel->plan(&call, &plan) == DQNN_OK, "a plan that changes");
+  call.params = dqnn_params(dqnn_model_node(&t->model, node), variant->family);
+  require(dqnn_plan_with(variant->plan, &call, &plan) == DQNN_CHECK_none, "a plan that changes");
   require(plan.scratch[info.isa] <= given, "a variant without its scratch");
   return takes_more(&call, info.kernel, info.isa) ? given : plan.scratch[info.isa];
 }
@@ -385,7 +385,7 @@ static void run_isa(trial *t, uint32_t isa) {
 static uint32_t isas_of(const trial *t) {
   uint32_t mask = 0;
   for (uint32_t i = 0; i < kernel_count; ++i) {
-    uint32_t kernel = kernels[i]->kernel->id;
+    uint32_t kernel = kernels[i]->id;
     mask |= (t->model.prefix->kernels[kernel / 32] >> kernel % 32 & 1u) << kernels[i]->isa;
   }
   return mask & isas;

@@ -73,31 +73,28 @@ static const misdeed misdeeds[] = {
     {"reads others' constants", reads_constants_of_others, false, false},
 };
 
-static dqnn_status plan(const dqnn_call *call, dqnn_plan *result) {
-  dqnn_status status = plan_softmax(call, result);
+static dqnn_check plan(const dqnn_call *call, dqnn_plan *result) {
+  dqnn_check check = plan_softmax(call, result);
   result->scratch[DQNN_ISA_portable] = NEED;
-  return status;
+  return check;
 }
 
 /* ref for all kernels, and a variant of softmax before its ref. */
 static void use(dqnn_run_fn run) {
   static dqnn_variant variant;
-  static dqnn_kernel kernel;
   static const dqnn_variant *set[MOST];
   uint32_t count = 1;
   for (uint32_t i = 0; i < dqnn_all_kernel_count; ++i) {
     if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref) {
       set[count++] = dqnn_all_kernels[i];
     }
-    if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref && dqnn_all_kernels[i]->kernel->id == STUB_SOFTMAX) {
+    if (dqnn_all_kernels[i]->isa == DQNN_ISA_ref && dqnn_all_kernels[i]->id == STUB_SOFTMAX) {
       variant = *dqnn_all_kernels[i];
     }
   }
   softmax = variant.run;
-  kernel = *variant.kernel;
-  plan_softmax = kernel.plan;
-  kernel.plan = plan;
-  variant.kernel = &kernel;
+  plan_softmax = variant.plan;
+  variant.plan = plan;
   variant.run = run;
   variant.isa = DQNN_ISA_portable;
   set[0] = &variant;

@@ -56,7 +56,5 @@ void dqnn_run_concat_s1_portable(const dqnn_call *call) {
 void dqnn_run_concat_s8_portable(const dqnn_call *call) {
   join_runs(call);
 }
-void dqnn_run_concat_f32_portable(const dqnn_call *call) {
-  join_runs(call);
-}
+DQNN_SAME_RUN(dqnn_run_concat_f32_portable, dqnn_run_concat_s8_portable)
 #endif

@@ -228,7 +228,5 @@ void dqnn_run_conv_f32_s1_s1_portable(const dqnn_call *call) {
 void dqnn_run_conv_f32_s1_s8_portable(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_f32_s1_f32_portable(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_conv_f32_s1_f32_portable, dqnn_run_conv_f32_s1_s8_portable)
 #endif

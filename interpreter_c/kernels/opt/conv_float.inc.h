@@ -273,36 +273,16 @@ static void run(const dqnn_call *call, int s8_weights) {
 void NAME(dqnn_run_conv_f32_f32_s1)(const dqnn_call *call) {
   run(call, 0);
 }
-void NAME(dqnn_run_conv_f32_f32_s8)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_f32_f32_f32)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s8_f32_s1)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s8_f32_s8)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s8_f32_f32)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s1_f32_s1)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s1_f32_s8)(const dqnn_call *call) {
-  run(call, 0);
-}
-void NAME(dqnn_run_conv_s1_f32_f32)(const dqnn_call *call) {
-  run(call, 0);
-}
+DQNN_SAME_RUN(NAME(dqnn_run_conv_f32_f32_s8), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_f32_f32_f32), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s8_f32_s1), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s8_f32_s8), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s8_f32_f32), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s1_f32_s1), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s1_f32_s8), NAME(dqnn_run_conv_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_s1_f32_f32), NAME(dqnn_run_conv_f32_f32_s1))
 void NAME(dqnn_run_conv_f32_s8_s1)(const dqnn_call *call) {
   run(call, 1);
 }
-void NAME(dqnn_run_conv_f32_s8_s8)(const dqnn_call *call) {
-  run(call, 1);
-}
-void NAME(dqnn_run_conv_f32_s8_f32)(const dqnn_call *call) {
-  run(call, 1);
-}
+DQNN_SAME_RUN(NAME(dqnn_run_conv_f32_s8_s8), NAME(dqnn_run_conv_f32_s8_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_conv_f32_s8_f32), NAME(dqnn_run_conv_f32_s8_s1))

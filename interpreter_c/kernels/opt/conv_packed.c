@@ -397,19 +397,9 @@ static void run(const dqnn_call *call) {
 void dqnn_run_conv_s8_s8_s1_packed(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_s8_s8_packed(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s8_s8_f32_packed(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_s1_packed(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_s8_packed(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_f32_packed(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_s8_packed, dqnn_run_conv_s8_s8_s1_packed)
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_f32_packed, dqnn_run_conv_s8_s8_s1_packed)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_s1_packed, dqnn_run_conv_s8_s8_s1_packed)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_s8_packed, dqnn_run_conv_s8_s8_s1_packed)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_f32_packed, dqnn_run_conv_s8_s8_s1_packed)
 #endif

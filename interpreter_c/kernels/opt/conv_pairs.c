@@ -500,25 +500,13 @@ static void run(const dqnn_call *call) {
 void dqnn_run_conv_s8_s8_s1_portable(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_s8_s8_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s8_s8_f32_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_s1_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_s8_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s8_f32_portable(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_s8_portable, dqnn_run_conv_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_f32_portable, dqnn_run_conv_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_s1_portable, dqnn_run_conv_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_s8_portable, dqnn_run_conv_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s8_f32_portable, dqnn_run_conv_s8_s8_s1_portable)
 void dqnn_run_convz_s8_s8_s8_portable(const dqnn_call *call) {
   run_any(call, 1);
 }
-void dqnn_run_convz_s8_s8_f32_portable(const dqnn_call *call) {
-  run_any(call, 1);
-}
+DQNN_SAME_RUN(dqnn_run_convz_s8_s8_f32_portable, dqnn_run_convz_s8_s8_s8_portable)
 #endif

@@ -482,10 +482,6 @@ static void run(const dqnn_call *call) {
 void dqnn_run_conv_s8_s8_s1_winograd(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s8_s8_s8_winograd(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s8_s8_f32_winograd(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_s8_winograd, dqnn_run_conv_s8_s8_s1_winograd)
+DQNN_SAME_RUN(dqnn_run_conv_s8_s8_f32_winograd, dqnn_run_conv_s8_s8_s1_winograd)
 #endif

@@ -210,45 +210,21 @@ static void run(const dqnn_call *call, uint8_t weight) {
 void NAME(dqnn_run_depthwise_f32_f32_s1)(const dqnn_call *call) {
   run(call, DQNN_F32);
 }
-void NAME(dqnn_run_depthwise_f32_f32_s8)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_f32_f32_f32)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s8_f32_s1)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s8_f32_s8)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s8_f32_f32)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s1_f32_s1)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s1_f32_s8)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
-void NAME(dqnn_run_depthwise_s1_f32_f32)(const dqnn_call *call) {
-  run(call, DQNN_F32);
-}
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_f32_s8), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_f32_f32), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s8_f32_s1), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s8_f32_s8), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s8_f32_f32), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s1_f32_s1), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s1_f32_s8), NAME(dqnn_run_depthwise_f32_f32_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_s1_f32_f32), NAME(dqnn_run_depthwise_f32_f32_s1))
 void NAME(dqnn_run_depthwise_f32_s8_s1)(const dqnn_call *call) {
   run(call, DQNN_S8);
 }
-void NAME(dqnn_run_depthwise_f32_s8_s8)(const dqnn_call *call) {
-  run(call, DQNN_S8);
-}
-void NAME(dqnn_run_depthwise_f32_s8_f32)(const dqnn_call *call) {
-  run(call, DQNN_S8);
-}
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_s8_s8), NAME(dqnn_run_depthwise_f32_s8_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_s8_f32), NAME(dqnn_run_depthwise_f32_s8_s1))
 void NAME(dqnn_run_depthwise_f32_s1_s1)(const dqnn_call *call) {
   run(call, DQNN_S1);
 }
-void NAME(dqnn_run_depthwise_f32_s1_s8)(const dqnn_call *call) {
-  run(call, DQNN_S1);
-}
-void NAME(dqnn_run_depthwise_f32_s1_f32)(const dqnn_call *call) {
-  run(call, DQNN_S1);
-}
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_s1_s8), NAME(dqnn_run_depthwise_f32_s1_s1))
+DQNN_SAME_RUN(NAME(dqnn_run_depthwise_f32_s1_f32), NAME(dqnn_run_depthwise_f32_s1_s1))

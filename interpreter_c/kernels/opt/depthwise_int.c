@@ -309,34 +309,18 @@ static void run(const dqnn_call *call, dqnn_depthwise_kind kind) {
 void dqnn_run_depthwise_s8_s8_s1_portable(const dqnn_call *call) {
   run(call, DQNN_DEPTHWISE_BYTES);
 }
-void dqnn_run_depthwise_s8_s8_s8_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_BYTES);
-}
-void dqnn_run_depthwise_s8_s8_f32_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_BYTES);
-}
-void dqnn_run_depthwise_s1_s8_s1_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_BYTES);
-}
-void dqnn_run_depthwise_s1_s8_s8_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_BYTES);
-}
-void dqnn_run_depthwise_s1_s8_f32_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_BYTES);
-}
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s8_s8_portable, dqnn_run_depthwise_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s8_f32_portable, dqnn_run_depthwise_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_depthwise_s1_s8_s1_portable, dqnn_run_depthwise_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_depthwise_s1_s8_s8_portable, dqnn_run_depthwise_s8_s8_s1_portable)
+DQNN_SAME_RUN(dqnn_run_depthwise_s1_s8_f32_portable, dqnn_run_depthwise_s8_s8_s1_portable)
 void dqnn_run_depthwise_s8_s1_s1_portable(const dqnn_call *call) {
   run(call, DQNN_DEPTHWISE_SIGNS);
 }
-void dqnn_run_depthwise_s8_s1_s8_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_SIGNS);
-}
-void dqnn_run_depthwise_s8_s1_f32_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_SIGNS);
-}
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s1_s8_portable, dqnn_run_depthwise_s8_s1_s1_portable)
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s1_f32_portable, dqnn_run_depthwise_s8_s1_s1_portable)
 void dqnn_run_depthwisez_s8_s8_s8_portable(const dqnn_call *call) {
   run(call, DQNN_DEPTHWISE_ZERO_POINTS);
 }
-void dqnn_run_depthwisez_s8_s8_f32_portable(const dqnn_call *call) {
-  run(call, DQNN_DEPTHWISE_ZERO_POINTS);
-}
+DQNN_SAME_RUN(dqnn_run_depthwisez_s8_s8_f32_portable, dqnn_run_depthwisez_s8_s8_s8_portable)
 #endif

@@ -39,11 +39,7 @@ void dqnn_run_depthwise_s8_s8_s1_packed(const dqnn_call *call) {
   dqnn_run_depthwise_packed(call);
 }
 #if !DQNN_HAVE_MVE /* mve/depthwise_bytes_mve.c has it there */
-void dqnn_run_depthwise_s8_s8_s8_packed(const dqnn_call *call) {
-  dqnn_run_depthwise_packed(call);
-}
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s8_s8_packed, dqnn_run_depthwise_s8_s8_s1_packed)
 #endif
-void dqnn_run_depthwise_s8_s8_f32_packed(const dqnn_call *call) {
-  dqnn_run_depthwise_packed(call);
-}
+DQNN_SAME_RUN(dqnn_run_depthwise_s8_s8_f32_packed, dqnn_run_depthwise_s8_s8_s1_packed)
 #endif

@@ -157,18 +157,10 @@ static void run_affine(const dqnn_call *call) {
 void dqnn_run_affine_f32_s1_portable(const dqnn_call *call) {
   run_affine(call);
 }
-void dqnn_run_affine_f32_s8_portable(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_f32_f32_portable(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s8_f32_portable(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s1_f32_portable(const dqnn_call *call) {
-  run_affine(call);
-}
+DQNN_SAME_RUN(dqnn_run_affine_f32_s8_portable, dqnn_run_affine_f32_s1_portable)
+DQNN_SAME_RUN(dqnn_run_affine_f32_f32_portable, dqnn_run_affine_f32_s1_portable)
+DQNN_SAME_RUN(dqnn_run_affine_s8_f32_portable, dqnn_run_affine_f32_s1_portable)
+DQNN_SAME_RUN(dqnn_run_affine_s1_f32_portable, dqnn_run_affine_f32_s1_portable)
 
 /* ---- binary ---- */
 
@@ -255,9 +247,7 @@ void dqnn_run_binary_s8_portable(const dqnn_call *call) {
 #endif
   run_binary(call);
 }
-void dqnn_run_binary_f32_portable(const dqnn_call *call) {
-  run_binary(call);
-}
+DQNN_SAME_RUN(dqnn_run_binary_f32_portable, dqnn_run_binary_s1_portable)
 
 /* ---- lut ---- */
 

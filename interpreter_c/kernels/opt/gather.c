@@ -79,10 +79,6 @@ static void run(const dqnn_call *call) {
 void dqnn_run_gather_s1_portable(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_gather_s8_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_gather_f32_portable(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_gather_s8_portable, dqnn_run_gather_s1_portable)
+DQNN_SAME_RUN(dqnn_run_gather_f32_portable, dqnn_run_gather_s1_portable)
 #endif

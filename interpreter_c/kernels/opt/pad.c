@@ -86,10 +86,6 @@ static void run(const dqnn_call *call) {
 void dqnn_run_pad_s1_portable(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_pad_s8_portable(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_pad_f32_portable(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_pad_s8_portable, dqnn_run_pad_s1_portable)
+DQNN_SAME_RUN(dqnn_run_pad_f32_portable, dqnn_run_pad_s1_portable)
 #endif

@@ -134,10 +134,6 @@ static void run_view(const dqnn_call *call) {
 void dqnn_run_view_s1_portable(const dqnn_call *call) {
   run_view(call);
 }
-void dqnn_run_view_s8_portable(const dqnn_call *call) {
-  run_view(call);
-}
-void dqnn_run_view_f32_portable(const dqnn_call *call) {
-  run_view(call);
-}
+DQNN_SAME_RUN(dqnn_run_view_s8_portable, dqnn_run_view_s1_portable)
+DQNN_SAME_RUN(dqnn_run_view_f32_portable, dqnn_run_view_s1_portable)
 #endif

@@ -45,15 +45,11 @@ void ref_run_int(const dqnn_call *call, int depthwise, uint32_t zero_points, ref
 void ref_run_float(const dqnn_call *call, int depthwise, ref_float_sum sum);
 
 /* Defines the run functions of one input and weight type for the three outputs. */
-#define REF_RUN_3(name, statement)                        \
-  void dqnn_run_##name##_s1_ref(const dqnn_call *call) {  \
-    statement;                                            \
-  }                                                       \
-  void dqnn_run_##name##_s8_ref(const dqnn_call *call) {  \
-    statement;                                            \
-  }                                                       \
-  void dqnn_run_##name##_f32_ref(const dqnn_call *call) { \
-    statement;                                            \
-  }
+#define REF_RUN_3(name, statement)                                  \
+  void dqnn_run_##name##_s1_ref(const dqnn_call *call) {            \
+    statement;                                                      \
+  }                                                                 \
+  DQNN_SAME_RUN(dqnn_run_##name##_s8_ref, dqnn_run_##name##_s1_ref) \
+  DQNN_SAME_RUN(dqnn_run_##name##_f32_ref, dqnn_run_##name##_s1_ref)
 
 #endif

@@ -145,9 +145,5 @@ static void run(const dqnn_call *call) {
 void dqnn_run_conv_s1_s1_s1_ref(const dqnn_call *call) {
   run(call);
 }
-void dqnn_run_conv_s1_s1_s8_ref(const dqnn_call *call) {
-  run(call);
-}
-void dqnn_run_conv_s1_s1_f32_ref(const dqnn_call *call) {
-  run(call);
-}
+DQNN_SAME_RUN(dqnn_run_conv_s1_s1_s8_ref, dqnn_run_conv_s1_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_conv_s1_s1_f32_ref, dqnn_run_conv_s1_s1_s1_ref)

@@ -51,15 +51,11 @@ INT_CONV(depthwise_s8_s8, 1, DQNN_S8, REF_DEPTHWISE_S8)
 void dqnn_run_convz_s8_s8_s8_ref(const dqnn_call *call) {
   ref_run_int(call, 0, 1, sum_conv_s8_s8);
 }
-void dqnn_run_convz_s8_s8_f32_ref(const dqnn_call *call) {
-  ref_run_int(call, 0, 1, sum_conv_s8_s8);
-}
+DQNN_SAME_RUN(dqnn_run_convz_s8_s8_f32_ref, dqnn_run_convz_s8_s8_s8_ref)
 void dqnn_run_depthwisez_s8_s8_s8_ref(const dqnn_call *call) {
   ref_run_int(call, 1, 1, sum_depthwise_s8_s8);
 }
-void dqnn_run_depthwisez_s8_s8_f32_ref(const dqnn_call *call) {
-  ref_run_int(call, 1, 1, sum_depthwise_s8_s8);
-}
+DQNN_SAME_RUN(dqnn_run_depthwisez_s8_s8_f32_ref, dqnn_run_depthwisez_s8_s8_s8_ref)
 
 /* depthwise_s1_s1: the s1 output has presets instead of thresholds and stands in depthwise_bits.c. */
 static int32_t sum_depthwise_s1_s1(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o) {
@@ -69,6 +65,4 @@ static int32_t sum_depthwise_s1_s1(const ref_conv *c, int32_t oy, int32_t ox, ui
 void dqnn_run_depthwise_s1_s1_s8_ref(const dqnn_call *call) {
   ref_run_int(call, 1, 0, sum_depthwise_s1_s1);
 }
-void dqnn_run_depthwise_s1_s1_f32_ref(const dqnn_call *call) {
-  ref_run_int(call, 1, 0, sum_depthwise_s1_s1);
-}
+DQNN_SAME_RUN(dqnn_run_depthwise_s1_s1_f32_ref, dqnn_run_depthwise_s1_s1_s8_ref)

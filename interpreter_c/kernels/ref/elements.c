@@ -27,30 +27,14 @@ static void run_affine(const dqnn_call *call) {
 void dqnn_run_affine_s1_s1_ref(const dqnn_call *call) {
   run_affine(call);
 }
-void dqnn_run_affine_s1_s8_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s1_f32_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s8_s1_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s8_s8_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_s8_f32_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_f32_s1_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_f32_s8_ref(const dqnn_call *call) {
-  run_affine(call);
-}
-void dqnn_run_affine_f32_f32_ref(const dqnn_call *call) {
-  run_affine(call);
-}
+DQNN_SAME_RUN(dqnn_run_affine_s1_s8_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_s1_f32_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_s8_s1_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_s8_s8_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_s8_f32_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_f32_s1_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_f32_s8_ref, dqnn_run_affine_s1_s1_ref)
+DQNN_SAME_RUN(dqnn_run_affine_f32_f32_ref, dqnn_run_affine_s1_s1_ref)
 
 /* --- one element after the other --- */
 
@@ -183,9 +167,5 @@ static void run_binary(const dqnn_call *call) {
 void dqnn_run_binary_s1_ref(const dqnn_call *call) {
   run_binary(call);
 }
-void dqnn_run_binary_s8_ref(const dqnn_call *call) {
-  run_binary(call);
-}
-void dqnn_run_binary_f32_ref(const dqnn_call *call) {
-  run_binary(call);
-}
+DQNN_SAME_RUN(dqnn_run_binary_s8_ref, dqnn_run_binary_s1_ref)
+DQNN_SAME_RUN(dqnn_run_binary_f32_ref, dqnn_run_binary_s1_ref)

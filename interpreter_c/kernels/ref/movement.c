@@ -56,30 +56,18 @@ static uint32_t view_source(const dqnn_call *call, const ref_index *at) {
 void dqnn_run_concat_s1_ref(const dqnn_call *call) {
   run(call, concat_source);
 }
-void dqnn_run_concat_s8_ref(const dqnn_call *call) {
-  run(call, concat_source);
-}
-void dqnn_run_concat_f32_ref(const dqnn_call *call) {
-  run(call, concat_source);
-}
+DQNN_SAME_RUN(dqnn_run_concat_s8_ref, dqnn_run_concat_s1_ref)
+DQNN_SAME_RUN(dqnn_run_concat_f32_ref, dqnn_run_concat_s1_ref)
 void dqnn_run_pad_s1_ref(const dqnn_call *call) {
   run(call, pad_source);
 }
-void dqnn_run_pad_s8_ref(const dqnn_call *call) {
-  run(call, pad_source);
-}
-void dqnn_run_pad_f32_ref(const dqnn_call *call) {
-  run(call, pad_source);
-}
+DQNN_SAME_RUN(dqnn_run_pad_s8_ref, dqnn_run_pad_s1_ref)
+DQNN_SAME_RUN(dqnn_run_pad_f32_ref, dqnn_run_pad_s1_ref)
 void dqnn_run_view_s1_ref(const dqnn_call *call) {
   run(call, view_source);
 }
-void dqnn_run_view_s8_ref(const dqnn_call *call) {
-  run(call, view_source);
-}
-void dqnn_run_view_f32_ref(const dqnn_call *call) {
-  run(call, view_source);
-}
+DQNN_SAME_RUN(dqnn_run_view_s8_ref, dqnn_run_view_s1_ref)
+DQNN_SAME_RUN(dqnn_run_view_f32_ref, dqnn_run_view_s1_ref)
 
 void dqnn_run_reshape_s1_ref(const dqnn_call *call) {
   const dqnn_tensor_def *in = call->in_def[0], *out = call->out_def;
@@ -108,12 +96,8 @@ static uint32_t gather_source(const dqnn_call *call, const ref_index *at) {
 void dqnn_run_gather_s1_ref(const dqnn_call *call) {
   run(call, gather_source);
 }
-void dqnn_run_gather_s8_ref(const dqnn_call *call) {
-  run(call, gather_source);
-}
-void dqnn_run_gather_f32_ref(const dqnn_call *call) {
-  run(call, gather_source);
-}
+DQNN_SAME_RUN(dqnn_run_gather_s8_ref, dqnn_run_gather_s1_ref)
+DQNN_SAME_RUN(dqnn_run_gather_f32_ref, dqnn_run_gather_s1_ref)
 
 static void run_constant(const dqnn_call *call) {
   memcpy(call->out, call->constants[0], call->constant_bytes[0]);
@@ -122,9 +106,5 @@ static void run_constant(const dqnn_call *call) {
 void dqnn_run_constant_s1_ref(const dqnn_call *call) {
   run_constant(call);
 }
-void dqnn_run_constant_s8_ref(const dqnn_call *call) {
-  run_constant(call);
-}
-void dqnn_run_constant_f32_ref(const dqnn_call *call) {
-  run_constant(call);
-}
+DQNN_SAME_RUN(dqnn_run_constant_s8_ref, dqnn_run_constant_s1_ref)
+DQNN_SAME_RUN(dqnn_run_constant_f32_ref, dqnn_run_constant_s1_ref)

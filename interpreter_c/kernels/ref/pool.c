@@ -119,30 +119,16 @@ static void run(const dqnn_call *call, uint32_t (*reduce)(const dqnn_call *, con
 void dqnn_run_maxpool_s1_ref(const dqnn_call *call) {
   run(call, max_of);
 }
-void dqnn_run_maxpool_s8_ref(const dqnn_call *call) {
-  run(call, max_of);
-}
-void dqnn_run_maxpool_f32_ref(const dqnn_call *call) {
-  run(call, max_of);
-}
+DQNN_SAME_RUN(dqnn_run_maxpool_s8_ref, dqnn_run_maxpool_s1_ref)
+DQNN_SAME_RUN(dqnn_run_maxpool_f32_ref, dqnn_run_maxpool_s1_ref)
 void dqnn_run_avgpool_s1_s8_ref(const dqnn_call *call) {
   run(call, mean_of);
 }
-void dqnn_run_avgpool_s1_f32_ref(const dqnn_call *call) {
-  run(call, mean_of);
-}
-void dqnn_run_avgpool_s8_s8_ref(const dqnn_call *call) {
-  run(call, mean_of);
-}
-void dqnn_run_avgpool_s8_f32_ref(const dqnn_call *call) {
-  run(call, mean_of);
-}
-void dqnn_run_avgpool_f32_s8_ref(const dqnn_call *call) {
-  run(call, mean_of);
-}
-void dqnn_run_avgpool_f32_f32_ref(const dqnn_call *call) {
-  run(call, mean_of);
-}
+DQNN_SAME_RUN(dqnn_run_avgpool_s1_f32_ref, dqnn_run_avgpool_s1_s8_ref)
+DQNN_SAME_RUN(dqnn_run_avgpool_s8_s8_ref, dqnn_run_avgpool_s1_s8_ref)
+DQNN_SAME_RUN(dqnn_run_avgpool_s8_f32_ref, dqnn_run_avgpool_s1_s8_ref)
+DQNN_SAME_RUN(dqnn_run_avgpool_f32_s8_ref, dqnn_run_avgpool_s1_s8_ref)
+DQNN_SAME_RUN(dqnn_run_avgpool_f32_f32_ref, dqnn_run_avgpool_s1_s8_ref)
 void dqnn_run_avgpool_s8_raw_ref(const dqnn_call *call) {
   run(call, raw_mean_of);
 }
