@@ -13,9 +13,17 @@
 
 typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
 
-/* Assembly reads the fields by their places. */
+/* Assembly reads the fields down to `sums` by their places. */
 typedef struct {
-  const uint32_t *weights, *columns; /* columns: interleaved, [pair][pixel] */
+  const uint32_t *weights;
+#if DQNN_ARM_DSP_FPU
+  const uint32_t *end; /* of the columns; this and the other fields under DQNN_ARM_DSP_FPU: dqnn_pairs_ready */
+#endif
+  const uint32_t *columns; /* interleaved, [pair][pixel] */
+#if DQNN_ARM_DSP_FPU
+  uintptr_t block; /* where the first block of pairs would begin if it were whole */
+  uint32_t back;   /* the same of the weights, in bytes before those it begins with */
+#endif
   union {
     const float *scale;
     const int32_t *bias;
@@ -25,12 +33,16 @@ typedef struct {
     const int32_t *multiplier;
   } second;
   int8_t *out[4];
-  uint32_t pairs;    /* of a column, at least 1 */
-  uint32_t channels; /* even, at least 2 */
   int32_t zero_point;
+#if DQNN_ARM_DSP_FPU
+  uintptr_t last; /* end of `first` */
+  uint32_t entry; /* bytes of code before what the first block has */
+#endif
+  uint32_t rule;        /* dqnn_pairs_rule */
   const int32_t *shift; /* fixed point, as isa/affine.h takes it */
   int32_t *sums;        /* [channel][pixel] */
-  uint32_t rule;        /* dqnn_pairs_rule */
+  uint32_t pairs;       /* of a column, at least 1 */
+  uint32_t channels;    /* even, at least 2 */
 #if !DQNN_ARM_DSP_FPU
   int32_t least, most;   /* of the outputs */
   int32_t in_zero_point; /* of the columns */
@@ -58,23 +70,37 @@ static inline void dqnn_pairs_bounds(dqnn_pairs_plan *p, int32_t least, int32_t 
 
 #if DQNN_ARM_DSP_FPU
 
+enum { DQNN_PAIRS_BLOCK = 16, DQNN_PAIRS_CODE = 60 /* bytes of a pair */ };
+
+/* What follows from columns, pairs, `first` and channels: wanted once these are set, for any number of runs. The first
+ * pair begins the sums, the others run in blocks, the first of which is entered in the middle. */
+static inline void dqnn_pairs_ready(dqnn_pairs_plan *p) {
+  const uint32_t missing = DQNN_PAIRS_BLOCK - (p->pairs - 1) % DQNN_PAIRS_BLOCK;
+  p->end = p->columns + 4 * p->pairs;
+  p->block = (uintptr_t)(p->columns + 4) - 16 * missing;
+  p->back = 4 * missing;
+  p->entry = DQNN_PAIRS_CODE * missing;
+  p->last = (uintptr_t)p->first.scale + 4 * p->channels;
+}
+
 DQNN_WORD_IS(0, dqnn_pairs_plan, weights);
-DQNN_WORD_IS(1, dqnn_pairs_plan, columns);
-DQNN_WORD_IS(2, dqnn_pairs_plan, first);
-DQNN_WORD_IS(3, dqnn_pairs_plan, second);
-DQNN_WORD_IS(4, dqnn_pairs_plan, out);
-DQNN_WORD_IS(8, dqnn_pairs_plan, pairs);
-DQNN_WORD_IS(9, dqnn_pairs_plan, channels);
-DQNN_WORD_IS(10, dqnn_pairs_plan, zero_point);
-DQNN_WORD_IS(11, dqnn_pairs_plan, shift);
-DQNN_WORD_IS(12, dqnn_pairs_plan, sums);
-DQNN_WORD_IS(13, dqnn_pairs_plan, rule);
+DQNN_WORD_IS(1, dqnn_pairs_plan, end);
+DQNN_WORD_IS(2, dqnn_pairs_plan, columns);
+DQNN_WORD_IS(3, dqnn_pairs_plan, block);
+DQNN_WORD_IS(4, dqnn_pairs_plan, back);
+DQNN_WORD_IS(5, dqnn_pairs_plan, first);
+DQNN_WORD_IS(6, dqnn_pairs_plan, second);
+DQNN_WORD_IS(7, dqnn_pairs_plan, out);
+DQNN_WORD_IS(11, dqnn_pairs_plan, zero_point);
+DQNN_WORD_IS(12, dqnn_pairs_plan, last);
+DQNN_WORD_IS(13, dqnn_pairs_plan, entry);
+DQNN_WORD_IS(14, dqnn_pairs_plan, rule);
+DQNN_WORD_IS(15, dqnn_pairs_plan, shift);
+DQNN_WORD_IS(16, dqnn_pairs_plan, sums);
 _Static_assert(DQNN_PAIRS_AFFINE == 0 && DQNN_PAIRS_FIXED == 1 && DQNN_PAIRS_SUMS == 2, "assembly compares with 1");
 
-/* Registers: r1 weights, r2 column, r4 to r7 first channel, r8 to r11 second; r0, r3, r12, lr free. s12 to s15 end,
- * start, start of the first block and distance back of the weights; s16, s17 scale and offset (bias and
- * multiplier); s18 to s21 outputs; s22 zero point; s23 end of the scales; s24 entry; s25 rule; s26 shifts; s27 sums. The first pair of a column begins the sums, the others run in blocks of
- * 16, the first of which is entered in the middle: an instruction group of a pair takes 60 bytes. */
+/* Registers: r1 weights, r2 column, r4 to r7 first channel, r8 to r11 second; r0, r3, r12, lr free; s12 to s27 the plan
+ * from `end` on, with scale and offset (bias and multiplier), outputs, shifts and sums as they go. */
 #define DQNN_PAIR_PRODUCTS(mul, c0, c1, c2, c3, d0, d1, d2, d3, x0, x4, x8, x12)                                    \
   "ldr.w r0,[r2,#" x0 "]\n ldr.w r3,[r2,#" x4 "]\n sxtb16 r12,lr\n sxtb16 lr,lr,ror #8\n" mul " r4,r12,r0" c0   \
   "\n " mul " r5,r12,r3" c1 "\n " mul " r8,lr,r0" d0 "\n " mul " r9,lr,r3" d1 "\n ldr.w r0,[r2,#" x8                \
@@ -99,12 +125,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
                                                                        const dqnn_pairs_plan *plan) {
   __asm__(
       ".syntax unified\n push {r4-r11,lr}\n vpush {s16-s27}\n"
-      "ldm r0!,{r1-r8}\n ldm r0!,{r9,r10,r11,r12}\n ldm r0,{r0,lr}\n vmov s25,lr\n vmov s26,s27,r12,r0\n"
-      "vmov s16,s17,r3,r4\n vmov s18,s19,r5,r6\n vmov s20,s21,r7,r8\n vmov s22,r11\n"
-      "add r10,r3,r10,lsl #2\n vmov s23,r10\n add r5,r2,r9,lsl #4\n vmov s12,r5\n vmov s13,r2\n"
-      "subs r9,#1\n rsb r6,r9,#0\n and r6,r6,#15\n it eq\n moveq r6,#16\n"
-      "add r7,r2,#16\n sub r7,r7,r6,lsl #4\n vmov s14,r7\n lsl r8,r6,#2\n vmov s15,r8\n"
-      "adr.w r9,3f\n mov r10,#60\n mla r9,r6,r10,r9\n orr r9,r9,#1\n vmov s24,r9\n"
+      "ldr r1,[r0],#4\n vldmia r0,{s12-s27}\n vmov r9,s24\n adr.w r10,3f\n add r9,r10\n orr r9,r9,#1\n vmov s24,r9\n"
       "1: vmov r2,s13\n ldr.w lr,[r1],#4\n"
       DQNN_PAIR_PRODUCTS("smuad", "", "", "", "", "", "", "", "", "0", "4", "8", "12")
       "vmov r2,s14\n vmov r0,s15\n sub r1,r1,r0\n vmov r12,s24\n bx r12\n"
@@ -137,6 +158,10 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
 }
 
 #else
+
+static inline void dqnn_pairs_ready(dqnn_pairs_plan *p) {
+  (void)p;
+}
 
 static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   const uint32_t *w = plan->weights;

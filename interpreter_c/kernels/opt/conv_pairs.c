@@ -287,6 +287,7 @@ DQNN_NOINLINE void sum_chunk(const layer *l, uint32_t c, uint32_t n, int32_t sum
                           .sums = sums,
                           .rule = DQNN_PAIRS_SUMS};
   dqnn_pairs_input(&plan, l->cells.zero_point);
+  dqnn_pairs_ready(&plan);
   dqnn_pairs_quad(&plan);
   for (uint32_t i = 0; l->by_inputs && i < 4 * n; i++) {
     sums[i] = by_inputs(l, c + i / 4, i & 3u, sums[i]);
@@ -420,6 +421,38 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
   }
 }
 
+/* Windows of one cell inside the map, of whole pairs, straight to s8? */
+DQNN_INLINE int is_points(const layer *l) {
+  const dqnn_geometry *g = &l->shape;
+  return !DQNN_COLUMNS_TURN && l->direct && l->plain && dqnn_kernel_cells(g) == 1 &&
+         !((g->channels | g->outputs) & 1u) && dqnn_windows_inside(l->call);
+}
+
+/* The outputs of such a layer, without a walk of quads.h, which takes more than the products of few channels. The last four pixels may
+ * hold some that are done. */
+DQNN_NOINLINE void run_points(layer *l) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t taps = g->channels, outputs = g->outputs, width = (uint32_t)g->out_width, add = offset_of(l),
+                 step = (uint32_t)g->stride_w * taps,
+                 jump = ((uint32_t)g->stride_h * (uint32_t)g->width - (uint32_t)g->stride_w * width) * taps;
+  const int8_t *from = (const int8_t *)l->cells.image;
+  int8_t *out = (int8_t *)l->call->out;
+  for (uint32_t pixels = width * (uint32_t)g->out_height, left = width, lane = 0; pixels; out += outputs) {
+    put_s8(from, taps, add, l->columns + lane, 4);
+    l->plan.out[lane] = out;
+    lane = (lane + 1) & 3u;
+    pixels--;
+    if (!lane || !pixels) {
+      dqnn_pairs_quad(&l->plan);
+    }
+    from += step;
+    if (!--left) {
+      left = width;
+      from += jump;
+    }
+  }
+}
+
 static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
   dqnn_emit(l->call, &l->epilogue, l->totals, l->first_output, l->shape.out_group, pixel);
@@ -472,6 +505,7 @@ static void set_direct(layer *l) {
   plan->rule = fixed ? DQNN_PAIRS_FIXED : DQNN_PAIRS_AFFINE;
   dqnn_pairs_input(plan, l->cells.zero_point);
   dqnn_pairs_bounds(plan, e->least + e->zero_point, e->most + e->zero_point);
+  dqnn_pairs_ready(plan);
 }
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
@@ -486,7 +520,11 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     if (l.direct) {
       set_direct(&l);
     }
-    dqnn_quads_run(g, &quad_ops, &l);
+    if (is_points(&l)) {
+      run_points(&l);
+    } else {
+      dqnn_quads_run(g, &quad_ops, &l);
+    }
   }
   if (!DQNN_RULES_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
