@@ -23,14 +23,15 @@ typedef struct {
   uint32_t skip;    /* words of w between the last step of an output and the first of the next */
 } dqnn_count_plan;
 
-/* dqnn_nine_signs; the distances are in bytes */
-enum { DQNN_NINE_PLANES = 6 }; /* of the preset of a 3x3 window */
+/* dqnn_nine_signs, dqnn_25_signs; the distances are in bytes */
+enum { DQNN_NINE_PLANES = 6, DQNN_25_PLANES = 7 }; /* of the preset of a 3x3 and of a 5x5 window */
 typedef struct {
-  const uint32_t *weights; /* nine words per word of a pixel */
-  const uint32_t *presets; /* DQNN_NINE_PLANES per word of a pixel */
+  const uint32_t *weights; /* a word per tap and word of a pixel */
+  const uint32_t *presets; /* planes per word of a pixel */
   uint32_t column, row;    /* from a tap to its right and to its lower neighbour */
   uint32_t pixel;          /* size of a pixel */
   uint32_t step;           /* from a window to the next */
+  uint32_t rows, skip;     /* dqnn_25_signs: rows of a window that are looked at; the weights of the others */
 } dqnn_nine_plan;
 
 #endif

@@ -184,13 +184,15 @@ DQNN_INLINE uint32_t dqnn_sign_of_nine(const uint32_t sum[4], const uint32_t *pr
 }
 
 /* Presets and weights as depthwise_s1_s1_s1 has them; x: first cell of the first of `pixels` windows inside the map. */
-#ifndef DQNN_OWN_NINE_SIGNS
+#if !defined(DQNN_OWN_NINE_SIGNS) || !defined(DQNN_OWN_25_SIGNS)
 DQNN_INLINE void dqnn_three_taps(const uint8_t *x, const uint32_t *weight, uint32_t column, uint32_t d[3]) {
   d[0] = *(const uint32_t *)(const void *)x ^ weight[0];
   d[1] = *(const uint32_t *)(const void *)(x + column) ^ weight[1];
   d[2] = *(const uint32_t *)(const void *)(x + 2 * column) ^ weight[2];
 }
+#endif
 
+#ifndef DQNN_OWN_NINE_SIGNS
 DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x, uint32_t *out, uint32_t pixels) {
   const uint8_t *window = (const uint8_t *)x;
   const uint32_t column = plan->column, row = plan->row;
@@ -203,6 +205,42 @@ DQNN_NOINLINE void dqnn_nine_signs(const dqnn_nine_plan *plan, const uint32_t *x
       dqnn_three_taps(window + i + 2 * row, weight + 6, column, d + 6);
       dqnn_sum_nine(d, sum);
       *out++ = dqnn_sign_of_nine(sum, preset);
+    }
+  }
+}
+#endif
+
+/* The same for windows of 5x5. */
+#ifndef DQNN_OWN_25_SIGNS
+/* One row of taps more in five planes. */
+DQNN_INLINE void dqnn_add_five_taps(uint32_t sum[5], const uint8_t *x, const uint32_t *weight, uint32_t column) {
+  uint32_t d[3];
+  dqnn_three_taps(x, weight, column, d);
+  uint32_t two_a = dqnn_full_add(&sum[0], d[0], d[1]);
+  const uint32_t e = *(const uint32_t *)(const void *)(x + 3 * column) ^ weight[3],
+                 f = *(const uint32_t *)(const void *)(x + 4 * column) ^ weight[4];
+  uint32_t two_b = dqnn_full_add(&sum[0], d[2], e), two_c = dqnn_half_add(&sum[0], f);
+  uint32_t four_a = dqnn_full_add(&sum[1], two_a, two_b), four_b = dqnn_half_add(&sum[1], two_c);
+  sum[4] ^= dqnn_half_add(&sum[3], dqnn_full_add(&sum[2], four_a, four_b));
+}
+
+DQNN_NOINLINE void dqnn_25_signs(const dqnn_nine_plan *plan, const uint32_t *x, uint32_t *out, uint32_t pixels) {
+  const uint8_t *window = (const uint8_t *)x;
+  for (; pixels > 0; pixels--, window += plan->step) {
+    const uint32_t *weight = plan->weights, *preset = plan->presets;
+    for (uint32_t i = 0; i < plan->pixel; i += 4, preset += DQNN_25_PLANES) {
+      uint32_t sum[5] = {0, 0, 0, 0, 0}, carry;
+      const uint8_t *cell = window + i;
+      for (uint32_t rows = plan->rows; rows > 0; rows--, cell += plan->row, weight += 5) {
+        dqnn_add_five_taps(sum, cell, weight, plan->column);
+      }
+      weight += plan->skip / 4;
+      carry = preset[1] & sum[0];
+      carry = dqnn_majority(preset[2], sum[1], carry);
+      carry = dqnn_majority(preset[3], sum[2], carry);
+      carry = dqnn_majority(preset[4], sum[3], carry);
+      carry = dqnn_majority(preset[5], sum[4], carry);
+      *out++ = ~(preset[6] ^ carry);
     }
   }
 }

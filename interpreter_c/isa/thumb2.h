@@ -157,6 +157,8 @@ DQNN_WORD_IS(2, dqnn_nine_plan, column);
 DQNN_WORD_IS(3, dqnn_nine_plan, row);
 DQNN_WORD_IS(4, dqnn_nine_plan, pixel);
 DQNN_WORD_IS(5, dqnn_nine_plan, step);
+DQNN_WORD_IS(6, dqnn_nine_plan, rows);
+DQNN_WORD_IS(7, dqnn_nine_plan, skip);
 _Static_assert(4 * DQNN_NINE_PLANES == 24, "a preset, in bytes");
 
 /* Registers of dqnn_nine_signs: r0 cell, r1 weights, r2 column, r3 row, r12 last plane of the preset, lr output; r4 to r11 are free. */
@@ -194,6 +196,42 @@ __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute
           DQNN_CARRY("r7", "r4", "r10") "ldr r11,[r12,#-4]\n ldr r6,[r12],#24\n" DQNN_CARRY("r11", "r8", "r10")
       "eor r10,r10,r6\n mvn r10,r10\n str r10,[lr],#4\n ldr r4,[sp]\n adds r0,#4\n cmp r0,r4\n bne 2b\n"
       "ldr r4,[sp,#20]\n ldr r5,[sp,#4]\n add r0,r4\n subs r5,#1\n str r5,[sp,#4]\n bne 1b\n add sp,#28\n pop {r4-r11,pc}");
+}
+
+/* ---- 5x5 windows of one-bit numbers ---- */
+#define DQNN_OWN_25_SIGNS
+_Static_assert(4 * DQNN_25_PLANES == 28, "a preset, in bytes");
+
+/* Registers of dqnn_25_signs: r0 cell, r1 weights, r2 column, r3 from the second cell of a row to the next row, r4 to r8 planes,
+ * lr rows to go; r9 to r12 are free. */
+
+/* plane += a + b, carry to out; a is lost. */
+#define DQNN_ADD_2(plane, a, b, out) \
+  "and " out "," plane "," a "\n eor " plane "," plane "," a "\n and " a "," plane "," b "\n eor " plane "," plane "," b "\n orr " out "," out "," a "\n"
+#define DQNN_ADD_1(plane, a, out) "and " out "," plane "," a "\n eor " plane "," plane "," a "\n"
+
+__attribute__((naked, noinline, unused)) static void dqnn_25_signs(__attribute__((unused)) const dqnn_nine_plan *plan,
+                                                                   __attribute__((unused)) const uint32_t *x,
+                                                                   __attribute__((unused)) uint32_t *out,
+                                                                   __attribute__((unused)) uint32_t pixels) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n sub sp,#44\n"
+      /* stack: output, pixels to go, weights, presets, bytes of a pixel, bytes from its end to the next; cell, preset, end of the
+       * pixel's first cells; rows, skip */
+      "ldm r0,{r4-r11}\n strd r10,r11,[sp,#36]\n strd r2,r3,[sp]\n strd r4,r5,[sp,#8]\n sub r9,r9,r8\n strd r8,r9,[sp,#16]\n mov r2,r6\n sub r3,r7,r6\n mov r0,r1\n"
+      "1: ldrd r1,r5,[sp,#8]\n ldr r4,[sp,#16]\n add r4,r0\n strd r5,r4,[sp,#28]\n"
+      "2: str r0,[sp,#24]\n movs r4,#0\n movs r5,#0\n movs r6,#0\n movs r7,#0\n mov r8,r4\n ldr lr,[sp,#36]\n"
+      "3: ldr r9,[r0,r2,lsl #2]\n ldr r10,[r1,#16]\n ldr r11,[r0]\n ldr r12,[r1]\n eor r9,r9,r10\n"
+          DQNN_ADD_1("r4", "r9", "r10") DQNN_ADD_1("r5", "r10", "r9") DQNN_ADD_1("r6", "r9", "r10") DQNN_ADD_1("r7", "r10", "r9")
+      "eor r8,r8,r9\n ldr r9,[r0,r2]\n ldr r10,[r1,#4]\n eor r11,r11,r12\n eor r9,r9,r10\n" DQNN_ADD_2("r4", "r9", "r11", "r10")
+      "ldr r9,[r0,r2,lsl #1]\n add r0,r2\n ldr r12,[r0,r2,lsl #1]\n ldr r11,[r1,#8]\n eor r9,r9,r11\n ldr r11,[r1,#12]\n eor r12,r12,r11\n"
+          DQNN_ADD_2("r4", "r9", "r12", "r11") DQNN_ADD_2("r5", "r10", "r11", "r9") DQNN_ADD_1("r6", "r9", "r10") DQNN_ADD_1("r7", "r10", "r9")
+      "eor r8,r8,r9\n add r0,r3\n adds r1,#20\n subs lr,lr,#1\n bne 3b\n"
+      "ldr r9,[sp,#40]\n add r1,r9\n ldr lr,[sp,#28]\n ldm lr!,{r9,r10,r11,r12}\n and r10,r10,r4\n" DQNN_CARRY("r11", "r5", "r10") DQNN_CARRY("r12", "r6", "r10")
+      "ldm lr!,{r4,r5,r6}\n str lr,[sp,#28]\n" DQNN_CARRY("r4", "r7", "r10") DQNN_CARRY("r5", "r8", "r10")
+      "eor r10,r10,r6\n mvn r10,r10\n ldr r4,[sp]\n str r10,[r4],#4\n str r4,[sp]\n"
+      "ldr r0,[sp,#24]\n ldr r4,[sp,#32]\n adds r0,#4\n cmp r0,r4\n bne 2b\n"
+      "ldr r4,[sp,#20]\n ldr r5,[sp,#4]\n add r0,r4\n subs r5,#1\n str r5,[sp,#4]\n bne 1b\n add sp,#44\n pop {r4-r11,pc}");
 }
 
 /* clang-format on */

@@ -363,6 +363,35 @@ def test_emulated_depthwise_borders(
                 assert result == kernel.reference(made), f"{layer}, {padding}, {given.scratch_bytes} B of scratch"
 
 
+@pytest.mark.parametrize("pad_value", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize("taps", [3, 5])
+def test_emulated_binary_depthwise_borders(board: machine.Machine, taps: int, pad_value: float) -> None:
+    """Every way in which binary 3x3 and 5x5 windows lie at the border; presets of rows outside are kept for four words
+    of channels."""
+    sizes = ((1, 1), (1, 6), (2, 3), (4, 4), (6, 7), (9, 12), (12, 2))
+    dense, strided = (1, 1), (2, 1)
+    for seed, (height, width) in enumerate(sizes):
+        channels = (1, 33, 64, 97, 128, 129, 31)[(seed + taps) % 7]
+        for padding, stride, dilation in (
+            (((taps // 2, taps // 2), (taps // 2, taps // 2)), dense, dense),
+            (((taps - 1, 1), (0, taps - 1)), strided, dense),
+            (((taps + 1, taps), (1, taps + 2)), (1, 2), dense),
+            (((2, 3), (taps, 2)), dense, (2, 1)),
+            (((3, 3), (3, 3)), dense, (1, 2)),
+        ):
+            for pool in ((1, 1), (2, 1)):
+                layer = cases.Layer(
+                    "s1", "s1", "s1", height, width, channels, channels, kernel=(taps, taps), stride=stride, pool=pool,
+                    dilation=dilation, padding=padding, pad_value=pad_value, depthwise=True,
+                )  # fmt: skip
+                if layer.out_size()[0] < pool[0] or layer.out_size()[1] < 1:
+                    continue
+                made = tight(cases.make_layer_call(layer, seed))
+                board.release()
+                result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", made)
+                assert result == kernel.reference(made), f"{layer}, {padding}"
+
+
 @pytest.mark.parametrize("requant", ["affine", "fixed_point"])
 def test_emulated_output_rules_at_ties(board: machine.Machine, requant: cases.Requant) -> None:
     """Cores without floats or long products decide most outputs by 16 bits of a sum: scales and offsets that make exact

@@ -2,9 +2,9 @@
 /* depthwise_s1_s1_{s1,s8,f32}: each of 32 channels in the bits of a word counts the taps where input and weight differ.
  *
  * s1 output: with N taps, z = 2 * differing + outside + preset (SPEC.md 3.4) is negative exactly where the bit is 0. A
- * carry-save tree adds the nine words of a 3x3 window, and since only the sign of z is wanted, the last addition needs
- * only its carries. Taps outside a map with pad value 0 differ nowhere; their number is added to the preset. Other
- * sizes and outputs count pairs of taps into planes one after the other.
+ * carry-save tree adds the words of a 3x3 or 5x5 window, and since only the sign of z is wanted, the last addition
+ * needs only its carries. Taps outside a map with pad value 0 differ nowhere; their number is added to the preset.
+ * Other sizes and outputs count pairs of taps into planes one after the other.
  *
  * With a depth multiplier the bits of the input are spread first, each to its `multiplier` outputs. No scratch. */
 #include "epilogue.h"
@@ -13,13 +13,21 @@
 
 #if DQNN_HAVE_PORTABLE
 
-enum { NINE = 9, NINE_PLANES = DQNN_NINE_PLANES, MOST_PLANES = 32 };
+enum {
+  NINE = 9,
+  NINE_PLANES = DQNN_NINE_PLANES,
+  FIVE = 5,
+  FIVE_PLANES = DQNN_25_PLANES,
+  MOST_PLANES = 32,
+  ROW_WORDS = 4 /* of a pixel, to keep presets for */
+};
 
 typedef struct {
   dqnn_geometry shape;
   const uint32_t *image, *weights, *presets, *flip;
   uint32_t pixel_words, out_words, multiplier;
-  uint32_t taps, planes, nine; /* nine: a 3x3 window */
+  uint32_t taps, planes;
+  uint32_t nine, five; /* a 3x3 or a 5x5 window, no multiplier */
   uint32_t pad_word, pad_skips;
   dqnn_epilogue epilogue;
 } layer;
@@ -30,6 +38,14 @@ typedef struct {
   dqnn_taps rows, columns;
   uint32_t outside; /* taps that do not count */
 } window;
+
+/* A row of 5x5 windows. */
+typedef struct {
+  dqnn_taps inside; /* rows */
+  int32_t y;
+  const uint32_t *presets; /* the layer's, or planes */
+  uint32_t planes[ROW_WORDS * FIVE_PLANES];
+} row;
 
 static dqnn_taps rows_at(const layer *l, int32_t y) {
   return dqnn_taps_inside(y, l->shape.kernel_h, l->shape.dilation_h, l->shape.height);
@@ -113,8 +129,8 @@ static void count_taps(const layer *l, const window *w, uint32_t word, uint32_t 
 
 /* ---- s1 output ---- */
 
-/* `pixels` neighbouring outputs whose 3x3 windows lie inside the map. */
-static void nine_inside(const layer *l, int32_t y, int32_t x, int32_t pixels, uint32_t *out) {
+/* `pixels` neighbouring outputs whose 3x3 or 5x5 windows lie inside the map, but for rows of 5x5 ones. */
+static void run_inside(const layer *l, const row *r, int32_t x, int32_t pixels, uint32_t *out) {
   const dqnn_geometry *s = &l->shape;
   const uint32_t pixel = 4 * l->pixel_words, map_row = (uint32_t)s->width * pixel;
   dqnn_nine_plan plan = {l->weights,
@@ -122,8 +138,37 @@ static void nine_inside(const layer *l, int32_t y, int32_t x, int32_t pixels, ui
                          (uint32_t)s->dilation_w * pixel,
                          (uint32_t)s->dilation_h * map_row,
                          pixel,
-                         (uint32_t)s->stride_w * pixel};
-  dqnn_nine_signs(&plan, l->image + dqnn_cell_index(s, y, x) * l->pixel_words, out, (uint32_t)pixels);
+                         (uint32_t)s->stride_w * pixel,
+                         0,
+                         0};
+  const uint32_t *cell = l->image + dqnn_cell_index(s, r->y + r->inside.first * s->dilation_h, x) * l->pixel_words;
+  if (l->nine) {
+    dqnn_nine_signs(&plan, cell, out, (uint32_t)pixels);
+  } else {
+    plan.weights += FIVE * r->inside.first;
+    plan.presets = r->presets;
+    plan.rows = (uint32_t)(r->inside.end - r->inside.first);
+    plan.skip = 4 * FIVE * (FIVE - plan.rows);
+    dqnn_25_signs(&plan, cell, out, (uint32_t)pixels);
+  }
+}
+
+/* What the taps of 5x5 windows in rows outside the map add goes into presets of the row. */
+DQNN_NOINLINE void count_outside(const layer *l, row *r) {
+  const uint32_t *preset = l->presets, *weight = l->weights;
+  uint32_t *planes = r->planes, outside = FIVE * (uint32_t)(FIVE - (r->inside.end - r->inside.first));
+  r->presets = planes;
+  for (uint32_t word = 0; word < l->out_words; word++, preset += FIVE_PLANES, planes += FIVE_PLANES) {
+    add_scalar(planes, preset, FIVE_PLANES, l->pad_skips ? outside : 0);
+    for (int32_t t = 0; t < FIVE * FIVE; t++, weight++) {
+      if (t < FIVE * r->inside.first || t >= FIVE * r->inside.end) {
+        uint32_t carry = l->pad_skips ? 0 : *weight ^ l->pad_word;
+        for (uint32_t p = 1; p < FIVE_PLANES; p++) {
+          carry = dqnn_half_add(&planes[p], carry);
+        }
+      }
+    }
+  }
 }
 
 /* One plane of planes + scalar; returns the carry. */
@@ -144,6 +189,13 @@ DQNN_INLINE void add_to_nine(uint32_t sum[NINE_PLANES], const uint32_t *planes, 
   sum[5] = planes[5] ^ (planes[4] & carry);
 }
 
+/* The word of the first cell inside, or any. */
+static const uint32_t *first_inside(const layer *l, const window *w) {
+  const dqnn_geometry *s = &l->shape;
+  int32_t y = w->y + w->rows.first * s->dilation_h, x = w->x + w->columns.first * s->dilation_w;
+  return w->rows.end > 0 && w->columns.end > 0 ? l->image + dqnn_cell_index(s, y, x) * l->pixel_words : l->image;
+}
+
 /* Differences at the taps inside, one word of the pixels; d + 3 * ky + kx for each. cell: that word of the first cell
  * inside. */
 DQNN_INLINE void inside_differences(const layer *l, const window *w, const uint32_t *cell, const uint32_t *weight,
@@ -160,13 +212,7 @@ DQNN_INLINE void inside_differences(const layer *l, const window *w, const uint3
 
 /* Any 3x3 window. keep: see signs. */
 static void nine_anywhere(const layer *l, const window *w, uint32_t *out, uint32_t keep) {
-  const dqnn_geometry *s = &l->shape;
-  int32_t y = w->y + w->rows.first * s->dilation_h, x = w->x + w->columns.first * s->dilation_w;
-  const uint32_t *cell = l->image;
-  if (w->rows.end > 0 && w->columns.end > 0) {
-    cell += dqnn_cell_index(s, y, x) * l->pixel_words;
-  }
-  const uint32_t *weight = l->weights, *preset = l->presets;
+  const uint32_t *cell = first_inside(l, w), *weight = l->weights, *preset = l->presets;
   uint32_t d[NINE];
   d[0] = d[1] = d[2] = d[3] = d[4] = d[5] = d[6] = d[7] = d[8] =
       0; /* taps that do not count stay 0; no call of memset */
@@ -179,6 +225,37 @@ static void nine_anywhere(const layer *l, const window *w, uint32_t *out, uint32
     add_to_nine(planes, preset, w->outside);
     dqnn_sum_nine(d, sum);
     out[word] = dqnn_sign_of_nine(sum, planes) & (out[word] | keep);
+  }
+}
+
+/* Any 5x5 window: its words are gathered first, those that do not count as what their weights are. */
+static void five_anywhere(const layer *l, const window *w, uint32_t *out, uint32_t keep) {
+  const dqnn_geometry *s = &l->shape;
+  const uint32_t *cell = first_inside(l, w), *weight = l->weights, *preset = l->presets;
+  const uint32_t row_words = dqnn_row_step(s, w->rows.end - w->rows.first) * l->pixel_words;
+  const uint32_t column_words = (uint32_t)s->dilation_w * l->pixel_words;
+  uint32_t taps[FIVE * FIVE], planes[FIVE_PLANES];
+  for (uint32_t t = 0; t < FIVE * FIVE; t++) {
+    taps[t] = l->pad_word;
+  }
+  for (uint32_t word = 0; word < l->out_words; word++, weight += FIVE * FIVE, preset += FIVE_PLANES, cell++) {
+    dqnn_nine_plan plan = {weight, preset, 4, 4 * FIVE, 4, 4, FIVE, 0};
+    if (w->outside) {
+      (void)dqnn_copy_words(taps, weight, FIVE * FIVE);
+      plan.presets = planes;
+      add_scalar(planes, preset, FIVE_PLANES, w->outside);
+    }
+    const uint32_t *row = cell;
+    for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += row_words) {
+      const uint32_t *at = row;
+      for (uint32_t *to = taps + FIVE * ky + w->columns.first, *end = taps + FIVE * ky + w->columns.end; to < end;
+           at += column_words) {
+        *to++ = *at;
+      }
+    }
+    uint32_t bits;
+    dqnn_25_signs(&plan, taps, &bits, 1);
+    out[word] = bits & (out[word] | keep);
   }
 }
 
@@ -198,8 +275,10 @@ static void any_size(const layer *l, const window *w, uint32_t *out, uint32_t ke
 /* keep: 0 to combine with the earlier positions of a pooling window (all must be below their threshold), else all ones.
  */
 static void signs(const layer *l, const window *w, uint32_t *out, uint32_t keep) {
-  if (l->nine && l->multiplier == 1) {
+  if (l->nine) {
     nine_anywhere(l, w, out, keep);
+  } else if (l->five) {
+    five_anywhere(l, w, out, keep);
   } else {
     any_size(l, w, out, keep);
   }
@@ -219,15 +298,23 @@ static void flip_row(const layer *l, uint32_t *out, int32_t pixels) {
 static void run_row_s1(const layer *l, int32_t y, uint32_t *out) {
   const dqnn_geometry *s = &l->shape;
   int32_t x = -s->pad_left, last_x = s->width - 1 - (s->kernel_w - 1) * s->dilation_w;
-  dqnn_taps rows = rows_at(l, y);
-  int fast = l->nine && rows.end - rows.first == 3 && l->multiplier == 1;
+  const dqnn_taps rows = rows_at(l, y);
+  const int whole = rows.end - rows.first == s->kernel_h,
+            fast = whole ? l->nine || l->five : l->five && rows.end > rows.first && l->out_words <= ROW_WORDS;
+  row r;
+  r.inside = rows;
+  r.y = y;
+  r.presets = l->presets;
+  if (fast && !whole) {
+    count_outside(l, &r);
+  }
   for (int32_t ox = 0; ox < s->out_width; ox++, x += s->stride_w) {
     if (fast && x >= 0 && x <= last_x) {
       int32_t run = s->out_width - ox, more = (last_x - x) / s->stride_w; /* a division per row, not per pixel */
       if (run > more + 1) {
         run = more + 1;
       }
-      nine_inside(l, y, x, run, out);
+      run_inside(l, &r, x, run, out);
       out += (uint32_t)run * l->out_words;
       ox += run - 1;
       x += (run - 1) * s->stride_w;
@@ -353,7 +440,9 @@ static void set_up(layer *l, const dqnn_call *call) {
   l->out_words = (s->outputs + 31) / 32;
   l->multiplier = p->multiplier;
   l->taps = dqnn_kernel_cells(s);
-  l->nine = s->kernel_h == 3 && s->kernel_w == 3;
+  const int32_t plain = p->multiplier == 1 && s->kernel_h == s->kernel_w ? s->kernel_h : 0;
+  l->nine = plain == 3;
+  l->five = plain == FIVE;
   l->pad_skips = p->pad_value == 0.0f;
   l->pad_word = p->pad_value < 0.0f ? ~0u : 0u;
   for (l->planes = 1; (UINT64_C(1) << (l->planes - 1)) < 2 * (uint64_t)l->taps + 1;) {
