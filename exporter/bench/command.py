@@ -172,17 +172,26 @@ def _bench_kernels(pattern: str, place: Target | None, optimize: str, as_json: b
         raise click.UsageError("firmware of emulated boards is compiled with -O2")
     require_emulator()
     from .build import TARGETS, BuildError
-    from .kernel import bench_board_row, bench_row
+    from .kernel import VariantError, bench_board_row, bench_row
 
     core = None if place is None or board else TARGETS[str(place.core)]
+    costs, missing = [], []
     try:
-        rows = _rows(pattern, board=board)
-        costs = [bench_board_row(row, place) if board and place else bench_row(row, optimize, core) for row in rows]
+        for row in _rows(pattern, board=board):
+            try:
+                found = bench_board_row(row, place) if board and place else bench_row(row, optimize, core)
+                costs.append(found)
+            except VariantError as error:
+                missing.append(f"not measured: {row.name} ({error})")
     except BuildError as error:
         raise BenchError(str(error)) from error
+    if not costs:
+        raise BenchError("\n".join(missing))
+    for line in missing:
+        click.echo(line, err=True)
     if as_json:
-        found = [asdict(cost) for cost in costs]
-        click.echo(json.dumps({"schema": "dqnn.bench-kernels/1", "rows": found}, indent=2))
+        rows = [asdict(cost) for cost in costs]
+        click.echo(json.dumps({"schema": "dqnn.bench-kernels/1", "rows": rows}, indent=2))
     elif markdown:
         click.echo(kernel_markdown(costs))
     else:

@@ -23,6 +23,10 @@ from .measure import measure_model
 ISA = "portable"
 
 
+class VariantError(Exception):
+    """A core is not built with the variant of a kernel that a row names."""
+
+
 @dataclass(frozen=True)
 class KernelCost:
     name: str
@@ -104,6 +108,8 @@ def bench_layer(
     with tempfile.TemporaryDirectory(prefix="dqnn-bench-") as directory:
         elf = link(target, _objects(target, optimize), Path(directory) / "kernel.elf", keep=(function,))
         machine = Machine(elf, target.core)
+    if function not in machine.symbols:
+        raise VariantError(f"{target.name} has no {isa} variant of {call.packed.kernel}")
     output, cost = run_on_machine(machine, function, call)
     total = sum(cost.by_function.values())
     return KernelCost(

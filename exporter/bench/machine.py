@@ -70,7 +70,7 @@ class Machine:
                 if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]:
                     self._uc.mem_write(segment["p_vaddr"], segment.data())
             for symbol in elf.get_section_by_name(".symtab").iter_symbols():
-                if symbol.name and not symbol.name.startswith("$"):
+                if symbol.name and not symbol.name.startswith("$") and symbol["st_shndx"] != "SHN_UNDEF":
                     self.symbols[symbol.name] = symbol["st_value"]
                     self.sizes[symbol.name] = symbol["st_size"]
                     if symbol["st_info"]["type"] == "STT_FUNC":

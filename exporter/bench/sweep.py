@@ -17,7 +17,7 @@ from .cases import Kind, Layer, make_layer_call
 from .kernel import function_of, machine_of, planned, reference
 
 KERNELS, STRIDES = (1, 3, 5, 7), (1, 2)
-CHANNELS, SIZES = (1, 3, 8, 16, 32, 64, 128), (3, 6, 12, 24, 48, 96)
+CHANNELS, SIZES = (1, 3, 8, 10, 16, 32, 64, 128), (3, 6, 12, 24, 48, 96)
 FORMATS: tuple[tuple[Kind, Kind, Kind], ...] = (
     ("s8", "s8", "s8"), ("s1", "s1", "s1"), ("s8", "s1", "s8"), ("s1", "s8", "s8"), ("f32", "s1", "s1"),
     ("f32", "f32", "f32"),

@@ -193,6 +193,17 @@ def test_host_kernels(cli: Cli) -> None:
     refused(cli("bench", "--kernels", "^s8 dense 256", "--target", "cortex-m55", "--optimize", "-O3"), "with -O2")
 
 
+def test_rows_of_a_variant_that_a_core_lacks_are_named(cli: Cli) -> None:
+    for module in ("unicorn", "capstone", "elftools"):
+        pytest.importorskip(module)
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    refused(cli("bench", "--kernels", "8x8x64->64 same, winograd$", "--target", "cortex-m0plus"), "has no winograd")
+    result = cli("bench", "--kernels", "8x8x64->64 same(, winograd)?$", "--target", "cortex-m0plus", "--json")
+    assert [row["name"] for row in json.loads(result.stdout)["rows"]] == ["s8 conv 3x3 8x8x64->64 same"]
+    assert "not measured: s8 conv 3x3 8x8x64->64 same, winograd (cortex-m0plus" in result.stderr
+
+
 def test_unwritable_directory(cli: Cli, larq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # root may write anywhere
     refused(cli("export", larq, "-o", tmp_path / "m.dqnn"), "no permission to write", str(tmp_path))
