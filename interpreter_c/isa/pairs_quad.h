@@ -11,6 +11,14 @@
 #include "isa_pairs.h"
 #include "plans.h"
 
+#define DQNN_SHORT_QUADS (DQNN_SHORT_PRODUCTS && !DQNN_SLOW_PRODUCTS)
+#if DQNN_SHORT_QUADS
+#include "short_quad.h"
+#endif
+
+/* Do outputs keep to less than all codes? */
+enum { DQNN_QUADS_CLAMP = DQNN_RULES_CLAMP && !DQNN_SHORT_QUADS, DQNN_PAIRS_KEEP = DQNN_SHORT_QUADS };
+
 typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
 
 /* Assembly reads the fields down to `sums` by their places. */
@@ -47,6 +55,11 @@ typedef struct {
   int32_t least, most;   /* of the outputs */
   int32_t in_zero_point; /* of the columns */
 #endif
+#if DQNN_SHORT_QUADS
+  dqnn_short_quad quad;
+  int32_t margin;      /* of its steps */
+  const int8_t *until; /* its records last for outputs before this one */
+#endif
 } dqnn_pairs_plan;
 
 /* What columns are less by, which some cores turn with it. */
@@ -57,6 +70,14 @@ static inline void dqnn_pairs_input(dqnn_pairs_plan *p, int32_t zero_point) {
   p->in_zero_point = zero_point;
 #endif
 }
+
+#if !DQNN_SHORT_QUADS
+/* What some cores find out once for all pixels is kept in the part of the scratch that is left, or in the last bytes of
+ * `bytes` of the output until they are written. */
+static inline void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t left, int8_t *out, uint32_t bytes) {
+  (void)p, (void)scratch, (void)left, (void)out, (void)bytes;
+}
+#endif
 
 /* What rules that clamp keep to. */
 static inline void dqnn_pairs_bounds(dqnn_pairs_plan *p, int32_t least, int32_t most) {
@@ -155,6 +176,138 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
       "vmov s18,s19,r2,r3\n vmov s20,s21,r12,lr\n 7: vmov r4,s23\n cmp r0,r4\n bne.w 1b\n vpop {s16-s27}\n pop {r4-r11,pc}\n"
       "5: bne 6f\n" DQNN_PAIR_FIXED "vmov r0,s16\n b.w 4b\n"
       "6: vmov r2,s27\n vmov r0,s16\n stmia r2!,{r4-r11}\n vmov s27,r2\n adds r0,#8\n vmov s16,r0\n b.w 7b\n");
+}
+
+#elif DQNN_SHORT_QUADS
+
+/* Channel c as the steps have it; weights: their sum. */
+static void dqnn_short_record_of(const dqnn_pairs_plan *p, uint32_t c, int32_t weights, uint32_t flags,
+                                 dqnn_short_record *r) {
+  dqnn_outputs o = dqnn_outputs_for(0, p->zero_point, -128, 127);
+  int32_t begin = -p->in_zero_point * weights;
+  int valid;
+  if (p->rule == DQNN_PAIRS_AFFINE) {
+    valid = dqnn_set_affine_steps(&o, p->first.scale[c], p->second.offset[c]);
+  } else {
+    valid = dqnn_set_fixed_steps(&o, p->second.multiplier[c], p->shift[c]);
+    begin = (int32_t)((uint32_t)begin + (uint32_t)p->first.bias[c]);
+    dqnn_begin_steps(&o, p->zero_point * (1 << DQNN_STEP_BITS), p->margin);
+  }
+  valid = valid && o.factor == (int16_t)o.factor;
+  flags |= p->pairs & 1u ? DQNN_SHORT_ODD : 0u;
+  r->rule = flags | (valid ? o.shift | (uint32_t)o.factor << 16 : 31u); /* all sums are open without a factor */
+  r->begin = begin;
+  r->offset = valid ? o.begin : 0;
+}
+
+/* Two channels, from c on. fours: are blocks of four taps worth a look? */
+static void dqnn_short_two_records(const dqnn_pairs_plan *p, const uint32_t *w, uint32_t c, int fours,
+                                   dqnn_short_record *r) {
+  int32_t sums[2] = {0, 0};
+  if (p->in_zero_point) {
+    dqnn_short_sums(w, p->pairs, sums);
+  }
+  const uint32_t which = fours ? dqnn_short_fours(w, p->pairs) : 0;
+  dqnn_short_record_of(p, c, sums[0], which & 0xffffu, r);
+  dqnn_short_record_of(p, c + 1, sums[1], which >> 16 | DQNN_SHORT_SECOND, r + 1);
+}
+
+static int32_t dqnn_short_exact(const void *plan, int32_t sum, const int8_t *out) {
+  const dqnn_pairs_plan *p = (const dqnn_pairs_plan *)plan;
+  const uint32_t c = (uint32_t)(out - p->out[0]);
+  if (p->rule == DQNN_PAIRS_FIXED) {
+    return dqnn_fixed_1(sum, p->second.multiplier[c], p->shift[c], p->zero_point);
+  }
+  const float scale = p->first.scale[c], offset = p->second.offset[c];
+  if (dqnn_affine_exponent(scale) > DQNN_STEP_EXPONENT) {
+    dqnn_outputs o = dqnn_outputs_for(1, p->zero_point, -128, 127);
+    int8_t y;
+    o.sums = &sum;
+    o.end = o.sums + 1;
+    o.out = &y;
+    dqnn_affine_up(&o, scale, offset);
+    return y;
+  }
+  return dqnn_affine_1(sum, scale, offset, p->zero_point);
+}
+
+/* Steps of all channels have one margin: that of the least shift. */
+static int32_t dqnn_short_margin(const dqnn_pairs_plan *p) {
+  if (p->rule == DQNN_PAIRS_AFFINE) {
+    return DQNN_STEP_MARGIN + DQNN_STEP_FLOATS;
+  }
+  int32_t least = 31;
+  for (uint32_t c = 0; c < p->channels; c++) {
+    const int32_t shift = -6 - p->shift[c];
+    least = shift >= 0 && shift < least ? shift : least;
+  }
+  return DQNN_STEP_MARGIN + (16384 >> least);
+}
+
+static __attribute__((noinline)) void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t left, int8_t *out,
+                                                      uint32_t bytes) {
+  enum { FEW = 32 /* pixels */, MANY = 60 };
+  const uint32_t size = p->channels * (uint32_t)sizeof(dqnn_short_record), pairs = p->pairs;
+  dqnn_short_quad *q = &p->quad;
+  p->margin = dqnn_short_margin(p);
+  *q = (dqnn_short_quad){
+      .columns = p->columns,
+      .middle = DQNN_SHORT_MIDDLE * 0x10001u,
+      .twos = -DQNN_SHORT_MIDDLE * (int32_t)pairs,
+      .fours = -DQNN_SHORT_MIDDLE * (int32_t)((pairs + 1) / 2),
+      .unsure = (uint32_t)p->margin << (33 - DQNN_STEP_BITS),
+      .far = p->rule == DQNN_PAIRS_FIXED,
+      .plan = p,
+      .exact = dqnn_short_exact,
+      .columns_end = p->columns + 4 * pairs,
+  };
+  dqnn_short_record *r = NULL;
+  p->until = NULL;
+  if (bytes >= FEW * p->channels && size <= left) {
+    r = (dqnn_short_record *)scratch;
+    p->until = out + bytes;
+  } else if (bytes >= FEW * p->channels && size < bytes) {
+    r = (dqnn_short_record *)(((uintptr_t)out + bytes - size) & ~(uintptr_t)3);
+    p->until = (int8_t *)r;
+  }
+  q->records = r;
+  q->end = r + p->channels;
+  const uint32_t *w = p->weights;
+  for (uint32_t c = 0; r && c < p->channels; c += 2, w += pairs) {
+    dqnn_short_two_records(p, w, c, bytes >= MANY * p->channels, r + c);
+  }
+}
+
+static __attribute__((noinline)) void dqnn_short_directly(const dqnn_pairs_plan *plan) {
+  dqnn_short_quad q = plan->quad;
+  q.weights = plan->weights;
+  q.out = plan->out[0];
+  q.apart[0] = (uint32_t)(plan->out[1] - q.out);
+  q.apart[1] = (uint32_t)(plan->out[2] - q.out);
+  q.apart[2] = (uint32_t)(plan->out[3] - q.out);
+  if (plan->out[3] + plan->channels <= plan->until) {
+    dqnn_short_quads(&q);
+    return;
+  }
+  dqnn_short_record two[2];
+  q.records = two;
+  q.end = two + 2;
+  for (uint32_t c = 0; c < plan->channels; c += 2, q.weights += plan->pairs, q.out += 2) {
+    dqnn_short_two_records(plan, q.weights, c, 0, two);
+    dqnn_short_quads(&q);
+  }
+}
+
+static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
+  if (plan->rule != DQNN_PAIRS_SUMS) {
+    dqnn_short_directly(plan);
+    return;
+  }
+  int32_t *sums = plan->sums;
+  const uint32_t *w = plan->weights;
+  for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs, sums += 8) {
+    dqnn_dot_4x2(w, plan->columns, plan->pairs, plan->in_zero_point, sums);
+  }
 }
 
 #else

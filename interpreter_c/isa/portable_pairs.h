@@ -86,16 +86,10 @@ static inline void dqnn_dots(const uint32_t *w, const uint32_t *x, uint32_t pair
 /* Four pixels (columns interleaved: [pair][pixel]), two channels: acc = {a of pixels 0..3, b of pixels 0..3}. pairs
  * >= 1. The columns are turned before, once for all channels, as some cores want them. */
 #ifndef DQNN_OWN_DOT_4X2
-enum { DQNN_COLUMNS_TURN = 0 };
+#define DQNN_COLUMNS_TURN 0
 static inline void dqnn_turn_columns(uint32_t *columns, uint32_t pairs, int32_t zero_point) {
   (void)columns, (void)pairs, (void)zero_point;
 }
-static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint32_t taps, int32_t zero_point,
-                                        uint32_t *column) {
-  (void)from, (void)step, (void)taps, (void)zero_point;
-  return column;
-}
-
 #if DQNN_SCALARS
 static inline void dqnn_dot_4x2(const uint32_t *w, const uint32_t *x, uint32_t pairs, int32_t zero_point,
                                 int32_t acc[8]) {

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-enum { DQNN_COLUMNS_TURN = 1, DQNN_QUARTERS = 768, DQNN_QUARTERS_ZERO = 384 };
+#define DQNN_COLUMNS_TURN 1
+enum { DQNN_QUARTERS = 768, DQNN_QUARTERS_ZERO = 384 };
 
 /* Element DQNN_QUARTERS_ZERO + n is q(n): sums and differences of two 9-bit numbers, of which one has 8 (kernels/quarters.c). */
 extern const uint16_t dqnn_quarters[DQNN_QUARTERS];
@@ -46,6 +47,15 @@ static inline uint32_t *dqnn_put_turned(const int8_t *from, uint32_t step, uint3
   for (const int8_t *end = from + taps; from < end; column += 2) {
     column[0] = dqnn_two_offsets(*from++ - zero_point, *b++ - zero_point);
     column[1] = dqnn_two_offsets(*c++ - zero_point, *d++ - zero_point);
+  }
+  return column;
+}
+
+/* The same of two pixels, pixels 0 and 1 or, from the second word on, 2 and 3. */
+static inline uint32_t *dqnn_put_two_turned(const int8_t *a, const int8_t *b, uint32_t taps, int32_t zero_point,
+                                            uint32_t *column) {
+  for (const int8_t *end = a + taps; a < end; column += 2) {
+    *column = dqnn_two_offsets(*a++ - zero_point, *b++ - zero_point);
   }
   return column;
 }

@@ -305,6 +305,46 @@ def test_emulated_pairs_at_their_limits(board: machine.Machine) -> None:
         assert result == kernel.reference(wanted), f"{layer}, weights {weight}, inputs {cell}"
 
 
+@pytest.mark.parametrize("requant", ["affine", "fixed_point"])
+def test_emulated_quads(board: machine.Machine, requant: cases.Requant) -> None:
+    """Maps that are large enough for a core to keep what it finds out about a layer: in scratch, in the output, or
+    nowhere; weights whose products are added up four at a time, some that are not, and the least of all; multipliers
+    at their ends and powers of two, which have ties."""
+    for seed in range(ROUNDS):
+        rng = np.random.default_rng(seed)
+        channels, outputs, height, width, step = (int(rng.choice(c)) for c in (
+            [1, 2, 3, 4, 8, 20, 33], [2, 3, 7, 16], [1, 4, 7, 9], [9, 12, 15], [1, 1, 2],
+        ))  # fmt: skip
+        around = tuple((int(rng.integers(0, 2)), int(rng.integers(0, 3))) for _ in range(2))
+        layer = cases.Layer(
+            "s8", "s8", "s8", height, width, channels, outputs, (1 if height == 1 else 1 + seed % 3, 1 + seed % 4),
+            (step, step), padding=around if seed % 2 else ((0, 0), (0, 0)), pad_value=float(rng.choice([-128, 3])),
+            requant=requant, zero_point=int(rng.choice([-128, -3, 0, 127])),
+            out_zero_point=int(rng.choice([-128, 0, 5])),
+        )  # fmt: skip
+        made = tight(cases.make_layer_call(layer, seed))
+        weights, *rule = made.packed.constants
+        codes, data = np.frombuffer(weights, np.int8).copy(), made.data
+        if seed % 4 == 1:  # of every second pair of channels
+            codes.reshape(-1, len(codes) // ((outputs + 1) // 2))[::2] >>= 2
+        elif seed % 4 == 2:
+            codes >>= 2
+        elif seed % 4 == 3:
+            codes[rng.random(len(codes)) < 0.9] = -128
+            data = rng.choice(np.array([-128, -128, 127], np.int8), len(data)).tobytes()
+        if requant == "fixed_point":
+            multipliers = np.frombuffer(rule[1], np.int32).copy()
+            multipliers[::3], multipliers[1::3] = 1 << 30, (1 << 31) - 1
+            rule[1] = multipliers.tobytes()
+        full = replace(made, packed=replace(made.packed, constants=(codes.tobytes(), *rule)), data=data)
+        wanted = kernel.reference(full)
+        for more in (0, 60, 400):
+            board.release()
+            given = replace(full, scratch_bytes=full.scratch_bytes + more)
+            result, _ = call.run_on_machine(board, f"dqnn_run_{full.packed.kernel}_portable", given)
+            assert result == wanted, f"{layer}, {more} B more, seed {seed}"
+
+
 @pytest.mark.parametrize("bits", [4, 2])
 @pytest.mark.parametrize("kind", ["channels", "fives", "depthwise"])
 def test_emulated_depthwise_of_few_bits(

@@ -29,7 +29,10 @@ typedef struct {
   uint8_t plain;     /* kernel rows lie in memory as runs of s8 */
   uint8_t nine;      /* plain 3x3 windows of 3 channels, four lanes */
   uint8_t half_weights;
-  uint8_t turned;       /* the columns are as dqnn_turn_columns leaves them */
+#if DQNN_COLUMNS_TURN
+  uint8_t later;     /* windows are gathered when all four are known, as dqnn_turn_columns leaves them */
+  dqnn_origin at[4]; /* where they are */
+#endif
   uint8_t direct;       /* s8 outputs that need no sums in memory, by the plan's rule */
   dqnn_pairs_plan plan; /* weights of the group at work, pairs of a column */
   dqnn_quad_kind kind;
@@ -179,10 +182,11 @@ DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, 
   }
 }
 
-/* Those of four neighbours that lie whole inside the map, turned. */
-DQNN_NOINLINE void gather_turned(layer *l, dqnn_origin at) {
+#if DQNN_COLUMNS_TURN
+/* Four neighbours that lie whole inside the map. */
+DQNN_NOINLINE void gather_four(const layer *l) {
   const dqnn_geometry *g = &l->shape;
-  const int8_t *run = (const int8_t *)l->cells.image + dqnn_cell_index(g, at.y, at.x) * g->channels;
+  const int8_t *run = run_at(l, l->at[0].y, l->at[0].x);
   const uint32_t step = (uint32_t)g->stride_w * g->channels, rows = (uint32_t)g->kernel_h, taps = l->row_taps;
   const int32_t zero_point = l->cells.zero_point;
   uint32_t *column = l->columns, *odd = column + 2 * rows * (taps & ~1u);
@@ -195,17 +199,60 @@ DQNN_NOINLINE void gather_turned(layer *l, dqnn_origin at) {
   if (taps & rows & 1u) {
     odd[0] = odd[1] = 0;
   }
-  l->turned = 1;
 }
 
-DQNN_INLINE void turn(layer *l) {
-  if (DQNN_COLUMNS_TURN) {
-    if (!l->turned) {
-      dqnn_turn_columns(l->columns, l->plan.pairs, l->cells.zero_point);
+/* A kernel row: where it lies in the map, or a copy where some of it lies outside. */
+static const int8_t *row_at(const layer *l, int32_t y, int32_t x, int8_t *copy) {
+  const dqnn_geometry *g = &l->shape;
+  const dqnn_taps in = run_inside(g, y, x);
+  if (in.first == 0 && in.end == g->kernel_w) {
+    return run_at(l, y, x);
+  }
+  const uint32_t first = (uint32_t)in.first * g->channels, end = (uint32_t)in.end * g->channels;
+  memset(copy, l->cells.outside + l->cells.zero_point, l->row_taps);
+  if (first < end) {
+    memcpy(copy + first, run_at(l, y, x + in.first), end - first);
+  }
+  return copy;
+}
+
+/* Any two pixels, to every second word from `column` on. */
+DQNN_NOINLINE void gather_two(const layer *l, dqnn_origin a, dqnn_origin b, uint32_t *column) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t rows = (uint32_t)g->kernel_h, taps = l->row_taps;
+  const int32_t zero_point = l->cells.zero_point;
+  int8_t *copies = (int8_t *)row_of(l);
+  uint32_t *odd = column + 2 * rows * (taps & ~1u);
+  for (uint32_t ky = 0; ky < rows; ky++, a.y += g->dilation_h, b.y += g->dilation_h) {
+    const int8_t *first = row_at(l, a.y, a.x, copies), *second = row_at(l, b.y, b.x, copies + taps);
+    column = dqnn_put_two_turned(first, second, taps & ~1u, zero_point, column);
+    if (taps & 1u) {
+      odd = dqnn_put_two_turned(first + taps - 1, second + taps - 1, 1, zero_point, odd);
     }
-    l->turned = 0;
+  }
+  if (taps & rows & 1u) {
+    odd[0] = 0;
   }
 }
+
+/* The columns of four pixels as dqnn_pairs_quad wants them. */
+static void turn(const layer *l) {
+  const dqnn_origin *at = l->at;
+  if (!l->later) {
+    dqnn_turn_columns(l->columns, l->plan.pairs, l->cells.zero_point);
+  } else if (at[3].y == at[0].y && at[3].x == at[0].x + 3 * l->shape.stride_w &&
+             dqnn_neighbours_inside(&l->shape, at[0], 4)) {
+    gather_four(l);
+  } else {
+    gather_two(l, at[0], at[1], l->columns);
+    gather_two(l, at[2], at[3], l->columns + 1);
+  }
+}
+#else
+static void turn(const layer *l) {
+  (void)l;
+}
+#endif
 
 /* The windows of n neighbours that lie whole inside the map. */
 DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, uint32_t n) {
@@ -387,11 +434,15 @@ DQNN_NOINLINE void emit_one(const layer *l, uint32_t pixel) {
 
 static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
   layer *l = (layer *)state;
-  const int all = is_inside(l, at, n);
-  if (DQNN_COLUMNS_TURN && all && n == 4 && !l->by_inputs) {
-    gather_turned(l, at);
+#if DQNN_COLUMNS_TURN
+  if (l->later) {
+    for (; n; n--, at.x += l->shape.stride_w) {
+      l->at[lane++] = at;
+    }
     return;
   }
+#endif
+  const int all = is_inside(l, at, n);
   if (all) {
     gather_inside(l, at, lane, n);
   }
@@ -470,15 +521,15 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->half_weights = p->half_weights;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
   l->by_inputs = p->half_weights || zero_points;
-  if (DQNN_COLUMNS_TURN) {
-    l->turned = 0;
-  }
   l->plain = !l->cells.binary && p->groups == 1 && p->dilation_w == 1 && p->up_h == 1 && p->up_w == 1;
   l->pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
   l->plan.pairs = ((uint32_t)g->kernel_h * l->row_taps + 1) >> 1;
   l->lanes = dqnn_quad_lanes(g);
   l->nine = l->plain && l->lanes == 4 && g->channels == 3 && g->kernel_h == 3 && g->kernel_w == 3;
+#if DQNN_COLUMNS_TURN
+  l->later = l->plain && l->lanes == 4 && !l->by_inputs;
+#endif
   l->columns = (uint32_t *)call->scratch;
   l->totals = (int32_t *)(l->columns + l->lanes * l->plan.pairs);
   if (call->out_def->dtype != DQNN_S1) {
@@ -488,6 +539,17 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
       call->out_def->dtype == DQNN_S8 && !l->by_inputs && l->lanes == 4 && g->pool_cells == 1 && g->out_group > 1;
   l->kind = l->direct ? dqnn_quad_kind_of(&l->epilogue, g->outputs, 2 * l->plan.pairs) : DQNN_QUAD_ANY;
   l->direct = l->kind != DQNN_QUAD_ANY;
+}
+
+/* Where a core may keep what it finds out about a layer: behind all that this one needs, or where the last outputs go.
+ */
+DQNN_INLINE void keep(layer *l) {
+  const dqnn_call *call = l->call;
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t row = dqnn_windows_inside(call) ? 0 : l->row_taps, used = (8 * l->plan.pairs + row + 1) & ~1u;
+  const uint32_t outputs = (uint32_t)g->out_height * (uint32_t)g->out_width * g->outputs;
+  dqnn_pairs_keep(&l->plan, (uint16_t *)call->scratch + used, call->scratch_bytes - 2 * used, (int8_t *)call->out,
+                  g->groups == 1 ? outputs : 0);
 }
 
 /* Straight to s8: all whole channel pairs of the group at work; `out` is set for each four pixels. */
@@ -506,6 +568,9 @@ static void set_direct(layer *l) {
   dqnn_pairs_input(plan, l->cells.zero_point);
   dqnn_pairs_bounds(plan, e->least + e->zero_point, e->most + e->zero_point);
   dqnn_pairs_ready(plan);
+  if (DQNN_PAIRS_KEEP) {
+    keep(l);
+  }
 }
 
 static void run_any(const dqnn_call *call, uint32_t zero_points) {
@@ -526,7 +591,7 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
       dqnn_quads_run(g, &quad_ops, &l);
     }
   }
-  if (!DQNN_RULES_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
+  if (!DQNN_QUADS_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
   }
 }

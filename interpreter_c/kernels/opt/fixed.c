@@ -111,7 +111,7 @@ DQNN_NOINLINE void run_rows(const dqnn_call *call) {
 }
 
 void dqnn_run_binary_s8_fixed_portable(const dqnn_call *call) {
-#if DQNN_HAS_SUMS
+#if DQNN_HAS_SUMS || DQNN_STEP_SUMS
   if (dqnn_run_fixed_sums(call)) {
     return;
   }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../isa/halves.h"
+#include "../../isa/requantize.h"
 #include "../../isa/sums.h"
 #include "../map.h"
 
@@ -128,6 +129,69 @@ int dqnn_run_fixed_sums(const dqnn_call *call) {
   f->multiplier = (int32_t)(2u * (uint32_t)p->multiplier);
   f->factor = 0u - (1u << (48 + p->shift));
   return dqnn_walk_sums(call, n == 1, sum_row, &s);
+}
+#endif
+
+#if DQNN_STEP_SUMS
+/* A sum in units of 2^-20 of an output from two products of 32 bits: the rule's three roundings move it by less than a
+ * margin, and who is further from where outputs change is decided. The others go by the rule. */
+enum { BITS = 20, LEAST_SHIFT = 8, MOST_FACTOR = 1 << 22, FACTORS = 260 /* units: their own roundings */ };
+
+typedef struct {
+  const dqnn_fixed_binary_params *p;
+  int32_t zero_a, zero_b, zero_point;
+  int32_t factor_a, factor_b, begin;
+  uint32_t unsure; /* twice the margin, as high as a word reaches */
+} steps;
+
+DQNN_NOINLINE int32_t sum_exactly(const steps *s, int32_t a, int32_t b) {
+  const dqnn_fixed_binary_params *p = s->p;
+  a = dqnn_scale_fixed((int32_t)((uint32_t)(a - s->zero_a) << p->left), p->multiplier_a, p->shift_a);
+  b = dqnn_scale_fixed((int32_t)((uint32_t)(b - s->zero_b) << p->left), p->multiplier_b, p->shift_b);
+  return dqnn_scale_fixed(p->kind == DQNN_SUB ? a - b : a + b, p->multiplier, p->shift) + s->zero_point;
+}
+
+static void sum_by_steps(void *rule, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  const steps s = *(const steps *)rule; /* stores to out could change it */
+  const int32_t least = s.p->act_min, most = s.p->act_max;
+  for (const int8_t *end = a + count; a < end; a++, b++, out++) {
+    const int32_t units = *a * s.factor_a + *b * s.factor_b + s.begin;
+    int32_t y = units >> BITS;
+    if (y < least || y > most) {
+      y = y < least ? least : most;
+    } else if ((uint32_t)units << (32 - BITS) < s.unsure) {
+      y = sum_exactly(&s, *a, *b);
+      y = y < least ? least : y > most ? most : y;
+    }
+    *out = (int8_t)y;
+  }
+}
+
+/* Of an operand, rounded; 0: it has none of use. */
+static int32_t factor_of(const dqnn_fixed_binary_params *p, int32_t multiplier, int32_t shift) {
+  const int32_t right = 62 - BITS - p->left - shift - p->shift;
+  if (shift > 0 || right < 1 || right > 62) {
+    return 0;
+  }
+  const int64_t factor = (((int64_t)multiplier * p->multiplier >> (right - 1)) + 1) >> 1;
+  return factor > MOST_FACTOR ? 0 : (int32_t)factor;
+}
+
+/* Operands are below 2^28 and shift to the right, so that nothing wraps; three roundings by 1, 1 and 1/2, then the last
+ * shift. */
+int dqnn_run_fixed_sums(const dqnn_call *call) {
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  const int32_t a = factor_of(p, p->multiplier_a, p->shift_a), b = factor_of(p, p->multiplier_b, p->shift_b);
+  if (p->kind > DQNN_SUB || p->single || p->left > BITS || p->shift > -LEAST_SHIFT || a == 0 || b == 0 ||
+      a + b > MOST_FACTOR) {
+    return 0;
+  }
+  const int32_t shift = -p->shift, margin = (3 << BITS >> shift) + FACTORS;
+  steps s = {p, call->in_def[0]->zero_point, call->in_def[1]->zero_point, call->out_def->zero_point, a, b, 0, 0};
+  s.factor_b = p->kind == DQNN_SUB ? -b : b;
+  s.begin = s.zero_point * (1 << BITS) + (1 << (BITS - 1)) + margin - s.zero_a * s.factor_a - s.zero_b * s.factor_b;
+  s.unsure = (uint32_t)margin << (33 - BITS);
+  return dqnn_walk_sums(call, 0, sum_by_steps, &s);
 }
 #endif
 #endif

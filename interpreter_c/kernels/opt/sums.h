@@ -8,7 +8,8 @@
 #include "../../src/kernel.h"
 
 #define DQNN_HAS_SUMS DQNN_ARM_DSP_FPU
-#define DQNN_WALKS_SUMS (DQNN_HAS_SUMS || DQNN_HAVE_AVX2 || DQNN_HAVE_NEON)
+#define DQNN_STEP_SUMS (DQNN_SHORT_PRODUCTS || DQNN_SCALARS) /* TFLite's, in 32 bits */
+#define DQNN_WALKS_SUMS (DQNN_HAS_SUMS || DQNN_STEP_SUMS || DQNN_HAVE_AVX2 || DQNN_HAVE_NEON)
 
 /* All of an s8 output of two s8 inputs, by the rule of binary_s8 or of binary_s8_fixed; 0: this layer is left to
  * others. */
