@@ -71,6 +71,13 @@ static inline void dqnn_pairs_input(dqnn_pairs_plan *p, int32_t zero_point) {
 #endif
 }
 
+#if !DQNN_ARM_DSP_FPU
+static inline void dqnn_pairs_ready(dqnn_pairs_plan *p) {
+  (void)p;
+}
+
+#endif
+
 #if !DQNN_SHORT_QUADS
 /* What some cores find out once for all pixels is kept in the part of the scratch that is left, or in the last bytes of
  * `bytes` of the output until they are written. */
@@ -311,10 +318,6 @@ static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
 }
 
 #else
-
-static inline void dqnn_pairs_ready(dqnn_pairs_plan *p) {
-  (void)p;
-}
 
 static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   const uint32_t *w = plan->weights;
