@@ -161,24 +161,29 @@ DQNN_INLINE void gather_nine(const int8_t *row0, uint32_t pitch, uint32_t add, u
   column[52] = dqnn_pair(row2[8] + offset, 0);
 }
 
-/* Rows of whole blocks of eight, four lanes. */
+/* A row of whole blocks of eight, four lanes; returns where the column goes on. */
+DQNN_INLINE uint32_t *put_eights(const int8_t *from, uint32_t taps, uint32_t add, uint32_t *column) {
+  const int8_t *const end = from + taps;
+  do {
+    uint32_t low, high, pairs[4];
+    memcpy(&low, from, 4);
+    memcpy(&high, from + 4, 4);
+    from += 8;
+    dqnn_widen_s8(low, add, pairs);
+    dqnn_widen_s8(high, add, pairs + 2);
+    column[0] = pairs[0];
+    column[4] = pairs[1];
+    column[8] = pairs[2];
+    column[12] = pairs[3];
+    column += 16;
+  } while (from != end);
+  return column;
+}
+
 DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, uint32_t pitch, uint32_t add,
                                uint32_t *column) {
   for (; rows; rows--, run += pitch) {
-    const int8_t *from = run, *end = run + taps;
-    do {
-      uint32_t low, high, pairs[4];
-      memcpy(&low, from, 4);
-      memcpy(&high, from + 4, 4);
-      from += 8;
-      dqnn_widen_s8(low, add, pairs);
-      dqnn_widen_s8(high, add, pairs + 2);
-      column[0] = pairs[0];
-      column[4] = pairs[1];
-      column[8] = pairs[2];
-      column[12] = pairs[3];
-      column += 16;
-    } while (from != end);
+    column = put_eights(run, taps, add, column);
   }
 }
 
@@ -267,7 +272,14 @@ DQNN_NOINLINE void gather_inside(const layer *l, dqnn_origin at, uint32_t lane, 
     }
     return;
   }
-  if (!DQNN_COLUMNS_TURN && l->lanes == 4 && !(taps & 7u)) {
+  const int eights = !DQNN_COLUMNS_TURN && l->lanes == 4 && !(taps & 7u);
+  if (eights && rows == 1) {
+    for (; n; n--, run += step, column++) {
+      put_eights(run, taps, add, column);
+    }
+    return;
+  }
+  if (eights) {
     for (; n; n--, run += step, column++) {
       gather_eights(run, rows, taps, pitch, add, column);
     }
@@ -360,18 +372,24 @@ DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t
   }
 }
 
-/* Four pixels straight to an s8 output, the last one again and again behind n; an odd last channel through sums. */
-static void sum_direct(layer *l, uint32_t first, uint32_t n) {
-  int8_t *out = (int8_t *)l->call->out + first * l->shape.outputs + l->first_output;
-  for (uint32_t p = 0; p < 4; p++) {
-    l->plan.out[p] = out;
-    out += p + 1 < n ? l->shape.outputs : 0;
-  }
+/* Four pixels straight to an s8 output; of n an odd last channel through sums. */
+DQNN_INLINE void sum_direct(const layer *l, uint32_t first, uint32_t n) {
   dqnn_pairs_quad(&l->plan);
   if (l->shape.out_group & 1u) {
     sum_rest(l, l->shape.out_group - 1, first, n);
   }
 }
+
+#if DQNN_COLUMNS_TURN
+/* The last pixel again and again behind n. */
+DQNN_INLINE void set_places(layer *l, uint32_t first, uint32_t n) {
+  int8_t *out = (int8_t *)l->call->out + first * l->shape.outputs + l->first_output;
+  for (uint32_t p = 0; p < 4; p++) {
+    l->plan.out[p] = out;
+    out += p + 1 < n ? l->shape.outputs : 0;
+  }
+}
+#endif
 
 /* Four pixels, straight to an s1 output. */
 DQNN_NOINLINE void sum_quad_s1(const layer *l, uint32_t first, uint32_t n) {
@@ -463,46 +481,67 @@ static void quad_sum(void *state, uint32_t first, uint32_t n, uint32_t lanes) {
     return;
   }
   turn(l);
+#if DQNN_COLUMNS_TURN
   if (l->direct) {
+    set_places(l, first, n);
     sum_direct(l, first, n);
-  } else if (l->call->out_def->dtype == DQNN_S1) {
+    return;
+  }
+#endif
+  if (l->call->out_def->dtype == DQNN_S1) {
     sum_quad_s1(l, first, n);
   } else {
     sum_rest(l, 0, first, n);
   }
 }
 
-/* Windows of one cell inside the map, of whole pairs, straight to s8? */
-DQNN_INLINE int is_points(const layer *l) {
-  const dqnn_geometry *g = &l->shape;
-  return !DQNN_COLUMNS_TURN && l->direct && l->plain && dqnn_kernel_cells(g) == 1 &&
-         !((g->channels | g->outputs) & 1u) && dqnn_windows_inside(l->call);
+/* ---- straight to s8 ---- */
+
+#if !DQNN_COLUMNS_TURN
+/* Columns of the output whose windows lie inside the map. */
+static dqnn_taps columns_inside(const dqnn_geometry *g) {
+  const int32_t room = g->width - g->kernel_w + g->pad_left;
+  dqnn_taps in = {(g->pad_left + g->stride_w - 1) / g->stride_w, room < 0 ? 0 : room / g->stride_w + 1};
+  in.end = in.end < g->out_width ? in.end : g->out_width;
+  return in;
 }
 
-/* The outputs of such a layer, without a walk of quads.h, which takes more than the products of few channels. The last four pixels may
- * hold some that are done. */
-DQNN_NOINLINE void run_points(layer *l) {
+/* All outputs of a group, without a walk of quads.h, which takes more than the products of few channels. The last four
+ * pixels may hold some that are done. */
+DQNN_NOINLINE void run_direct(layer *l) {
   const dqnn_geometry *g = &l->shape;
-  const uint32_t taps = g->channels, outputs = g->outputs, width = (uint32_t)g->out_width, add = offset_of(l),
-                 step = (uint32_t)g->stride_w * taps,
-                 jump = ((uint32_t)g->stride_h * (uint32_t)g->width - (uint32_t)g->stride_w * width) * taps;
-  const int8_t *from = (const int8_t *)l->cells.image;
-  int8_t *out = (int8_t *)l->call->out;
-  for (uint32_t pixels = width * (uint32_t)g->out_height, left = width, lane = 0; pixels; out += outputs) {
-    put_s8(from, taps, add, l->columns + lane, 4);
-    l->plan.out[lane] = out;
-    lane = (lane + 1) & 3u;
-    pixels--;
-    if (!lane || !pixels) {
-      dqnn_pairs_quad(&l->plan);
-    }
-    from += step;
-    if (!--left) {
-      left = width;
-      from += jump;
+  const uint32_t outputs = g->outputs;
+  const dqnn_taps inside = columns_inside(g);
+  int8_t *out = (int8_t *)l->call->out + l->first_output;
+  uint32_t pixel = 0, lane = 0;
+  dqnn_origin at = {-g->pad_top, 0};
+  for (int32_t oy = 0; oy < g->out_height; oy++, at.y += g->stride_h) {
+    const int rows_inside = l->plain && at.y >= 0 && at.y + (g->kernel_h - 1) * g->dilation_h < g->height;
+    at.x = -g->pad_left;
+    for (int32_t ox = 0; ox < g->out_width;) {
+      uint32_t n = 1;
+      if (rows_inside && ox >= inside.first && ox < inside.end) {
+        n = (uint32_t)(inside.end - ox) < 4 - lane ? (uint32_t)(inside.end - ox) : 4 - lane;
+        gather_inside(l, at, lane, n);
+      } else {
+        gather_border(l, at, lane);
+      }
+      ox += (int32_t)n;
+      at.x += (int32_t)n * g->stride_w;
+      for (; n; n--, pixel++, out += outputs) {
+        l->plan.out[lane++] = out;
+      }
+      if (lane == 4) {
+        sum_direct(l, pixel - 4, 4);
+        lane = 0;
+      }
     }
   }
+  if (lane) {
+    sum_direct(l, pixel - lane, lane);
+  }
 }
+#endif
 
 static void quad_emit(void *state, uint32_t pixel) {
   const layer *l = (const layer *)state;
@@ -585,11 +624,13 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     if (l.direct) {
       set_direct(&l);
     }
-    if (is_points(&l)) {
-      run_points(&l);
-    } else {
-      dqnn_quads_run(g, &quad_ops, &l);
+#if !DQNN_COLUMNS_TURN
+    if (l.direct) {
+      run_direct(&l);
+      continue;
     }
+#endif
+    dqnn_quads_run(g, &quad_ops, &l);
   }
   if (!DQNN_QUADS_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
     dqnn_clamp_row(&l.epilogue, (int8_t *)call->out, (uint32_t)(g->out_height * g->out_width) * g->outputs);
