@@ -591,7 +591,7 @@ static void set_sizes(layer *l) {
   l->capacity = (l->column_rows + 3) & ~3u;
 }
 
-static DQNN_RARE void set_up(layer *l, const dqnn_call *call) {
+static void set_up(layer *l, const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_read_geometry(call, &l->shape);
   set_sizes(l);

@@ -277,7 +277,7 @@ static void emit_f32(const layer *l, uint32_t channel, uint8_t *pixel) {
   dqnn_emit_f32(&l->epilogue, l->acc, channel, l->shape.out_group, (float *)(void *)pixel + channel);
 }
 
-static DQNN_RARE void set_up(layer *l, const dqnn_call *call) {
+static void set_up(layer *l, const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_geometry *s = &l->shape;
   dqnn_read_geometry(call, s);

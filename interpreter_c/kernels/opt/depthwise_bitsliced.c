@@ -429,7 +429,7 @@ static void run_image_int(const layer *l, uint8_t *out, uint32_t pixel_bytes, in
   }
 }
 
-static DQNN_RARE void set_up(layer *l, const dqnn_call *call) {
+static void set_up(layer *l, const dqnn_call *call) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
   dqnn_geometry *s = &l->shape;
   dqnn_read_geometry(call, s);
