@@ -200,6 +200,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute
 
 /* ---- several windows side by side ---- */
 #define DQNN_OWN_ADD_SLICES
+enum { DQNN_SLICES_OF_16 = 31 }; /* as in portable.h */
 
 DQNN_WORD_IS(0, dqnn_slice_plan, bits);
 DQNN_WORD_IS(1, dqnn_slice_plan, weights);

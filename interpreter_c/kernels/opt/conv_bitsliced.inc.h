@@ -19,6 +19,8 @@
  * there is listed anew. Windows cut by a border with pad value 0 always use the ones, for which the file has presets
  * per border class.
  *
+ * Small groups would leave most lanes of a word empty; their windows go side by side (run_slices).
+ *
  * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; the counters of isa/mve.h or isa/isa.h,
  * whichever is included before. Out: NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8),
  * NAME(dqnn_run_conv_s1_s1_f32); for portable, and for mve as _lanes. */
@@ -31,7 +33,7 @@
 #if defined(DQNN_OWN_LANE_COUNTERS)
 #define SLICES 0 /* of the other code */
 #else
-#define SLICES (!DQNN_SMALL) /* compiled for size, such layers go the long way */
+#define SLICES (!DQNN_SMALL && !DQNN_SLOW_PRODUCTS) /* compiled for size, such layers go the long way */
 #endif
 
 enum { NO_COLUMN = INT32_MIN };
@@ -353,7 +355,7 @@ static int takes_slices(const layer *l) {
   const dqnn_geometry *s = &l->shape;
   return l->finish == finish_s1 && !l->pool && s->groups > 1 && s->stride_w == 1 && s->dilation_w == 1 &&
          (s->in_group == EIGHT || s->in_group == SIXTEEN) && s->out_group <= s->in_group &&
-         dqnn_kernel_cells(s) <= MOST_CELLS;
+         dqnn_kernel_cells(s) <= (s->in_group == EIGHT ? MOST_CELLS : DQNN_SLICES_OF_16);
 }
 
 /* The cells under some windows of a row, in the place of the lists. Each has a field of `parts` bytes; those of 16 bits
@@ -390,7 +392,7 @@ static void gather_row(const layer *l, const strips *t, uint32_t group, int32_t 
   const int32_t width = (uint32_t)y < (uint32_t)s->height ? s->width : 0;
   const int32_t cells = t->windows + s->kernel_w - 1, begin = t->first < 0 ? 0 : t->first;
   const int32_t stop = t->first + cells < width ? t->first + cells : width;
-  const uint8_t *const end = to + (uint32_t)cells * parts;
+  const uint8_t *const end = to + pitch; /* to the end: all of it is looked at */
   if (begin < stop) {
     const uint8_t *from = (const uint8_t *)(l->image + dqnn_cell_index(s, y, begin) * l->pixel_words) + group * parts;
     uint8_t *const at = to + (uint32_t)(begin - t->first) * parts, *const last = at + (uint32_t)(stop - begin) * parts;
@@ -449,11 +451,11 @@ static uint32_t count_ones(const strips *t, const uint8_t *sums, int32_t columns
   return t->parts > 1 ? (all & 0x00ff00ffu) + (all >> 8 & 0x00ff00ffu) : all;
 }
 
-/* The preset in all fields but those that are kept. */
-DQNN_NOINLINE void set_presets(const layer *l, const uint32_t *preset, uint32_t ones, uint32_t keep, uint32_t *planes) {
+/* The preset in all fields. */
+DQNN_NOINLINE void spread_preset(const layer *l, const uint32_t *preset, uint32_t ones, uint32_t *planes) {
   const uint32_t low = dqnn_low_bits(l->shape.in_group);
   for (uint32_t p = 0; p < l->planes; p++) {
-    planes[p] = (planes[p] & keep) | ((preset[p] & low) * ones & ~keep);
+    planes[p] = (preset[p] & low) * ones;
   }
 }
 
@@ -474,7 +476,7 @@ DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
   const uint32_t row_class = l->pad_skips ? r->border_class * l->column_classes : 0;
   const uint32_t *preset = l->ones + (row_class * s->groups + r->group) * l->planes;
   const int32_t fields = 32 / (int32_t)s->in_group;
-  uint32_t planes[DQNN_MOST_PLANES + 1];
+  uint32_t planes[DQNN_MOST_PLANES + 1], presets[DQNN_MOST_PLANES];
   strips t = strips_of(l);
   dqnn_slice_plan plan = {NULL,
                           l->weights + r->group * (uint32_t)s->kernel_w * (l->column_rows + 1),
@@ -487,6 +489,7 @@ DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
   int32_t x = t.first;
   uint8_t *out = r->out;
   dqnn_taps before = dqnn_taps_inside(x, s->kernel_w, 1, s->width);
+  spread_preset(l, preset, plan.ones, presets);
   for (int32_t last = x + s->out_width, count; x < last; x += count) {
     if (x == t.first + t.windows) {
       gather_strips(l, r, &t, x, last);
@@ -495,13 +498,16 @@ DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
     count = t.windows - (x - t.first);
     count = count < fields ? count : fields;
     planes[l->planes] = 0;
-    set_presets(l, preset, plan.ones, 0, planes);
+    (void)dqnn_copy_words(planes, presets, l->planes);
     for (int32_t i = 0; l->pad_skips && i < count; i++) {
       const dqnn_taps inside = dqnn_taps_inside(x + i, s->kernel_w, 1, s->width);
       if (!dqnn_same_taps(inside, before)) {
         before = inside;
         preset += s->groups * l->planes;
-        set_presets(l, preset, plan.ones, dqnn_low_bits((uint32_t)i * s->in_group), planes);
+        spread_preset(l, preset, plan.ones, presets);
+        for (uint32_t p = 0, keep = dqnn_low_bits((uint32_t)i * s->in_group); p < l->planes; p++) {
+          planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
+        }
       }
     }
     plan.bits = t.bits + at;
