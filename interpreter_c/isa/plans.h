@@ -23,6 +23,16 @@ typedef struct {
   uint32_t skip;    /* words of w between the last step of an output and the first of the next */
 } dqnn_count_plan;
 
+/* dqnn_add_slices */
+typedef struct {
+  const uint8_t *bits;      /* of the first block of eight weights: eight bits for each field */
+  const uint32_t *weights;  /* a column's blocks, then one word that is left out */
+  uint32_t ones;            /* the lowest bit of each field */
+  uint32_t columns, blocks; /* blocks: of a column */
+  uint32_t *planes;         /* of the counter, the first that counts */
+  uint32_t pitch, step;     /* bytes of bits from a block to the next, and from a column to the next */
+} dqnn_slice_plan;
+
 /* dqnn_nine_signs, dqnn_25_signs; the distances are in bytes */
 enum { DQNN_NINE_PLANES = 6, DQNN_25_PLANES = 7 }; /* of the preset of a 3x3 and of a 5x5 window */
 typedef struct {

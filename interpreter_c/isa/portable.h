@@ -310,4 +310,41 @@ DQNN_NOINLINE void dqnn_add_rows(uint32_t *counter, const uint16_t *list, uint32
 }
 #endif
 
+/* ---- several windows side by side ---- */
+
+/* A word holds a field of lanes for each of some windows. Bit i of a block's word, shifted down, says whether weight i
+ * is added to the lowest field, and so on for the others: a product puts the weight into all fields that want it. */
+#ifndef DQNN_OWN_ADD_SLICES
+enum { DQNN_SLICES_OF_16 = 12 }; /* cells of a window up to which lists of rows are slower than fields of 16 bits */
+
+DQNN_INLINE uint32_t dqnn_slice(const dqnn_slice_plan *plan, uint32_t bits, const uint32_t *w, uint32_t i) {
+  return w[i] * (bits >> i & plan->ones);
+}
+
+DQNN_NOINLINE void dqnn_add_slices(const dqnn_slice_plan *plan) {
+  const uint8_t *bits = plan->bits;
+  const uint32_t *w = plan->weights;
+  uint32_t *planes = plan->planes, one = planes[0], two = planes[1], four = planes[2];
+  for (uint32_t column = 0; column < plan->columns; column++, w++) {
+    for (uint32_t block = 0; block < plan->blocks; block++, w += 8) {
+      const uint8_t *at = bits + column * plan->step + block * plan->pitch; /* not aligned */
+      const uint32_t word = at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+      uint32_t twos[4], fours[2];
+      for (uint32_t i = 0; i < 4; i++) {
+        twos[i] = dqnn_full_add(&one, dqnn_slice(plan, word, w, 2 * i), dqnn_slice(plan, word, w, 2 * i + 1));
+      }
+      fours[0] = dqnn_full_add(&two, twos[0], twos[1]);
+      fours[1] = dqnn_full_add(&two, twos[2], twos[3]);
+      uint32_t carry = dqnn_full_add(&four, fours[0], fours[1]);
+      for (uint32_t *plane = planes + 3; carry; plane++) {
+        carry = dqnn_half_add(plane, carry);
+      }
+    }
+  }
+  planes[0] = one;
+  planes[1] = two;
+  planes[2] = four;
+}
+#endif
+
 #endif

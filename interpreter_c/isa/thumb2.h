@@ -198,17 +198,55 @@ __attribute__((naked, noinline, unused)) static void dqnn_nine_signs(__attribute
       "ldr r4,[sp,#20]\n ldr r5,[sp,#4]\n add r0,r4\n subs r5,#1\n str r5,[sp,#4]\n bne 1b\n add sp,#28\n pop {r4-r11,pc}");
 }
 
+/* ---- several windows side by side ---- */
+#define DQNN_OWN_ADD_SLICES
+enum { DQNN_SLICES_OF_16 = 31 }; /* as in portable.h */
+
+DQNN_WORD_IS(0, dqnn_slice_plan, bits);
+DQNN_WORD_IS(1, dqnn_slice_plan, weights);
+DQNN_WORD_IS(2, dqnn_slice_plan, ones);
+DQNN_WORD_IS(3, dqnn_slice_plan, columns);
+DQNN_WORD_IS(4, dqnn_slice_plan, blocks);
+DQNN_WORD_IS(5, dqnn_slice_plan, planes);
+DQNN_WORD_IS(6, dqnn_slice_plan, pitch);
+DQNN_WORD_IS(7, dqnn_slice_plan, step);
+
+/* Registers of dqnn_add_slices: r0 bits, r1 weights, r2 ones, r3 a block's bits, r4 to r8 planes; r9 to r12 and lr are free. */
+
+/* plane += a + b, carry to out; a is lost. */
+#define DQNN_ADD_2(plane, a, b, out) \
+  "and " out "," plane "," a "\n eor " plane "," plane "," a "\n and " a "," plane "," b "\n eor " plane "," plane "," b "\n orr " out "," out "," a "\n"
+#define DQNN_ADD_1(plane, a, out) "and " out "," plane "," a "\n eor " plane "," plane "," a "\n"
+
+/* Two weights into the ones. */
+#define DQNN_ADD_SLICES(i, j, out)                                                                                  \
+  "ldm r1!,{r9,r11}\n and lr,r2,r3,lsr #" i "\n mul r9,r9,lr\n and lr,r2,r3,lsr #" j "\n mul r11,r11,lr\n" \
+  DQNN_ADD_2("r4", "r9", "r11", out)
+
+__attribute__((naked, noinline, unused)) static void dqnn_add_slices(__attribute__((unused)) const dqnn_slice_plan *plan) {
+  __asm__(
+      ".syntax unified\n push {r4-r11,lr}\n sub sp,#28\n"
+      /* stack: columns to go, blocks of a column, planes, pitch, step; blocks to go, the column's bits */
+      "ldm r0,{r0-r7}\n strd r3,r4,[sp]\n strd r5,r6,[sp,#8]\n str r7,[sp,#16]\n ldm r5,{r4-r8}\n"
+      "1: ldr r3,[sp,#4]\n str r0,[sp,#24]\n"
+      "2: str r3,[sp,#20]\n ldr r3,[r0]\n ldr r9,[sp,#12]\n add r0,r9\n"
+      "ldm r1!,{r9,r11}\n and lr,r2,r3\n mul r9,r9,lr\n and lr,r2,r3,lsr #1\n mul r11,r11,lr\n" DQNN_ADD_2("r4", "r9", "r11", "r10")
+          DQNN_ADD_SLICES("2", "3", "r12") DQNN_ADD_2("r5", "r10", "r12", "r9") "mov r10,r9\n"
+          DQNN_ADD_SLICES("4", "5", "r12") DQNN_ADD_SLICES("6", "7", "lr") DQNN_ADD_2("r5", "r12", "lr", "r9")
+          DQNN_ADD_2("r6", "r10", "r9", "r11") DQNN_ADD_1("r7", "r11", "r9") "ands r10,r8,r9\n eor r8,r8,r9\n beq 4f\n"
+      "ldr r9,[sp,#8]\n adds r9,#20\n"
+      "3: ldr r11,[r9]\n eor r12,r11,r10\n str r12,[r9],#4\n ands r10,r10,r11\n bne 3b\n"
+      "4: ldr r3,[sp,#20]\n subs r3,#1\n bne 2b\n"
+      "ldr r0,[sp,#24]\n ldr r9,[sp,#16]\n ldr r3,[sp]\n add r0,r9\n adds r1,#4\n subs r3,#1\n str r3,[sp]\n bne 1b\n"
+      "ldr r0,[sp,#8]\n stm r0,{r4-r8}\n add sp,#28\n pop {r4-r11,pc}");
+}
+
 /* ---- 5x5 windows of one-bit numbers ---- */
 #define DQNN_OWN_25_SIGNS
 _Static_assert(4 * DQNN_25_PLANES == 28, "a preset, in bytes");
 
 /* Registers of dqnn_25_signs: r0 cell, r1 weights, r2 column, r3 from the second cell of a row to the next row, r4 to r8 planes,
  * lr rows to go; r9 to r12 are free. */
-
-/* plane += a + b, carry to out; a is lost. */
-#define DQNN_ADD_2(plane, a, b, out) \
-  "and " out "," plane "," a "\n eor " plane "," plane "," a "\n and " a "," plane "," b "\n eor " plane "," plane "," b "\n orr " out "," out "," a "\n"
-#define DQNN_ADD_1(plane, a, out) "and " out "," plane "," a "\n eor " plane "," plane "," a "\n"
 
 __attribute__((naked, noinline, unused)) static void dqnn_25_signs(__attribute__((unused)) const dqnn_nine_plan *plan,
                                                                    __attribute__((unused)) const uint32_t *x,

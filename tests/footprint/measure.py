@@ -172,7 +172,8 @@ INDIRECT = {
         ("run_strips", "dqnn_run_depthwise_channels", "run_channel", "run_part", "read_weights"),
         "dqnn_unpack_depthwise$",
     ),
-    "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
+    "run_row": r"\S*conv_bitsliced\w*\.c:finish_\w+$",
+    "run_image": r"\S*conv_horizontal\.c:emit_\w+$",
 }
 
 

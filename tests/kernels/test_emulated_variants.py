@@ -4,6 +4,7 @@ give the reference's bytes. The boards of tests/qemu run whole models; this cove
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -430,6 +431,43 @@ def test_emulated_binary_depthwise_borders(board: machine.Machine, taps: int, pa
                 board.release()
                 result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", made)
                 assert result == kernel.reference(made), f"{layer}, {padding}"
+
+
+def small_groups() -> Iterator[cases.Layer]:
+    """Binary convolutions in groups of 8 and 16 inputs and up to as many outputs, whose windows go side by side: maps
+    of every width around a word of them, wide ones in parts, borders on both sides."""
+    sizes = ((1, 1), (2, 2), (3, 4), (4, 5), (3, 9), (2, 40), (1, 75))
+    kernels = ((1, 1), (3, 3), (1, 5), (5, 1), (5, 5), (2, 4), (31, 1))
+    for seed, ((height, width), kernel_size) in enumerate(product(sizes, kernels)):
+        inputs, outputs = ((8, 8), (16, 16), (8, 3), (16, 9), (8, 7), (16, 1))[seed % 6]
+        groups = 2 + seed % 4
+        for pad_value, around in ((-1.0, 1), (0.0, 2), (1.0, 0), (0.0, 1)):
+            padding = tuple((min(around, k - 1), k // 2) for k in kernel_size)
+            layer = cases.Layer(
+                "s1", "s1", "s1", height, width, groups * inputs, groups * outputs, kernel=kernel_size, groups=groups,
+                stride=(1 + seed % 2, 1), dilation=(1 + seed % 3 // 2, 1), padding=padding, pad_value=pad_value,
+                density=(0.5, 0.1, 1.0)[seed % 3],
+            )  # fmt: skip
+            if min(layer.out_size()) >= 1:
+                yield layer
+
+
+def test_emulated_small_groups(board: machine.Machine) -> None:
+    for seed, layer in enumerate(small_groups()):
+        made = tight(cases.make_layer_call(layer, seed))
+        board.release()
+        result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", made)
+        assert result == kernel.reference(made), f"{layer}"
+
+
+def test_small_groups_on_this_machine() -> None:
+    for seed, layer in enumerate(small_groups()):
+        made = tight(cases.make_layer_call(layer, seed))
+        number, output = kernel_table.ids()[made.packed.kernel], kernel_table.tensor_def(made.output)
+        defs = [kernel_table.tensor_def(source) for source, _ in made.inputs]
+        data, constants = [data for _, data in made.inputs], list(made.packed.constants)
+        result = _core.run_kernel(number, "portable", data, defs, output, constants, made.packed.params_bytes)
+        assert bytes(result) == kernel.reference(made), f"{layer}"
 
 
 @pytest.mark.parametrize("requant", ["affine", "fixed_point"])

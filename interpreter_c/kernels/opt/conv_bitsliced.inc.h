@@ -19,6 +19,8 @@
  * there is listed anew. Windows cut by a border with pad value 0 always use the ones, for which the file has presets
  * per border class.
  *
+ * Small groups would leave most lanes of a word empty; their windows go side by side (run_slices).
+ *
  * A template. In: NAME(function); EMIT(function) for the outputs of epilogue.h; the counters of isa/mve.h or isa/isa.h,
  * whichever is included before. Out: NAME(dqnn_run_conv_s1_s1_s1), NAME(dqnn_run_conv_s1_s1_s8),
  * NAME(dqnn_run_conv_s1_s1_f32); for portable, and for mve as _lanes. */
@@ -27,6 +29,12 @@
 #include "epilogue.h"
 #include "geometry.h"
 #include "planes.h"
+
+#if defined(DQNN_OWN_LANE_COUNTERS)
+#define SLICES 0 /* of the other code */
+#else
+#define SLICES (!DQNN_SMALL && !DQNN_SLOW_PRODUCTS) /* compiled for size, such layers go the long way */
+#endif
 
 enum { NO_COLUMN = INT32_MIN };
 
@@ -302,7 +310,7 @@ static void run_window(const layer *l, const window *w, const row *r, place *at,
   }
 }
 
-static void run_row(layer *l, const row *r) {
+DQNN_NOINLINE void run_row(layer *l, const row *r) {
   const dqnn_geometry *s = &l->shape;
   dqnn_taps previous = {-1, -1};
   window w = {0, 0, 0, 0, r->border_class * l->column_classes - 1u};
@@ -335,11 +343,191 @@ static void run_row(layer *l, const row *r) {
   }
 }
 
+#if SLICES
+/* ---- several windows side by side ----
+ *
+ * Groups of 8 or 16 inputs have few outputs: a word holds those of 4 or 2 neighbouring windows, a field of lanes each.
+ * z of a window is its preset + 2 * (ones that meet a weight of -1) - (ones), negative where the output is 1. */
+
+enum { EIGHT = 8, SIXTEEN = 16, MOST_CELLS = 31 /* of a window: a byte counts their ones */ };
+
+static int takes_slices(const layer *l) {
+  const dqnn_geometry *s = &l->shape;
+  return l->finish == finish_s1 && !l->pool && s->groups > 1 && s->stride_w == 1 && s->dilation_w == 1 &&
+         (s->in_group == EIGHT || s->in_group == SIXTEEN) && s->out_group <= s->in_group &&
+         dqnn_kernel_cells(s) <= (s->in_group == EIGHT ? MOST_CELLS : DQNN_SLICES_OF_16);
+}
+
+/* The cells under some windows of a row, in the place of the lists. Each has a field of `parts` bytes; those of 16 bits
+ * are there twice, as they are and shifted down by eight, so that the first eight bits of a field are those of a block
+ * of weights. Then come sums of columns. */
+typedef struct {
+  uint8_t *bits; /* row by row of a window, `pitch` bytes each */
+  uint32_t pitch, parts;
+  int32_t first, windows, room; /* first column of the first window; windows; at most */
+} strips;
+
+static strips strips_of(const layer *l) {
+  const dqnn_geometry *s = &l->shape;
+  const uint32_t parts = s->in_group / EIGHT, rows = (uint32_t)s->kernel_h * parts + 1;
+  const uint32_t most = ((uint32_t)(s->out_width + s->kernel_w) * parts + 7u) & ~3u;
+  strips t = {(uint8_t *)l->lists, 2 * l->span * l->capacity / rows & ~3u, parts, -s->pad_left, 0, 0};
+  t.pitch = t.pitch < most ? t.pitch : most;
+  t.room = (int32_t)((t.pitch - 4) / parts) - s->kernel_w + 2; /* words of fields are read */
+  return t;
+}
+
+static void put_pads(const strips *t, uint8_t *to, const uint8_t *end, uint8_t pad) {
+  for (; to < end; to++) {
+    to[0] = pad;
+    if (t->parts > 1) {
+      to[t->pitch] = pad;
+    }
+  }
+}
+
+static void gather_row(const layer *l, const strips *t, uint32_t group, int32_t y, uint8_t *to) {
+  const dqnn_geometry *s = &l->shape;
+  const uint32_t pixel = 4 * l->pixel_words, parts = t->parts, pitch = t->pitch;
+  const int32_t width = (uint32_t)y < (uint32_t)s->height ? s->width : 0;
+  const int32_t cells = t->windows + s->kernel_w - 1, begin = t->first < 0 ? 0 : t->first;
+  const int32_t stop = t->first + cells < width ? t->first + cells : width;
+  const uint8_t *const end = to + pitch; /* to the end: all of it is looked at */
+  if (begin < stop) {
+    const uint8_t *from = (const uint8_t *)(l->image + dqnn_cell_index(s, y, begin) * l->pixel_words) + group * parts;
+    uint8_t *const at = to + (uint32_t)(begin - t->first) * parts, *const last = at + (uint32_t)(stop - begin) * parts;
+    put_pads(t, to, at, (uint8_t)l->pad_mask);
+    to = at;
+    if (parts == 1) {
+      for (; to < last; from += pixel) {
+        *to++ = *from;
+      }
+    } else {
+      for (; to < last; from += pixel, to += 2) {
+        to[0] = from[0];
+        to[1] = to[pitch] = from[1];
+      }
+    }
+  }
+  put_pads(t, to, end, (uint8_t)l->pad_mask);
+}
+
+/* Sums of columns: the ones of each field, by the byte. */
+static void sum_columns(const strips *t, uint32_t rows) {
+  const uint32_t down = t->parts * t->pitch;
+  uint8_t *sums = t->bits + rows * down;
+  for (const uint8_t *first = t->bits, *end = first + t->pitch; first < end; first += 4, sums += 4) {
+    const uint8_t *at = first;
+    uint32_t sum = 0;
+    for (uint32_t ky = rows; ky > 0; ky--, at += down) {
+      uint32_t count = *(const uint32_t *)(const void *)at;
+      count -= count >> 1 & 0x55555555u;
+      count = (count & 0x33333333u) + (count >> 2 & 0x33333333u);
+      sum += (count + (count >> 4)) & 0x0f0f0f0fu;
+    }
+    *(uint32_t *)(void *)sums = sum;
+  }
+}
+
+/* The cells under as many windows as there is room for, from column x on. */
+DQNN_NOINLINE void gather_strips(const layer *l, const row *r, strips *t, int32_t x, int32_t last) {
+  const dqnn_geometry *s = &l->shape;
+  uint8_t *to = t->bits;
+  t->first = x;
+  t->windows = last - x < t->room ? last - x : t->room;
+  for (int32_t ky = 0, y = r->y; ky < s->kernel_h; ky++, y += s->dilation_h, to += t->parts * t->pitch) {
+    gather_row(l, t, r->group, y, to);
+  }
+  sum_columns(t, (uint32_t)s->kernel_h);
+}
+
+/* The ones of windows from here on. */
+static uint32_t count_ones(const strips *t, const uint8_t *sums, int32_t columns) {
+  uint32_t all = 0, word;
+  for (; columns > 0; columns--, sums += t->parts) {
+    memcpy(&word, sums, 4);
+    all += word;
+  }
+  return t->parts > 1 ? (all & 0x00ff00ffu) + (all >> 8 & 0x00ff00ffu) : all;
+}
+
+/* The preset in all fields. */
+DQNN_NOINLINE void spread_preset(const layer *l, const uint32_t *preset, uint32_t ones, uint32_t *planes) {
+  const uint32_t low = dqnn_low_bits(l->shape.in_group);
+  for (uint32_t p = 0; p < l->planes; p++) {
+    planes[p] = (preset[p] & low) * ones;
+  }
+}
+
+/* Signs of counters less the ones, which each field has for its lanes. */
+DQNN_NOINLINE uint32_t slice_signs(const layer *l, const uint32_t *planes, uint32_t ones, uint32_t sums) {
+  const uint32_t low = dqnn_low_bits(l->shape.in_group);
+  uint32_t carry = ~0u;
+  for (uint32_t p = 1; p < l->planes; p++, sums >>= 1) {
+    carry = dqnn_majority(*planes++, ~((sums & ones) * low), carry);
+  }
+  return ~(*planes ^ carry);
+}
+
+DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
+  const dqnn_geometry *s = &l->shape;
+  const uint32_t outputs = s->out_group, low = dqnn_low_bits(outputs), channel = r->group * outputs;
+  const uint32_t flip = l->flip ? dqnn_read_bits(l->flip, channel, outputs) : 0;
+  const uint32_t row_class = l->pad_skips ? r->border_class * l->column_classes : 0;
+  const uint32_t *preset = l->ones + (row_class * s->groups + r->group) * l->planes;
+  const int32_t fields = 32 / (int32_t)s->in_group;
+  uint32_t planes[DQNN_MOST_PLANES + 1], presets[DQNN_MOST_PLANES];
+  strips t = strips_of(l);
+  dqnn_slice_plan plan = {NULL,
+                          l->weights + r->group * (uint32_t)s->kernel_w * (l->column_rows + 1),
+                          ~0u / dqnn_low_bits(s->in_group),
+                          (uint32_t)s->kernel_w,
+                          l->column_rows / EIGHT,
+                          planes + 1,
+                          t.pitch,
+                          t.parts};
+  int32_t x = t.first;
+  uint8_t *out = r->out;
+  dqnn_taps before = dqnn_taps_inside(x, s->kernel_w, 1, s->width);
+  spread_preset(l, preset, plan.ones, presets);
+  for (int32_t last = x + s->out_width, count; x < last; x += count) {
+    if (x == t.first + t.windows) {
+      gather_strips(l, r, &t, x, last);
+    }
+    const uint32_t at = (uint32_t)(x - t.first) * t.parts;
+    count = t.windows - (x - t.first);
+    count = count < fields ? count : fields;
+    planes[l->planes] = 0;
+    (void)dqnn_copy_words(planes, presets, l->planes);
+    for (int32_t i = 0; l->pad_skips && i < count; i++) {
+      const dqnn_taps inside = dqnn_taps_inside(x + i, s->kernel_w, 1, s->width);
+      if (!dqnn_same_taps(inside, before)) {
+        before = inside;
+        preset += s->groups * l->planes;
+        spread_preset(l, preset, plan.ones, presets);
+        for (uint32_t p = 0, keep = dqnn_low_bits((uint32_t)i * s->in_group); p < l->planes; p++) {
+          planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
+        }
+      }
+    }
+    plan.bits = t.bits + at;
+    dqnn_add_slices(&plan);
+    uint32_t signs = slice_signs(l, planes, plan.ones, count_ones(&t, plan.bits + plan.blocks * t.pitch, s->kernel_w));
+    for (int32_t i = 0; i < count; i++, out += l->out_pixel_bytes, signs >>= s->in_group) {
+      dqnn_append_bits((uint32_t *)(void *)out, channel, outputs, (signs & low) ^ flip);
+    }
+  }
+}
+#endif
+
 static void run_image(layer *l, uint8_t *out) {
   const dqnn_geometry *s = &l->shape;
   dqnn_taps previous = {-1, -1};
   int32_t pool_y = 0;
   row r = {{0, 0}, -s->pad_top, 0u - 1u, 0, 0, 0, out};
+#if SLICES
+  const int slices = takes_slices(l);
+#endif
   for (int32_t oy = 0; oy < s->out_height; oy++, r.y += s->stride_h) {
     r.inside = dqnn_taps_inside(r.y, s->kernel_h, s->dilation_h, s->height);
     if (!dqnn_same_taps(r.inside, previous)) {
@@ -349,6 +537,12 @@ static void run_image(layer *l, uint8_t *out) {
     r.first = pool_y == 0;
     r.last = pool_y == s->pool_h - 1;
     for (r.group = 0; r.group < s->groups; r.group++) {
+#if SLICES
+      if (slices) {
+        run_slices(l, &r);
+        continue;
+      }
+#endif
       run_row(l, &r);
     }
     if (!r.last) {
