@@ -217,17 +217,47 @@ static inline int32_t dqnn_fixed_1(int32_t x, int32_t multiplier, int32_t shift,
 }
 
 /* Fixed point as below; the bias is in the sums. */
+static inline int8_t dqnn_fixed_within(const dqnn_outputs *o, int32_t acc, int32_t multiplier, int32_t shift) {
+  return dqnn_within(o, dqnn_fixed_1(acc, multiplier, shift, o->zero_point));
+}
+
+#if DQNN_SHORT_PRODUCTS
+/* Shifts by less than 6 places, whose first rounding is a larger part of an output, have more bits of a factor for sums of
+ * fewer. */
+enum { DQNN_STEP_FIXED_UP = 4 };
+static __attribute__((noinline, unused)) void dqnn_fixed_up(dqnn_outputs *o, int32_t multiplier, int32_t shift) {
+  const uint32_t up = (uint32_t)(6 + shift);
+  const int valid = up <= DQNN_STEP_FIXED_UP && multiplier >= 1 << 30;
+  const int32_t factor = valid ? ((multiplier >> (15 - up)) + 1) >> 1 : 0, most = INT16_MAX >> (up & 15u),
+                margin = valid ? (16384 << up) + (16384 >> up) + 4 : 0,
+                begin = o->zero_point * (1 << DQNN_STEP_BITS) + (1 << (DQNN_STEP_BITS - 1)) + margin;
+  o->unsure = (uint32_t)margin << (33 - DQNN_STEP_BITS);
+  for (; o->sums < o->end; o->sums++, o->out += o->step) {
+    const int32_t sum = *o->sums;
+    if (valid && (sum > most || sum < -most)) {
+      *o->out = (int8_t)(sum < 0 ? o->least : o->most);
+    } else if (!valid || !dqnn_step_at(o, sum * factor + begin, o->out)) {
+      *o->out = dqnn_fixed_within(o, sum, multiplier, shift);
+    }
+  }
+}
+#endif
+
 static inline void dqnn_fixed_run(dqnn_outputs *o, int32_t multiplier, int32_t shift) {
 #if DQNN_SHORT_PRODUCTS
+  if (shift > -6) {
+    dqnn_fixed_up(o, multiplier, shift);
+    return;
+  }
   if (dqnn_set_fixed_steps(o, multiplier, shift)) {
     while (o->sums < o->end && dqnn_run_steps(o)) {
-      *(o->out - o->step) = dqnn_within(o, dqnn_fixed_1(o->sums[-1], multiplier, shift, o->zero_point));
+      *(o->out - o->step) = dqnn_fixed_within(o, o->sums[-1], multiplier, shift);
     }
     return;
   }
 #endif
   for (const int32_t *acc = o->sums; acc < o->end; acc++, o->out += o->step) {
-    *o->out = dqnn_within(o, dqnn_fixed_1(*acc, multiplier, shift, o->zero_point));
+    *o->out = dqnn_fixed_within(o, *acc, multiplier, shift);
   }
 }
 
@@ -244,7 +274,8 @@ static inline uint32_t dqnn_pixels_of(int8_t *const out[4]) {
 
 static inline void dqnn_affine_4(const int32_t acc[4], float scale, float offset, int32_t zero_point, int32_t x[4]) {
   int8_t y[4];
-  dqnn_outputs o = dqnn_outputs_for(1, zero_point, -128, 127);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, 1, zero_point, -128, 127);
   o.sums = acc;
   o.end = acc + 4;
   o.out = y;
@@ -319,7 +350,8 @@ static inline uint32_t dqnn_max_bytes(uint32_t a, uint32_t b) {
 /* The values of one channel, saturated. */
 static inline void dqnn_fixed_4(int32_t x[4], int32_t bias, int32_t multiplier, int32_t shift, int32_t zero_point) {
   int8_t y[4];
-  dqnn_outputs o = dqnn_outputs_for(1, zero_point, -128, 127);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, 1, zero_point, -128, 127);
   dqnn_add_bias(x, bias);
   o.sums = x;
   o.end = x + 4;

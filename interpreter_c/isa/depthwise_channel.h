@@ -291,7 +291,7 @@ static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stri
   }
 }
 
-#if DQNN_SHORT_PRODUCTS
+#if DQNN_SLOW_PRODUCTS
 /* Columns of a line that end a sum, go on with the next and begin the one after. */
 typedef struct {
   const int8_t *x;
@@ -314,26 +314,15 @@ DQNN_WORD_IS(7, dqnn_channel_line, end);
 DQNN_WORD_IS(8, dqnn_channel_line, start);
 
 /* Registers: r0 x, r1 down, r2 weights, r3 cell, r4 to r6 products, r7 two lines down; r8 next, r9 to r11 sums, r12 where they
- * go, lr end; on the stack the plan and start. 53 cycles for nine products. */
-#if DQNN_SLOW_PRODUCTS /* a weight is two places in the table of squares; 110 cycles for nine products */
+ * go, lr end; on the stack the plan and start. A weight is two places in the table of squares. 110 cycles for nine products. */
 #define DQNN_CHANNEL_PRODUCT(sum) "ldm r2!,{r4,r5}\n ldrh r4,[r4,r3]\n ldrh r5,[r5,r3]\n subs r4,r4,r5\n add " sum ",r4\n"
 #define DQNN_CHANNEL_CELL "lsls r3,r3,#1\n" DQNN_CHANNEL_PRODUCT("r9") DQNN_CHANNEL_PRODUCT("r10") DQNN_CHANNEL_PRODUCT("r11")
-#define DQNN_CHANNEL_BACK "subs r2,#72\n"
 typedef struct {
   const uint16_t *sum, *difference;
 } dqnn_channel_weight;
 static inline dqnn_channel_weight dqnn_channel_weight_of(int32_t weight) {
   return (dqnn_channel_weight){dqnn_quarters_at(weight), dqnn_quarters_at(-weight)};
 }
-#else
-#define DQNN_CHANNEL_BACK "subs r2,#36\n"
-typedef int32_t dqnn_channel_weight;
-static inline dqnn_channel_weight dqnn_channel_weight_of(int32_t weight) {
-  return weight;
-}
-#define DQNN_CHANNEL_CELL                                                                                       \
-  "ldm r2!,{r4,r5,r6}\n muls r4,r3,r4\n muls r5,r3,r5\n muls r6,r3,r6\n add r9,r4\n add r10,r5\n add r11,r6\n"
-#endif
 __attribute__((naked, noinline, unused)) static void dqnn_channel_walk(__attribute__((unused)) dqnn_channel_line *line) {
   __asm__(
       ".syntax unified\n push {r4-r7,lr}\n mov r4,r8\n mov r5,r9\n mov r6,r10\n mov r7,r11\n push {r4-r7}\n"
@@ -341,7 +330,7 @@ __attribute__((naked, noinline, unused)) static void dqnn_channel_walk(__attribu
       "ldr r1,[r0,#24]\n mov r12,r1\n ldr r1,[r0,#28]\n mov lr,r1\n ldm r0!,{r3}\n ldm r0!,{r1,r2}\n mov r0,r3\n adds r7,r1,r1\n"
       "1: ldr r4,[sp,#4]\n mov r11,r4\n movs r3,#0\n ldrsb r3,[r0,r3]\n" DQNN_CHANNEL_CELL "ldrsb r3,[r0,r1]\n" DQNN_CHANNEL_CELL
       "ldrsb r3,[r0,r7]\n" DQNN_CHANNEL_CELL "mov r4,r12\n mov r5,r9\n stm r4!,{r5}\n mov r12,r4\n mov r9,r10\n mov r10,r11\n"
-      DQNN_CHANNEL_BACK "add r0,r8\n cmp r4,lr\n bne 1b\n"
+      "subs r2,#72\n add r0,r8\n cmp r4,lr\n bne 1b\n"
       "pop {r0,r1}\n mov r4,r9\n str r4,[r0,#16]\n pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r4-r7,pc}");
 }
 
@@ -381,20 +370,134 @@ static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stri
 }
 #endif
 
-static inline dqnn_outputs dqnn_channel_outputs(const dqnn_channel_output *p) {
-  dqnn_outputs o = dqnn_outputs_for(p->step, p->zero_point, p->least, p->most);
-  o.sums = p->sums;
-  o.end = p->sums + p->count;
-  o.out = p->out;
-  return o;
+#if DQNN_SHORT_PRODUCTS && !DQNN_SLOW_PRODUCTS
+/* Lines of 3x3 windows of which at least one ends inside the map. */
+typedef struct {
+  const int32_t *weights; /* see DQNN_LINES_CELL and DQNN_LINES_TWO */
+  uint32_t next, down, start;
+  const int8_t *x;
+  int32_t *sums;
+  uint32_t lines, step;
+  int32_t before;          /* what the first output of a line begins with that has a column before the map ... */
+  uint32_t left;           /* ... and is there one */
+  uint32_t whole;          /* bytes of sums that end inside */
+  uint32_t over;           /* is there one behind the map ... */
+  int32_t after;           /* ... and what that column adds */
+} dqnn_short_lines;
+
+DQNN_WORD_IS(0, dqnn_short_lines, weights);
+DQNN_WORD_IS(1, dqnn_short_lines, next);
+DQNN_WORD_IS(2, dqnn_short_lines, down);
+DQNN_WORD_IS(3, dqnn_short_lines, start);
+DQNN_WORD_IS(4, dqnn_short_lines, x);
+DQNN_WORD_IS(5, dqnn_short_lines, sums);
+DQNN_WORD_IS(6, dqnn_short_lines, lines);
+DQNN_WORD_IS(7, dqnn_short_lines, step);
+DQNN_WORD_IS(8, dqnn_short_lines, before);
+DQNN_WORD_IS(9, dqnn_short_lines, left);
+DQNN_WORD_IS(10, dqnn_short_lines, whole);
+DQNN_WORD_IS(11, dqnn_short_lines, over);
+DQNN_WORD_IS(12, dqnn_short_lines, after);
+
+/* Registers: r0 x, r1 down, r2 weights, r3 cell, r4 to r6 products, r7 two lines down; r8 next, r9 to r11 sums, r12 where they go,
+ * lr start. Stack: where the sums of the line end, then the plan from `start` on. */
+#define DQNN_LINES_BEGIN                                                                                                    \
+  ".syntax unified\n push {r4-r7,lr}\n mov r4,r8\n mov r5,r9\n mov r6,r10\n mov r7,r11\n push {r4-r7}\n sub sp,#44\n"     \
+  "ldm r0!,{r2,r3,r7}\n mov r8,r3\n mov r3,sp\n adds r3,#4\n ldm r0!,{r1,r4,r5,r6}\n stm r3!,{r1,r4,r5,r6}\n mov lr,r1\n"     \
+  "mov r12,r5\n movs r1,r7\n adds r7,r7,r7\n ldm r0!,{r4-r6}\n stm r3!,{r4-r6}\n ldm r0!,{r4-r6}\n stm r3!,{r4-r6}\n"
+#define DQNN_LINES_LINE                                                                                                     \
+  "1: ldr r0,[sp,#8]\n ldr r5,[sp,#32]\n add r5,r12\n str r5,[sp]\n ldr r4,[sp,#24]\n ldr r3,[sp,#28]\n cmp r3,#0\n"
+#define DQNN_LINES_COLUMN(first, second, third)                                                                             \
+  "movs r3,#0\n ldrsb r3,[r0,r3]\n" first "ldrsb r3,[r0,r1]\n" second "ldrsb r3,[r0,r7]\n" third "add r0,r8\n"
+#define DQNN_LINES_PUT(sum) "mov r4,r12\n mov r5," sum "\n stm r4!,{r5}\n mov r12,r4\n"
+#define DQNN_LINES_AGAIN "ldr r5,[sp]\n cmp r4,r5\n bne 2b\n"
+#define DQNN_LINES_OVER "ldr r5,[sp,#36]\n cmp r5,#0\n beq 8f\n ldr r5,[sp,#40]\n add r9,r5\n"
+#define DQNN_LINES_END                                                                                                      \
+  "8: ldr r4,[sp,#8]\n ldr r5,[sp,#20]\n adds r4,r4,r5\n str r4,[sp,#8]\n ldr r4,[sp,#16]\n subs r4,#1\n str r4,[sp,#16]\n"  \
+  "beq 9f\n b 1b\n 9: add sp,#44\n pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r4-r7,pc}"
+
+/* Stride 1: a column ends a sum, goes on with the next and begins the one after; three columns leave them where they were. Weights:
+ * line by line, of columns 2, 1 and 0. 47 cycles for nine products. */
+#define DQNN_LINES_CELL(ends, goes_on, begins)                                                                              \
+  "ldm r2!,{r4,r5,r6}\n muls r4,r3,r4\n muls r5,r3,r5\n muls r6,r3,r6\n add " ends ",r4\n add " goes_on ",r5\n add " begins ",r6\n"
+#define DQNN_LINES_CELLS(ends, goes_on, begins)                                                                             \
+  DQNN_LINES_COLUMN(DQNN_LINES_CELL(ends, goes_on, begins), DQNN_LINES_CELL(ends, goes_on, begins),                         \
+                    DQNN_LINES_CELL(ends, goes_on, begins)) "subs r2,#36\n"
+#define DQNN_LINES_WHOLE(ends, goes_on, begins)                                                                             \
+  DQNN_LINES_CELLS(ends, goes_on, begins) DQNN_LINES_PUT(ends) "mov " ends ",lr\n"
+#define DQNN_LINES_LATER "ldm r2!,{r4,r5,r6}\n muls r5,r3,r5\n muls r6,r3,r6\n add r10,r5\n add r11,r6\n"
+#define DQNN_LINES_MOVE "mov r9,r10\n mov r10,r11\n mov r11,lr\n"
+__attribute__((naked, noinline, unused)) static void dqnn_short_lines_1(__attribute__((unused)) const dqnn_short_lines *plan) {
+  __asm__(DQNN_LINES_BEGIN DQNN_LINES_LINE "mov r10,r4\n mov r11,lr\n bne 2f\n"
+          DQNN_LINES_COLUMN(DQNN_LINES_LATER, DQNN_LINES_LATER, DQNN_LINES_LATER) "subs r2,#36\n mov r10,r11\n mov r11,lr\n"
+          "2:" DQNN_LINES_COLUMN(DQNN_LINES_LATER, DQNN_LINES_LATER, DQNN_LINES_LATER) "subs r2,#36\n" DQNN_LINES_MOVE
+          "mov r4,r12\n ldr r5,[sp]\n subs r5,r5,r4\n cmp r5,#12\n blo 4f\n"
+          "3:" DQNN_LINES_WHOLE("r9", "r10", "r11") DQNN_LINES_WHOLE("r10", "r11", "r9") DQNN_LINES_WHOLE("r11", "r9", "r10")
+          "ldr r5,[sp]\n subs r5,r5,r4\n cmp r5,#12\n bhs 3b\n"
+          "4: cmp r5,#0\n beq 7f\n" DQNN_LINES_CELLS("r9", "r10", "r11") DQNN_LINES_PUT("r9") DQNN_LINES_MOVE
+          "ldr r5,[sp]\n subs r5,r5,r4\n b 4b\n 7:" DQNN_LINES_OVER DQNN_LINES_PUT("r9") DQNN_LINES_END);
+}
+
+/* Stride 2: a column goes on with a sum, the next one ends it and begins another. Weights: of column 1, then of columns 2 and 0 line
+ * by line. 60 cycles for nine products. */
+#define DQNN_LINES_ONE(weight) "muls " weight ",r3," weight "\n"
+#define DQNN_LINES_MIDDLE                                                                                                   \
+  "ldm r2!,{r4,r5,r6}\n" DQNN_LINES_COLUMN(DQNN_LINES_ONE("r4"), DQNN_LINES_ONE("r5"), DQNN_LINES_ONE("r6"))                \
+  "adds r4,r4,r5\n adds r4,r4,r6\n add r9,r4\n"
+#define DQNN_LINES_TWO "ldm r2!,{r4,r5}\n muls r4,r3,r4\n muls r5,r3,r5\n add r9,r4\n add r10,r5\n"
+#define DQNN_LINES_BOTH DQNN_LINES_COLUMN(DQNN_LINES_TWO, DQNN_LINES_TWO, DQNN_LINES_TWO) "subs r2,#36\n"
+__attribute__((naked, noinline, unused)) static void dqnn_short_lines_2(__attribute__((unused)) const dqnn_short_lines *plan) {
+  __asm__(DQNN_LINES_BEGIN DQNN_LINES_LINE "mov r9,r4\n bne 2f\n mov r10,lr\n adds r2,#12\n" DQNN_LINES_BOTH "mov r9,r10\n"
+          "2: mov r10,lr\n" DQNN_LINES_MIDDLE DQNN_LINES_BOTH DQNN_LINES_PUT("r9") "mov r9,r10\n" DQNN_LINES_AGAIN
+          DQNN_LINES_OVER DQNN_LINES_MIDDLE "subs r2,#12\n" DQNN_LINES_PUT("r9") DQNN_LINES_END);
+}
+
+static inline void dqnn_channel_threes(const dqnn_channel_plan *p, uint32_t stride_less_1) {
+  if (!p->whole) {
+    dqnn_channel_windows(p, stride_less_1);
+    return;
+  }
+  const int16_t *w = p->weights, *v = w + DQNN_CHANNEL_COLUMN, *u = v + DQNN_CHANNEL_COLUMN;
+  const int32_t first = w[0] + w[1] + w[2], last = u[0] + u[1] + u[2];
+  const int32_t start = p->start - p->pad * (first + v[0] + v[1] + v[2] + last);
+  const int32_t by_line[9] = {u[0], v[0], w[0], u[1], v[1], w[1], u[2], v[2], w[2]},
+                by_column[9] = {v[0], v[1], v[2], u[0], w[0], u[1], w[1], u[2], w[2]};
+  const dqnn_short_lines lines = {stride_less_1 ? by_column : by_line,
+                                  p->next,
+                                  p->down,
+                                  (uint32_t)start,
+                                  p->in,
+                                  p->sums,
+                                  p->lines,
+                                  p->step,
+                                  start + p->pad * first,
+                                  p->left,
+                                  4 * p->whole,
+                                  p->over,
+                                  p->pad * last};
+  if (stride_less_1) {
+    dqnn_short_lines_2(&lines);
+  } else {
+    dqnn_short_lines_1(&lines);
+  }
+}
+#endif
+
+static inline void dqnn_channel_outputs(const dqnn_channel_output *p, dqnn_outputs *o) {
+  dqnn_set_outputs(o, p->step, p->zero_point, p->least, p->most);
+  o->sums = p->sums;
+  o->end = p->sums + p->count;
+  o->out = p->out;
 }
 
 static inline void dqnn_channel_affine(const dqnn_channel_output *p) {
-  dqnn_outputs o = dqnn_channel_outputs(p);
+  dqnn_outputs o;
+  dqnn_channel_outputs(p, &o);
   dqnn_affine_run(&o, p->scale, p->offset);
 }
 static inline void dqnn_channel_fixed(const dqnn_channel_output *p) {
-  dqnn_outputs o = dqnn_channel_outputs(p);
+  dqnn_outputs o;
+  dqnn_channel_outputs(p, &o);
   dqnn_fixed_run(&o, p->multiplier, p->shift);
 }
 #endif

@@ -4,6 +4,8 @@
 #ifndef DQNN_ISA_HALVES_H
 #define DQNN_ISA_HALVES_H
 
+#include <string.h>
+
 #include "isa.h"
 
 #if DQNN_ARM_DSP
@@ -63,5 +65,25 @@ DQNN_INLINE uint32_t dqnn_every_byte(int32_t x) {
 DQNN_INLINE uint32_t dqnn_spread_signs(uint32_t bits) {
   return ((bits & 15u) * 0x00204081u & 0x01010101u) * 0xfeu ^ 0x01010101u;
 }
+
+/* Do sums of four bytes take less time as halves than one by one? */
+enum { DQNN_BYTES_AS_HALVES = !(DQNN_SHORT_PRODUCTS || DQNN_SCALARS) };
+
+/* Four bytes from anywhere. */
+#if DQNN_SHORT_PRODUCTS /* where memcpy is a call */
+typedef uint32_t __attribute__((may_alias)) dqnn_a_word;
+DQNN_INLINE uint32_t dqnn_word_at(const uint8_t *from) {
+  if (((uintptr_t)from & 3u) == 0) {
+    return *(const dqnn_a_word *)(const void *)from;
+  }
+  return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+#else
+DQNN_INLINE uint32_t dqnn_word_at(const uint8_t *from) {
+  uint32_t word;
+  memcpy(&word, from, 4);
+  return word;
+}
+#endif
 
 #endif

@@ -366,7 +366,8 @@ static inline void dqnn_packed_quad(const dqnn_packed_plan *plan, uint32_t bits,
   int32_t *sums = plan->sums;
   int8_t *const *out = plan->out;
   const uint32_t pixels = plan->rule == DQNN_PACKED_SUMS ? 0 : dqnn_pixels_of(out);
-  dqnn_outputs o = dqnn_outputs_for((uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, (uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
   for (uint32_t channel = 0; channel < plan->channels; channel += 4, w += words) {
     const uint32_t *x = plan->columns;
     int32_t acc[16];

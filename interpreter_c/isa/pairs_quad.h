@@ -57,8 +57,10 @@ typedef struct {
 #endif
 #if DQNN_SHORT_QUADS
   dqnn_short_quad quad;
-  int32_t margin;      /* of its steps */
-  const int8_t *until; /* its records last for outputs before this one */
+  int32_t margin;                   /* of its steps */
+  uint32_t kept;                    /* channels whose records stand in scratch */
+  const dqnn_short_record *records; /* those ... */
+  dqnn_short_record *later;         /* ... and the others, if there are any, up to where they are written over */
 #endif
 } dqnn_pairs_plan;
 
@@ -79,10 +81,11 @@ static inline void dqnn_pairs_ready(dqnn_pairs_plan *p) {
 #endif
 
 #if !DQNN_SHORT_QUADS
-/* What some cores find out once for all pixels is kept in the part of the scratch that is left, or in the last bytes of
- * `bytes` of the output until they are written. */
-static inline void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t left, int8_t *out, uint32_t bytes) {
-  (void)p, (void)scratch, (void)left, (void)out, (void)bytes;
+/* What some cores find out once for all pixels is kept in the scratch that is left, or in the last of `bytes` of the
+ * output until they are written. */
+static inline void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t left, int8_t *out, uint32_t bytes,
+                                   uint32_t pixels) {
+  (void)p, (void)scratch, (void)left, (void)out, (void)bytes, (void)pixels;
 }
 #endif
 
@@ -190,7 +193,8 @@ __attribute__((naked, noinline, unused)) static void dqnn_pairs_quad(__attribute
 /* Channel c as the steps have it; weights: their sum. */
 static void dqnn_short_record_of(const dqnn_pairs_plan *p, uint32_t c, int32_t weights, uint32_t flags,
                                  dqnn_short_record *r) {
-  dqnn_outputs o = dqnn_outputs_for(0, p->zero_point, -128, 127);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, 0, p->zero_point, -128, 127);
   int32_t begin = -p->in_zero_point * weights;
   int valid;
   if (p->rule == DQNN_PAIRS_AFFINE) {
@@ -198,10 +202,10 @@ static void dqnn_short_record_of(const dqnn_pairs_plan *p, uint32_t c, int32_t w
   } else {
     valid = dqnn_set_fixed_steps(&o, p->second.multiplier[c], p->shift[c]);
     begin = (int32_t)((uint32_t)begin + (uint32_t)p->first.bias[c]);
-    dqnn_begin_steps(&o, p->zero_point * (1 << DQNN_STEP_BITS), p->margin);
+    dqnn_begin_steps(&o, p->zero_point * (1 << DQNN_STEP_BITS), p->margin - DQNN_STEP_MARGIN);
   }
   valid = valid && o.factor == (int16_t)o.factor;
-  flags |= p->pairs & 1u ? DQNN_SHORT_ODD : 0u;
+  flags |= p->pairs & 3u ? DQNN_SHORT_REST : 0u;
   r->rule = flags | (valid ? o.shift | (uint32_t)o.factor << 16 : 31u); /* all sums are open without a factor */
   r->begin = begin;
   r->offset = valid ? o.begin : 0;
@@ -227,8 +231,9 @@ static int32_t dqnn_short_exact(const void *plan, int32_t sum, const int8_t *out
   }
   const float scale = p->first.scale[c], offset = p->second.offset[c];
   if (dqnn_affine_exponent(scale) > DQNN_STEP_EXPONENT) {
-    dqnn_outputs o = dqnn_outputs_for(1, p->zero_point, -128, 127);
+    dqnn_outputs o;
     int8_t y;
+    dqnn_set_outputs(&o, 1, p->zero_point, -128, 127);
     o.sums = &sum;
     o.end = o.sums + 1;
     o.out = &y;
@@ -252,62 +257,83 @@ static int32_t dqnn_short_margin(const dqnn_pairs_plan *p) {
 }
 
 static __attribute__((noinline)) void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t left, int8_t *out,
-                                                      uint32_t bytes) {
-  enum { FEW = 32 /* pixels */, MANY = 60 };
-  const uint32_t size = p->channels * (uint32_t)sizeof(dqnn_short_record), pairs = p->pairs;
+                                                      uint32_t bytes, uint32_t pixels) {
+  enum { FEW = 5, MANY = 60 };
+  const uint32_t channels = p->channels, pairs = p->pairs;
   dqnn_short_quad *q = &p->quad;
   p->margin = dqnn_short_margin(p);
   *q = (dqnn_short_quad){
       .columns = p->columns,
       .middle = DQNN_SHORT_MIDDLE * 0x10001u,
       .twos = -DQNN_SHORT_MIDDLE * (int32_t)pairs,
-      .fours = -DQNN_SHORT_MIDDLE * (int32_t)((pairs + 1) / 2),
+      .fours = -DQNN_SHORT_MIDDLE * (int32_t)((pairs & 3u) + pairs / 4 * 2),
       .unsure = (uint32_t)p->margin << (33 - DQNN_STEP_BITS),
       .far = p->rule == DQNN_PAIRS_FIXED,
       .plan = p,
       .exact = dqnn_short_exact,
+      .head = p->columns + 4 * (pairs & 3u),
       .columns_end = p->columns + 4 * pairs,
   };
-  dqnn_short_record *r = NULL;
-  p->until = NULL;
-  if (bytes >= FEW * p->channels && size <= left) {
-    r = (dqnn_short_record *)scratch;
-    p->until = out + bytes;
-  } else if (bytes >= FEW * p->channels && size < bytes) {
-    r = (dqnn_short_record *)(((uintptr_t)out + bytes - size) & ~(uintptr_t)3);
-    p->until = (int8_t *)r;
-  }
-  q->records = r;
-  q->end = r + p->channels;
+  const uint32_t room = (left / (uint32_t)sizeof(dqnn_short_record)) & ~1u;
+  p->kept = pixels < FEW || room < channels / 2 ? 0 : room < channels ? room : channels;
+  const uint32_t size = (channels - p->kept) * (uint32_t)sizeof(dqnn_short_record);
+  const int fits = size + 4 * channels < bytes; /* behind four pixels */
+  p->records = (const dqnn_short_record *)scratch;
+  p->later = fits ? (dqnn_short_record *)(((uintptr_t)out + bytes - size) & ~(uintptr_t)3) : NULL;
+  dqnn_short_record *r = (dqnn_short_record *)scratch;
   const uint32_t *w = p->weights;
-  for (uint32_t c = 0; r && c < p->channels; c += 2, w += pairs) {
-    dqnn_short_two_records(p, w, c, bytes >= MANY * p->channels, r + c);
+  for (uint32_t c = 0; c < channels; c += 2, w += pairs) {
+    if (c == p->kept) {
+      r = p->later;
+    }
+    if (r == NULL) {
+      return;
+    }
+    dqnn_short_two_records(p, w, c, pixels >= MANY, r);
+    r += 2;
   }
 }
 
-static __attribute__((noinline)) void dqnn_short_directly(const dqnn_pairs_plan *plan) {
+/* Channels from c on, whose records are made as they are wanted. */
+static __attribute__((noinline)) void dqnn_short_in_parts(const dqnn_pairs_plan *plan, uint32_t c) {
   dqnn_short_quad q = plan->quad;
-  q.weights = plan->weights;
-  q.out = plan->out[0];
-  q.apart[0] = (uint32_t)(plan->out[1] - q.out);
-  q.apart[1] = (uint32_t)(plan->out[2] - q.out);
-  q.apart[2] = (uint32_t)(plan->out[3] - q.out);
-  if (plan->out[3] + plan->channels <= plan->until) {
-    dqnn_short_quads(&q);
-    return;
-  }
   dqnn_short_record two[2];
   q.records = two;
   q.end = two + 2;
-  for (uint32_t c = 0; c < plan->channels; c += 2, q.weights += plan->pairs, q.out += 2) {
+  for (; c < plan->channels; c += 2, q.weights += plan->pairs, q.out += 2) {
     dqnn_short_two_records(plan, q.weights, c, 0, two);
     dqnn_short_quads(&q);
   }
 }
 
-static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
+static __attribute__((noinline)) void dqnn_short_direct(dqnn_pairs_plan *plan) {
+  dqnn_short_quad *q = &plan->quad;
+  int8_t *const *out = plan->out;
+  const uint32_t kept = plan->kept, later = plan->channels - kept;
+  q->weights = plan->weights;
+  q->out = out[0];
+  for (uint32_t p = 1; p < 4; p++) {
+    q->apart[p - 1] = (uint32_t)(out[p] - out[0]);
+  }
+  if (kept) {
+    q->records = plan->records;
+    q->end = q->records + kept;
+    dqnn_short_quads(q);
+    q->weights += kept / 2 * plan->pairs;
+    q->out += kept;
+  }
+  if (later && out[3] + plan->channels <= (const int8_t *)plan->later) {
+    q->records = plan->later;
+    q->end = q->records + later;
+    dqnn_short_quads(q);
+  } else if (later) {
+    dqnn_short_in_parts(plan, kept);
+  }
+}
+
+static inline void dqnn_pairs_quad(dqnn_pairs_plan *plan) {
   if (plan->rule != DQNN_PAIRS_SUMS) {
-    dqnn_short_directly(plan);
+    dqnn_short_direct(plan);
     return;
   }
   int32_t *sums = plan->sums;
@@ -324,7 +350,8 @@ static inline void dqnn_pairs_quad(const dqnn_pairs_plan *plan) {
   int8_t *const *out = plan->out;
   int32_t *sums = plan->sums;
   const uint32_t pixels = plan->rule == DQNN_PAIRS_SUMS ? 0 : dqnn_pixels_of(out);
-  dqnn_outputs o = dqnn_outputs_for((uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, (uint32_t)(out[1] - out[0]), plan->zero_point, plan->least, plan->most);
   for (uint32_t channel = 0; channel < plan->channels; channel += 2, w += plan->pairs) {
     int32_t acc[8];
     dqnn_dot_4x2(w, plan->columns, plan->pairs, plan->in_zero_point, acc);

@@ -47,11 +47,18 @@ typedef struct {
   uint32_t far;        /* 1: all sums of more than 16 bits are decided, as they saturate */
   uint32_t unsure;     /* twice the margin, as high as a word reaches */
   int32_t zero_point;
+#if DQNN_SHORT_PRODUCTS
+  int32_t low, fine_begin; /* 16 more bits of the factor, and the same for sums with all their bits */
+  uint32_t fine_unsure;
+#endif
 } dqnn_outputs;
 
-static inline dqnn_outputs dqnn_outputs_for(uint32_t step, int32_t zero_point, int32_t least, int32_t most) {
-  const dqnn_outputs o = {NULL, NULL, NULL, step, 0, 0, 0, least, most, 0, 0, zero_point};
-  return o;
+/* What does not depend on the channel. */
+static inline void dqnn_set_outputs(dqnn_outputs *o, uint32_t step, int32_t zero_point, int32_t least, int32_t most) {
+  o->step = step;
+  o->zero_point = zero_point;
+  o->least = least;
+  o->most = most;
 }
 
 /* 1 and the output at t units, or 0. */
@@ -79,10 +86,13 @@ DQNN_WORD_IS(7, dqnn_outputs, least);
 DQNN_WORD_IS(8, dqnn_outputs, most);
 DQNN_WORD_IS(9, dqnn_outputs, far);
 DQNN_WORD_IS(10, dqnn_outputs, unsure);
+DQNN_WORD_IS(12, dqnn_outputs, low);
+DQNN_WORD_IS(13, dqnn_outputs, fine_begin);
+DQNN_WORD_IS(14, dqnn_outputs, fine_unsure);
 _Static_assert(DQNN_STEP_BITS == 21, "assembly shifts by it");
 
 /* Registers: r0 sums, r1 out, r2 shift, r3 factor, r4 a sum, r5 an output, r6 begin, r7 least; r8 most, r9 unsure, r10
- * step, r11 end, r12 far; the steps on the stack. 23 cycles for an output. */
+ * step, r11 end, r12 far; the steps on the stack. 23 cycles for an output, 40 more for one that takes all bits of its sum. */
 __attribute__((naked, noinline, unused)) static uint32_t dqnn_run_steps(__attribute__((unused)) dqnn_outputs *s) {
   __asm__(
       ".syntax unified\n push {r0,r4-r7,lr}\n mov r4,r8\n mov r5,r9\n mov r6,r10\n mov r7,r11\n push {r4-r7}\n mov r7,r0\n"
@@ -92,8 +102,12 @@ __attribute__((naked, noinline, unused)) static uint32_t dqnn_run_steps(__attrib
       "cmp r5,r7\n blt 3f\n cmp r5,r8\n bgt 4f\n lsls r4,r4,#11\n cmp r4,r9\n blo 6f\n"
       "2: strb r5,[r1]\n add r1,r10\n cmp r0,r11\n bne 1b\n movs r0,#0\n b 8f\n"
       "3: mov r5,r7\n b 2b\n 4: mov r5,r8\n b 2b\n"
-      "5: mov r5,r12\n cmp r5,#0\n beq 6f\n cmp r4,#0\n blt 3b\n b 4b\n"
-      "6: add r1,r10\n ldr r5,[sp,#16]\n stm r5!,{r0,r1}\n movs r0,#1\n"
+      "5: mov r5,r12\n cmp r5,#0\n beq 7f\n cmp r4,#0\n blt 3b\n b 4b\n"
+      "6: mov lr,r1\n subs r0,#4\n ldm r0!,{r4}\n movs r5,r4\n asrs r5,r2\n movs r1,r5\n lsls r1,r2\n subs r4,r4,r1\n"
+      "muls r4,r3,r4\n asrs r4,r2\n movs r1,r5\n muls r1,r3,r1\n adds r4,r4,r1\n ldr r1,[sp,#16]\n ldr r1,[r1,#48]\n"
+      "muls r5,r1,r5\n asrs r5,r5,#16\n adds r4,r4,r5\n ldr r5,[sp,#16]\n ldr r1,[r5,#52]\n adds r4,r4,r1\n ldr r5,[r5,#56]\n"
+      "lsls r1,r4,#11\n cmp r1,r5\n mov r1,lr\n blo 7f\n asrs r5,r4,#21\n cmp r5,r7\n blt 3b\n cmp r5,r8\n bgt 4b\n b 2b\n"
+      "7: add r1,r10\n ldr r5,[sp,#16]\n stm r5!,{r0,r1}\n movs r0,#1\n"
       "8: pop {r4-r7}\n mov r8,r4\n mov r9,r5\n mov r10,r6\n mov r11,r7\n pop {r3,r4-r7,pc}");
 }
 #else
@@ -119,10 +133,23 @@ static inline uint32_t dqnn_run_steps(dqnn_outputs *s) {
 }
 #endif
 
-/* What an offset and a factor begin with. */
-static inline void dqnn_begin_steps(dqnn_outputs *s, int32_t offset, int32_t margin) {
-  s->begin = offset + (1 << (DQNN_STEP_BITS - 1)) + margin + (s->factor >> 1);
+/* What an offset and a factor begin with. own: the part of the margin that is the rule's. */
+static inline void dqnn_begin_steps(dqnn_outputs *s, int32_t offset, int32_t own) {
+  const int32_t margin = DQNN_STEP_MARGIN + own;
+  offset += 1 << (DQNN_STEP_BITS - 1);
+  s->begin = offset + margin + (s->factor >> 1);
   s->unsure = (uint32_t)margin << (33 - DQNN_STEP_BITS);
+#if DQNN_SHORT_PRODUCTS /* with all bits three numbers are cut; 15 of the factor and 16 of what is shifted out have a product */
+  s->fine_begin = offset + own + 4;
+  s->fine_unsure = s->shift <= 16 ? (uint32_t)(own + 4) << (33 - DQNN_STEP_BITS) : UINT32_MAX;
+#endif
+}
+static inline void dqnn_set_low(dqnn_outputs *s, int32_t low) {
+#if DQNN_SHORT_PRODUCTS
+  s->low = low;
+#else
+  (void)s, (void)low;
+#endif
 }
 
 /* Fixed point; the bias is in the sums. 0: no sum is decided. */
@@ -130,8 +157,23 @@ static inline int dqnn_set_fixed_steps(dqnn_outputs *s, int32_t multiplier, int3
   s->far = 1;
   s->shift = (uint32_t)(-6 - shift);
   s->factor = (int32_t)(((uint32_t)multiplier + 0x8000u) >> 16);
-  dqnn_begin_steps(s, s->zero_point * (1 << DQNN_STEP_BITS), DQNN_STEP_MARGIN + (16384 >> (s->shift & 31u)));
+  dqnn_set_low(s, (int32_t)((uint32_t)multiplier - ((uint32_t)s->factor << 16)));
+  dqnn_begin_steps(s, s->zero_point * (1 << DQNN_STEP_BITS), 16384 >> (s->shift & 31u));
   return shift <= -6 && multiplier >= 1 << 30;
+}
+
+/* One sum by fixed point, of outputs begun with the largest margin that it has and no factor: 1 and the output, or 0. */
+enum { DQNN_STEP_FIXED = 16384 };
+static inline int dqnn_fixed_step(const dqnn_outputs *s, int32_t sum, int32_t multiplier, int32_t shift, int8_t *out) {
+  const int32_t q = sum >> ((-6 - shift) & 31), factor = (int32_t)(((uint32_t)multiplier + 0x8000u) >> 16);
+  if (shift > -6 || multiplier < 1 << 30) {
+    return 0;
+  }
+  if (q != (int16_t)q) {
+    *out = (int8_t)(q < 0 ? s->least : s->most);
+    return 1;
+  }
+  return dqnn_step_at(s, q * factor + s->begin + (factor >> 1), out);
 }
 
 /* |x| * 2^21 of a float's bits, cut; below 2^30, or 2^30. */
@@ -147,9 +189,11 @@ static inline int dqnn_set_affine_steps(dqnn_outputs *s, float scale, float offs
                 at = ((more >> 31) != 0 ? -units : units) + s->zero_point * (1 << DQNN_STEP_BITS);
   s->far = 0;
   s->shift = shift;
-  s->factor = (int32_t)(((bits & 0x7fffffu) | 0x800000u) + 0x100u) >> 9;
-  s->factor = (bits >> 31) != 0 ? -s->factor : s->factor;
-  dqnn_begin_steps(s, at, DQNN_STEP_MARGIN + DQNN_STEP_FLOATS);
+  const int32_t mantissa = (int32_t)((bits & 0x7fffffu) | 0x800000u), factor = (mantissa + 0x100) >> 9,
+                low = (mantissa - factor * 512) * 128;
+  s->factor = (bits >> 31) != 0 ? -factor : factor;
+  dqnn_set_low(s, (bits >> 31) != 0 ? -low : low);
+  dqnn_begin_steps(s, at, DQNN_STEP_FLOATS);
   return shift <= 24 && units < 1 << 30 && at <= 510 << DQNN_STEP_BITS && at >= -(510 << DQNN_STEP_BITS);
 }
 

@@ -31,7 +31,8 @@ typedef struct {
   uint8_t half_weights;
 #if DQNN_COLUMNS_TURN
   uint8_t later;     /* windows are gathered when all four are known, as dqnn_turn_columns leaves them */
-  dqnn_origin at[4]; /* where they are */
+  uint8_t run;       /* the four are neighbours of a row: at[0] is the first of them ... */
+  dqnn_origin at[4]; /* ... or all have their place */
 #endif
   uint8_t direct;       /* s8 outputs that need no sums in memory, by the plan's rule */
   dqnn_pairs_plan plan; /* weights of the group at work, pairs of a column */
@@ -189,7 +190,7 @@ DQNN_INLINE void gather_eights(const int8_t *run, uint32_t rows, uint32_t taps, 
 
 #if DQNN_COLUMNS_TURN
 /* Four neighbours that lie whole inside the map. */
-DQNN_NOINLINE void gather_four(const layer *l) {
+DQNN_INLINE void gather_four(const layer *l) {
   const dqnn_geometry *g = &l->shape;
   const int8_t *run = run_at(l, l->at[0].y, l->at[0].x);
   const uint32_t step = (uint32_t)g->stride_w * g->channels, rows = (uint32_t)g->kernel_h, taps = l->row_taps;
@@ -242,16 +243,22 @@ DQNN_NOINLINE void gather_two(const layer *l, dqnn_origin a, dqnn_origin b, uint
 
 /* The columns of four pixels as dqnn_pairs_quad wants them. */
 static void turn(const layer *l) {
-  const dqnn_origin *at = l->at;
   if (!l->later) {
     dqnn_turn_columns(l->columns, l->plan.pairs, l->cells.zero_point);
-  } else if (at[3].y == at[0].y && at[3].x == at[0].x + 3 * l->shape.stride_w &&
-             dqnn_neighbours_inside(&l->shape, at[0], 4)) {
-    gather_four(l);
-  } else {
-    gather_two(l, at[0], at[1], l->columns);
-    gather_two(l, at[2], at[3], l->columns + 1);
+    return;
   }
+  if (l->run && dqnn_neighbours_inside(&l->shape, l->at[0], 4)) {
+    gather_four(l);
+    return;
+  }
+  dqnn_origin at[4];
+  memcpy(at, l->at, sizeof at);
+  for (uint32_t i = 1; l->run && i < 4; i++) {
+    at[i] = at[i - 1];
+    at[i].x += l->shape.stride_w;
+  }
+  gather_two(l, at[0], at[1], l->columns);
+  gather_two(l, at[2], at[3], l->columns + 1);
 }
 #else
 static void turn(const layer *l) {
@@ -454,7 +461,8 @@ static void quad_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) 
   layer *l = (layer *)state;
 #if DQNN_COLUMNS_TURN
   if (l->later) {
-    for (; n; n--, at.x += l->shape.stride_w) {
+    l->run = n == 4;
+    for (n = l->run ? 1 : n; n; n--, at.x += l->shape.stride_w) {
       l->at[lane++] = at;
     }
     return;
@@ -580,15 +588,15 @@ static void prepare(const dqnn_call *call, layer *l, uint32_t zero_points) {
   l->direct = l->kind != DQNN_QUAD_ANY;
 }
 
-/* Where a core may keep what it finds out about a layer: behind all that this one needs, or where the last outputs go.
- */
+/* Where a core may keep what it finds out about a layer: behind all that this one needs, or where the last outputs go,
+ * if those of no other group are there. */
 DQNN_INLINE void keep(layer *l) {
   const dqnn_call *call = l->call;
   const dqnn_geometry *g = &l->shape;
-  const uint32_t row = dqnn_windows_inside(call) ? 0 : l->row_taps, used = (8 * l->plan.pairs + row + 1) & ~1u;
-  const uint32_t outputs = (uint32_t)g->out_height * (uint32_t)g->out_width * g->outputs;
-  dqnn_pairs_keep(&l->plan, (uint16_t *)call->scratch + used, call->scratch_bytes - 2 * used, (int8_t *)call->out,
-                  g->groups == 1 ? outputs : 0);
+  const uint32_t row = dqnn_windows_inside(call) ? 0 : l->row_taps, used = (16 * l->plan.pairs + 2 * row + 3) & ~3u;
+  const uint32_t left = call->scratch_bytes > used ? call->scratch_bytes - used : 0;
+  const uint32_t pixels = (uint32_t)(g->out_height * g->out_width), bytes = g->groups == 1 ? pixels * g->outputs : 0;
+  dqnn_pairs_keep(&l->plan, (uint8_t *)call->scratch + used, left, (int8_t *)call->out, bytes, pixels);
 }
 
 /* Straight to s8: all whole channel pairs of the group at work; `out` is set for each four pixels. */

@@ -17,7 +17,8 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
   const dqnn_epilogue local = *e; /* stores to out could change *e */
   uint32_t i = 0;
 #if DQNN_SOFT_FLOATS
-  dqnn_outputs o = dqnn_outputs_for(1, local.zero_point, local.least + local.zero_point, local.most + local.zero_point);
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, 1, local.zero_point, local.least + local.zero_point, local.most + local.zero_point);
   for (; i < count; i++) {
     o.sums = acc + i;
     o.end = o.sums + 1;
@@ -48,7 +49,18 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
   const int32_t *bias = e->bias + channel, *multiplier = e->multiplier + channel, *shift = e->shift + channel;
   int32_t zero_point = e->zero_point, least = e->least, most = e->most;
   uint32_t i = DQNN_QUICK_WORDS && count >= 4 && shift[0] < 0 ? dqnn_emit_words(e, acc, channel, count, out) : 0;
+#if DQNN_SHORT_PRODUCTS
+  dqnn_outputs o;
+  dqnn_set_outputs(&o, 1, zero_point, least + zero_point, most + zero_point);
+  o.factor = 0;
+  dqnn_begin_steps(&o, zero_point * (1 << DQNN_STEP_BITS), DQNN_STEP_FIXED);
+#endif
   for (; i < count; i++) {
+#if DQNN_SHORT_PRODUCTS
+    if (dqnn_fixed_step(&o, dqnn_wrap_add(acc[i], bias[i]), multiplier[i], shift[i], out + i)) {
+      continue;
+    }
+#endif
     out[i] = (int8_t)(dqnn_fixed_between(acc, bias, multiplier, shift, i, least, most) + zero_point);
   }
 }

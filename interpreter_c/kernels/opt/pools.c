@@ -24,12 +24,6 @@ enum { BLOCK = 4 };
     }                                                                       \
   } while (0)
 
-DQNN_INLINE uint32_t word_at(const uint8_t *from) {
-  uint32_t word;
-  memcpy(&word, from, 4);
-  return word;
-}
-
 /* ---- maximum ---- */
 
 /* +1 is a 0: the maximum is -1 where all are. */
@@ -37,7 +31,7 @@ static void max_s1(const dqnn_call *call, const dqnn_window *w, uint32_t units, 
   (void)call;
   for (uint32_t at = 0; at < 4 * units; at += 4) {
     uint32_t all = ~0u;
-    EACH_CELL(w, w->first + at, all &= word_at(cell););
+    EACH_CELL(w, w->first + at, all &= dqnn_word_at(cell););
     memcpy(out + at, &all, 4);
   }
 }
@@ -47,8 +41,9 @@ static void max_s8(const dqnn_call *call, const dqnn_window *w, uint32_t units, 
   (void)call;
   for (; c + 2 * BLOCK <= units; c += 2 * BLOCK) {
     const uint8_t *begin = w->first + c;
-    uint32_t most = word_at(begin), more = word_at(begin + 4);
-    EACH_CELL(w, begin, most = dqnn_max_bytes(most, word_at(cell)); more = dqnn_max_bytes(more, word_at(cell + 4)););
+    uint32_t most = dqnn_word_at(begin), more = dqnn_word_at(begin + 4);
+    EACH_CELL(w, begin, most = dqnn_max_bytes(most, dqnn_word_at(cell));
+              more = dqnn_max_bytes(more, dqnn_word_at(cell + 4)););
     memcpy(out + c, &most, 4);
     memcpy(out + c + 4, &more, 4);
   }
@@ -100,8 +95,17 @@ void dqnn_run_maxpool_f32_portable(const dqnn_call *call) {
 
 /* Four channels of stored s8 values; windows of at most 256 cells fit halfwords. */
 static void sum_four_s8(const dqnn_window *w, const uint8_t *begin, int32_t sums[BLOCK]) {
+  if (!DQNN_BYTES_AS_HALVES) {
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    EACH_CELL(w, begin, const int8_t *x = (const int8_t *)cell; a += x[0]; b += x[1]; c += x[2]; d += x[3];);
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+    return;
+  }
   uint32_t even = 0, odd = 0;
-  EACH_CELL(w, begin, uint32_t word = word_at(cell); even = dqnn_add_even_bytes(even, word);
+  EACH_CELL(w, begin, uint32_t word = dqnn_word_at(cell); even = dqnn_add_even_bytes(even, word);
             odd = dqnn_add_odd_bytes(odd, word););
   sums[0] = dqnn_half(even, 0);
   sums[1] = dqnn_half(odd, 0);
