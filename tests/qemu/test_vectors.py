@@ -235,8 +235,9 @@ def test_products(name: str) -> None:
     compare_cases(found)
 
 
-def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
-    """s1 depthwise of windows other than 3x3: words that share a vector, borders, strides, every kind of padding."""
+def binary_windows(nine: bool) -> Iterator[tuple[cases.Layer, Case]]:
+    """s1 depthwise of windows of 3x3, or of others: words that share a vector, borders, strides, every kind of padding,
+    vectors that lie between the sides of a map and that do not."""
     for number in range(60):
         rng = np.random.default_rng(number)
 
@@ -245,8 +246,8 @@ def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
 
         channels = pick(1, 31, 32, 33, 64, 72, 96, 128, 161, 200)
         layer = cases.Layer(
-            "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
-            (pick(1, 2, 5, 7), pick(1, 5, 7, 9)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14, 23), channels, channels,
+            (3, 3) if nine else (pick(1, 2, 5, 7), pick(1, 5, 7, 9)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
             ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(-1, 0, 1)), depthwise=True,
             density=float(rng.choice([0.0, 0.5, 1.0])),
         )  # fmt: skip
@@ -254,8 +255,9 @@ def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
             yield layer, layer_case(layer, number)
 
 
-def test_binary_windows() -> None:
-    found = list(binary_windows())
+@pytest.mark.parametrize("nine", [True, False])
+def test_binary_windows(nine: bool) -> None:
+    found = list(binary_windows(nine))
     assert len(found) > 30
     compare(iter(found))
 
