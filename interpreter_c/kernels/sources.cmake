@@ -101,6 +101,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/depthwise_bits_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
+  kernels/mve/depthwise_nine_bytes_mve.c
   kernels/mve/depthwise_nine_mve.c
   kernels/mve/depthwise_windows_mve.c
   kernels/mve/elementwise_mve.c

@@ -247,7 +247,8 @@ def binary_windows(nine: bool) -> Iterator[tuple[cases.Layer, Case]]:
         channels = pick(1, 31, 32, 33, 64, 72, 96, 128, 161, 200)
         layer = cases.Layer(
             "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14, 23), channels, channels,
-            (3, 3) if nine else (pick(1, 2, 5, 7), pick(1, 5, 7, 9)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            (3, 3) if nine else (pick(1, 2, 5, 7), pick(1, 5, 7, 9)),
+            (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
             ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(-1, 0, 1)), depthwise=True,
             density=float(rng.choice([0.0, 0.5, 1.0])),
         )  # fmt: skip
@@ -262,9 +263,9 @@ def test_binary_windows(nine: bool) -> None:
     compare(iter(found))
 
 
-def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
-    """s8 depthwise of windows other than patches of 3x3: sixteen channels at a time and what is left of them, borders,
-    strides, dilations, pad values that are not the zero point, weights of -128."""
+def byte_windows(weights: cases.Kind, nine: bool, bits: int) -> Iterator[tuple[cases.Layer, Case]]:
+    """s8 depthwise of windows of 3x3, or of others: sixteen channels at a time and what is left of them, borders,
+    strides, dilations, pad values that are not the zero point, weights of -128, alone and beside each other."""
     for number in range(60):
         rng = np.random.default_rng(number)
 
@@ -274,14 +275,20 @@ def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
         channels, zero_point = pick(3, 16, 17, 31, 40, 48, 72, 90), pick(-128, -3, 0, 127)
         layer = cases.Layer(
             "s8", weights, "s8", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
-            (pick(1, 2, 3, 5, 7), pick(1, 2, 5, 7)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            (3, 3) if nine else (pick(1, 2, 3, 5, 7), pick(1, 2, 5, 7)),
+            (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
             ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(zero_point, -128, 127)),
             depthwise=True, zero_point=zero_point, out_zero_point=pick(-128, 0, 5),
-            requant=("affine", "fixed_point", "power_of_two")[number % 3],
+            requant=("affine", "fixed_point", "power_of_two")[number % 3], weight_bits=bits,
         )  # fmt: skip
         if min(layer.out_size()) > 0:
             case = layer_case(layer, number)
-            if weights == "s8" and number % 2:  # no weight of -128, so that two products share a halfword; all others
+            if weights == "s8" and bits == 8 and number % 7 == 0:  # where two products do not
+                one = bytes(0x80 if rng.random() < 0.05 else b for b in case.constants[0])
+                inputs = bytes([0x80]) * len(case.data[0])
+                case = dataclasses.replace(case, constants=(one, *case.constants[1:]), data=(inputs,))
+                case = dataclasses.replace(case, expected=run(case, "ref"))
+            elif weights == "s8" and bits == 8 and number % 2:  # no weight of -128: two products share a halfword
                 most = bytes(max(b, 0x81) if b >= 0x80 else b for b in case.constants[0])
                 inputs = bytes([0x80]) * len(case.data[0]) if number % 4 == 1 else case.data[0]
                 case = dataclasses.replace(case, constants=(most, *case.constants[1:]), data=(inputs,))
@@ -289,9 +296,10 @@ def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
             yield layer, case
 
 
-@pytest.mark.parametrize("weights", ["s8", "s1"])
-def test_byte_windows(weights: cases.Kind) -> None:
-    found = list(byte_windows(weights))
+@pytest.mark.parametrize("nine", [True, False])
+@pytest.mark.parametrize(("weights", "bits"), [("s8", 8), ("s1", 8), ("s8", 4), ("s8", 2)])
+def test_byte_windows(weights: cases.Kind, bits: int, nine: bool) -> None:
+    found = list(byte_windows(weights, nine, bits))
     assert len(found) > 30
     compare(iter(found))
 
