@@ -107,6 +107,7 @@ set(DQNN_SOURCES_mve
   kernels/mve/elementwise_mve.c
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c
+  kernels/mve/reduce_mve.c
   kernels/mve/windows_mve.c
 )
 set(DQNN_SOURCES_wide

@@ -14,7 +14,8 @@ from kernels.harness import Seeded, run
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
-from dqnn.exporter.format import PoolParams
+from dqnn.exporter.format import PoolParams, ReduceParams
+from dqnn.exporter.ir import fixed_point
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
 from dqnn.exporter.targets.emulated import QemuRunner
 from dqnn.exporter.targets.kernels_def import variants
@@ -186,6 +187,41 @@ def test_averages(name: str) -> None:
             case = dataclasses.replace(case, expected=bytes(len(target.store(np.zeros(target.dims)))))
             found.append(dataclasses.replace(case, expected=run(case, "ref")))
     compare_cases(found)
+
+
+def reductions() -> Iterator[Case]:
+    """More rows than a halfword has room for, columns and rows that are no whole vectors, any axes; sums at their ends,
+    shifts to either side, a bias."""
+    shapes = ((300, 3), (300, 40), (5, 300, 17), (4, 70, 5, 16), (2, 3, 600), (33, 2, 9, 31), (700,))
+    for number, dims in enumerate(shapes):
+        for axes in range(1, 2 ** len(dims)):
+            rng = np.random.default_rng((number, axes))
+            source = Tensor(dims, "s8", 1.0, int(rng.choice([0, -128, 127, -3])))
+            target = dataclasses.replace(source, dims=tuple(1 if axes >> k & 1 else n for k, n in enumerate(dims)))
+            values = rng.integers(-128, 128, dims) if axes % 3 else np.full(dims, rng.choice([-128, 127]))
+            kind, requant = int(rng.choice([0, 0, 0, 3, 4])), int(rng.choice([1, 1, 3]))
+            params, constants = ReduceParams(axes, kind), ()
+            if kind == 0:
+                count = int(np.prod(dims)) // int(np.prod(target.dims))
+                bias = rng.choice([0, 999, -12345])
+                multiplier, shift = (
+                    int(n) for n in fixed_point.quantize_multiplier(rng.choice([1, 2.7, 0.013]) / count)
+                )
+                params = ReduceParams(axes, kind, requant, act_min=float(rng.choice([-128, -90])), act_max=111.0)
+                first = np.array([bias << (31 - shift)], "<i8") if requant == 3 else np.array([bias], "<i4")
+                last = 31 - shift if requant == 3 else shift
+                constants = (
+                    first.tobytes(),
+                    np.array([multiplier], "<i4").tobytes(),
+                    np.array([last], "<i4").tobytes(),
+                )
+            case = Case(kernel_named("reduce_s8"), (source,), target, constants, params, (source.store(values),), b"")
+            case = dataclasses.replace(case, expected=bytes(int(np.prod(target.dims))))
+            yield dataclasses.replace(case, expected=run(case, "ref"))
+
+
+def test_reductions() -> None:
+    compare_cases(list(reductions()))
 
 
 def sum_case(name: str, seed: int, shape: tuple[int, ...]) -> Case:
