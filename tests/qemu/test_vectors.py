@@ -397,6 +397,8 @@ def column_layers() -> Iterator[tuple[cases.Layer, Case]]:
         window = windows[number % len(windows)] if number % 2 else (1, 1)
         most = 66 // (window[0] * window[1])
         channels = int(rng.choice([c for c in (1, 2, 3, 7, 8, 16, 17, 24, 32, 40, 48, 63, 64, 65) if c <= most]))
+        if number % 8 == 0:  # pointwise, of whole vectors or of halves
+            channels = (8, 16, 32, 48, 64)[number // 8 % 5]
         pads = [(int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2))] if number % 4 else [(0, 0), (0, 0)]
         layer = cases.Layer(
             "s8", "s8", "s8", int(rng.choice([1, 2, 3, 9, 12])), int(rng.choice([1, 3, 8, 11, 16, 21])), channels,
