@@ -117,29 +117,38 @@ DQNN_INLINE void copy_row(const int8_t *from, uint32_t count, int8_t *to) {
   }
 }
 
+/* A window that lies in the map, whose rows are whole vectors, at most one, or any. */
+DQNN_INLINE void copy_vectors(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  for (; rows; rows--, from += row_bytes) {
+    const int8_t *x = from;
+    for (uint32_t steps = count / STEP; steps; steps--, x += STEP, to += STEP) {
+      vst1q_s8(to, vld1q_s8(x));
+    }
+  }
+}
+DQNN_INLINE void copy_short(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  const mve_pred16_t lanes = vctp8q(count);
+  for (; rows; rows--, from += row_bytes, to += count) {
+    vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
+  }
+}
+DQNN_INLINE void copy_rows(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  for (; rows; rows--, from += row_bytes, to += count) {
+    copy_row(from, count, to);
+  }
+}
+
 /* `windows` neighbours that lie in the map, `step` bytes apart. */
 DQNN_NOINLINE void copy_inside(const layer *l, const int8_t *from, uint32_t step, uint32_t windows, int8_t *to) {
-  const uint32_t count = l->row_taps, pitch = l->vectors * STEP,
+  const uint32_t count = l->row_taps, pitch = l->vectors * STEP, rows = (uint32_t)l->shape.kernel_h,
                  row_bytes = (uint32_t)l->shape.width * l->shape.channels;
   for (; windows; windows--, from += step, to += pitch) {
-    const int8_t *row = from;
-    int8_t *at = to;
     if (count % STEP == 0) {
-      for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, row += row_bytes) {
-        const int8_t *x = row;
-        for (uint32_t steps = count / STEP; steps; steps--, x += STEP, at += STEP) {
-          vst1q_s8(at, vld1q_s8(x));
-        }
-      }
+      copy_vectors(from, rows, row_bytes, count, to);
     } else if (count <= STEP) {
-      const mve_pred16_t lanes = vctp8q(count);
-      for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, row += row_bytes, at += count) {
-        vstrbq_p_s8(at, vld1q_z_s8(row, lanes), lanes);
-      }
+      copy_short(from, rows, row_bytes, count, to);
     } else {
-      for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, row += row_bytes, at += count) {
-        copy_row(row, count, at);
-      }
+      copy_rows(from, rows, row_bytes, count, to);
     }
   }
 }
@@ -218,6 +227,7 @@ static void run_channels(layer *l, const int8_t *columns, uint32_t pitch, uint32
     plan->addend = ((const int32_t *)l->addends)[c];
     l->run(plan);
   }
+  plan->weights = NULL;
 }
 
 /* The same for more taps, at least four pixels; `weights`: room for those of a channel. */

@@ -165,21 +165,25 @@ DQNN_ALWAYS_INLINE three row_inside(const layer *l, const set *s, uint32_t i, co
   return sum_three(a, b, c);
 }
 
+DQNN_ALWAYS_INLINE const uint32_t *further(const uint32_t *cell, uint32_t words, int whole) {
+  return whole || cell ? cell + words : NULL;
+}
+
 DQNN_ALWAYS_INLINE void run_vectors(const layer *l, const set *s, const rows *r, uint32_t *out, int apart, int whole) {
   const uint32_t across = l->across, step = l->columns * l->words, next = LANES * l->sets;
   const uint32_t at = (s->column[0] + s->first * l->columns) * l->words + (apart ? 0 : s->word[0]);
   const uint32x4_t places = vmlaq_n_u32(vld1q_u32(s->word), vsubq_n_u32(vld1q_u32(s->column), s->column[0]), l->words);
-  const uint32_t *a = whole || r->at[0] ? r->at[0] + at : NULL, *b = whole || r->at[1] ? r->at[1] + at : NULL,
-                 *c = whole || r->at[2] ? r->at[2] + at : NULL;
+  const uint32_t *a = further(r->at[0], at, whole), *b = further(r->at[1], at, whole),
+                 *c = further(r->at[2], at, whole);
   out += s->first * next;
   for (uint32_t count = s->end - s->first; count; count--, out += next) {
     const three low = row_inside(l, s, 0, a, across, places, apart, whole),
                 middle = row_inside(l, s, 1, b, across, places, apart, whole),
                 high = row_inside(l, s, 2, c, across, places, apart, whole);
     vst1q_u32(out, signs(s, sum_rows(low, middle, high)));
-    a += whole || a ? step : 0;
-    b += whole || b ? step : 0;
-    c += whole || c ? step : 0;
+    a = further(a, step, whole);
+    b = further(b, step, whole);
+    c = further(c, step, whole);
   }
 }
 

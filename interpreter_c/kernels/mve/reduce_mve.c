@@ -25,18 +25,20 @@ typedef struct {
 static void read_nest(const dqnn_call *call, nest *n) {
   const dqnn_reduce_params *p = (const dqnn_reduce_params *)call->params;
   const dqnn_tensor_def *in = call->in_def[0];
-  uint32_t pitch = dqnn_last(in), cells = 1, k = in->rank - 1u;
+  uint32_t pitch = dqnn_last(in), cells = 1;
   n->last = pitch;
   n->kind = p->kind;
-  n->whole = p->axes >> k & 1u;
-  for (uint32_t i = LEADING; i-- > 0;) {
-    const uint32_t size = k > 0 ? in->dims[k - 1] : 1, goes = k > 0 ? p->axes >> (k - 1) & 1u : 0;
-    k -= k > 0 ? 1 : 0;
-    n->stay[i] = goes ? 1 : size;
-    n->go[i] = goes ? size : 1;
+  n->whole = p->axes >> (in->rank - 1u) & 1u;
+  for (uint32_t i = 0; i < LEADING; i++) {
+    n->stay[i] = n->go[i] = 1;
+    n->pitch[i] = 0;
+  }
+  uint32_t i = LEADING;
+  for (uint32_t k = in->rank - 1u; k-- > 0; pitch *= in->dims[k]) {
+    const uint32_t goes = p->axes >> k & 1u;
+    *(goes ? &n->go[--i] : &n->stay[--i]) = in->dims[k];
     n->pitch[i] = pitch;
     cells *= n->go[i];
-    pitch *= size;
   }
   if (p->kind == DQNN_ADD) {
     dqnn_set_epilogue(call->out_def, p->requant, p->act_min, p->act_max, call->constants, &n->rule);
@@ -131,7 +133,7 @@ DQNN_ALWAYS_INLINE int8_t extreme_row(const nest *n, const int8_t *start, int la
           found = vpselq_s8(either(found, vld1q_z_s8(at, lanes), largest), found, lanes);
         }
       });
-  return largest ? vmaxvq_s8(INT8_MIN, found) : vminvq_s8(INT8_MAX, found);
+  return (int8_t)(largest ? vmaxvq_s8(INT8_MIN, found) : vminvq_s8(INT8_MAX, found));
 }
 
 /* ---- outputs ---- */
