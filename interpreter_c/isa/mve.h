@@ -79,7 +79,7 @@ static __attribute__((noinline, unused)) void dqnn_add_rows(uint32_t *counter, c
   }
   uint32x4_t zero = vdupq_n_u32(0), one = vld1q_u32(counter + 4), two = vld1q_u32(counter + 8),
              four = vld1q_u32(counter + 12), eight = vld1q_u32(counter + 16);
-  uint32x4_t twos = zero, fours = zero, eights = zero, carry = zero; /* carries that wait for their partner */
+  uint32x4_t twos = zero, fours = zero, eights = zero, carry; /* carries that wait for their partner */
   uint32_t pairs = (quads + 1) >> 1, trees = (pairs + 7) >> 3;
   if (quads & 1u) {
     carry = dqnn_full_add_4(&one, dqnn_gather_rows(list, w), zero);

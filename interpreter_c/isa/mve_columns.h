@@ -11,7 +11,7 @@
 typedef struct {
   const int8_t *weights;  /* whole vectors, zeros behind the last tap */
   const uint16_t *places; /* of eight outputs, in bytes, as DQNN_COLUMN_OF says */
-  uint32_t mask;          /* lanes of the last vector that may be read */
+  uint32_t mask;          /* lanes of the last vector that may be read, of functions that ask */
   int32_t begin, factor, addend, zero_point; /* as in dqnn_patch_plan */
   const int8_t *columns;
   uint32_t pitch; /* bytes from a column to the next */
@@ -34,31 +34,43 @@ DQNN_WORDS_ARE(14, dqnn_column_plan);
 
 /* Registers: r0, r2, r4, r6 sums; r1 begin, r3 factor, r5 addend, r7 zero point; r8 columns, r9 pitch, r11 out, r12 step; r10 what the last
  * eight need. q0 to q3 weights, q4 taps, q5 four outputs, q6 eight, q7 places. */
-#define DQNN_COLUMN_SUM_1(sum, cut) cut(0) "vmladav.s8 " sum ",q0,q4\n add r8,r9\n"
-#define DQNN_COLUMN_SUM_2(sum, cut) \
-  "vldrb.u8 q4,[r8]\n vmladav.s8 " sum ",q0,q4\n" cut(16) "vmladava.s8 " sum ",q1,q4\n add r8,r9\n"
-#define DQNN_COLUMN_SUM_3(sum, cut)                                                                                        \
-  "vldrb.u8 q4,[r8]\n vldrb.u8 q5,[r8,#16]\n vmladav.s8 " sum ",q0,q4\n vmladava.s8 " sum ",q1,q5\n" cut(32)                  \
+#define DQNN_COLUMN_CUT_1(sum) DQNN_COLUMN_LAST(0) "vmladav.s8 " sum ",q0,q4\n add r8,r9\n"
+#define DQNN_COLUMN_CUT_2(sum) \
+  "vldrb.u8 q4,[r8]\n vmladav.s8 " sum ",q0,q4\n" DQNN_COLUMN_LAST(16) "vmladava.s8 " sum ",q1,q4\n add r8,r9\n"
+#define DQNN_COLUMN_CUT_3(sum)                                                                                             \
+  "vldrb.u8 q4,[r8]\n vldrb.u8 q5,[r8,#16]\n vmladav.s8 " sum ",q0,q4\n vmladava.s8 " sum ",q1,q5\n" DQNN_COLUMN_LAST(32)     \
   "vmladava.s8 " sum ",q2,q4\n add r8,r9\n"
-#define DQNN_COLUMN_SUM_4(sum, cut)                                                                                        \
+#define DQNN_COLUMN_CUT_4(sum)                                                                                             \
   "vldrb.u8 q4,[r8]\n vldrb.u8 q5,[r8,#16]\n vmladav.s8 " sum ",q0,q4\n vldrb.u8 q4,[r8,#32]\n vmladava.s8 " sum ",q1,q5\n"   \
-  "vmladava.s8 " sum ",q2,q4\n" cut(48) "vmladava.s8 " sum ",q3,q4\n add r8,r9\n"
-#define DQNN_COLUMN_WHOLE(at) "vldrb.u8 q4,[r8,#" #at "]\n"
-#define DQNN_COLUMN_CUT(at) "vpst\n vldrbt.u8 q4,[r8,#" #at "]\n"
+  "vmladava.s8 " sum ",q2,q4\n" DQNN_COLUMN_LAST(48) "vmladava.s8 " sum ",q3,q4\n add r8,r9\n"
+#define DQNN_COLUMN_LAST(at) "vpst\n vldrbt.u8 q4,[r8,#" #at "]\n"
+/* Columns one behind the other. */
+#define DQNN_COLUMN_NEXT(q) "vldrb.u8 " q ",[r8],#16\n"
+#define DQNN_COLUMN_DENSE_1(sum) DQNN_COLUMN_NEXT("q4") "vmladav.s8 " sum ",q0,q4\n"
+#define DQNN_COLUMN_DENSE_2(sum) \
+  DQNN_COLUMN_NEXT("q4") DQNN_COLUMN_NEXT("q5") "vmladav.s8 " sum ",q0,q4\n vmladava.s8 " sum ",q1,q5\n"
+#define DQNN_COLUMN_DENSE_3(sum)                                                                                           \
+  DQNN_COLUMN_NEXT("q4") DQNN_COLUMN_NEXT("q5") "vmladav.s8 " sum ",q0,q4\n" DQNN_COLUMN_NEXT("q4")                         \
+  "vmladava.s8 " sum ",q1,q5\n vmladava.s8 " sum ",q2,q4\n"
+#define DQNN_COLUMN_DENSE_4(sum)                                                                                           \
+  DQNN_COLUMN_NEXT("q4") DQNN_COLUMN_NEXT("q5") "vmladav.s8 " sum ",q0,q4\n" DQNN_COLUMN_NEXT("q4")                         \
+  "vmladava.s8 " sum ",q1,q5\n" DQNN_COLUMN_NEXT("q5") "vmladava.s8 " sum ",q2,q4\n vmladava.s8 " sum ",q3,q5\n"
 /* Ties go away from zero, as negative numbers are made one less. */
 #define DQNN_COLUMN_AFFINE DQNN_PATCH_AFFINE
 #define DQNN_COLUMN_FIXED \
   "vadd.i32 q5,q5,r1\n vqrdmulh.s32 q5,q5,r3\n vshr.s32 q4,q5,#31\n vadd.i32 q5,q5,q4\n vrshl.s32 q5,r5\n"
-#define DQNN_COLUMN_FOUR(vectors, cut)                                                                                     \
-  DQNN_COLUMN_SUM_##vectors("r0", cut) DQNN_COLUMN_SUM_##vectors("r2", cut) DQNN_COLUMN_SUM_##vectors("r4", cut)              \
-  DQNN_COLUMN_SUM_##vectors("r6", cut) DQNN_PATCH_FOUR
-#define DQNN_COLUMN_FUNCTION(name, vectors, cut, rule)                                                                      \
+#define DQNN_COLUMN_FOUR(kind) kind("r0") kind("r2") kind("r4") kind("r6") DQNN_PATCH_FOUR
+/* Two columns of eight taps in a vector: q0 has weights in its first half, q1 in its second. */
+#define DQNN_COLUMN_HALVES                                                                                                 \
+  DQNN_COLUMN_NEXT("q4") DQNN_COLUMN_NEXT("q5") "vmladav.s8 r0,q0,q4\n vmladav.s8 r2,q1,q4\n vmladav.s8 r4,q0,q5\n"         \
+  "vmladav.s8 r6,q1,q5\n" DQNN_PATCH_FOUR
+#define DQNN_COLUMN_FUNCTION(name, vectors, four, rule)                                                                     \
   __attribute__((naked, noinline, unused)) static void name(__attribute__((unused)) const dqnn_column_plan *plan) {         \
     __asm__(".syntax unified\n push {r4-r11,lr}\n vpush {d8-d15}\n ldm r0!,{r2,r4,r6}\n vldrw.u32 q0,[r2]\n"                  \
             ".if " #vectors " > 1\n vldrw.u32 q1,[r2,#16]\n .endif\n .if " #vectors " > 2\n vldrw.u32 q2,[r2,#32]\n .endif\n" \
             ".if " #vectors " > 3\n vldrw.u32 q3,[r2,#48]\n .endif\n vldrh.u16 q7,[r4]\n vmsr p0,r6\n"                        \
             "ldm r0!,{r1,r3,r5,r7,r8,r9,r11,r12,lr}\n mov r10,r0\n 2: dls lr,lr\n"                                            \
-            "1:" DQNN_COLUMN_FOUR(vectors, cut) rule "vqmovnb.s32 q6,q5\n" DQNN_COLUMN_FOUR(vectors, cut) rule                \
+            "1:" four rule "vqmovnb.s32 q6,q5\n" four rule                                                                 \
             "vqmovnt.s32 q6,q5\n vqadd.s16 q6,q6,r7\n vqmovnb.s16 q6,q6\n vstrb.16 q6,[r11,q7]\n add r11,r12\n le lr,1b\n"    \
             "cmp r10,#0\n beq 9f\n ldrd r0,r2,[r10]\n mov r10,#0\n subs r8,r8,r0\n sub r11,r2\n mov lr,#1\n cmp r0,#0\n"       \
             "bne 2b\n 9: vpop {d8-d15}\n pop {r4-r11,pc}\n");                                                               \
@@ -98,22 +110,24 @@ DQNN_WORDS_ARE(12, dqnn_long_plan);
 DQNN_LONG_FUNCTION(dqnn_columns_affine_long, DQNN_COLUMN_AFFINE)
 DQNN_LONG_FUNCTION(dqnn_columns_fixed_long, DQNN_COLUMN_FIXED)
 
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_1, 1, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_2, 2, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_3, 3, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_4, 4, DQNN_COLUMN_WHOLE, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_1, 1, DQNN_COLUMN_CUT, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_2, 2, DQNN_COLUMN_CUT, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_3, 3, DQNN_COLUMN_CUT, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_4, 4, DQNN_COLUMN_CUT, DQNN_COLUMN_AFFINE)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_1, 1, DQNN_COLUMN_WHOLE, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_2, 2, DQNN_COLUMN_WHOLE, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_3, 3, DQNN_COLUMN_WHOLE, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_4, 4, DQNN_COLUMN_WHOLE, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_1, 1, DQNN_COLUMN_CUT, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_2, 2, DQNN_COLUMN_CUT, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_3, 3, DQNN_COLUMN_CUT, DQNN_COLUMN_FIXED)
-DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_4, 4, DQNN_COLUMN_CUT, DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_1, 1, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_1), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_2, 2, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_2), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_3, 3, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_3), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_4, 4, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_4), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_1, 1, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_1), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_2, 2, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_2), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_3, 3, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_3), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_cut_4, 4, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_4), DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_1, 1, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_1), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_2, 2, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_2), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_3, 3, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_3), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_4, 4, DQNN_COLUMN_FOUR(DQNN_COLUMN_DENSE_4), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_1, 1, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_1), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_2, 2, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_2), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_3, 3, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_3), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_cut_4, 4, DQNN_COLUMN_FOUR(DQNN_COLUMN_CUT_4), DQNN_COLUMN_FIXED)
+DQNN_COLUMN_FUNCTION(dqnn_columns_affine_half, 2, DQNN_COLUMN_HALVES, DQNN_COLUMN_AFFINE)
+DQNN_COLUMN_FUNCTION(dqnn_columns_fixed_half, 2, DQNN_COLUMN_HALVES, DQNN_COLUMN_FIXED)
 
 /* clang-format on */
 

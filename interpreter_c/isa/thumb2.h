@@ -17,16 +17,20 @@
 
 #define DQNN_OWN_LIST_BITS
 static inline __attribute__((always_inline)) uint16_t *dqnn_list_bits(uint16_t *list, uint32_t x, uint32_t first) {
-  for (; x; x &= x - 1) *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
+  for (; x; x &= x - 1) {
+    *list++ = (uint16_t)(first + (uint32_t)__builtin_ctz(x));
+  }
   return list;
 }
 
 #define DQNN_OWN_COPY_WORDS
 static inline __attribute__((always_inline)) uint32_t *dqnn_copy_words(uint32_t *out, const uint32_t *in, uint32_t words) {
-  for (; words > 2; words -= 3)
+  for (; words > 2; words -= 3) {
     __asm__ volatile("ldmia %1!,{r2,r3,r12}\n stmia %0!,{r2,r3,r12}" : "+r"(out), "+r"(in) : : "r2", "r3", "r12", "memory");
-  for (; words > 0; words--)
+  }
+  for (; words > 0; words--) {
     __asm__ volatile("ldr r2,[%1],#4\n str r2,[%0],#4" : "+r"(out), "+r"(in) : : "r2", "memory");
+  }
   return out;
 }
 

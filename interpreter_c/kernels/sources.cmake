@@ -101,10 +101,13 @@ set(DQNN_SOURCES_mve
   kernels/mve/depthwise_bits_mve.c
   kernels/mve/depthwise_bytes_mve.c
   kernels/mve/depthwise_float_mve.c
+  kernels/mve/depthwise_nine_bytes_mve.c
+  kernels/mve/depthwise_nine_mve.c
   kernels/mve/depthwise_windows_mve.c
   kernels/mve/elementwise_mve.c
   kernels/mve/epilogue_mve.c
   kernels/mve/pools_mve.c
+  kernels/mve/reduce_mve.c
   kernels/mve/windows_mve.c
 )
 set(DQNN_SOURCES_wide

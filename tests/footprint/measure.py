@@ -166,6 +166,7 @@ INDIRECT = {
     "dqnn_run_columns": r"\S*:dqnn_columns_\w+$",
     "run_patches": r"\S*:dqnn_patches_\w+$",
     "run_group": r"\S*:dqnn_patches_\w+$",
+    **dict.fromkeys(("run_between", "run_anywhere"), r"\S*:dqnn_nine_(row|cells)_\w+$"),
     "dqnn_walk_sums": r"\S*(opt/sums|mve/binary_mve)\.c:\w+_row$",
     "sum_row": r"\S*:dqnn_sum_(floats|fixed)$",
     **dict.fromkeys(

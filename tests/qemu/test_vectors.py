@@ -14,7 +14,8 @@ from kernels.harness import Seeded, run
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
-from dqnn.exporter.format import PoolParams
+from dqnn.exporter.format import PoolParams, ReduceParams
+from dqnn.exporter.ir import fixed_point
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
 from dqnn.exporter.targets.emulated import QemuRunner
 from dqnn.exporter.targets.kernels_def import variants
@@ -188,6 +189,41 @@ def test_averages(name: str) -> None:
     compare_cases(found)
 
 
+def reductions() -> Iterator[Case]:
+    """More rows than a halfword has room for, columns and rows that are no whole vectors, any axes; sums at their ends,
+    shifts to either side, a bias."""
+    shapes = ((300, 3), (300, 40), (5, 300, 17), (4, 70, 5, 16), (2, 3, 600), (33, 2, 9, 31), (700,))
+    for number, dims in enumerate(shapes):
+        for axes in range(1, 2 ** len(dims)):
+            rng = np.random.default_rng((number, axes))
+            source = Tensor(dims, "s8", 1.0, int(rng.choice([0, -128, 127, -3])))
+            target = dataclasses.replace(source, dims=tuple(1 if axes >> k & 1 else n for k, n in enumerate(dims)))
+            values = rng.integers(-128, 128, dims) if axes % 3 else np.full(dims, rng.choice([-128, 127]))
+            kind, requant = int(rng.choice([0, 0, 0, 3, 4])), int(rng.choice([1, 1, 3]))
+            params, constants = ReduceParams(axes, kind), ()
+            if kind == 0:
+                count = int(np.prod(dims)) // int(np.prod(target.dims))
+                bias = rng.choice([0, 999, -12345])
+                multiplier, shift = (
+                    int(n) for n in fixed_point.quantize_multiplier(rng.choice([1, 2.7, 0.013]) / count)
+                )
+                params = ReduceParams(axes, kind, requant, act_min=float(rng.choice([-128, -90])), act_max=111.0)
+                first = np.array([bias << (31 - shift)], "<i8") if requant == 3 else np.array([bias], "<i4")
+                last = 31 - shift if requant == 3 else shift
+                constants = (
+                    first.tobytes(),
+                    np.array([multiplier], "<i4").tobytes(),
+                    np.array([last], "<i4").tobytes(),
+                )
+            case = Case(kernel_named("reduce_s8"), (source,), target, constants, params, (source.store(values),), b"")
+            case = dataclasses.replace(case, expected=bytes(int(np.prod(target.dims))))
+            yield dataclasses.replace(case, expected=run(case, "ref"))
+
+
+def test_reductions() -> None:
+    compare_cases(list(reductions()))
+
+
 def sum_case(name: str, seed: int, shape: tuple[int, ...]) -> Case:
     """All pairs of codes (test_sums.py)."""
     call = sums.call(name, seed, shape)
@@ -235,8 +271,9 @@ def test_products(name: str) -> None:
     compare_cases(found)
 
 
-def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
-    """s1 depthwise of windows other than 3x3: words that share a vector, borders, strides, every kind of padding."""
+def binary_windows(nine: bool) -> Iterator[tuple[cases.Layer, Case]]:
+    """s1 depthwise of windows of 3x3, or of others: words that share a vector, borders, strides, every kind of padding,
+    vectors that lie between the sides of a map and that do not."""
     for number in range(60):
         rng = np.random.default_rng(number)
 
@@ -245,8 +282,9 @@ def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
 
         channels = pick(1, 31, 32, 33, 64, 72, 96, 128, 161, 200)
         layer = cases.Layer(
-            "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
-            (pick(1, 2, 5, 7), pick(1, 5, 7, 9)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            "s1", "s1", "s1", pick(1, 3, 7, 9), pick(1, 5, 9, 14, 23), channels, channels,
+            (3, 3) if nine else (pick(1, 2, 5, 7), pick(1, 5, 7, 9)),
+            (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
             ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(-1, 0, 1)), depthwise=True,
             density=float(rng.choice([0.0, 0.5, 1.0])),
         )  # fmt: skip
@@ -254,15 +292,16 @@ def binary_windows() -> Iterator[tuple[cases.Layer, Case]]:
             yield layer, layer_case(layer, number)
 
 
-def test_binary_windows() -> None:
-    found = list(binary_windows())
+@pytest.mark.parametrize("nine", [True, False])
+def test_binary_windows(nine: bool) -> None:
+    found = list(binary_windows(nine))
     assert len(found) > 30
     compare(iter(found))
 
 
-def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
-    """s8 depthwise of windows other than patches of 3x3: sixteen channels at a time and what is left of them, borders,
-    strides, dilations, pad values that are not the zero point, weights of -128."""
+def byte_windows(weights: cases.Kind, nine: bool, bits: int) -> Iterator[tuple[cases.Layer, Case]]:
+    """s8 depthwise of windows of 3x3, or of others: sixteen channels at a time and what is left of them, borders,
+    strides, dilations, pad values that are not the zero point, weights of -128, alone and beside each other."""
     for number in range(60):
         rng = np.random.default_rng(number)
 
@@ -272,14 +311,20 @@ def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
         channels, zero_point = pick(3, 16, 17, 31, 40, 48, 72, 90), pick(-128, -3, 0, 127)
         layer = cases.Layer(
             "s8", weights, "s8", pick(1, 3, 7, 9), pick(1, 5, 9, 14), channels, channels,
-            (pick(1, 2, 3, 5, 7), pick(1, 2, 5, 7)), (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
+            (3, 3) if nine else (pick(1, 2, 3, 5, 7), pick(1, 2, 5, 7)),
+            (pick(1, 1, 2), pick(1, 1, 3)), (pick(1, 1, 2), pick(1, 1, 2)),
             ((pick(0, 2, 3), pick(0, 2, 5)), (pick(0, 2, 4), pick(0, 2, 4))), float(pick(zero_point, -128, 127)),
             depthwise=True, zero_point=zero_point, out_zero_point=pick(-128, 0, 5),
-            requant=("affine", "fixed_point", "power_of_two")[number % 3],
+            requant=("affine", "fixed_point", "power_of_two")[number % 3], weight_bits=bits,
         )  # fmt: skip
         if min(layer.out_size()) > 0:
             case = layer_case(layer, number)
-            if weights == "s8" and number % 2:  # no weight of -128, so that two products share a halfword; all others
+            if weights == "s8" and bits == 8 and number % 7 == 0:  # where two products do not
+                one = bytes(0x80 if rng.random() < 0.05 else b for b in case.constants[0])
+                inputs = bytes([0x80]) * len(case.data[0])
+                case = dataclasses.replace(case, constants=(one, *case.constants[1:]), data=(inputs,))
+                case = dataclasses.replace(case, expected=run(case, "ref"))
+            elif weights == "s8" and bits == 8 and number % 2:  # no weight of -128: two products share a halfword
                 most = bytes(max(b, 0x81) if b >= 0x80 else b for b in case.constants[0])
                 inputs = bytes([0x80]) * len(case.data[0]) if number % 4 == 1 else case.data[0]
                 case = dataclasses.replace(case, constants=(most, *case.constants[1:]), data=(inputs,))
@@ -287,9 +332,10 @@ def byte_windows(weights: cases.Kind) -> Iterator[tuple[cases.Layer, Case]]:
             yield layer, case
 
 
-@pytest.mark.parametrize("weights", ["s8", "s1"])
-def test_byte_windows(weights: cases.Kind) -> None:
-    found = list(byte_windows(weights))
+@pytest.mark.parametrize("nine", [True, False])
+@pytest.mark.parametrize(("weights", "bits"), [("s8", 8), ("s1", 8), ("s8", 4), ("s8", 2)])
+def test_byte_windows(weights: cases.Kind, bits: int, nine: bool) -> None:
+    found = list(byte_windows(weights, nine, bits))
     assert len(found) > 30
     compare(iter(found))
 
@@ -351,6 +397,8 @@ def column_layers() -> Iterator[tuple[cases.Layer, Case]]:
         window = windows[number % len(windows)] if number % 2 else (1, 1)
         most = 66 // (window[0] * window[1])
         channels = int(rng.choice([c for c in (1, 2, 3, 7, 8, 16, 17, 24, 32, 40, 48, 63, 64, 65) if c <= most]))
+        if number % 8 == 0:  # pointwise, of whole vectors or of halves
+            channels = (8, 16, 32, 48, 64)[number // 8 % 5]
         pads = [(int(a), int(b)) for a, b in rng.integers(0, 3, (2, 2))] if number % 4 else [(0, 0), (0, 0)]
         layer = cases.Layer(
             "s8", "s8", "s8", int(rng.choice([1, 2, 3, 9, 12])), int(rng.choice([1, 3, 8, 11, 16, 21])), channels,

@@ -36,6 +36,7 @@ typedef struct {
   const int32_t *bias;           /* NULL: none */
   const void *factors, *addends; /* of channels, 4 bytes each */
   uint8_t affine, is_long;       /* is_long: more than 64 taps */
+  uint8_t halves;                /* columns of eight taps lie one behind the other */
   runner run;
   dqnn_column_plan plan;
   uint16_t places[BLOCK];
@@ -94,8 +95,13 @@ static int32_t read_long(const layer *l, uint32_t channel, int8_t *to) {
   const int8_t *from = (const int8_t *)l->call->constants[0] + (channel >> 1) * 2 * l->taps + (channel & 1u);
   const uint8x16_t places = vidupq_n_u8(0, 2);
   int32_t sum = 0;
-  for (int32_t left = (int32_t)l->taps; left > 0; left -= STEP, from += 2 * STEP, to += STEP) {
-    const int8x16_t weights = vldrbq_gather_offset_z_s8(from, places, vctp8q((uint32_t)left));
+  for (uint32_t steps = l->taps / STEP; steps; steps--, from += 2 * STEP, to += STEP) {
+    const int8x16_t weights = vldrbq_gather_offset_s8(from, places);
+    sum = vaddvaq_s8(sum, weights);
+    vst1q_s8(to, weights);
+  }
+  if (l->taps % STEP) {
+    const int8x16_t weights = vldrbq_gather_offset_z_s8(from, places, vctp8q(l->taps % STEP));
     sum = vaddvaq_s8(sum, weights);
     vst1q_s8(to, weights);
   }
@@ -111,18 +117,39 @@ DQNN_INLINE void copy_row(const int8_t *from, uint32_t count, int8_t *to) {
   }
 }
 
-/* A window that lies in the map. */
-DQNN_INLINE void copy_inside(const layer *l, const int8_t *from, uint32_t row_bytes, int8_t *to) {
-  const uint32_t count = l->row_taps;
-  if (count <= STEP) {
-    const mve_pred16_t lanes = vctp8q(count);
-    for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, from += row_bytes, to += count) {
-      vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
+/* A window that lies in the map, whose rows are whole vectors, at most one, or any. */
+DQNN_INLINE void copy_vectors(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  for (; rows; rows--, from += row_bytes) {
+    const int8_t *x = from;
+    for (uint32_t steps = count / STEP; steps; steps--, x += STEP, to += STEP) {
+      vst1q_s8(to, vld1q_s8(x));
     }
-    return;
   }
-  for (uint32_t rows = (uint32_t)l->shape.kernel_h; rows; rows--, from += row_bytes, to += count) {
+}
+DQNN_INLINE void copy_short(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  const mve_pred16_t lanes = vctp8q(count);
+  for (; rows; rows--, from += row_bytes, to += count) {
+    vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
+  }
+}
+DQNN_INLINE void copy_rows(const int8_t *from, uint32_t rows, uint32_t row_bytes, uint32_t count, int8_t *to) {
+  for (; rows; rows--, from += row_bytes, to += count) {
     copy_row(from, count, to);
+  }
+}
+
+/* `windows` neighbours that lie in the map, `step` bytes apart. */
+DQNN_NOINLINE void copy_inside(const layer *l, const int8_t *from, uint32_t step, uint32_t windows, int8_t *to) {
+  const uint32_t count = l->row_taps, pitch = l->vectors * STEP, rows = (uint32_t)l->shape.kernel_h,
+                 row_bytes = (uint32_t)l->shape.width * l->shape.channels;
+  for (; windows; windows--, from += step, to += pitch) {
+    if (count % STEP == 0) {
+      copy_vectors(from, rows, row_bytes, count, to);
+    } else if (count <= STEP) {
+      copy_short(from, rows, row_bytes, count, to);
+    } else {
+      copy_rows(from, rows, row_bytes, count, to);
+    }
   }
 }
 
@@ -147,25 +174,31 @@ DQNN_NOINLINE void copy_border(const layer *l, dqnn_origin at, int8_t *to) {
   }
 }
 
-/* Windows of neighbours from output `first` on. */
-DQNN_NOINLINE void copy_windows(const layer *l, uint32_t first, uint32_t count, int8_t *to) {
+/* Windows of `count` neighbours of a row of outputs. */
+static void copy_line(const layer *l, dqnn_origin at, uint32_t count, int8_t *to) {
   const dqnn_geometry *g = &l->shape;
-  const uint32_t width = (uint32_t)g->out_width, pitch = l->vectors * STEP,
-                 row_bytes = (uint32_t)g->width * g->channels;
-  const int32_t last_x = g->width - g->kernel_w, last_y = g->height - g->kernel_h;
-  uint32_t y = first / width, x = first - y * width;
-  dqnn_origin at = dqnn_window_at(g, y, x);
-  for (; count; count--, to += pitch, at.x += g->stride_w) {
-    if (x == width) {
-      x = 0;
-      at = dqnn_window_at(g, ++y, 0);
-    }
-    x++;
-    if (at.x >= 0 && at.y >= 0 && at.x <= last_x && at.y <= last_y) {
-      copy_inside(l, (const int8_t *)l->call->in[0] + dqnn_cell_index(g, at.y, at.x) * g->channels, row_bytes, to);
-    } else {
+  const int32_t last_x = at.y >= 0 && at.y <= g->height - g->kernel_h ? g->width - g->kernel_w : -1;
+  for (uint32_t run; count; count -= run, to += run * l->vectors * STEP, at.x += (int32_t)run * g->stride_w) {
+    run = 1;
+    if (at.x < 0 || at.x > last_x) {
       copy_border(l, at, to);
+      continue;
     }
+    const uint32_t most = (uint32_t)(last_x - at.x) / (uint32_t)g->stride_w + 1;
+    run = most < count ? most : count;
+    copy_inside(l, (const int8_t *)l->call->in[0] + dqnn_cell_index(g, at.y, at.x) * g->channels,
+                (uint32_t)g->stride_w * g->channels, run, to);
+  }
+}
+
+/* Windows of neighbours from output `first` on. */
+static void copy_windows(const layer *l, uint32_t first, uint32_t count, int8_t *to) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t width = (uint32_t)g->out_width;
+  uint32_t y = first / width, x = first - y * width;
+  for (uint32_t run; count; count -= run, to += run * l->vectors * STEP, y++, x = 0) {
+    run = width - x < count ? width - x : count;
+    copy_line(l, dqnn_window_at(g, y, x), run, to);
   }
 }
 
@@ -185,11 +218,16 @@ static void run_channels(layer *l, const int8_t *columns, uint32_t pitch, uint32
   plan->out = (int8_t *)l->call->out + first * outputs;
   for (uint32_t c = 0; c < outputs; c++, plan->out++) {
     const int32_t begin = -l->zero_point * read_weights(l, c, weights);
+    if (l->halves) { /* once more, for the second column */
+      vst1q_s8(weights + STEP, vdupq_n_s8(0));
+      vst1q_s8(weights + STEP + STEP / 2, vld1q_s8(weights));
+    }
     plan->begin = l->bias ? dqnn_wrap_add(begin, l->bias[c]) : begin;
     plan->factor = ((const int32_t *)l->factors)[c];
     plan->addend = ((const int32_t *)l->addends)[c];
     l->run(plan);
   }
+  plan->weights = NULL;
 }
 
 /* The same for more taps, at least four pixels; `weights`: room for those of a channel. */
@@ -275,6 +313,7 @@ static int is_pointwise(const dqnn_geometry *g) {
          (g->out_height - 1) * g->stride_h < g->height && (g->out_width - 1) * g->stride_w < g->width;
 }
 
+/* [fixed][columns are not whole vectors one behind the other] */
 static const runner RUNNERS[2][2][VECTORS] = {
     {{dqnn_columns_affine_1, dqnn_columns_affine_2, dqnn_columns_affine_3, dqnn_columns_affine_4},
      {dqnn_columns_affine_cut_1, dqnn_columns_affine_cut_2, dqnn_columns_affine_cut_3, dqnn_columns_affine_cut_4}},
@@ -286,10 +325,15 @@ static int read_rule(const dqnn_call *call, layer *l, int in_place) {
   dqnn_epilogue e;
   dqnn_read_epilogue(call, 1, &e);
   const dqnn_quad_kind kind = dqnn_quad_kind_of(&e, l->shape.outputs, l->taps);
-  const int affine = kind == DQNN_QUAD_AFFINE, cut = in_place && l->taps % STEP != 0;
+  const int affine = kind == DQNN_QUAD_AFFINE, dense = l->shape.stride_h * l->shape.stride_w == 1,
+            cut = in_place && !(dense && l->taps % STEP == 0);
   l->affine = (uint8_t)affine;
+  l->halves = in_place && dense && l->taps == STEP / 2;
   l->run = RUNNERS[!affine][cut][l->is_long ? 0 : l->vectors - 1];
-  l->plan.mask = cut ? (1u << l->taps % STEP) - 1 : 0xffffu;
+  if (l->halves) {
+    l->run = affine ? dqnn_columns_affine_half : dqnn_columns_fixed_half;
+  }
+  l->plan.mask = l->taps % STEP ? (1u << l->taps % STEP) - 1 : 0xffffu;
   l->plan.zero_point = e.zero_point;
   l->bias = affine ? NULL : e.bias;
   l->factors = affine ? (const void *)e.scale : e.multiplier;
@@ -325,10 +369,11 @@ static int prepare(const dqnn_call *call, layer *l, int *in_place) {
   const uint32_t pixels = (uint32_t)g->out_height * (uint32_t)g->out_width;
   const uint64_t farthest = (uint64_t)BLOCK * g->outputs;
   l->is_long = l->taps > VECTORS * STEP;
-  *in_place = is_pointwise(g) && ((uint32_t)g->out_width >= BLOCK || g->stride_h * g->stride_w == 1) && !l->is_long;
   const uint32_t columns = l->is_long ? QUAD + 1 : BLOCK;
-  if ((l->is_long && !takes_long(l, pixels)) || farthest > UINT16_MAX ||
-      (!*in_place && call->scratch_bytes < columns * l->vectors * STEP)) {
+  const int copies = call->scratch_bytes >= columns * l->vectors * STEP; /* with a stride rows would go one by one */
+  *in_place = is_pointwise(g) && !l->is_long &&
+              (g->stride_h * g->stride_w == 1 || ((uint32_t)g->out_width >= BLOCK && !copies));
+  if ((l->is_long && !takes_long(l, pixels)) || farthest > UINT16_MAX || (!*in_place && !copies)) {
     return 0;
   }
   l->plan.places = l->places;

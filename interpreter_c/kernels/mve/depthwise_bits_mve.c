@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s1_s1_s1: four words of a row of outputs at a time, 128 outputs, whatever pixels and channels they are; the
- * window's cells and weights are gathered by lane. Windows of up to 63 taps, any stride and dilation; those of 3x3,
- * which have 32-bit code of their own, pools and depth multipliers are left to it. No scratch.
+ * window's cells and weights are gathered by lane. Windows of up to 63 taps, any stride and dilation; those of 3x3 have
+ * a file of their own, pools and depth multipliers are left to the 32-bit code. No scratch.
  *
  * Differing bits are counted in planes, and z = 2 * differing + outside + preset (SPEC.md 3.4) is negative exactly
  * where the bit is 0; `outside`, taps that do not count (pad value 0), is a number per lane. */
@@ -12,6 +12,7 @@
 
 #include "../../isa/mve.h"
 #include "../opt/geometry.h"
+#include "depthwise_nine_mve.h"
 
 enum { LANES = 4, TAPS = 4 /* at a time */, PLANES = 6, MOST_TAPS = (1 << PLANES) - 1 };
 
@@ -192,8 +193,7 @@ static int prepare(const dqnn_call *call, layer *l) {
   for (l->planes = 1; 1u << (l->planes - 1) < 2 * l->taps + 1 && l->planes < 31;) {
     l->planes++;
   }
-  const int nine = g->kernel_h == 3 && g->kernel_w == 3;
-  return p->multiplier == 1 && g->pool_cells == 1 && l->taps <= MOST_TAPS && !nine;
+  return l->taps <= MOST_TAPS;
 }
 
 DQNN_NOINLINE int run_lanes(const dqnn_call *call) {
@@ -211,7 +211,11 @@ DQNN_NOINLINE int run_lanes(const dqnn_call *call) {
 }
 
 void dqnn_run_depthwise_s1_s1_s1_mve(const dqnn_call *call) {
-  if (!run_lanes(call)) {
+  const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
+  const int plain = p->multiplier == 1 && dqnn_pool_cells(p) == 1;
+  if (plain && p->kernel_h == 3 && p->kernel_w == 3) {
+    dqnn_depthwise_nine_mve(call);
+  } else if (!plain || !run_lanes(call)) {
     dqnn_run_depthwise_s1_s1_s1_portable(call);
   }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0, dqnn 0.1.0 */
 /* depthwise_s8_{s8,s1}_* with dense 3x3 windows, stride 1 or 2, to s8: four channels at a time, by patches of 4x4 cells
- * (isa/mve_patches.h). What that does not take goes to depthwise_windows_mve.c and the 32-bit code, whose scratch is
- * the same.
+ * (isa/mve_patches.h). Stride 2 and small maps go to depthwise_nine_bytes_mve.c, what neither takes goes to
+ * depthwise_windows_mve.c and the 32-bit code, whose scratch is the same.
  *
  * Cells of a few pairs of lines are brought into the order of patches, then each of the four channels runs over them.
  * The last channels go with those before them once more, and so does the last line of an odd number. A line runs along
@@ -17,6 +17,7 @@
 #include "../opt/depthwise_packed.h"
 #include "../opt/emit_quad.h"
 #include "../opt/geometry.h"
+#include "depthwise_nine_bytes_mve.h"
 #include "depthwise_windows_mve.h"
 #include "epilogue_mve.h"
 
@@ -434,27 +435,31 @@ DQNN_NOINLINE int run_patches(const dqnn_call *call, uint8_t binary_weights, dqn
   return 1;
 }
 
-void dqnn_run_depthwise_s8_s8_s8_mve(const dqnn_call *call) {
-  if (run_patches(call, 0, NULL)) {
+/* 3x3 windows, by the quicker of two ways, or by the other. */
+DQNN_ALWAYS_INLINE int run_nine(const dqnn_call *call, uint8_t binary_weights, dqnn_depthwise_unpack unpack) {
+  if (dqnn_depthwise_nine_bytes_mve(call, binary_weights, unpack, 0) || run_patches(call, binary_weights, unpack) ||
+      dqnn_depthwise_nine_bytes_mve(call, binary_weights, unpack, 1)) {
     dqnn_clamp_mve(call);
-  } else if (!dqnn_depthwise_windows_mve(call, 0)) {
+    return 1;
+  }
+  return 0;
+}
+
+void dqnn_run_depthwise_s8_s8_s8_mve(const dqnn_call *call) {
+  if (!run_nine(call, 0, NULL) && !dqnn_depthwise_windows_mve(call, 0)) {
     dqnn_run_depthwise_s8_s8_s8_portable(call);
   }
 }
 #if DQNN_HAVE_PACKED
 /* The last group begins where four are unpacked if channels are groups. */
 void dqnn_run_depthwise_s8_s8_s8_packed(const dqnn_call *call) {
-  if (dqnn_last(call->out_def) % GROUP == 0 && run_patches(call, 0, dqnn_unpack_depthwise)) {
-    dqnn_clamp_mve(call);
-  } else {
+  if (dqnn_last(call->out_def) % GROUP != 0 || !run_nine(call, 0, dqnn_unpack_depthwise)) {
     dqnn_run_depthwise_packed(call);
   }
 }
 #endif
 void dqnn_run_depthwise_s8_s1_s8_mve(const dqnn_call *call) {
-  if (run_patches(call, 1, NULL)) {
-    dqnn_clamp_mve(call);
-  } else if (!dqnn_depthwise_windows_mve(call, 1)) {
+  if (!run_nine(call, 1, NULL) && !dqnn_depthwise_windows_mve(call, 1)) {
     dqnn_run_depthwise_s8_s1_s8_portable(call);
   }
 }

@@ -280,6 +280,22 @@ static int is_wide(const dqnn_call *call) {
   return p->requant == DQNN_REQUANT_FIXED64 && !p->per_channel;
 }
 
+static void run_chunk(const layer *l, chunk *x, uint32_t row, uint32_t last, uint32_t first) {
+  const dqnn_call *call = l->call;
+  const uint8_t type = call->out_def->dtype;
+  const uint32_t count = last - first < CHUNK ? last - first : CHUNK, bytes = type == DQNN_F32 ? 4 : 1;
+  const int affine = type != DQNN_S1 && l->rule.requant == DQNN_REQUANT_AFFINE;
+  if (affine && count == CHUNK && write_whole(l, x, row, last, first)) {
+    return;
+  }
+  read_chunk(call, row, last, first, count, x);
+  if (type == DQNN_S1) {
+    write_signs(l, x, first, count, (uint32_t *)call->out + row * dqnn_words(last));
+  } else {
+    write_chunk(l, x, first, count, (int8_t *)call->out + (row * last + first) * bytes);
+  }
+}
+
 DQNN_NOINLINE void run_chunks(const dqnn_call *call) {
   const dqnn_tensor_def *in = call->in_def[0];
   layer l;
@@ -292,9 +308,6 @@ DQNN_NOINLINE void run_chunks(const dqnn_call *call) {
   } else {
     read_rule(&l);
   }
-  const uint8_t type = call->out_def->dtype;
-  const uint32_t bytes = type == DQNN_F32 ? 4 : 1;
-  const int affine = type != DQNN_S1 && l.rule.requant == DQNN_REQUANT_AFFINE;
   uint32_t rows = dqnn_rows(in), last = dqnn_last(in);
   if (!l.per_channel && in->dtype != DQNN_S1 && call->out_def->dtype != DQNN_S1) { /* all are one row */
     last *= rows;
@@ -302,16 +315,7 @@ DQNN_NOINLINE void run_chunks(const dqnn_call *call) {
   }
   for (uint32_t row = 0; row < rows; row++) {
     for (uint32_t first = 0; first < last; first += CHUNK) {
-      const uint32_t count = last - first < CHUNK ? last - first : CHUNK;
-      if (affine && count == CHUNK && write_whole(&l, &x, row, last, first)) {
-        continue;
-      }
-      read_chunk(call, row, last, first, count, &x);
-      if (type == DQNN_S1) {
-        write_signs(&l, &x, first, count, (uint32_t *)call->out + row * dqnn_words(last));
-      } else {
-        write_chunk(&l, &x, first, count, (int8_t *)call->out + (row * last + first) * bytes);
-      }
+      run_chunk(&l, &x, row, last, first);
     }
   }
 }

@@ -202,11 +202,13 @@ void dqnn_clamp_mve(const dqnn_call *call) {
     return;
   }
   const int8x16_t least = vdupq_n_s8((int8_t)p->act_min), most = vdupq_n_s8((int8_t)p->act_max);
+  const uint32_t count = dqnn_rows(call->out_def) * dqnn_last(call->out_def);
   int8_t *out = (int8_t *)call->out;
-  for (int32_t left = (int32_t)(dqnn_rows(call->out_def) * dqnn_last(call->out_def)); left > 0; left -= 16, out += 16) {
-    const mve_pred16_t lanes = vctp8q((uint32_t)left);
-    vst1q_p_s8(out, vminq_s8(vmaxq_s8(vld1q_z_s8(out, lanes), least), most), lanes);
+  for (uint32_t steps = count / 16; steps; steps--, out += 16) {
+    vst1q_s8(out, vminq_s8(vmaxq_s8(vld1q_s8(out), least), most));
   }
+  const mve_pred16_t lanes = vctp8q(count % 16);
+  vst1q_p_s8(out, vminq_s8(vmaxq_s8(vld1q_z_s8(out, lanes), least), most), lanes);
 }
 
 #define EMIT(function) function##_mve

@@ -6,7 +6,9 @@
 #if DQNN_HAVE_MVE
 #include <arm_mve.h>
 
-enum { STEP = 16, MOST_CELLS = 256 /* bytes whose sum is a halfword */ };
+#include "byte_sums.h"
+
+enum { STEP = DQNN_BYTE_SUMS };
 
 /* ---- maximum ---- */
 
@@ -37,19 +39,13 @@ void dqnn_run_maxpool_s8_mve(const dqnn_call *call) {
 /* ---- average ---- */
 
 /* Stored values of up to sixteen channels. */
-static void sum_channels(const dqnn_window *w, const uint8_t *from, uint32_t count, int32_t sums[STEP]) {
-  const mve_pred16_t low = vctp16q(count), high = vctp16q(count > STEP / 2 ? count - STEP / 2 : 0);
-  int16x8_t a = vdupq_n_s16(0), b = a;
+DQNN_NOINLINE void sum_channels(const dqnn_window *w, const uint8_t *from, uint32_t count, int32_t sums[STEP]) {
+  dqnn_byte_sums s = dqnn_no_bytes();
   for (uint32_t rows = w->rows; rows; rows--, from += w->row_bytes) {
-    const int8_t *cell = (const int8_t *)from;
-    for (uint32_t columns = w->columns; columns; columns--, cell += w->cell_bytes) {
-      a = vaddq_s16(a, vldrbq_z_s16(cell, low));
-      b = vaddq_s16(b, vldrbq_z_s16(cell + STEP / 2, high));
-    }
+    s = dqnn_add_bytes_of(s, (const int8_t *)from, w->cell_bytes, w->columns, count);
   }
-  const int32x4x2_t first = {{vmovlbq_s16(a), vmovltq_s16(a)}}, second = {{vmovlbq_s16(b), vmovltq_s16(b)}};
-  vst2q_s32(sums, first);
-  vst2q_s32(sums + STEP / 2, second);
+  dqnn_put_halves(s.low, sums);
+  dqnn_put_halves(s.high, sums + STEP / 2);
 }
 
 /* Vectors have no division; of powers of two there is a product with the same bits, as no result is a denormal. */
@@ -117,7 +113,7 @@ static void average_raw(const dqnn_call *call, const dqnn_window *w, uint32_t un
 
 static int fits_halfwords(const dqnn_call *call) {
   const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
-  return (uint64_t)p->kernel_h * p->kernel_w <= MOST_CELLS;
+  return (uint64_t)p->kernel_h * p->kernel_w <= DQNN_BYTE_CELLS;
 }
 
 /* No product is a denormal, which vectors take for 0, nor a mean infinite. */

@@ -72,7 +72,7 @@ DQNN_INLINE void copy_window(const dqnn_windows *l, dqnn_origin at, const int8_t
       copy_taps(l, at.y, at.x, to);
     }
     if (count != even) {
-      first = ky == 0 ? to[even] : first;
+      first = (int8_t)(ky == 0 ? to[even] : first);
       odd[ky] = to[even];
     }
   }
@@ -145,28 +145,33 @@ static void keep_larger(int32_t *most, const int32_t *total, uint32_t count) {
   }
 }
 
-/* One pooling window: two cells at a time behind the maxima. */
+/* Cells `cell` and, where there is another, the next one of the pooling window from y, x on; the maxima are `most`. */
+static void pool_two(dqnn_windows *l, uint32_t y, uint32_t x, uint32_t cell, int32_t *most) {
+  const dqnn_geometry *g = &l->shape;
+  const uint32_t pool_w = (uint32_t)g->pool_w, n = g->pool_cells - cell < 2 ? 1 : 2;
+  dqnn_origin at[2];
+  for (uint32_t i = 0; i < n; i++) {
+    at[i] = dqnn_window_at(g, y + (cell + i) / pool_w, x + (cell + i) % pool_w);
+  }
+  l->totals = cell > 0 ? most + l->pitch : most;
+  sum_windows(l, at, n);
+  if (cell > 0) {
+    keep_larger(most, l->totals, l->outputs);
+  }
+  if (n > 1) {
+    keep_larger(most, l->totals + l->pitch, l->outputs);
+  }
+}
+
+/* Pooling windows, two cells at a time behind the maxima. */
 static void run_pooled(dqnn_windows *l) {
   const dqnn_geometry *g = &l->shape;
-  uint32_t pool_w = (uint32_t)g->pool_w, cells = g->pool_cells, width = (uint32_t)g->pooled_width,
-           pixels = (uint32_t)(g->out_height / g->pool_h) * width, count = l->outputs;
+  uint32_t width = (uint32_t)g->pooled_width, pixels = (uint32_t)(g->out_height / g->pool_h) * width;
   int32_t *most = l->totals;
   for (uint32_t pixel = 0; pixel < pixels; pixel++) {
-    uint32_t y = pixel / width * (uint32_t)g->pool_h, x = pixel % width * pool_w;
-    for (uint32_t cell = 0; cell < cells; cell += 2) {
-      uint32_t n = cells - cell < 2 ? 1 : 2;
-      dqnn_origin at[2];
-      for (uint32_t i = 0; i < n; i++) {
-        at[i] = dqnn_window_at(g, y + (cell + i) / pool_w, x + (cell + i) % pool_w);
-      }
-      l->totals = cell > 0 ? most + l->pitch : most;
-      sum_windows(l, at, n);
-      if (cell > 0) {
-        keep_larger(most, l->totals, count);
-      }
-      if (n > 1) {
-        keep_larger(most, l->totals + l->pitch, count);
-      }
+    uint32_t y = pixel / width * (uint32_t)g->pool_h, x = pixel % width * (uint32_t)g->pool_w;
+    for (uint32_t cell = 0; cell < g->pool_cells; cell += 2) {
+      pool_two(l, y, x, cell, most);
     }
     emit(l, most, pixel);
   }
