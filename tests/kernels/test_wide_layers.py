@@ -49,6 +49,16 @@ CONVOLUTIONS: dict[str, tuple[Size, int, int, Size, dict[str, Any]]] = {
     "groups, several patches": ((41, 30), 18, 34, (3, 3), {"groups": 2, "pad_top": 1, "pad_left": 1}),
     "halves, several patches": ((41, 30), 10, 34, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
 }  # fmt: skip
+# Weights of few bits are read as the file has them where few windows meet them, or windows are long.
+FEW_WINDOWS: dict[str, tuple[Size, int, int, Size, dict[str, Any]]] = {
+    "dense": ((1, 1), 200, 70, (1, 1), {}),
+    "dense, odd": ((1, 1), 77, 37, (1, 1), {}),
+    "dense, no whole words": ((1, 1), 41, 9, (1, 1), {}),
+    "dense, long": ((1, 1), 4620, 5, (1, 1), {}),
+    "few windows": ((3, 3), 68, 21, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "few windows, odd rows": ((3, 3), 11, 21, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "few windows, halves": ((3, 3), 20, 21, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
+}  # fmt: skip
 DEPTHWISE: dict[str, tuple[Size, int, Size, dict[str, Any]]] = {
     "eight": ((6, 7), 8, (3, 3), {"pad_top": 1, "pad_left": 1}),
     "more than a chunk": ((4, 4), 136, (3, 3), {"pad_top": 1, "pad_left": 1}),
@@ -95,7 +105,7 @@ def check_layer(name: str, layer: Layer, weights_shape: tuple[int, ...], channel
         )
         source = cases.tensor((*size, channels), kernel.input, draw)
         target = cases.tensor((*map_size, outputs), kernel.output, draw)
-        weights = cases.codes(kernel.weights, weights_shape, rng)
+        weights = cases.codes(kernel.weights, weights_shape, rng, params.weight_bits or 8)
         check(cases.finish_conv(kernel, source, target, weights, params, draw, rng))
 
 
@@ -111,6 +121,14 @@ def test_convolution(name: str, layer: str) -> None:
     size, channels, outputs, kernel, more = CONVOLUTIONS[layer]
     shape = (outputs, *kernel, channels // more.get("groups", 1))
     check_layer(name, (size, kernel, more), shape, channels, outputs)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize(("name", "layer"), each(["conv_s8_s8_s8", "conv_s1_s8_s8"], {**CONVOLUTIONS, **FEW_WINDOWS}))
+def test_convolution_with_packed_weights(name: str, layer: str, bits: int) -> None:
+    size, channels, outputs, kernel, more = {**CONVOLUTIONS, **FEW_WINDOWS}[layer]
+    shape = (outputs, *kernel, channels // more.get("groups", 1))
+    check_layer(name, (size, kernel, {**more, "weight_bits": bits}), shape, channels, outputs)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@
  * Columns (48 KB) and patch (16 KB) stand on the stack. Layers with few pixels, where columns would not pay, and with
  * windows too long for them are not taken.
  *
+ * Weights of 4 and 2 bits become the same columns where the channels of a group are a multiple of 4, so that runs are
+ * whole columns; other layers of such weights are not taken.
+ *
  * A template. In: what conv_layer.inc.h takes; CHANNELS, TAPS; `unit`, an unsigned integer of 2 * TAPS bytes: what a
  * column takes of two channels; `weight_column`, one in memory; `v_sums`, CHANNELS sums; and functions over these. Out:
  * run_columns(). */
@@ -19,7 +22,7 @@
 #include "conv_columns.h"
 #include "conv_layer.inc.h"
 
-enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2 };
+enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2, QUADS = CHANNELS / 4 };
 enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
 
 /* A block of output channels; begins with the layer. */
@@ -51,8 +54,41 @@ static unit last_unit(const block *b, const uint8_t *pair, uint32_t run) {
   return u;
 }
 
-DQNN_INLINE uint32_t pair_bytes(const layer *l) {
-  return (l->window_taps + 1) / 2 * 4;
+/* Four taps of four channels. bits is a constant. */
+DQNN_INLINE uint64_t load_four(const uint8_t *from, uint32_t bits) {
+  uint64_t four;
+  uint32_t low;
+  if (bits == 4) {
+    memcpy(&four, from, sizeof four);
+    return four;
+  }
+  memcpy(&low, from, sizeof low);
+  return low;
+}
+
+/* CHANNELS channels from `channel` of the group on, those beyond the last four repeat it: four taps at a time. */
+DQNN_INLINE void sort_fours(const layer *l, uint32_t channel, uint32_t bits, weight_column *to) {
+  const uint8_t *quads[QUADS];
+  uint32_t last = (l->shape.out_group - 1) / 4, bytes = 2 * bits;
+  uint64_t fours[QUADS];
+  for (uint32_t i = 0; i < QUADS; i++) {
+    uint32_t quad = channel / 4 + i;
+    quads[i] = l->weights + bytes_of(l, 4 * (quad < last ? quad : last));
+  }
+  for (uint32_t at = 0, end = l->window_taps / 4 * bytes; at < end; at += bytes, to += 4 / TAPS) {
+    for (uint32_t i = 0; i < QUADS; i++) {
+      fours[i] = load_four(quads[i] + at, bits);
+    }
+    store_fours(to, fours, bits);
+  }
+}
+
+static void sort_packed(const layer *l, uint32_t channel, weight_column *to) {
+  if (l->bits == 4) {
+    sort_fours(l, channel, 4, to);
+  } else {
+    sort_fours(l, channel, 2, to);
+  }
 }
 
 /* CHANNELS channels from `channel` of the group on, those beyond the last pair repeat it. */
@@ -63,7 +99,7 @@ static void sort_weights(const block *b, uint32_t channel, weight_column *to) {
   unit units[UNITS];
   for (uint32_t i = 0; i < UNITS; i++) {
     uint32_t pair = channel / 2 + i;
-    pairs[i] = l->weights + (pair < last ? pair : last) * pair_bytes(l);
+    pairs[i] = l->weights + (pair < last ? pair : last) * bytes_of(l, 2);
   }
   for (uint32_t run = 0; run < b->rows * b->parts; run++) {
     at = run * (b->run / 2) * 4;
@@ -241,11 +277,15 @@ static void run_blocks(layer *l) {
   b->reader.shape.dilation_w = 1;
   for (uint32_t done = 0; done < outputs; done += g->out_group) {
     g->out_group = outputs - done < most ? outputs - done : most;
-    l->weights = weights + done / 2 * pair_bytes(l);
+    l->weights = weights + bytes_of(l, done);
     l->first_output = first + done;
     for (uint32_t c = 0; c < g->out_group; c += CHANNELS) {
       weight_column *to = b->weights + c / CHANNELS * b->columns;
-      sort_weights(b, c, to);
+      if (l->bits) {
+        sort_packed(l, c, to);
+      } else {
+        sort_weights(b, c, to);
+      }
       start_sums(b, to, b->start + c);
     }
     run_patches(b);
@@ -288,10 +328,11 @@ static int run_columns(const dqnn_call *call, uint32_t zero_points) {
   b.parts = dilated ? (uint32_t)g->kernel_w : 1;
   b.run = dilated ? g->in_group : l->row_taps;
   b.run_columns = (b.run + TAPS - 1) / TAPS;
-  if (b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) || !set_tiles(&b)) {
+  if (b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) ||
+      (l->bits && g->in_group % 4) || !set_tiles(&b)) {
     return 0;
   }
   b.columns = b.rows * b.parts * b.run_columns;
-  run_groups(call, l, (g->out_group + 1) / 2 * pair_bytes(l), run_blocks);
+  run_groups(call, l, bytes_of(l, g->out_group), run_blocks);
   return 1;
 }

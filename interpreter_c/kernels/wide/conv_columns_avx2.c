@@ -49,6 +49,21 @@ DQNN_INLINE void store_column(weight_column *to, const unit *u) {
   __m128i all = _mm_setr_epi32((int32_t)u[0], (int32_t)u[1], (int32_t)u[2], (int32_t)u[3]);
   _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(all, apart)));
 }
+/* Four taps of each of two fours of channels: two columns. bits is a constant. */
+DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t bits) {
+  const __m256i by =
+      bits == 4 ? _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12) : _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+  const __m128i first = bits == 4 ? _mm_set1_epi32(0x05040100) : _mm_set1_epi32((int32_t)0x80018000),
+                second = bits == 4 ? _mm_set1_epi32(0x07060302) : _mm_set1_epi32((int32_t)0x80038002);
+  const __m256i field = _mm256_set1_epi16((int16_t)((1 << bits) - 1)),
+                half = _mm256_set1_epi16((int16_t)(1 << (bits - 1)));
+  const __m256i all = _mm256_setr_epi64x((int64_t)fours[0], 0, (int64_t)fours[1], 0);
+  for (uint32_t i = 0; i < 2; i++) {
+    __m256i pairs = _mm256_shuffle_epi8(all, _mm256_broadcastsi128_si256(i ? second : first));
+    __m256i codes = _mm256_and_si256(_mm256_srlv_epi32(pairs, by), field);
+    _mm256_storeu_si256((__m256i *)(void *)(to + i), _mm256_sub_epi16(codes, half));
+  }
+}
 
 #include "conv_columns.inc.h"
 

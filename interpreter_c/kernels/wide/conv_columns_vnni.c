@@ -52,6 +52,17 @@ DQNN_INLINE void store_column(weight_column *to, const unit *u) {
                                   (int64_t)u[5], (int64_t)u[6], (int64_t)u[7]);
   _mm512_storeu_si512(to, _mm512_shuffle_epi8(all, apart));
 }
+/* Four taps of each of four fours of channels. bits is a constant. */
+DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t bits) {
+  const __m128i taps =
+      bits == 4 ? _mm_setr_epi8(0, 4, 2, 6, 0, 4, 2, 6, 1, 5, 3, 7, 1, 5, 3, 7) : _mm_set1_epi32(0x03020100);
+  const __m128i by = bits == 4 ? _mm_setr_epi32(0, 4, 0, 4) : _mm_setr_epi32(0, 2, 4, 6);
+  const __m512i field = _mm512_set1_epi8((int8_t)((1 << bits) - 1)), half = _mm512_set1_epi8((int8_t)(1 << (bits - 1)));
+  __m512i all =
+      _mm512_setr_epi64((int64_t)fours[0], 0, (int64_t)fours[1], 0, (int64_t)fours[2], 0, (int64_t)fours[3], 0);
+  all = _mm512_srlv_epi32(_mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(taps)), _mm512_broadcast_i32x4(by));
+  _mm512_storeu_si512(to, _mm512_sub_epi8(_mm512_and_si512(all, field), half));
+}
 
 #include "conv_columns.inc.h"
 

@@ -8,6 +8,7 @@
  * their bytes; 0 if not defined); and behind it tile(). Out: layer, prepare_layer(), read_row(), run_groups(), what
  * dqnn_quad_ops needs but for the gathering. */
 #include "../opt/conv_float.h"
+#include "../opt/conv_packed.h"
 #include "../opt/geometry.h"
 #include "../opt/quads.h"
 #include "emit.inc.h"
@@ -54,6 +55,12 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 #if DQNN_FLOAT_SUMS
 #define add_inputs(l, channel, count, pixels, sums) ((void)0)
 #else
+/* What the weights of `outputs` neighbours take in the file: whole pairs, or fours if they are packed. */
+DQNN_INLINE uint32_t bytes_of(const layer *l, uint32_t outputs) {
+  return 4 * (l->bits ? (outputs + 3) / 4 * dqnn_packed_words(l->window_taps, l->bits)
+                      : (outputs + 1) / 2 * ((l->window_taps + 1) / 2));
+}
+
 /* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
  * their zero point. Channels from `channel` of the group on. */
 static void add_inputs(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
