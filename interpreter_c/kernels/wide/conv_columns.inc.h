@@ -216,15 +216,14 @@ static void read_patch(block *b) {
 /* Where something is made of the inputs of a window: their sum, less the zero point. */
 static int32_t sum_inputs(const block *b, const element *at) {
   const dqnn_geometry *g = &b->l.shape;
-  int32_t sum = 0;
-  for (uint32_t i = 0; i < b->rows * b->parts; i++) {
-    const element *run = at + i / b->parts * (uint32_t)g->dilation_h * b->reader.row_taps +
-                         i % b->parts * (uint32_t)g->dilation_w * g->in_group;
-    for (uint32_t k = 0; k < b->run; k++) {
-      sum += run[k] - b->l.hole;
+  v_sums sums = nothing();
+  for (uint32_t row = 0; row < b->rows; row++, at += (uint32_t)g->dilation_h * b->reader.row_taps) {
+    const element *run = at;
+    for (uint32_t part = 0; part < b->parts; part++, run += (uint32_t)g->dilation_w * g->in_group) {
+      sums = add_run(sums, run, b->run);
     }
   }
-  return sum;
+  return add_lanes(sums) - (int32_t)b->l.window_taps * b->l.hole;
 }
 
 static void patch_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {

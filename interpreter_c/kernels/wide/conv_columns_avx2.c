@@ -49,6 +49,22 @@ DQNN_INLINE void store_column(weight_column *to, const unit *u) {
   __m128i all = _mm_setr_epi32((int32_t)u[0], (int32_t)u[1], (int32_t)u[2], (int32_t)u[3]);
   _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(all, apart)));
 }
+/* Sums of neighbouring inputs, in whatever lanes. */
+DQNN_INLINE v_sums add_run(v_sums sums, const element *from, uint32_t count) {
+  int32_t rest = 0;
+  for (; count >= 16; count -= 16, from += 16) {
+    sums = add_products(sums, _mm256_loadu_si256((const __m256i *)(const void *)from), ones());
+  }
+  for (; count; count--) {
+    rest += *from++;
+  }
+  return _mm256_add_epi32(sums, _mm256_setr_epi32(rest, 0, 0, 0, 0, 0, 0, 0));
+}
+DQNN_INLINE int32_t add_lanes(v_sums sums) {
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+  four = _mm_hadd_epi32(four, four);
+  return _mm_cvtsi128_si32(_mm_hadd_epi32(four, four));
+}
 /* Four taps of each of two fours of channels: two columns. bits is a constant. */
 DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t bits) {
   const __m256i by =

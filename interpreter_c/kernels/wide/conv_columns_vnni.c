@@ -52,6 +52,17 @@ DQNN_INLINE void store_column(weight_column *to, const unit *u) {
                                   (int64_t)u[5], (int64_t)u[6], (int64_t)u[7]);
   _mm512_storeu_si512(to, _mm512_shuffle_epi8(all, apart));
 }
+/* Sums of neighbouring inputs, in whatever lanes. */
+DQNN_INLINE v_sums add_run(v_sums sums, const element *from, uint32_t count) {
+  for (; count > 64; count -= 64, from += 64) {
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(from), ones());
+  }
+  __mmask64 left = ~UINT64_C(0) >> (64 - count);
+  return _mm512_dpbusd_epi32(sums, _mm512_maskz_loadu_epi8(left, from), ones());
+}
+DQNN_INLINE int32_t add_lanes(v_sums sums) {
+  return _mm512_reduce_add_epi32(sums);
+}
 /* Four taps of each of four fours of channels. bits is a constant. */
 DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t bits) {
   const __m128i taps =
