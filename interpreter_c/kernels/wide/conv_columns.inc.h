@@ -16,7 +16,7 @@
  *
  * A template. In: what conv_layer.inc.h takes; CHANNELS, TAPS; `unit`, an unsigned integer of 2 * TAPS bytes: what a
  * column takes of two channels; `weight_column`, one in memory; `v_sums`, CHANNELS sums; and functions over these. Out:
- * run_columns(). */
+ * prepare_columns(), run_columns(), run_blocks(). */
 #include <string.h>
 
 #include "conv_columns.h"
@@ -25,16 +25,16 @@
 enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2, QUADS = CHANNELS / 4 };
 enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
 
-/* A block of output channels; begins with the layer. */
+/* A block of output channels; begins with the layer. Vectors that lie across two lines of the cache are slow. */
 typedef struct {
   layer l, reader;           /* reader: takes a row of the patch for a kernel row */
   uint32_t rows, parts, run; /* of a window: kernel rows, runs of each, inputs of each run */
   uint32_t run_columns, columns;
-  uint32_t span, down;                  /* rows of the map under a kernel, rows of the patch between those of outputs */
-  uint32_t tile_height, tile_width;     /* outputs that a patch serves */
-  int32_t start[BLOCK_CHANNELS];        /* of the sums */
-  element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
-  weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
+  uint32_t span, down;              /* rows of the map under a kernel, rows of the patch between those of outputs */
+  uint32_t tile_height, tile_width; /* outputs that a patch serves */
+  int32_t start[BLOCK_CHANNELS];    /* of the sums */
+  _Alignas(64) element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
+  _Alignas(64) weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
 } block;
 
 /* ---- weights ---- */
@@ -183,7 +183,7 @@ DQNN_NOINLINE void add_a_tile(const block *b, uint32_t channel, number (*sums)[T
 }
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  const block *b = (const block *)l;
+  const block *b = (const block *)(const void *)l;
   for (uint32_t p = pixels; p < PIXELS; p++) {
     l->windows[p] = l->windows[0];
   }
@@ -266,7 +266,7 @@ static void run_patches(block *b) {
 
 /* A block of outputs takes the place of a group. */
 static void run_blocks(layer *l) {
-  block *b = (block *)l;
+  block *b = (block *)(void *)l;
   dqnn_geometry *g = &l->shape;
   const uint8_t *weights = l->weights;
   uint32_t outputs = g->out_group, first = l->first_output,
@@ -317,21 +317,25 @@ static int set_tiles(block *b) {
   return b->tile_width > 0;
 }
 
-static int run_columns(const dqnn_call *call, uint32_t zero_points) {
-  block b;
-  layer *l = &b.l;
+/* Returns if the layer is taken. */
+static int prepare_columns(const dqnn_call *call, uint32_t zero_points, block *b) {
+  layer *l = &b->l;
   prepare_layer(call, zero_points, l);
   const dqnn_geometry *g = &l->shape;
   int dilated = g->dilation_w > 1 && g->kernel_w > 1;
-  b.rows = (uint32_t)g->kernel_h;
-  b.parts = dilated ? (uint32_t)g->kernel_w : 1;
-  b.run = dilated ? g->in_group : l->row_taps;
-  b.run_columns = (b.run + TAPS - 1) / TAPS;
-  if (b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) ||
-      (l->bits && g->in_group % 4) || !set_tiles(&b)) {
+  b->rows = (uint32_t)g->kernel_h;
+  b->parts = dilated ? (uint32_t)g->kernel_w : 1;
+  b->run = dilated ? g->in_group : l->row_taps;
+  b->run_columns = (b->run + TAPS - 1) / TAPS;
+  if (b->rows * b->parts * b->run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b->run % 2) ||
+      (l->bits && g->in_group % 4) || !set_tiles(b)) {
     return 0;
   }
-  b.columns = b.rows * b.parts * b.run_columns;
-  run_groups(call, l, bytes_of(l, g->out_group), run_blocks);
+  b->columns = b->rows * b->parts * b->run_columns;
   return 1;
+}
+
+/* Of a layer that was taken: all groups, each by `run`. */
+DQNN_INLINE void run_columns(const dqnn_call *call, block *b, void (*run)(layer *l)) {
+  run_groups(call, &b->l, bytes_of(&b->l, b->l.shape.out_group), run);
 }

@@ -82,8 +82,14 @@ DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t 
 }
 
 #include "conv_columns.inc.h"
+#include "conv_winograd_avx2.h"
 
 int dqnn_run_columns_avx2(const dqnn_call *call, uint32_t zero_points) {
-  return run_columns(call, zero_points);
+  block b;
+  if (!prepare_columns(call, zero_points, &b)) {
+    return 0;
+  }
+  run_columns(call, &b, takes_winograd(&b) ? run_winograd : run_blocks);
+  return 1;
 }
 #endif

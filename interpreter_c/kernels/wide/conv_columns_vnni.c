@@ -78,6 +78,11 @@ DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t 
 #include "conv_columns.inc.h"
 
 int dqnn_run_columns_vnni(const dqnn_call *call, uint32_t zero_points) {
-  return run_columns(call, zero_points);
+  block b;
+  if (!prepare_columns(call, zero_points, &b)) {
+    return 0;
+  }
+  run_columns(call, &b, run_blocks);
+  return 1;
 }
 #endif
