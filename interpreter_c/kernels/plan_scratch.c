@@ -179,8 +179,9 @@ static void scratch_packed(const dqnn_call *call, const dqnn_conv *v, dqnn_plan 
     uint64_t words = DQNN_HAVE_MVE ? 0 : dqnn_conv_packed_scratch(taps, row, totals, lanes, bits);
     scratch[DQNN_ISA_packed] = capped(vectors > words ? vectors : words);
   }
-  if (PLANNED(AVX2)) {
-    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] = capped(dqnn_conv_packed_avx2_scratch(taps, totals, lanes, bits));
+  if (PLANNED(AVX2) || PLANNED(NEON)) {
+    scratch[DQNN_ISA_avx2] = scratch[DQNN_ISA_vnni] = scratch[DQNN_ISA_neon] = scratch[DQNN_ISA_dotprod] =
+        capped(dqnn_conv_packed_wide_scratch(taps, totals, lanes, bits));
   }
   if (PLANNED(WINOGRAD) && !DQNN_HAVE_MVE && dqnn_takes_winograd(call, v, plan)) { /* vectors are faster */
     scratch[DQNN_ISA_winograd] = capped(dqnn_winograd_least_bytes(v));

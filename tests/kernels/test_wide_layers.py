@@ -13,6 +13,7 @@ from dqnn.exporter.format import ConvParams
 
 from . import cases
 from .harness import BY_NAME, Seeded, check
+from .spec import Tensor
 from .test_grid import usable
 
 Size: TypeAlias = tuple[int, int]
@@ -48,6 +49,27 @@ CONVOLUTIONS: dict[str, tuple[Size, int, int, Size, dict[str, Any]]] = {
     "dilated beyond a patch": ((402, 4), 48, 9, (2, 1), {"dilation_h": 380}),
     "groups, several patches": ((41, 30), 18, 34, (3, 3), {"groups": 2, "pad_top": 1, "pad_left": 1}),
     "halves, several patches": ((41, 30), 10, 34, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
+    # Without AVX-512: Winograd's tiles, four of 2x2 outputs at a time.
+    "tiles": ((8, 8), 16, 16, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "tiles, part of them": ((13, 15), 32, 13, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "tiles, no padding": ((9, 18), 48, 24, (3, 3), {}),
+    "tiles, several patches": ((41, 31), 16, 9, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "tiles, two blocks": ((7, 8), 64, 72, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "tiles, most channels": ((8, 6), 96, 40, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "tiles, groups": ((8, 8), 64, 40, (3, 3), {"groups": 2, "pad_top": 1, "pad_left": 1}),
+    "tiles, between inputs": ((5, 9), 16, 20, (3, 3), {"up_h": 2, "up_w": 2, "pad_top": 1, "pad_left": 1}),
+    "tiles, pooled": ((16, 16), 16, 20, (3, 3), {"pool_h": 2, "pool_w": 2, "pad_top": 1, "pad_left": 1}),
+    "tiles, pooled, patches": ((42, 15), 32, 9, (3, 3), {"pool_h": 2, "pool_w": 2, "pad_top": 1, "pad_left": 1}),
+}  # fmt: skip
+# Weights of few bits are read as the file has them where few windows meet them, or windows are long.
+FEW_WINDOWS: dict[str, tuple[Size, int, int, Size, dict[str, Any]]] = {
+    "dense": ((1, 1), 200, 70, (1, 1), {}),
+    "dense, odd": ((1, 1), 77, 37, (1, 1), {}),
+    "dense, no whole words": ((1, 1), 41, 9, (1, 1), {}),
+    "dense, long": ((1, 1), 4620, 5, (1, 1), {}),
+    "few windows": ((3, 3), 68, 21, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "few windows, odd rows": ((3, 3), 11, 21, (3, 3), {"pad_top": 1, "pad_left": 1}),
+    "few windows, halves": ((3, 3), 20, 21, (3, 3), {"half_weights": 1, "pad_top": 1, "pad_left": 1}),
 }  # fmt: skip
 DEPTHWISE: dict[str, tuple[Size, int, Size, dict[str, Any]]] = {
     "eight": ((6, 7), 8, (3, 3), {"pad_top": 1, "pad_left": 1}),
@@ -95,7 +117,7 @@ def check_layer(name: str, layer: Layer, weights_shape: tuple[int, ...], channel
         )
         source = cases.tensor((*size, channels), kernel.input, draw)
         target = cases.tensor((*map_size, outputs), kernel.output, draw)
-        weights = cases.codes(kernel.weights, weights_shape, rng)
+        weights = cases.codes(kernel.weights, weights_shape, rng, params.weight_bits or 8)
         check(cases.finish_conv(kernel, source, target, weights, params, draw, rng))
 
 
@@ -111,6 +133,27 @@ def test_convolution(name: str, layer: str) -> None:
     size, channels, outputs, kernel, more = CONVOLUTIONS[layer]
     shape = (outputs, *kernel, channels // more.get("groups", 1))
     check_layer(name, (size, kernel, more), shape, channels, outputs)
+
+
+def test_tiles_hold_extreme_weights() -> None:
+    """Sums of nine weights and sums of inputs have to fit halfwords, and their products 32 bits."""
+    kernel, rng = usable(BY_NAME["conv_s8_s8_f32"]), np.random.default_rng(0)
+    for zero_point in (-128, 127):
+        draw = Seeded(zero_point + 128)
+        source = Tensor((8, 8, 96), "s8", 0.5, zero_point)
+        target = cases.tensor((8, 8, 8), kernel.output, draw)
+        weights = rng.choice(np.array([-128, 127], np.int8), (8, 3, 3, 96))
+        weights[:2] = np.array([-128, 127], np.int8)[:, None, None, None]
+        params = ConvParams(3, 3, pad_top=1, pad_left=1, pad_value=float(-1 - zero_point))
+        check(cases.finish_conv(kernel, source, target, weights, params, draw, rng))
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize(("name", "layer"), each(["conv_s8_s8_s8", "conv_s1_s8_s8"], {**CONVOLUTIONS, **FEW_WINDOWS}))
+def test_convolution_with_packed_weights(name: str, layer: str, bits: int) -> None:
+    size, channels, outputs, kernel, more = {**CONVOLUTIONS, **FEW_WINDOWS}[layer]
+    shape = (outputs, *kernel, channels // more.get("groups", 1))
+    check_layer(name, (size, kernel, {**more, "weight_bits": bits}), shape, channels, outputs)
 
 
 @pytest.mark.parametrize(

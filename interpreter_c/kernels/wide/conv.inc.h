@@ -2,25 +2,31 @@
 /* The convolutions of conv_layer.inc.h whose windows are gathered, in the order of the weights; float windows inside an
  * f32 map are read where they lie.
  *
- * A template. In, before: what conv_layer.inc.h takes, and DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3); and
- * behind it finish_copy() and tile(). Out: layer, prepare_layer(), run_layer(). */
+ * A template. In, before: what conv_layer.inc.h takes, DQNN_PAIRS (1: weights lie in pairs, SPEC.md 3.3) and, with
+ * DQNN_STORED, sum_elements(); and behind it finish_copy() and tile(). Out: layer, prepare_layer(), run_layer(). */
 #include "conv_layer.inc.h"
 
 /* Whatever a gathered window needs before it can be used. */
 static void finish_copy(const layer *l, element *copy);
 
 #if DQNN_FLOAT_SUMS
-#define sum_inputs(l, lane, copy) ((void)0)
+#define sum_inputs(l, lane, run) ((void)0)
 #else
-/* Of a gathered window, where something is made of them: less the zero point. */
-DQNN_INLINE void sum_inputs(layer *l, uint32_t lane, const element *copy) {
+#if !DQNN_STORED
+DQNN_INLINE int32_t sum_elements(const element *from, uint32_t count) {
   int32_t sum = 0;
-  if (l->by_inputs || l->bits) {
-    for (uint32_t i = 0; i < l->window_taps; i++) {
-      sum += copy[i] - l->hole;
-    }
+  for (uint32_t i = 0; i < count; i++) {
+    sum += from[i];
   }
-  l->column_sums[lane] = sum;
+  return sum;
+}
+#endif
+
+/* Of a window in one run, where something is made of them: less the zero point. */
+DQNN_INLINE void sum_inputs(layer *l, uint32_t lane, const element *run) {
+  if (l->by_inputs || l->bits) {
+    l->column_sums[lane] = sum_elements(run, l->window_taps) - (int32_t)l->window_taps * l->hole;
+  }
 }
 #endif
 
@@ -61,6 +67,7 @@ static void gather(layer *l, dqnn_origin at, uint32_t lane) {
     const element *from = (const element *)(const void *)l->image;
     l->windows[lane].at = from + dqnn_cell_index(g, at.y, at.x) * g->channels;
     l->windows[lane].pitch = dqnn_row_step(g, g->kernel_h) * g->channels;
+    sum_inputs(l, lane, l->windows[lane].at);
     return;
   }
   element *copy = l->copies + lane * l->copy_elements;

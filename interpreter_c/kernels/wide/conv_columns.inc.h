@@ -11,27 +11,30 @@
  * Columns (48 KB) and patch (16 KB) stand on the stack. Layers with few pixels, where columns would not pay, and with
  * windows too long for them are not taken.
  *
+ * Weights of 4 and 2 bits become the same columns where the channels of a group are a multiple of 4, so that runs are
+ * whole columns; other layers of such weights are not taken.
+ *
  * A template. In: what conv_layer.inc.h takes; CHANNELS, TAPS; `unit`, an unsigned integer of 2 * TAPS bytes: what a
  * column takes of two channels; `weight_column`, one in memory; `v_sums`, CHANNELS sums; and functions over these. Out:
- * run_columns(). */
+ * prepare_columns(), run_columns(), run_blocks(). */
 #include <string.h>
 
 #include "conv_columns.h"
 #include "conv_layer.inc.h"
 
-enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2 };
+enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2, QUADS = CHANNELS / 4 };
 enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
 
-/* A block of output channels; begins with the layer. */
+/* A block of output channels; begins with the layer. Vectors that lie across two lines of the cache are slow. */
 typedef struct {
   layer l, reader;           /* reader: takes a row of the patch for a kernel row */
   uint32_t rows, parts, run; /* of a window: kernel rows, runs of each, inputs of each run */
   uint32_t run_columns, columns;
-  uint32_t span, down;                  /* rows of the map under a kernel, rows of the patch between those of outputs */
-  uint32_t tile_height, tile_width;     /* outputs that a patch serves */
-  int32_t start[BLOCK_CHANNELS];        /* of the sums */
-  element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
-  weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
+  uint32_t span, down;              /* rows of the map under a kernel, rows of the patch between those of outputs */
+  uint32_t tile_height, tile_width; /* outputs that a patch serves */
+  int32_t start[BLOCK_CHANNELS];    /* of the sums */
+  _Alignas(64) element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
+  _Alignas(64) weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
 } block;
 
 /* ---- weights ---- */
@@ -51,8 +54,41 @@ static unit last_unit(const block *b, const uint8_t *pair, uint32_t run) {
   return u;
 }
 
-DQNN_INLINE uint32_t pair_bytes(const layer *l) {
-  return (l->window_taps + 1) / 2 * 4;
+/* Four taps of four channels. bits is a constant. */
+DQNN_INLINE uint64_t load_four(const uint8_t *from, uint32_t bits) {
+  uint64_t four;
+  uint32_t low;
+  if (bits == 4) {
+    memcpy(&four, from, sizeof four);
+    return four;
+  }
+  memcpy(&low, from, sizeof low);
+  return low;
+}
+
+/* CHANNELS channels from `channel` of the group on, those beyond the last four repeat it: four taps at a time. */
+DQNN_INLINE void sort_fours(const layer *l, uint32_t channel, uint32_t bits, weight_column *to) {
+  const uint8_t *quads[QUADS];
+  uint32_t last = (l->shape.out_group - 1) / 4, bytes = 2 * bits;
+  uint64_t fours[QUADS];
+  for (uint32_t i = 0; i < QUADS; i++) {
+    uint32_t quad = channel / 4 + i;
+    quads[i] = l->weights + bytes_of(l, 4 * (quad < last ? quad : last));
+  }
+  for (uint32_t at = 0, end = l->window_taps / 4 * bytes; at < end; at += bytes, to += 4 / TAPS) {
+    for (uint32_t i = 0; i < QUADS; i++) {
+      fours[i] = load_four(quads[i] + at, bits);
+    }
+    store_fours(to, fours, bits);
+  }
+}
+
+static void sort_packed(const layer *l, uint32_t channel, weight_column *to) {
+  if (l->bits == 4) {
+    sort_fours(l, channel, 4, to);
+  } else {
+    sort_fours(l, channel, 2, to);
+  }
 }
 
 /* CHANNELS channels from `channel` of the group on, those beyond the last pair repeat it. */
@@ -63,7 +99,7 @@ static void sort_weights(const block *b, uint32_t channel, weight_column *to) {
   unit units[UNITS];
   for (uint32_t i = 0; i < UNITS; i++) {
     uint32_t pair = channel / 2 + i;
-    pairs[i] = l->weights + (pair < last ? pair : last) * pair_bytes(l);
+    pairs[i] = l->weights + (pair < last ? pair : last) * bytes_of(l, 2);
   }
   for (uint32_t run = 0; run < b->rows * b->parts; run++) {
     at = run * (b->run / 2) * 4;
@@ -147,7 +183,7 @@ DQNN_NOINLINE void add_a_tile(const block *b, uint32_t channel, number (*sums)[T
 }
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  const block *b = (const block *)l;
+  const block *b = (const block *)(const void *)l;
   for (uint32_t p = pixels; p < PIXELS; p++) {
     l->windows[p] = l->windows[0];
   }
@@ -180,15 +216,14 @@ static void read_patch(block *b) {
 /* Where something is made of the inputs of a window: their sum, less the zero point. */
 static int32_t sum_inputs(const block *b, const element *at) {
   const dqnn_geometry *g = &b->l.shape;
-  int32_t sum = 0;
-  for (uint32_t i = 0; i < b->rows * b->parts; i++) {
-    const element *run = at + i / b->parts * (uint32_t)g->dilation_h * b->reader.row_taps +
-                         i % b->parts * (uint32_t)g->dilation_w * g->in_group;
-    for (uint32_t k = 0; k < b->run; k++) {
-      sum += run[k] - b->l.hole;
+  v_sums sums = nothing();
+  for (uint32_t row = 0; row < b->rows; row++, at += (uint32_t)g->dilation_h * b->reader.row_taps) {
+    const element *run = at;
+    for (uint32_t part = 0; part < b->parts; part++, run += (uint32_t)g->dilation_w * g->in_group) {
+      sums = add_run(sums, run, b->run);
     }
   }
-  return sum;
+  return add_lanes(sums) - (int32_t)b->l.window_taps * b->l.hole;
 }
 
 static void patch_gather(void *state, dqnn_origin at, uint32_t lane, uint32_t n) {
@@ -231,7 +266,7 @@ static void run_patches(block *b) {
 
 /* A block of outputs takes the place of a group. */
 static void run_blocks(layer *l) {
-  block *b = (block *)l;
+  block *b = (block *)(void *)l;
   dqnn_geometry *g = &l->shape;
   const uint8_t *weights = l->weights;
   uint32_t outputs = g->out_group, first = l->first_output,
@@ -241,11 +276,15 @@ static void run_blocks(layer *l) {
   b->reader.shape.dilation_w = 1;
   for (uint32_t done = 0; done < outputs; done += g->out_group) {
     g->out_group = outputs - done < most ? outputs - done : most;
-    l->weights = weights + done / 2 * pair_bytes(l);
+    l->weights = weights + bytes_of(l, done);
     l->first_output = first + done;
     for (uint32_t c = 0; c < g->out_group; c += CHANNELS) {
       weight_column *to = b->weights + c / CHANNELS * b->columns;
-      sort_weights(b, c, to);
+      if (l->bits) {
+        sort_packed(l, c, to);
+      } else {
+        sort_weights(b, c, to);
+      }
       start_sums(b, to, b->start + c);
     }
     run_patches(b);
@@ -278,20 +317,25 @@ static int set_tiles(block *b) {
   return b->tile_width > 0;
 }
 
-static int run_columns(const dqnn_call *call, uint32_t zero_points) {
-  block b;
-  layer *l = &b.l;
+/* Returns if the layer is taken. */
+static int prepare_columns(const dqnn_call *call, uint32_t zero_points, block *b) {
+  layer *l = &b->l;
   prepare_layer(call, zero_points, l);
   const dqnn_geometry *g = &l->shape;
   int dilated = g->dilation_w > 1 && g->kernel_w > 1;
-  b.rows = (uint32_t)g->kernel_h;
-  b.parts = dilated ? (uint32_t)g->kernel_w : 1;
-  b.run = dilated ? g->in_group : l->row_taps;
-  b.run_columns = (b.run + TAPS - 1) / TAPS;
-  if (b.rows * b.parts * b.run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b.run % 2) || !set_tiles(&b)) {
+  b->rows = (uint32_t)g->kernel_h;
+  b->parts = dilated ? (uint32_t)g->kernel_w : 1;
+  b->run = dilated ? g->in_group : l->row_taps;
+  b->run_columns = (b->run + TAPS - 1) / TAPS;
+  if (b->rows * b->parts * b->run_columns > DQNN_COLUMNS_TAPS / TAPS || (dilated && b->run % 2) ||
+      (l->bits && g->in_group % 4) || !set_tiles(b)) {
     return 0;
   }
-  b.columns = b.rows * b.parts * b.run_columns;
-  run_groups(call, l, (g->out_group + 1) / 2 * pair_bytes(l), run_blocks);
+  b->columns = b->rows * b->parts * b->run_columns;
   return 1;
+}
+
+/* Of a layer that was taken: all groups, each by `run`. */
+DQNN_INLINE void run_columns(const dqnn_call *call, block *b, void (*run)(layer *l)) {
+  run_groups(call, &b->l, bytes_of(&b->l, b->l.shape.out_group), run);
 }

@@ -52,10 +52,37 @@ DQNN_INLINE void store_column(weight_column *to, const unit *u) {
                                   (int64_t)u[5], (int64_t)u[6], (int64_t)u[7]);
   _mm512_storeu_si512(to, _mm512_shuffle_epi8(all, apart));
 }
+/* Sums of neighbouring inputs, in whatever lanes. */
+DQNN_INLINE v_sums add_run(v_sums sums, const element *from, uint32_t count) {
+  for (; count > 64; count -= 64, from += 64) {
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(from), ones());
+  }
+  __mmask64 left = ~UINT64_C(0) >> (64 - count);
+  return _mm512_dpbusd_epi32(sums, _mm512_maskz_loadu_epi8(left, from), ones());
+}
+DQNN_INLINE int32_t add_lanes(v_sums sums) {
+  return _mm512_reduce_add_epi32(sums);
+}
+/* Four taps of each of four fours of channels. bits is a constant. */
+DQNN_INLINE void store_fours(weight_column *to, const uint64_t *fours, uint32_t bits) {
+  const __m128i taps =
+      bits == 4 ? _mm_setr_epi8(0, 4, 2, 6, 0, 4, 2, 6, 1, 5, 3, 7, 1, 5, 3, 7) : _mm_set1_epi32(0x03020100);
+  const __m128i by = bits == 4 ? _mm_setr_epi32(0, 4, 0, 4) : _mm_setr_epi32(0, 2, 4, 6);
+  const __m512i field = _mm512_set1_epi8((int8_t)((1 << bits) - 1)), half = _mm512_set1_epi8((int8_t)(1 << (bits - 1)));
+  __m512i all =
+      _mm512_setr_epi64((int64_t)fours[0], 0, (int64_t)fours[1], 0, (int64_t)fours[2], 0, (int64_t)fours[3], 0);
+  all = _mm512_srlv_epi32(_mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(taps)), _mm512_broadcast_i32x4(by));
+  _mm512_storeu_si512(to, _mm512_sub_epi8(_mm512_and_si512(all, field), half));
+}
 
 #include "conv_columns.inc.h"
 
 int dqnn_run_columns_vnni(const dqnn_call *call, uint32_t zero_points) {
-  return run_columns(call, zero_points);
+  block b;
+  if (!prepare_columns(call, zero_points, &b)) {
+    return 0;
+  }
+  run_columns(call, &b, run_blocks);
+  return 1;
 }
 #endif

@@ -8,6 +8,7 @@
  * their bytes; 0 if not defined); and behind it tile(). Out: layer, prepare_layer(), read_row(), run_groups(), what
  * dqnn_quad_ops needs but for the gathering. */
 #include "../opt/conv_float.h"
+#include "../opt/conv_packed.h"
 #include "../opt/geometry.h"
 #include "../opt/quads.h"
 #include "emit.inc.h"
@@ -54,16 +55,29 @@ static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, nu
 #if DQNN_FLOAT_SUMS
 #define add_inputs(l, channel, count, pixels, sums) ((void)0)
 #else
+/* What the weights of `outputs` neighbours take in the file: whole pairs, or fours if they are packed. */
+DQNN_INLINE uint32_t bytes_of(const layer *l, uint32_t outputs) {
+  return 4 * (l->bits ? (outputs + 3) / 4 * dqnn_packed_words(l->window_taps, l->bits)
+                      : (outputs + 1) / 2 * ((l->window_taps + 1) / 2));
+}
+
 /* What stands for the weights is not themselves: a half weight w is w + 1/2, and sums count halves; others are less
  * their zero point. Channels from `channel` of the group on. */
+DQNN_INLINE void add_inputs_of(const layer *l, uint32_t output, uint32_t count, int32_t inputs, number *sums) {
+  const int8_t *zero_points = l->half_weights ? NULL : l->weight_zero_points + output;
+  uint32_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    v_int sum = load_int(sums + i);
+    store_int(sums + i, zero_points ? sum - load_s8(zero_points + i) * inputs : sum + sum + inputs);
+  }
+  for (; i < count; i++) {
+    sums[i] = zero_points ? sums[i] - zero_points[i] * inputs : 2 * sums[i] + inputs;
+  }
+}
+
 static void add_inputs(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  const uint32_t output = l->first_output + channel;
   for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
-    const int32_t inputs = l->column_sums[p];
-    for (uint32_t i = 0; i < count; i++) {
-      number *sum = &sums[p][i];
-      *sum = l->half_weights ? 2 * *sum + inputs : *sum - l->weight_zero_points[output + i] * inputs;
-    }
+    add_inputs_of(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
 #endif

@@ -39,39 +39,54 @@ DQNN_INLINE __m256i load_words(const uint32_t *from, uint32_t count) {
   return _mm256_maskload_epi32((const int *)(const void *)from, mask);
 }
 
-/* Products of the pairs `in` of each window with the fields that stand lowest in w, channel by channel. */
-DQNN_INLINE __m256i add_pairs(__m256i w, const __m256i in[TOGETHER], int bits, __m256i acc[TOGETHER][CHANNELS]) {
+/* Two products of four channels: of two windows with the same weights, or of one window with two times four. */
+typedef struct {
+  const uint32_t *weights[TOGETHER], *inputs[TOGETHER];
+  uint32_t words;
+} dot_plan;
+
+/* Words of weights, and pairs of inputs. */
+typedef struct {
+  __m256i weights[TOGETHER], inputs[TOGETHER];
+} operands;
+
+/* Products with the fields that stand lowest in the weights, channel by channel; behind them stand others then. */
+DQNN_INLINE void add_pairs(operands *o, int bits, int shared_weights, __m256i acc[TOGETHER][CHANNELS]) {
   const __m256i field = _mm256_set1_epi16((int16_t)((1 << bits) - 1));
   for (unsigned c = 0; c < CHANNELS; c++) {
-    __m256i code = _mm256_and_si256(w, field);
     for (unsigned p = 0; p < TOGETHER; p++) {
-      acc[p][c] = _mm256_add_epi32(acc[p][c], _mm256_madd_epi16(in[p], code));
+      __m256i code = _mm256_and_si256(o->weights[shared_weights ? 0 : p], field);
+      acc[p][c] = _mm256_add_epi32(acc[p][c], _mm256_madd_epi16(o->inputs[shared_weights ? p : 0], code));
     }
-    w = _mm256_srli_epi16(w, bits);
+    o->weights[0] = _mm256_srli_epi16(o->weights[0], bits);
+    o->weights[1] = _mm256_srli_epi16(o->weights[1], bits);
   }
-  return w;
 }
 
-/* One step of four channels of two windows: `count` words, at most eight. */
-DQNN_INLINE void add_step(const uint32_t *weights, const uint32_t *const x[TOGETHER], uint32_t at, uint32_t count,
-                          int bits, __m256i acc[TOGETHER][CHANNELS]) {
-  __m256i w = load_words(weights + at, count), in[TOGETHER], more[TOGETHER];
-  if (bits == 4) {
-    for (unsigned p = 0; p < TOGETHER; p++) {
-      in[p] = load_words(x[p] + at, count);
-    }
-    (void)add_pairs(w, in, bits, acc);
-    return;
-  }
-  w = _mm256_permute4x64_epi64(w, 0xd8); /* words 0, 1, 4, 5, 2, 3, 6, 7, as the shuffles leave the pairs */
+/* `count` words, at most eight. */
+DQNN_INLINE void add_step(const dot_plan *plan, uint32_t at, uint32_t count, int bits, int shared_weights,
+                          __m256i acc[TOGETHER][CHANNELS]) {
+  operands o, second;
   for (unsigned p = 0; p < TOGETHER; p++) {
-    __m256 low = _mm256_castsi256_ps(load_words(x[p] + 2 * at, 2 * count)),
-           high = _mm256_castsi256_ps(load_words(x[p] + 2 * at + STEP, count > STEP / 2 ? 2 * count - STEP : 0));
-    in[p] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
-    more[p] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
+    __m256i w = load_words(plan->weights[shared_weights ? 0 : p] + at, count);
+    const uint32_t *x = plan->inputs[shared_weights ? p : 0];
+    if (bits == 4) {
+      o.weights[p] = w;
+      o.inputs[p] = load_words(x + at, count);
+      continue;
+    }
+    o.weights[p] = _mm256_permute4x64_epi64(w, 0xd8); /* words 0, 1, 4, 5, 2, 3, 6, 7, as shuffles leave the pairs */
+    __m256 low = _mm256_castsi256_ps(load_words(x + 2 * at, 2 * count)),
+           high = _mm256_castsi256_ps(load_words(x + 2 * at + STEP, count > STEP / 2 ? 2 * count - STEP : 0));
+    o.inputs[p] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+    second.inputs[p] = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xdd));
   }
-  w = add_pairs(w, in, bits, acc);
-  (void)add_pairs(w, more, bits, acc);
+  add_pairs(&o, bits, shared_weights, acc);
+  if (bits == 2) {
+    o.inputs[0] = second.inputs[0];
+    o.inputs[1] = second.inputs[1];
+    add_pairs(&o, bits, shared_weights, acc);
+  }
 }
 
 DQNN_INLINE __m128i add_up(const __m256i acc[CHANNELS]) {
@@ -79,54 +94,101 @@ DQNN_INLINE __m128i add_up(const __m256i acc[CHANNELS]) {
   return _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
 }
 
-/* Four channels of the windows `first` and the next, or of that one alone. */
-DQNN_INLINE void sum_four(const layer *l, const uint32_t *weights, uint32_t words, int bits, uint32_t first,
-                          uint32_t windows, uint32_t c, number sums[PIXELS][TILE]) {
-  const uint32_t *x[TOGETHER];
+DQNN_INLINE void dot(const dot_plan *plan, int bits, int shared_weights, __m128i sums[TOGETHER]) {
   __m256i acc[TOGETHER][CHANNELS];
-  for (uint32_t p = 0; p < TOGETHER; p++) {
-    x[p] = (const uint32_t *)(const void *)l->windows[first + (p < windows ? p : 0)].at;
-    for (unsigned i = 0; i < CHANNELS; i++) {
-      acc[p][i] = _mm256_setzero_si256();
-    }
-  }
   uint32_t at = 0;
-  for (; at + STEP <= words; at += STEP) {
-    add_step(weights, x, at, STEP, bits, acc);
+  for (unsigned i = 0; i < TOGETHER * CHANNELS; i++) {
+    acc[i / CHANNELS][i % CHANNELS] = _mm256_setzero_si256();
   }
-  if (at < words) {
-    add_step(weights, x, at, words - at, bits, acc);
+  for (; at + STEP <= plan->words; at += STEP) {
+    add_step(plan, at, STEP, bits, shared_weights, acc);
   }
-  for (uint32_t p = 0; p < windows; p++) {
-    __m128i begin = _mm_set1_epi32(l->column_sums[first + p] * (1 << (bits - 1)));
-    _mm_storeu_si128((__m128i *)(void *)(sums[first + p] + c), _mm_sub_epi32(add_up(acc[p]), begin));
+  if (at < plan->words) {
+    add_step(plan, at, plan->words - at, bits, shared_weights, acc);
+  }
+  sums[0] = add_up(acc[0]);
+  sums[1] = add_up(acc[1]);
+}
+
+/* Those beyond the last four channels repeat them. */
+static const uint32_t *weights_of(const layer *l, uint32_t channel) {
+  uint32_t last = l->shape.out_group - 1;
+  return (const uint32_t *)(const void *)(l->weights + (channel < last ? channel : last) / CHANNELS * bytes_of(l, 4));
+}
+
+static const uint32_t *inputs_of(const layer *l, uint32_t p) {
+  return (const uint32_t *)(const void *)l->windows[p].at;
+}
+
+/* What sums of unsigned weights begin at. */
+static __m128i begin_of(const layer *l, uint32_t p) {
+  return _mm_set1_epi32(-l->column_sums[p] * (1 << (l->bits - 1)));
+}
+
+static void store_four(number *to, __m128i sums, __m128i begin) {
+  _mm_storeu_si128((__m128i *)(void *)to, _mm_add_epi32(sums, begin));
+}
+
+/* Four windows, two of them and four channels at a time. */
+DQNN_INLINE void sum_four_windows(const layer *l, uint32_t channel, uint32_t count, int bits,
+                                  number sums[PIXELS][TILE]) {
+  dot_plan plan = {.words = dqnn_packed_words(l->window_taps, l->bits)};
+  __m128i two[TOGETHER];
+  for (uint32_t p = 0; p < PIXELS; p += TOGETHER) {
+    plan.inputs[0] = inputs_of(l, p);
+    plan.inputs[1] = inputs_of(l, p + 1);
+    for (uint32_t c = 0; c < count; c += CHANNELS) {
+      plan.weights[0] = weights_of(l, channel + c);
+      dot(&plan, bits, 1, two);
+      store_four(sums[p] + c, two[0], begin_of(l, p));
+      store_four(sums[p + 1] + c, two[1], begin_of(l, p + 1));
+    }
   }
 }
 
-DQNN_NOINLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                               number sums[PIXELS][TILE]) {
-  const uint32_t words = dqnn_packed_words(l->window_taps, l->bits);
-  for (uint32_t c = 0; c < count; c += CHANNELS) {
-    const uint32_t *weights = (const uint32_t *)(const void *)l->weights + (channel + c) / CHANNELS * words;
-    for (uint32_t first = 0; first < pixels; first += TOGETHER) {
-      uint32_t windows = pixels - first < TOGETHER ? pixels - first : TOGETHER;
-      if (l->bits == 4) {
-        sum_four(l, weights, words, 4, first, windows, c, sums);
-      } else {
-        sum_four(l, weights, words, 2, first, windows, c, sums);
-      }
-    }
+/* One window, eight channels at a time. */
+DQNN_INLINE void sum_one_window(const layer *l, uint32_t channel, uint32_t count, int bits, number *sums) {
+  dot_plan plan = {.words = dqnn_packed_words(l->window_taps, l->bits), .inputs = {inputs_of(l, 0)}};
+  __m128i two[TOGETHER];
+  for (uint32_t c = 0; c < count; c += TOGETHER * CHANNELS) {
+    plan.weights[0] = weights_of(l, channel + c);
+    plan.weights[1] = weights_of(l, channel + c + CHANNELS);
+    dot(&plan, bits, 0, two);
+    store_four(sums + c, two[0], begin_of(l, 0));
+    store_four(sums + c + CHANNELS, two[1], begin_of(l, 0));
   }
+}
+
+DQNN_INLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, int bits,
+                             number sums[PIXELS][TILE]) {
+  if (pixels == 1) {
+    sum_one_window(l, channel, count, bits, sums[0]);
+  } else {
+    sum_four_windows(l, channel, count, bits, sums);
+  }
+}
+
+DQNN_NOINLINE void sum_fours(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
+                             number sums[PIXELS][TILE]) {
+  sum_windows(l, channel, count, pixels, 4, sums);
+}
+DQNN_NOINLINE void sum_twos(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
+                            number sums[PIXELS][TILE]) {
+  sum_windows(l, channel, count, pixels, 2, sums);
 }
 
 static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, sums);
+  if (l->bits == 4) {
+    sum_fours(l, channel, count, pixels, sums);
+  } else {
+    sum_twos(l, channel, count, pixels, sums);
+  }
 }
 
 void dqnn_run_packed_avx2(const dqnn_call *call) {
   layer l;
   prepare_layer(call, 0, &l);
   l.copy_elements = 2 * dqnn_packed_pairs(l.window_taps, l.bits);
-  run_layer(call, &l, (l.shape.out_group + CHANNELS - 1) / CHANNELS * l.copy_elements * l.bits / 2);
+  run_layer(call, &l, bytes_of(&l, l.shape.out_group));
 }
 #endif

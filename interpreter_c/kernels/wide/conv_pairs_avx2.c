@@ -123,17 +123,17 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
   if (dqnn_takes_columns(call) && dqnn_run_columns_avx2(call, zero_points)) {
     return;
   }
+  if (dqnn_is_packed(call)) {
+    dqnn_run_packed_avx2(call);
+    return;
+  }
   prepare_layer(call, zero_points, &l);
   l.copy_elements = (uint32_t)dqnn_pairs_copy(l.window_taps);
   run_layer(call, &l, (l.shape.out_group + 1) / 2 * 2 * l.copy_elements);
 }
 
 static void run(const dqnn_call *call) {
-  if (dqnn_is_packed(call)) {
-    dqnn_run_packed_avx2(call);
-  } else {
-    run_any(call, 0);
-  }
+  run_any(call, 0);
 }
 
 void dqnn_run_conv_s8_s8_s1_avx2(const dqnn_call *call) {
