@@ -14,6 +14,14 @@ typedef struct {
   const int8_t *weight_zero_points; /* of each output, NULL: none */
 } ref_conv;
 
+/* A sum for all types: inlined in those of each type, but on microcontrollers, where its bytes count more than the time
+ * of a reference. */
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define REF_SUM DQNN_APART static
+#else
+#define REF_SUM static inline
+#endif
+
 ref_conv ref_conv_of(const dqnn_call *call, int depthwise);
 
 /* Where a window's tap falls; `cell` is the index of the input cell if it is inside. */

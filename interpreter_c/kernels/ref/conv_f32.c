@@ -21,7 +21,7 @@ static inline float weight(const ref_weight *at, ref_layout layout) {
 }
 
 /* One addition after the other: ky, kx, channel ascending. */
-static inline float sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
+REF_SUM float sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
   const dqnn_conv *v = &c->conv;
   uint32_t first = o / v->group_out * v->group_in, cell;
   float acc = 0.0f;

@@ -18,7 +18,7 @@ static inline int32_t tap_sum(const ref_conv *c, ref_weight at, int inside, uint
   return acc;
 }
 
-static inline int32_t sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
+REF_SUM int32_t sum(const ref_conv *c, int32_t oy, int32_t ox, uint32_t o, uint8_t input, ref_layout layout) {
   const dqnn_conv *v = &c->conv;
   uint32_t cell;
   int32_t acc = 0;
