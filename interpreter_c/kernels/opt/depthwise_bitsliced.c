@@ -245,9 +245,9 @@ static void five_anywhere(const layer *l, const window *w, uint32_t *out, uint32
       plan.presets = planes;
       add_scalar(planes, preset, FIVE_PLANES, w->outside);
     }
-    const uint32_t *row = cell;
-    for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += row_words) {
-      const uint32_t *at = row;
+    const uint32_t *first = cell;
+    for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, first += row_words) {
+      const uint32_t *at = first;
       for (uint32_t *to = taps + FIVE * ky + w->columns.first, *end = taps + FIVE * ky + w->columns.end; to < end;
            at += column_words) {
         *to++ = *at;
