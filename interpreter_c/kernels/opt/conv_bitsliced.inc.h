@@ -33,7 +33,7 @@
 #if defined(DQNN_OWN_LANE_COUNTERS)
 #define SLICES 0 /* of the other code */
 #else
-#define SLICES (!DQNN_SMALL && !DQNN_SLOW_PRODUCTS) /* compiled for size, such layers go the long way */
+#define SLICES DQNN_SLICES
 #endif
 
 enum { NO_COLUMN = INT32_MIN };
@@ -459,6 +459,13 @@ DQNN_NOINLINE void spread_preset(const layer *l, const uint32_t *preset, uint32_
   }
 }
 
+/* Other presets for the fields that are not kept. */
+static void begin_class(const layer *l, const uint32_t *presets, uint32_t keep, uint32_t *planes) {
+  for (uint32_t p = 0; p < l->planes; p++) {
+    planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
+  }
+}
+
 /* Signs of counters less the ones, which each field has for its lanes. */
 DQNN_NOINLINE uint32_t slice_signs(const layer *l, const uint32_t *planes, uint32_t ones, uint32_t sums) {
   const uint32_t low = dqnn_low_bits(l->shape.in_group);
@@ -505,9 +512,7 @@ DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
         before = inside;
         preset += s->groups * l->planes;
         spread_preset(l, preset, plan.ones, presets);
-        for (uint32_t p = 0, keep = dqnn_low_bits((uint32_t)i * s->in_group); p < l->planes; p++) {
-          planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
-        }
+        begin_class(l, presets, dqnn_low_bits((uint32_t)i * s->in_group), planes);
       }
     }
     plan.bits = t.bits + at;
