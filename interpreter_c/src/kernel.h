@@ -70,9 +70,9 @@ typedef struct {
                                         can say, or it does not take this call. ref needs none */
   uint32_t overlap_bytes; /* bytes of input 0, from its start, that the output may share (0: none, UINT32_MAX: fully in
                              place) */
-  uint32_t work;  /* steps that the checks may take (plan.h): given to plan(), which writes all else and leaves what is
-                     left of them */
-  uint8_t parts;  /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
+  uint32_t work; /* steps that the checks may take (plan.h): given to plan(), which writes all else and leaves what is
+                    left of them */
+  uint8_t parts; /* 1: the output is its inputs' bytes one behind the other; any of them may lie there already */
 } dqnn_plan;
 
 /* The first check that failed, which the fault report names. */
@@ -107,7 +107,7 @@ DQNN_FAMILIES(DQNN_FAMILY_PLAN)
 #define DQNN_SAME_RUN(name, other) DQNN_ALIAS(name, other)
 #define DQNN_ALIAS(name, other) void name(const dqnn_call *call) __attribute__((alias(#other)));
 #else
-#define DQNN_SAME_RUN(name, other)  \
+#define DQNN_SAME_RUN(name, other)   \
   void name(const dqnn_call *call) { \
     other(call);                     \
   }

@@ -454,11 +454,23 @@ def small_groups() -> Iterator[cases.Layer]:
                 yield layer
 
 
-def test_emulated_small_groups(board: machine.Machine) -> None:
+@pytest.fixture(scope="module", params=TARGETS)
+def grouped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> machine.Machine:
+    """Compiled for networks with small groups."""
+    target = build.TARGETS[request.param]
+    if shutil.which(target.compiler) is None:
+        pytest.skip(f"{target.compiler} is not installed")
+    elf, extra = tmp_path_factory.mktemp("grouped") / "kernels.elf", ("-DDQNN_SMALL_GROUPS=1",)
+    sources = [*build.runtime_sources(), *build.kernel_sources()]
+    compiled = build.compile_sources(target, sources, elf, "-O2", keep=("dqnn_all_kernels",), extra=extra)
+    return machine.Machine(compiled, None)
+
+
+def test_emulated_small_groups(grouped: machine.Machine) -> None:
     for seed, layer in enumerate(small_groups()):
         made = tight(cases.make_layer_call(layer, seed))
-        board.release()
-        result, _ = call.run_on_machine(board, f"dqnn_run_{made.packed.kernel}_portable", made)
+        grouped.release()
+        result, _ = call.run_on_machine(grouped, f"dqnn_run_{made.packed.kernel}_portable", made)
         assert result == kernel.reference(made), f"{layer}"
 
 

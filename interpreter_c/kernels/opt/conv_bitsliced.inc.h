@@ -33,7 +33,7 @@
 #if defined(DQNN_OWN_LANE_COUNTERS)
 #define SLICES 0 /* of the other code */
 #else
-#define SLICES (!DQNN_SMALL && !DQNN_SLOW_PRODUCTS) /* compiled for size, such layers go the long way */
+#define SLICES DQNN_SLICES
 #endif
 
 enum { NO_COLUMN = INT32_MIN };
@@ -370,7 +370,7 @@ typedef struct {
 static strips strips_of(const layer *l) {
   const dqnn_geometry *s = &l->shape;
   const uint32_t parts = s->in_group / EIGHT, rows = (uint32_t)s->kernel_h * parts + 1;
-  const uint32_t most = ((uint32_t)(s->out_width + s->kernel_w) * parts + 7u) & ~3u;
+  const uint32_t most = ((uint32_t)(s->out_width + s->kernel_w - 2) * parts + 7u) & ~3u;
   strips t = {(uint8_t *)l->lists, 2 * l->span * l->capacity / rows & ~3u, parts, -s->pad_left, 0, 0};
   t.pitch = t.pitch < most ? t.pitch : most;
   t.room = (int32_t)((t.pitch - 4) / parts) - s->kernel_w + 2; /* words of fields are read */
@@ -392,7 +392,7 @@ static void gather_row(const layer *l, const strips *t, uint32_t group, int32_t 
   const int32_t width = (uint32_t)y < (uint32_t)s->height ? s->width : 0;
   const int32_t cells = t->windows + s->kernel_w - 1, begin = t->first < 0 ? 0 : t->first;
   const int32_t stop = t->first + cells < width ? t->first + cells : width;
-  const uint8_t *const end = to + pitch; /* to the end: all of it is looked at */
+  const uint8_t *const end = to + (uint32_t)cells * parts;
   if (begin < stop) {
     const uint8_t *from = (const uint8_t *)(l->image + dqnn_cell_index(s, y, begin) * l->pixel_words) + group * parts;
     uint8_t *const at = to + (uint32_t)(begin - t->first) * parts, *const last = at + (uint32_t)(stop - begin) * parts;
@@ -459,6 +459,13 @@ DQNN_NOINLINE void spread_preset(const layer *l, const uint32_t *preset, uint32_
   }
 }
 
+/* Other presets for the fields that are not kept. */
+static void begin_class(const layer *l, const uint32_t *presets, uint32_t keep, uint32_t *planes) {
+  for (uint32_t p = 0; p < l->planes; p++) {
+    planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
+  }
+}
+
 /* Signs of counters less the ones, which each field has for its lanes. */
 DQNN_NOINLINE uint32_t slice_signs(const layer *l, const uint32_t *planes, uint32_t ones, uint32_t sums) {
   const uint32_t low = dqnn_low_bits(l->shape.in_group);
@@ -505,9 +512,7 @@ DQNN_NOINLINE void run_slices(const layer *l, const row *r) {
         before = inside;
         preset += s->groups * l->planes;
         spread_preset(l, preset, plan.ones, presets);
-        for (uint32_t p = 0, keep = dqnn_low_bits((uint32_t)i * s->in_group); p < l->planes; p++) {
-          planes[p] = (planes[p] & keep) | (presets[p] & ~keep);
-        }
+        begin_class(l, presets, dqnn_low_bits((uint32_t)i * s->in_group), planes);
       }
     }
     plan.bits = t.bits + at;
@@ -527,6 +532,9 @@ static void run_image(layer *l, uint8_t *out) {
   row r = {{0, 0}, -s->pad_top, 0u - 1u, 0, 0, 0, out};
 #if SLICES
   const int slices = takes_slices(l);
+  if (slices) { /* what is behind the cells is looked at */
+    memset(l->lists, 0, 2 * l->span * l->capacity);
+  }
 #endif
   for (int32_t oy = 0; oy < s->out_height; oy++, r.y += s->stride_h) {
     r.inside = dqnn_taps_inside(r.y, s->kernel_h, s->dilation_h, s->height);

@@ -153,21 +153,28 @@ static void run_inside(const layer *l, const row *r, int32_t x, int32_t pixels, 
   }
 }
 
+/* Twice the taps of some rows outside a map that counts, of one word. */
+static void add_outside(const layer *l, const uint32_t *weight, int32_t rows, uint32_t *planes) {
+  for (const uint32_t *end = weight + FIVE * rows; weight < end;) {
+    uint32_t carry = *weight++ ^ l->pad_word;
+    for (uint32_t p = 1; p < FIVE_PLANES; p++) {
+      carry = dqnn_half_add(&planes[p], carry);
+    }
+  }
+}
+
 /* What the taps of 5x5 windows in rows outside the map add goes into presets of the row. */
 DQNN_NOINLINE void count_outside(const layer *l, row *r) {
   const uint32_t *preset = l->presets, *weight = l->weights;
-  uint32_t *planes = r->planes, outside = FIVE * (uint32_t)(FIVE - (r->inside.end - r->inside.first));
+  const int32_t before = l->pad_skips ? 0 : r->inside.first, behind = l->pad_skips ? 0 : FIVE - r->inside.end;
+  const uint32_t outside = l->pad_skips ? FIVE * (uint32_t)(FIVE - (r->inside.end - r->inside.first)) : 0;
+  uint32_t *planes = r->planes;
   r->presets = planes;
   for (uint32_t word = 0; word < l->out_words; word++, preset += FIVE_PLANES, planes += FIVE_PLANES) {
-    add_scalar(planes, preset, FIVE_PLANES, l->pad_skips ? outside : 0);
-    for (int32_t t = 0; t < FIVE * FIVE; t++, weight++) {
-      if (t < FIVE * r->inside.first || t >= FIVE * r->inside.end) {
-        uint32_t carry = l->pad_skips ? 0 : *weight ^ l->pad_word;
-        for (uint32_t p = 1; p < FIVE_PLANES; p++) {
-          carry = dqnn_half_add(&planes[p], carry);
-        }
-      }
-    }
+    add_scalar(planes, preset, FIVE_PLANES, outside);
+    add_outside(l, weight, before, planes);
+    weight += FIVE * FIVE;
+    add_outside(l, weight - FIVE * behind, behind, planes);
   }
 }
 
@@ -245,9 +252,9 @@ static void five_anywhere(const layer *l, const window *w, uint32_t *out, uint32
       plan.presets = planes;
       add_scalar(planes, preset, FIVE_PLANES, w->outside);
     }
-    const uint32_t *row = cell;
-    for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, row += row_words) {
-      const uint32_t *at = row;
+    const uint32_t *first = cell;
+    for (int32_t ky = w->rows.first; ky < w->rows.end; ky++, first += row_words) {
+      const uint32_t *at = first;
       for (uint32_t *to = taps + FIVE * ky + w->columns.first, *end = taps + FIVE * ky + w->columns.end; to < end;
            at += column_words) {
         *to++ = *at;
