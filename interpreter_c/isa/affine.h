@@ -167,10 +167,6 @@ static inline int8_t dqnn_affine_within(const dqnn_outputs *o, int32_t acc, floa
 }
 
 #if DQNN_SOFT_FLOATS
-/* Scales from 2^-6 on, as weights of few bits have them: steps of a scale 2^up times smaller, which shift nothing out, for
- * sums that many times larger. */
-enum { DQNN_STEP_EXPONENT = 120, DQNN_STEP_MOST_UP = 8 };
-
 static inline uint32_t dqnn_affine_exponent(float scale) {
   return dqnn_float_bits(scale) >> 23 & 255u;
 }

@@ -197,4 +197,26 @@ static inline int dqnn_set_affine_steps(dqnn_outputs *s, float scale, float offs
   return shift <= 24 && units < 1 << 30 && at <= 510 << DQNN_STEP_BITS && at >= -(510 << DQNN_STEP_BITS);
 }
 
+/* Scales from 2^-6 on, as weights of few bits have them, are steps of a scale 2^up times smaller, which shift nothing
+ * out, for sums that many times larger. */
+enum { DQNN_STEP_EXPONENT = 120, DQNN_STEP_MOST_UP = 8 };
+
+/* One sum by the affine rule: 1 and the output, or 0. */
+static inline int dqnn_affine_step(const dqnn_outputs *s, int32_t sum, float scale, float offset, int8_t *out) {
+  const uint32_t up = (dqnn_float_bits(scale) >> 23 & 255u) - DQNN_STEP_EXPONENT;
+  if ((int32_t)up > 0) {
+    const uint32_t most = (uint32_t)INT16_MAX >> (up & 15u);
+    if (up > DQNN_STEP_MOST_UP || (uint32_t)sum + most > 2 * most) {
+      return 0;
+    }
+    sum *= 1 << up;
+    scale = dqnn_bits_float(dqnn_float_bits(scale) - (up << 23));
+  }
+  dqnn_outputs own;
+  dqnn_set_outputs(&own, 0, s->zero_point, s->least, s->most);
+  const int valid = dqnn_set_affine_steps(&own, scale, offset);
+  const int32_t q = sum >> (own.shift & 31u);
+  return valid && q == (int16_t)q && dqnn_step_at(&own, q * own.factor + own.begin, out);
+}
+
 #endif

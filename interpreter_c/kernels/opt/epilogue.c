@@ -20,6 +20,11 @@ static void dqnn_emit_s8_affine(const dqnn_epilogue *e, const int32_t *acc, uint
   dqnn_outputs o;
   dqnn_set_outputs(&o, 1, local.zero_point, local.least + local.zero_point, local.most + local.zero_point);
   for (; i < count; i++) {
+#if DQNN_SHORT_PRODUCTS
+    if (dqnn_affine_step(&o, acc[i], scale[i], offset[i], out + i)) {
+      continue;
+    }
+#endif
     o.sums = acc + i;
     o.end = o.sums + 1;
     o.out = out + i;
@@ -52,6 +57,7 @@ static void dqnn_emit_s8_fixed(const dqnn_epilogue *e, const int32_t *acc, uint3
 #if DQNN_SHORT_PRODUCTS
   dqnn_outputs o;
   dqnn_set_outputs(&o, 1, zero_point, least + zero_point, most + zero_point);
+  o.shift = 0;
   o.factor = 0;
   dqnn_begin_steps(&o, zero_point * (1 << DQNN_STEP_BITS), DQNN_STEP_FIXED);
 #endif
