@@ -14,7 +14,7 @@ from kernels.harness import Seeded, run
 from kernels.spec import Tensor
 
 from dqnn.exporter.bench import cases, kernel
-from dqnn.exporter.format import PoolParams, ReduceParams
+from dqnn.exporter.format import FixedBinaryParams, PoolParams, ReduceParams
 from dqnn.exporter.ir import fixed_point
 from dqnn.exporter.ir.types import S8, TensorType, dtype_name
 from dqnn.exporter.targets.emulated import QemuRunner
@@ -245,6 +245,18 @@ def test_sums(name: str) -> None:
             case, inputs=tuple(tensors[:2]), output=tensors[2], constants=(np.float32(1 / scale).tobytes(),)
         )
         found.append(dataclasses.replace(far, expected=run(far, "ref")))
+    compare_cases(found)
+
+
+def test_sums_rounded_once() -> None:
+    """All pairs of codes, ties among them, at every shift that vectors take and at some that they leave."""
+    found, rng = [], np.random.default_rng(5)
+    for shift in (9, 16, 17, 18, 29, 31, 34, 46, 47, 60):
+        for a, b in ((2**30, 2**29), (2**31 - 1, -(2**31) + 1), (65536, -65535), tuple(rng.integers(1, 2**31, 2))):
+            case = sum_case("binary_s8_fixed", shift, (256, 256))
+            params = FixedBinaryParams(0, 1, 0, 0, int(a), 0, int(b), 0, 0, shift, -128, int(rng.choice([90, 127])))
+            case = dataclasses.replace(case, params=params)
+            found.append(dataclasses.replace(case, expected=run(case, "ref")))
     compare_cases(found)
 
 

@@ -20,6 +20,9 @@ typedef struct {
   int32_t multiplier_a, shift_a, multiplier_b, shift_b, left,
       halved; /* fixed rule; halved: of sums where multiplier_a is 1/2 */
   int32_t multiplier, shift, sign;
+  int32_t high_a, low_a, high_b, low_b,
+      high;            /* sums rounded once: halves of factors, the upper one of half a step ... */
+  int32_t mask, right; /* ... and what is shifted out of the high ones, by minus `right` */
 } rule;
 
 /* ---- rules ---- */
@@ -50,7 +53,19 @@ DQNN_ALWAYS_INLINE int32x4_t float_product(const rule *r, int32x4_t a, int32x4_t
   return vcvtnq_s32_f32(vmulq_n_f32(vmulq_f32(x, y), r->inverse));
 }
 
-enum { FLOAT, FIXED, HALF, FLOAT_PRODUCT, FIXED_PRODUCT };
+/* The exact sum of a * factor_a + b * factor_b + half a step, rounded half to even: in words, the lower one of 16 bits.
+ */
+DQNN_ALWAYS_INLINE int32x4_t single_sum(const rule *r, int32x4_t a, int32x4_t b) {
+  const int32x4_t low = vmlaq_n_s32(vmulq_n_s32(a, r->low_a), b, r->low_b);
+  int32x4_t high = vaddq_n_s32(vmlaq_n_s32(vmulq_n_s32(a, r->high_a), b, r->high_b), r->high);
+  high = vaddq_s32(high, vshrq_n_s32(low, 16));
+  const int32x4_t rest = vorrq_s32(vshlq_n_s32(low, 16), vandq_s32(high, vdupq_n_s32(r->mask)));
+  const int32x4_t floor = vshlq_r_s32(high, r->right);
+  const int32x4_t between = vshrq_n_s32(vorrq_s32(rest, vnegq_s32(rest)), 31); /* all bits where there is a rest */
+  return vandq_s32(floor, vorrq_s32(between, vdupq_n_s32(-2)));
+}
+
+enum { FLOAT, FIXED, HALF, FLOAT_PRODUCT, FIXED_PRODUCT, SINGLE };
 
 DQNN_ALWAYS_INLINE int32x4_t sum(const rule *r, int32x4_t a, int32x4_t b, int kind) {
   switch (kind) {
@@ -58,6 +73,8 @@ DQNN_ALWAYS_INLINE int32x4_t sum(const rule *r, int32x4_t a, int32x4_t b, int ki
       return float_sum(r, a, b);
     case FLOAT_PRODUCT:
       return float_product(r, a, b);
+    case SINGLE:
+      return single_sum(r, a, b);
     case FIXED_PRODUCT:
       return scaled(vmulq_s32(a, b), r->multiplier, r->shift);
     default:
@@ -103,6 +120,9 @@ DQNN_NOINLINE void fixed_row(void *r, const int8_t *a, const int8_t *b, int8_t *
 DQNN_NOINLINE void half_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
   run_row((const rule *)r, a, b, out, count, HALF);
 }
+DQNN_NOINLINE void single_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
+  run_row((const rule *)r, a, b, out, count, SINGLE);
+}
 DQNN_NOINLINE void float_product_row(void *r, const int8_t *a, const int8_t *b, int8_t *out, uint32_t count) {
   run_row((const rule *)r, a, b, out, count, FLOAT_PRODUCT);
 }
@@ -146,7 +166,25 @@ static int run_fixed_products(const dqnn_call *call) {
   rule r = rule_of(call, 0, p->act_min, p->act_max);
   r.multiplier = p->multiplier;
   r.shift = p->shift;
-  return !p->single && r.shift < 0 && dqnn_walk_sums(call, 0, fixed_product_row, &r);
+  return r.shift < 0 && dqnn_walk_sums(call, 0, fixed_product_row, &r);
+}
+
+/* Shifts that leave less than 31 bits of half a step to the high words. */
+DQNN_NOINLINE int run_single_sums(const dqnn_call *call) {
+  const dqnn_fixed_binary_params *p = (const dqnn_fixed_binary_params *)call->params;
+  const int32_t right = p->shift - 16;
+  rule r = rule_of(call, 0, p->act_min, p->act_max);
+  if (p->kind != DQNN_ADD || right < 1 || right > 30) {
+    return 0;
+  }
+  r.high_a = p->multiplier_a >> 16;
+  r.low_a = p->multiplier_a & 0xffff;
+  r.high_b = p->multiplier_b >> 16;
+  r.low_b = p->multiplier_b & 0xffff;
+  r.high = 1 << (right - 1);
+  r.mask = (1 << right) - 1;
+  r.right = -right;
+  return dqnn_walk_sums(call, 0, single_row, &r);
 }
 
 /* The input of the larger scale, whose multiplier is 1/2, goes first, if it can. */
@@ -160,7 +198,7 @@ DQNN_NOINLINE int run_fixed_sums(const dqnn_call *call) {
             half_b = usual && p->multiplier_b == 1 << 30 && p->shift_b == 0;
   const uint32_t first = add && half_b && !half_a;
   rule r = rule_of(call, first, p->act_min, p->act_max);
-  if (p->kind > DQNN_SUB || p->single || !usual) {
+  if (p->kind > DQNN_SUB || !usual) {
     return 0;
   }
   r.multiplier_a = first ? p->multiplier_b : p->multiplier_a;
@@ -184,7 +222,8 @@ void dqnn_run_binary_s8_mve(const dqnn_call *call) {
   }
 }
 void dqnn_run_binary_s8_fixed_mve(const dqnn_call *call) {
-  if (!run_fixed_sums(call)) {
+  const int single = ((const dqnn_fixed_binary_params *)call->params)->single;
+  if (!(single ? run_single_sums(call) : run_fixed_sums(call))) {
     dqnn_run_binary_s8_fixed_portable(call);
   }
 }

@@ -296,6 +296,127 @@ static void run_chunk(const layer *l, chunk *x, uint32_t row, uint32_t last, uin
   }
 }
 
+/* ---- straight to the output, by the affine rule ----
+ *
+ * Where elements do not grow it may lie on the input: four are read before they are written. Only where it does not
+ * matter that vectors take denormals for zero, as scalars could not compute again. */
+
+typedef struct {
+  const float *scale, *offset; /* of all elements, or of each of a row */
+  float32x4_t low, high;
+  int32_t zero_a, zero_point; /* of input and output */
+} line;
+
+/* Elements i to i + 3. from, to: types; each: every element of a row has a scale and an offset of its own; whole:
+ * `lanes` are all. All four are constants. */
+DQNN_ALWAYS_INLINE void put_four(const line *n, const void *in, void *out, uint32_t i, mve_pred16_t lanes, uint8_t from,
+                                 uint8_t to, int each, int whole) {
+  float32x4_t y;
+  if (from == DQNN_F32) {
+    const float *x = (const float *)in + i;
+    y = whole ? vld1q_f32(x) : vld1q_z_f32(x, lanes);
+  } else {
+    const int8_t *x = (const int8_t *)in + i;
+    y = vcvtq_f32_s32(vsubq_n_s32(whole ? vldrbq_s32(x) : vldrbq_z_s32(x, lanes), n->zero_a));
+  }
+  if (!each) {
+    y = vaddq_n_f32(vmulq_n_f32(y, *n->scale), *n->offset);
+  } else if (whole) {
+    y = vaddq_f32(vmulq_f32(y, vld1q_f32(n->scale + i)), vld1q_f32(n->offset + i));
+  } else {
+    y = vaddq_f32(vmulq_f32(y, vld1q_z_f32(n->scale + i, lanes)), vld1q_z_f32(n->offset + i, lanes));
+  }
+  if (to == DQNN_F32) {
+    vst1q_p_f32((float *)out + i, y, lanes);
+    return;
+  }
+  y = vminnmq_f32(vmaxnmq_f32(y, n->low), n->high); /* what is no number gives the lower bound */
+  const int32x4_t whole_y = vaddq_n_s32(vcvtnq_s32_f32(y), n->zero_point);
+  whole ? vstrbq_s32((int8_t *)out + i, whole_y) : vstrbq_p_s32((int8_t *)out + i, whole_y, lanes);
+}
+
+DQNN_ALWAYS_INLINE void run_line(const line *given, const void *in, void *out, uint32_t count, uint8_t from, uint8_t to,
+                                 int each) {
+  const line n = *given; /* stores to out could change it */
+  const float scale = *n.scale, offset = *n.offset;
+  const line all = {&scale, &offset, n.low, n.high, n.zero_a, n.zero_point};
+  uint32_t i = 0;
+  for (uint32_t fours = count / 4; fours; fours--, i += 4) {
+    put_four(each ? &n : &all, in, out, i, 0xffff, from, to, each, 1);
+  }
+  if (i < count) {
+    put_four(each ? &n : &all, in, out, i, vctp32q(count - i), from, to, each, 0);
+  }
+}
+
+typedef void (*line_runner)(const line *, const void *, void *, uint32_t);
+#define LINE_RUNNER(name, from, to, each)                                             \
+  DQNN_NOINLINE void name(const line *n, const void *in, void *out, uint32_t count) { \
+    run_line(n, in, out, count, from, to, each);                                      \
+  }
+LINE_RUNNER(bytes_of_floats, DQNN_F32, DQNN_S8, 0)
+LINE_RUNNER(bytes_of_floats_each, DQNN_F32, DQNN_S8, 1)
+LINE_RUNNER(bytes_of_bytes, DQNN_S8, DQNN_S8, 0)
+LINE_RUNNER(bytes_of_bytes_each, DQNN_S8, DQNN_S8, 1)
+LINE_RUNNER(floats_of_bytes, DQNN_S8, DQNN_F32, 0)
+LINE_RUNNER(floats_of_bytes_each, DQNN_S8, DQNN_F32, 1)
+
+static line_runner runner_of(const dqnn_call *call, int each) {
+  const int floats = call->in_def[0]->dtype == DQNN_F32;
+  if (call->out_def->dtype == DQNN_F32) {
+    return each ? floats_of_bytes_each : floats_of_bytes;
+  }
+  if (floats) {
+    return each ? bytes_of_floats_each : bytes_of_floats;
+  }
+  return each ? bytes_of_bytes_each : bytes_of_bytes;
+}
+
+/* Are all of them 0, or between both bounds? */
+static int lie_between(const float *x, uint32_t count, float least, float most) {
+  mve_pred16_t bad = 0;
+  for (uint32_t i = 0; i < count; i += 4) {
+    const mve_pred16_t lanes = vctp32q(count - i);
+    const float32x4_t size = vabsq_f32(vld1q_z_f32(x + i, lanes));
+    bad |= vcmpgtq_m_n_f32(size, 0.0f, lanes) & ~(vcmpgeq_n_f32(size, least) & vcmpleq_n_f32(size, most));
+  }
+  return bad == 0;
+}
+
+/* A byte cannot tell whether a denormal was taken for zero, unless a large scale makes it count, or it is the scale of
+ * large numbers. Sums of products of integers are multiples of a number that is none. */
+static int is_direct(const layer *l, uint32_t channels) {
+  const dqnn_epilogue *e = &l->rule;
+  const uint8_t from = l->call->in_def[0]->dtype, to = l->call->out_def->dtype;
+  if (e->requant != DQNN_REQUANT_AFFINE || from == DQNN_S1 || (to == DQNN_F32 && (from == DQNN_F32 || e->clamps))) {
+    return 0;
+  }
+  const float least = to == DQNN_F32 ? 0x1p-100f : 0x1p-125f, most = 0x1p90f;
+  return lie_between(e->scale, channels, least, most) &&
+         (to == DQNN_S8 || lie_between(e->offset, channels, least, most));
+}
+
+/* Returns 0 for what goes another way. */
+static int run_direct(const layer *l) {
+  const dqnn_call *call = l->call;
+  const dqnn_epilogue *e = &l->rule;
+  const uint32_t rows = dqnn_rows(call->in_def[0]), last = dqnn_last(call->in_def[0]);
+  if (!is_direct(l, l->per_channel ? last : 1)) {
+    return 0;
+  }
+  const line n = {e->scale,     e->offset, vdupq_n_f32(e->low), vdupq_n_f32(e->high), call->in_def[0]->zero_point,
+                  e->zero_point};
+  const line_runner run = runner_of(call, l->per_channel);
+  const uint32_t count = l->per_channel ? last : rows * last, from = l->is_float ? 4 * count : count,
+                 to = call->out_def->dtype == DQNN_F32 ? 4 * count : count;
+  const int8_t *in = (const int8_t *)call->in[0];
+  int8_t *out = (int8_t *)call->out;
+  for (uint32_t left = l->per_channel ? rows : 1; left; left--, in += from, out += to) {
+    run(&n, in, out, count);
+  }
+  return 1;
+}
+
 DQNN_NOINLINE void run_chunks(const dqnn_call *call) {
   const dqnn_tensor_def *in = call->in_def[0];
   layer l;
@@ -307,6 +428,9 @@ DQNN_NOINLINE void run_chunks(const dqnn_call *call) {
     read_thresholds(&l);
   } else {
     read_rule(&l);
+    if (run_direct(&l)) {
+      return;
+    }
   }
   uint32_t rows = dqnn_rows(in), last = dqnn_last(in);
   if (!l.per_channel && in->dtype != DQNN_S1 && call->out_def->dtype != DQNN_S1) { /* all are one row */

@@ -10,30 +10,52 @@
 
 enum { STEP = DQNN_BYTE_SUMS };
 
+/* The walk of pool.h, where a window takes fewer instructions to be found. */
+DQNN_ALWAYS_INLINE void run_windows(const dqnn_call *call, dqnn_reduction reduce, uint32_t out_bytes) {
+  const dqnn_pool_params *p = (const dqnn_pool_params *)call->params;
+  const dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  const int32_t width = (int32_t)in.w, kernel = p->kernel_w, stride = p->stride_w;
+  uint8_t *to = (uint8_t *)call->out;
+  for (uint32_t oy = 0; oy < out.h; oy++) {
+    const dqnn_span y = dqnn_span_of(oy, p->stride_h, p->pad_top, p->kernel_h, in.h);
+    const uint8_t *row = (const uint8_t *)call->in[0] + y.first * in.w * in.c;
+    int32_t x = -(int32_t)p->pad_left;
+    for (uint32_t left = out.w; left; left--, x += stride, to += in.c * out_bytes) {
+      const int32_t first = x > 0 ? x : 0, end = x + kernel < width ? x + kernel : width;
+      const dqnn_window w = {row + (uint32_t)first * in.c, y.count, (uint32_t)(end - first), in.w * in.c, in.c};
+      reduce(call, &w, in.c, to);
+    }
+  }
+}
+
 /* ---- maximum ---- */
 
-/* The largest of each channel; bytes that are not asked for are not read. */
-static int8x16_t largest(const dqnn_window *w, const uint8_t *from, mve_pred16_t lanes) {
+/* The largest of each of sixteen channels; whole, a constant: bytes that are not among `lanes` are read, too. */
+DQNN_ALWAYS_INLINE int8x16_t largest(const dqnn_window *w, const uint8_t *from, mve_pred16_t lanes, int whole) {
   int8x16_t most = vdupq_n_s8(INT8_MIN);
   for (uint32_t rows = w->rows; rows; rows--, from += w->row_bytes) {
-    const uint8_t *cell = from;
+    const int8_t *cell = (const int8_t *)from;
     for (uint32_t columns = w->columns; columns; columns--, cell += w->cell_bytes) {
-      most = vmaxq_s8(most, vld1q_z_s8((const int8_t *)cell, lanes));
+      most = vmaxq_s8(most, whole ? vld1q_s8(cell) : vld1q_z_s8(cell, lanes));
     }
   }
   return most;
 }
 
 static void max_s8(const dqnn_call *call, const dqnn_window *w, uint32_t units, uint8_t *out) {
+  uint32_t c = 0;
   (void)call;
-  for (uint32_t c = 0; c < units; c += STEP) {
+  for (; c + STEP <= units; c += STEP) {
+    vst1q_s8((int8_t *)out + c, largest(w, w->first + c, 0, 1));
+  }
+  if (c < units) {
     const mve_pred16_t lanes = vctp8q(units - c);
-    vstrbq_p_s8((int8_t *)out + c, largest(w, w->first + c, lanes), lanes);
+    vstrbq_p_s8((int8_t *)out + c, largest(w, w->first + c, lanes, 0), lanes);
   }
 }
 
 void dqnn_run_maxpool_s8_mve(const dqnn_call *call) {
-  dqnn_run_pool(call, max_s8, 1, 1, 0);
+  run_windows(call, max_s8, 1);
 }
 
 /* ---- average ---- */
@@ -124,21 +146,21 @@ static int is_common(const dqnn_call *call) {
 
 void dqnn_run_avgpool_s8_s8_mve(const dqnn_call *call) {
   if (is_common(call)) {
-    dqnn_run_pool(call, average, 1, 1, 0);
+    run_windows(call, average, 1);
   } else {
     dqnn_run_avgpool_s8_s8_portable(call);
   }
 }
 void dqnn_run_avgpool_s8_f32_mve(const dqnn_call *call) {
   if (is_common(call)) {
-    dqnn_run_pool(call, average, 1, 4, 0);
+    run_windows(call, average, 4);
   } else {
     dqnn_run_avgpool_s8_f32_portable(call);
   }
 }
 void dqnn_run_avgpool_s8_raw_mve(const dqnn_call *call) {
   if (fits_halfwords(call)) {
-    dqnn_run_pool(call, average_raw, 1, 1, 0);
+    run_windows(call, average_raw, 1);
   } else {
     dqnn_run_avgpool_s8_raw_portable(call);
   }

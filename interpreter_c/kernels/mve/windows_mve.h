@@ -4,6 +4,7 @@
 #ifndef DQNN_MVE_WINDOWS_H
 #define DQNN_MVE_WINDOWS_H
 
+#include "../../isa/copy.h"
 #include "../opt/quads.h"
 #include "epilogue_mve.h"
 
@@ -61,13 +62,7 @@ void dqnn_windows_copy(const dqnn_windows *l, const int8_t *run, int8_t *column)
 void dqnn_windows_gather(const dqnn_windows *l, dqnn_origin at, int8_t *column);
 
 DQNN_INLINE void dqnn_copy_bytes(int8_t *to, const int8_t *from, uint32_t count) {
-  for (; count >= DQNN_WINDOW_STEP; count -= DQNN_WINDOW_STEP, to += DQNN_WINDOW_STEP, from += DQNN_WINDOW_STEP) {
-    vst1q_s8(to, vld1q_s8(from));
-  }
-  if (count > 0) {
-    mve_pred16_t lanes = vctp8q(count);
-    vstrbq_p_s8(to, vld1q_z_s8(from, lanes), lanes);
-  }
+  dqnn_copy_run((uint8_t *)to, (const uint8_t *)from, count);
 }
 
 DQNN_INLINE void dqnn_fill_bytes(int8_t *to, uint32_t count, int32_t value) {

@@ -2,9 +2,7 @@
 /* concat_{s1,s8,f32}: each input goes to the output in runs of memory, and one that lies there already (plan allows it
  * where nothing stands before the joined axis) is left alone. Bits whose rows are joined off word boundaries are
  * shifted together, a word at a time. */
-#include <string.h>
-
-#include "../../isa/isa.h"
+#include "../../isa/copy.h"
 #include "../map.h"
 #include "../parts.h"
 
@@ -22,7 +20,7 @@ static void join_runs(const dqnn_call *call) {
     const uint8_t *from = (const uint8_t *)call->in[i];
     uint8_t *to = part;
     for (uint32_t o = from == to ? outer : 0; o < outer; o++) {
-      memcpy(to, from, run);
+      dqnn_copy_run(to, from, run);
       from += run;
       to += pitch;
     }

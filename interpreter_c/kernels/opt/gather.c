@@ -2,7 +2,7 @@
 /* gather_{s1,s8,f32}, a row of the output's last axis at a time: copied as it is where that axis is taken whole. */
 #include <string.h>
 
-#include "../../isa/isa.h"
+#include "../../isa/copy.h"
 #include "../map.h"
 
 #if DQNN_HAVE_PORTABLE
@@ -41,7 +41,7 @@ static void take_bits(const indices *from, const uint32_t *row, uint32_t *to) {
 
 static void take_row(const indices *from, uint8_t dtype, const uint8_t *row, uint32_t row_bytes, uint8_t *to) {
   if (!from->last) {
-    memcpy(to, row, row_bytes);
+    dqnn_copy_run(to, row, row_bytes);
   } else if (dtype == DQNN_S1) {
     take_bits(from, (const uint32_t *)(const void *)row, (uint32_t *)(void *)to);
   } else if (dtype == DQNN_S8) {

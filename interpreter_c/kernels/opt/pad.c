@@ -2,6 +2,7 @@
 /* pad_{s1,s8,f32}: rows along the last axis go to their place whole, the rest is filled with the pad value. */
 #include <string.h>
 
+#include "../../isa/copy.h"
 #include "../../isa/halves.h"
 #include "../map.h"
 
@@ -55,7 +56,7 @@ static void put_row(const dqnn_call *call, uint8_t *to, const uint8_t *from, uin
   before = from ? before * size : 0;
   fill(to, before, word);
   if (from) {
-    memcpy(to + before, from, inside);
+    dqnn_copy_run(to + before, from, inside);
   }
   fill(to + before + inside, dqnn_last(out) * size - before - inside, word);
 }
