@@ -23,7 +23,11 @@
 #include "conv_layer.inc.h"
 
 enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2, QUADS = CHANNELS / 4 };
-enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
+enum {
+  LINE = 64 / sizeof(element),
+  PATCH_ELEMENTS = PATCH / sizeof(element),
+  BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS
+};
 
 /* A block of output channels; begins with the layer. Vectors that lie across two lines of the cache are slow. */
 typedef struct {
@@ -33,7 +37,7 @@ typedef struct {
   uint32_t span, down;              /* rows of the map under a kernel, rows of the patch between those of outputs */
   uint32_t tile_height, tile_width; /* outputs that a patch serves */
   int32_t start[BLOCK_CHANNELS];    /* of the sums */
-  _Alignas(64) element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
+  _Alignas(64) element patch[PATCH_ELEMENTS + LINE]; /* the last column of the last run may end behind it */
   _Alignas(64) weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
 } block;
 
