@@ -189,9 +189,10 @@ DQNN_INLINE void dot(const layer *l, uint32_t channel, uint32_t pixels, int narr
   uint32_t words = (l->window_taps + 1) / 2, together = bits ? CHANNELS : 2, last = (l->shape.out_group - 1) / together,
            tap = 0;
   counters z = {{{{0}}}, {{0}}};
+  const uint32_t bytes = 4 * (bits ? dqnn_packed_words(l->window_taps, bits) : words);
   for (uint32_t i = 0; i < (bits ? 1 : PAIRS); i++) {
     uint32_t at = channel / together + i;
-    plan.weights[i] = (const int8_t *)l->weights + (at < last ? at : last) * bytes_of(l, together);
+    plan.weights[i] = (const int8_t *)l->weights + (at < last ? at : last) * bytes;
   }
   for (uint32_t p = 0; p < pixels; p++) {
     plan.inputs[p] = l->windows[p].at;

@@ -23,7 +23,11 @@
 #include "conv_layer.inc.h"
 
 enum { PATCH = 16384 /* bytes */, BLOCK_CHANNELS = 256, UNITS = CHANNELS / 2, QUADS = CHANNELS / 4 };
-enum { PATCH_ELEMENTS = PATCH / sizeof(element), BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS };
+enum {
+  LINE = 64 / sizeof(element),
+  PATCH_ELEMENTS = PATCH / sizeof(element),
+  BLOCK_COLUMNS = 2 * DQNN_COLUMNS_TAPS / TAPS
+};
 
 /* A block of output channels; begins with the layer. Vectors that lie across two lines of the cache are slow. */
 typedef struct {
@@ -33,7 +37,8 @@ typedef struct {
   uint32_t span, down;              /* rows of the map under a kernel, rows of the patch between those of outputs */
   uint32_t tile_height, tile_width; /* outputs that a patch serves */
   int32_t start[BLOCK_CHANNELS];    /* of the sums */
-  _Alignas(64) element patch[PATCH_ELEMENTS + TAPS]; /* the last column of the last run may end behind it */
+  int32_t factors[BLOCK_CHANNELS];  /* of the sum of a window's inputs: minus the zero points of the weights */
+  _Alignas(64) element patch[PATCH_ELEMENTS + LINE]; /* the last column of the last run may end behind it */
   _Alignas(64) weight_column weights[BLOCK_COLUMNS]; /* [CHANNELS channels][column of a window] */
 } block;
 
@@ -127,6 +132,13 @@ static void start_sums(const block *b, const weight_column *weights, int32_t *st
   store_vector(start, times(sum, -b->l.hole));
 }
 
+static void set_factors(block *b) {
+  const int8_t *zero_points = b->l.weight_zero_points + b->l.first_output;
+  for (uint32_t i = 0; i < b->l.shape.out_group; i++) {
+    b->factors[i] = -zero_points[i];
+  }
+}
+
 /* ---- sums ---- */
 
 typedef struct {
@@ -157,6 +169,13 @@ DQNN_INLINE void add_columns(const block *b, uint32_t channel, uint32_t tiles, n
   counters z;
   for (uint32_t i = 0; i < PIXELS * tiles; i++) {
     z.of[i / tiles][i % tiles] = load_vector(start + i % tiles * CHANNELS);
+  }
+  if (b->l.weight_zero_points) {
+    const int32_t *factors = b->factors + channel;
+    for (uint32_t i = 0; i < PIXELS * tiles; i++) {
+      v_sums more = times(load_vector(factors + i % tiles * CHANNELS), b->l.column_sums[i / tiles]);
+      z.of[i / tiles][i % tiles] = plus(z.of[i / tiles][i % tiles], more);
+    }
   }
   for (uint32_t row = 0; row < b->rows; row++) {
     for (uint32_t part = 0; part < b->parts; part++) {
@@ -287,6 +306,9 @@ static void run_blocks(layer *l) {
       }
       start_sums(b, to, b->start + c);
     }
+    if (l->weight_zero_points) {
+      set_factors(b);
+    }
     run_patches(b);
     g->out_group = outputs - done < most ? outputs - done : most;
   }
@@ -321,6 +343,7 @@ static int set_tiles(block *b) {
 static int prepare_columns(const dqnn_call *call, uint32_t zero_points, block *b) {
   layer *l = &b->l;
   prepare_layer(call, zero_points, l);
+  l->adds_inputs = l->half_weights;
   const dqnn_geometry *g = &l->shape;
   int dilated = g->dilation_w > 1 && g->kernel_w > 1;
   b->rows = (uint32_t)g->kernel_h;

@@ -32,6 +32,9 @@ DQNN_INLINE void store_vector(int32_t *to, v_sums x) {
 DQNN_INLINE v_sums times(v_sums x, int32_t by) {
   return _mm512_mullo_epi32(x, _mm512_set1_epi32(by));
 }
+DQNN_INLINE v_sums plus(v_sums x, v_sums y) {
+  return _mm512_add_epi32(x, y);
+}
 DQNN_INLINE v_inputs ones(void) {
   return _mm512_set1_epi8(1);
 }

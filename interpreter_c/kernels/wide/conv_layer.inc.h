@@ -45,7 +45,7 @@ typedef struct {
   element *copies;                  /* [pixel][copy_elements] */
   number *totals;                   /* [channel of the group], with a pool */
   const int8_t *weight_zero_points; /* of all outputs; NULL: 0 */
-  uint8_t by_inputs;                /* sums need those of the windows' inputs too */
+  uint8_t by_inputs, adds_inputs;   /* sums need those of the windows' inputs too; and get them when they are done */
   int32_t column_sums[PIXELS];      /* which these are then */
 } layer;
 
@@ -76,7 +76,7 @@ DQNN_INLINE void add_inputs_of(const layer *l, uint32_t output, uint32_t count, 
 }
 
 static void add_inputs(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  for (uint32_t p = 0; l->by_inputs && p < pixels; p++) {
+  for (uint32_t p = 0; l->adds_inputs && p < pixels; p++) {
     add_inputs_of(l, l->first_output + channel, count, l->column_sums[p], sums[p]);
   }
 }
@@ -236,7 +236,7 @@ static void prepare_layer(const dqnn_call *call, uint32_t zero_points, layer *l)
   l->half_weights = p->half_weights;
   l->bits = p->weight_bits;
   l->weight_zero_points = zero_points ? (const int8_t *)call->constants[1] : NULL;
-  l->by_inputs = p->half_weights || zero_points;
+  l->by_inputs = l->adds_inputs = p->half_weights || zero_points;
   l->runs = l->type != DQNN_S1 && g->groups == 1 && g->dilation_w == 1 && l->up_w == 1;
   l->in_place = DQNN_FLOAT_SUMS && dqnn_rows_in_place(call);
   l->row_taps = (uint32_t)g->kernel_w * g->in_group;
