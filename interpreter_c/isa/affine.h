@@ -13,6 +13,15 @@
 #include "requantize.h"
 #include "../src/numerics.h"
 
+/* What rules that clamp keep to, with the zero point, as fields of a plan; others saturate to int8 and have no place for it. */
+#if DQNN_ARM_DSP_FPU
+#define DQNN_BOUNDS
+#define DQNN_SET_BOUNDS(plan, low, high) ((void)(plan))
+#else
+#define DQNN_BOUNDS int32_t least, most;
+#define DQNN_SET_BOUNDS(plan, low, high) ((void)((plan)->least = (low), (plan)->most = (high)))
+#endif
+
 #if DQNN_ARM_DSP_FPU
 
 /* x[p] = acc[p] * scale + offset, rounded, plus zero_point, saturated. The four go side by side, so that no result is used by the next

@@ -62,20 +62,8 @@ typedef struct {
   int32_t zero_point;
   float scale, offset;       /* affine ... */
   int32_t multiplier, shift; /* ... or fixed point of sums with their bias, as isa/affine.h takes it */
-#if !DQNN_ARM_DSP_FPU
-  int32_t least, most;
-#endif
+  DQNN_BOUNDS
 } dqnn_channel_output;
-
-/* What rules that clamp keep to. */
-static inline void dqnn_channel_bounds(dqnn_channel_output *p, int32_t least, int32_t most) {
-#if DQNN_ARM_DSP_FPU
-  (void)p, (void)least, (void)most;
-#else
-  p->least = least;
-  p->most = most;
-#endif
-}
 
 /* clang-format off */
 

@@ -43,20 +43,8 @@ typedef struct {
   const int32_t *shift;              /* fixed point, as isa/affine.h takes it */
   int32_t *sums;                     /* [channel][pixel] */
   uint32_t rule;                     /* dqnn_packed_rule */
-#if !DQNN_ARM_DSP_FPU
-  int32_t least, most; /* of the outputs */
-#endif
+  DQNN_BOUNDS
 } dqnn_packed_plan;
-
-/* What rules that clamp keep to. */
-static inline void dqnn_packed_bounds(dqnn_packed_plan *p, int32_t least, int32_t most) {
-#if DQNN_ARM_DSP_FPU
-  (void)p, (void)least, (void)most;
-#else
-  p->least = least;
-  p->most = most;
-#endif
-}
 
 #if DQNN_ARM_DSP_FPU
 

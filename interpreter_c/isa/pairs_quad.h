@@ -51,8 +51,8 @@ typedef struct {
   int32_t *sums;        /* [channel][pixel] */
   uint32_t pairs;       /* of a column, at least 1 */
   uint32_t channels;    /* even, at least 2 */
+  DQNN_BOUNDS
 #if !DQNN_ARM_DSP_FPU
-  int32_t least, most;   /* of the outputs */
   int32_t in_zero_point; /* of the columns */
 #endif
 #if DQNN_SHORT_QUADS
@@ -88,16 +88,6 @@ static inline void dqnn_pairs_keep(dqnn_pairs_plan *p, void *scratch, uint32_t l
   (void)p, (void)scratch, (void)left, (void)out, (void)bytes, (void)pixels;
 }
 #endif
-
-/* What rules that clamp keep to. */
-static inline void dqnn_pairs_bounds(dqnn_pairs_plan *p, int32_t least, int32_t most) {
-#if DQNN_ARM_DSP_FPU
-  (void)p, (void)least, (void)most;
-#else
-  p->least = least;
-  p->most = most;
-#endif
-}
 
 #if DQNN_ARM_DSP_FPU
 

@@ -268,7 +268,7 @@ static void sum_direct(layer *l, uint32_t first, uint32_t n) {
     }
     plan.zero_point = e->zero_point;
     plan.rule = l->kind == DQNN_QUAD_FIXED ? DQNN_PACKED_FIXED : DQNN_PACKED_AFFINE;
-    dqnn_packed_bounds(&plan, e->least + e->zero_point, e->most + e->zero_point);
+    DQNN_SET_BOUNDS(&plan, e->least + e->zero_point, e->most + e->zero_point);
     plan.first.bias = e->bias + channel; /* or scales, which stand in the same constant, likewise the next */
     plan.second.multiplier = e->multiplier + channel;
     plan.shift = e->shift + channel;

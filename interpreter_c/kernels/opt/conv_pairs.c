@@ -613,7 +613,7 @@ static void set_direct(layer *l) {
   plan->shift = fixed ? e->shift + channel : NULL;
   plan->rule = fixed ? DQNN_PAIRS_FIXED : DQNN_PAIRS_AFFINE;
   dqnn_pairs_input(plan, l->cells.zero_point);
-  dqnn_pairs_bounds(plan, e->least + e->zero_point, e->most + e->zero_point);
+  DQNN_SET_BOUNDS(plan, e->least + e->zero_point, e->most + e->zero_point);
   dqnn_pairs_ready(plan);
   if (DQNN_PAIRS_KEEP) {
     keep(l);

@@ -358,7 +358,7 @@ static void run_part(layer *l, int32_t first, int32_t count) {
   p.output.step = along->out_step;
   if (l->kind != DQNN_QUAD_ANY) {
     p.output.zero_point = l->epilogue.zero_point;
-    dqnn_channel_bounds(&p.output, l->epilogue.least + p.output.zero_point, l->epilogue.most + p.output.zero_point);
+    DQNN_SET_BOUNDS(&p.output, l->epilogue.least + p.output.zero_point, l->epilogue.most + p.output.zero_point);
   }
   const int8_t *in = (const int8_t *)l->call->in[0] + (from > 0 ? (uint32_t)from * along->in_step : 0);
   for (uint32_t c = 0; c < l->channels; c++) {
