@@ -174,7 +174,7 @@ INDIRECT = {
         "dqnn_unpack_depthwise$",
     ),
     "run_row": r"\S*conv_bitsliced\w*\.c:finish_\w+$",
-    "run_image": r"\S*conv_horizontal\.c:emit_\w+$",
+    "run_image": r"\S*conv_(bitsliced\w*\.c:finish|horizontal\.c:emit)_\w+$",
 }
 
 

@@ -310,7 +310,10 @@ static void run_window(const layer *l, const window *w, const row *r, place *at,
   }
 }
 
-DQNN_NOINLINE void run_row(layer *l, const row *r) {
+#if SLICES
+DQNN_NOINLINE void run_row(layer *l, const row *r); /* its frame does not lie under those of slices */
+#endif
+static void run_row(layer *l, const row *r) {
   const dqnn_geometry *s = &l->shape;
   dqnn_taps previous = {-1, -1};
   window w = {0, 0, 0, 0, r->border_class * l->column_classes - 1u};
