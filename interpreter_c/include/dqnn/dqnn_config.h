@@ -38,9 +38,9 @@
 #define DQNN_SLOW_MULTIPLY 0
 #endif
 
-/* DQNN_SMALL_GROUPS, 1 or 0: binary convolutions in groups of 8 and 16 take neighbouring windows side by side, up to four
- * times as fast, for 2 KB. The same bytes; the CMake option of that name sets it to 1. Not defined: 1 on cores without
- * 32-bit Thumb instructions, unless they are compiled for size. */
+/* DQNN_SMALL_GROUPS, 1 or 0: binary convolutions in groups of 8 and 16 take neighbouring windows side by side, up to
+ * four times as fast, for 2 KB. The same bytes; the CMake option of that name sets it to 1. Not defined: 1 on cores
+ * without 32-bit Thumb instructions, unless they are compiled for size. */
 
 /* 1: dqnn_options.profile is honoured. 0: the calls are compiled out. */
 #ifndef DQNN_PROFILE

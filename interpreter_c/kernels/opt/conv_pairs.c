@@ -514,29 +514,35 @@ static dqnn_taps columns_inside(const dqnn_geometry *g) {
   return in;
 }
 
+/* Of a row of the output as many pixels from ox on as lanes are left for and lie inside, or one; returns how many. */
+DQNN_INLINE uint32_t gather_next(const layer *l, const dqnn_taps *inside, int32_t ox, dqnn_origin at, uint32_t lane) {
+  if (ox < inside->first || ox >= inside->end) {
+    gather_border(l, at, lane);
+    return 1;
+  }
+  const uint32_t left = (uint32_t)(inside->end - ox), n = left < 4 - lane ? left : 4 - lane;
+  gather_inside(l, at, lane, n);
+  return n;
+}
+
 /* All outputs of a group, without a walk of quads.h, which takes more than the products of few channels. The last four
  * pixels may hold some that are done. */
 DQNN_NOINLINE void run_direct(layer *l) {
   const dqnn_geometry *g = &l->shape;
-  const uint32_t outputs = g->outputs;
-  const dqnn_taps inside = columns_inside(g);
+  const dqnn_taps none = {0, 0}, columns = columns_inside(g);
   int8_t *out = (int8_t *)l->call->out + l->first_output;
   uint32_t pixel = 0, lane = 0;
   dqnn_origin at = {-g->pad_top, 0};
   for (int32_t oy = 0; oy < g->out_height; oy++, at.y += g->stride_h) {
-    const int rows_inside = l->plain && at.y >= 0 && at.y + (g->kernel_h - 1) * g->dilation_h < g->height;
+    const int inside = l->plain && at.y >= 0 && at.y + (g->kernel_h - 1) * g->dilation_h < g->height;
+    const dqnn_taps row = inside ? columns : none;
     at.x = -g->pad_left;
     for (int32_t ox = 0; ox < g->out_width;) {
-      uint32_t n = 1;
-      if (rows_inside && ox >= inside.first && ox < inside.end) {
-        n = (uint32_t)(inside.end - ox) < 4 - lane ? (uint32_t)(inside.end - ox) : 4 - lane;
-        gather_inside(l, at, lane, n);
-      } else {
-        gather_border(l, at, lane);
-      }
+      const uint32_t n = gather_next(l, &row, ox, at, lane), end = lane + n;
       ox += (int32_t)n;
       at.x += (int32_t)n * g->stride_w;
-      for (; n; n--, pixel++, out += outputs) {
+      pixel += n;
+      for (; lane < end; out += g->outputs) {
         l->plan.out[lane++] = out;
       }
       if (lane == 4) {
