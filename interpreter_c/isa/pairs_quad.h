@@ -19,6 +19,10 @@
 /* Do outputs keep to less than all codes? */
 enum { DQNN_QUADS_CLAMP = DQNN_RULES_CLAMP && !DQNN_SHORT_QUADS, DQNN_PAIRS_KEEP = DQNN_SHORT_QUADS };
 
+/* Is each of the four pixels a place of its own? Elsewhere they are as far apart as the first two, and behind the last
+ * one it stands again. */
+enum { DQNN_PAIRS_ANYWHERE = DQNN_ARM_DSP_FPU };
+
 typedef enum { DQNN_PAIRS_AFFINE, DQNN_PAIRS_FIXED, DQNN_PAIRS_SUMS } dqnn_pairs_rule;
 
 /* Assembly reads the fields down to `sums` by their places. */

@@ -526,7 +526,7 @@ DQNN_INLINE uint32_t gather_next(const layer *l, const dqnn_taps *inside, int32_
 }
 
 /* All outputs of a group, without a walk of quads.h, which takes more than the products of few channels. The last four
- * pixels may hold some that are done. */
+ * pixels may hold columns of some that are done. */
 DQNN_NOINLINE void run_direct(layer *l) {
   const dqnn_geometry *g = &l->shape;
   const dqnn_taps none = {0, 0}, columns = columns_inside(g);
@@ -550,6 +550,9 @@ DQNN_NOINLINE void run_direct(layer *l) {
         lane = 0;
       }
     }
+  }
+  for (uint32_t i = lane; i > 0 && i < 4 && !DQNN_PAIRS_ANYWHERE; i++) {
+    l->plan.out[i] = l->plan.out[lane - 1];
   }
   if (lane) {
     sum_direct(l, pixel - lane, lane);
