@@ -380,7 +380,7 @@ DQNN_NOINLINE void sum_rest(const layer *l, uint32_t c, uint32_t first, uint32_t
 }
 
 /* Four pixels straight to an s8 output; of n an odd last channel through sums. */
-DQNN_INLINE void sum_direct(const layer *l, uint32_t first, uint32_t n) {
+DQNN_INLINE void sum_direct(layer *l, uint32_t first, uint32_t n) {
   dqnn_pairs_quad(&l->plan);
   if (l->shape.out_group & 1u) {
     sum_rest(l, l->shape.out_group - 1, first, n);
