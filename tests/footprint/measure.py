@@ -166,7 +166,9 @@ INDIRECT = {
     "dqnn_run_columns": r"\S*:dqnn_columns_\w+$",
     "run_patches": r"\S*:dqnn_patches_\w+$",
     "run_group": r"\S*:dqnn_patches_\w+$",
-    **dict.fromkeys(("run_between", "run_anywhere"), r"\S*:dqnn_nine_(row|cells)_\w+$"),
+    **dict.fromkeys(
+        ("run_between", "run_anywhere", "dqnn_depthwise_nine_bytes_mve"), r"\S*:dqnn_nine_(row|cells)_\w+$"
+    ),
     "dqnn_walk_sums": r"\S*(opt/sums|mve/binary_mve)\.c:\w+_row$",
     "sum_row": r"\S*:dqnn_sum_(floats|fixed)$",
     **dict.fromkeys(
@@ -197,7 +199,7 @@ class _Stack:
     def targets(self, caller: str) -> list[str]:
         """What an indirect call in `caller` may reach: as INDIRECT says, else any function of its file or of a file
         that calls it."""
-        name = caller.rsplit(":", maxsplit=1)[-1]
+        name = caller.rsplit(":", maxsplit=1)[-1].split(".")[0]  # without .isra.0 and the like
         if name in INDIRECT:
             return [title for title in self.frame if re.match(INDIRECT[name], title)]
         callers = self.above(caller)

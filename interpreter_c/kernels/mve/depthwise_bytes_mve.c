@@ -198,10 +198,9 @@ static uint32_t cell_at(const layer *l, const lines *n, uint32_t i, uint32_t x) 
 /* Four columns, anywhere. */
 DQNN_NOINLINE void copy_anywhere(const layer *l, const lines *n, uint32_t x, int8_t *to) {
   uint32_t words[LINES][4];
-  for (uint32_t i = 0; i < LINES; i++) {
-    for (uint32_t k = 0; k < 4; k++) {
-      words[i][k] = i < TAPS || l->stride == 1 ? cell_at(l, n, i, x + k) : cell_at(l, n, k, x + 4);
-    }
+  for (uint32_t i = 0; i < 4 * LINES; i++) {
+    const uint32_t line = i / 4, k = i % 4;
+    words[line][k] = line < TAPS || l->stride == 1 ? cell_at(l, n, line, x + k) : cell_at(l, n, k, x + 4);
   }
   put_words(to, words);
 }

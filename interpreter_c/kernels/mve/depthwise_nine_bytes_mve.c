@@ -87,7 +87,7 @@ DQNN_NOINLINE void run_anywhere(const layer *l, const lines *n, int32_t x, int8_
 }
 
 /* A line of outputs, whose windows begin in line y. */
-static void run_line(const layer *l, const int8_t *image, int32_t y, int8_t *out) {
+DQNN_NOINLINE void run_line(const layer *l, const int8_t *image, int32_t y, int8_t *out) {
   const axis *along = &l->along;
   const int32_t next = l->across.dilation, last = along->size - 1 - (SIDE - 1) * along->dilation;
   lines n;
