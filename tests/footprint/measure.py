@@ -199,7 +199,7 @@ class _Stack:
     def targets(self, caller: str) -> list[str]:
         """What an indirect call in `caller` may reach: as INDIRECT says, else any function of its file or of a file
         that calls it."""
-        name = caller.rsplit(":", maxsplit=1)[-1].split(".")[0]  # without .isra.0 and the like
+        name = caller.rsplit(":", maxsplit=1)[-1].split(".", maxsplit=1)[0]  # without .isra.0 and the like
         if name in INDIRECT:
             return [title for title in self.frame if re.match(INDIRECT[name], title)]
         callers = self.above(caller)
