@@ -18,7 +18,7 @@ enum { LANES = 4, SIDE = 3, TAPS = SIDE * SIDE, PLANES = DQNN_NINE_PLANES };
 
 typedef struct {
   const dqnn_call *call;
-  int32_t height, width, out_height, out_width, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
+  dqnn_geometry shape;
   uint32_t words;         /* of a pixel */
   uint32_t sets, columns; /* columns: of the map, from a vector of a set to the next one */
   uint32_t across, down;  /* words to the next tap, to the next row of taps */
@@ -127,7 +127,7 @@ typedef struct {
 } rows;
 
 DQNN_ALWAYS_INLINE rows rows_at(const layer *l, int32_t y) {
-  const uint32_t height = (uint32_t)l->height, next = (uint32_t)l->dilation_h, first = (uint32_t)y;
+  const uint32_t height = (uint32_t)l->shape.height, next = (uint32_t)l->shape.dilation_h, first = (uint32_t)y;
   const uint32_t *at = (const uint32_t *)l->call->in[0] + first * l->pitch;
   return (rows){{first < height ? at : NULL, first + next < height ? at + l->down : NULL,
                  first + 2 * next < height ? at + 2 * l->down : NULL}};
@@ -190,8 +190,9 @@ DQNN_ALWAYS_INLINE void run_vectors(const layer *l, const set *s, const rows *r,
 /* All rows of outputs. apart, a constant: cells of neighbouring outputs are no neighbours. */
 DQNN_ALWAYS_INLINE void run_inside(const layer *l, set *s, int apart) {
   uint32_t *out = (uint32_t *)l->call->out + LANES * s->number, inside = SIDE + 1;
-  int32_t y = -l->pad_top;
-  for (int32_t row = l->out_height; row; row--, y += l->stride_h, out += (uint32_t)l->out_width * l->words) {
+  int32_t y = -l->shape.pad_top;
+  for (int32_t row = l->shape.out_height; row;
+       row--, y += l->shape.stride_h, out += (uint32_t)l->shape.out_width * l->words) {
     const rows r = rows_at(l, y);
     const uint32_t found = rows_inside(&r);
     if (l->skips && found != inside) {
@@ -222,9 +223,9 @@ typedef struct {
 
 /* Returns how many lie in the map. */
 static uint32x4_t find_columns(const layer *l, const set *s, uint32_t x, columns *c) {
-  const uint32x4_t width = vdupq_n_u32((uint32_t)l->width), zero = vdupq_n_u32(0);
+  const uint32x4_t width = vdupq_n_u32((uint32_t)l->shape.width), zero = vdupq_n_u32(0);
   uint32x4_t found = zero;
-  for (uint32_t k = 0; k < SIDE; k++, x += (uint32_t)l->dilation_w) {
+  for (uint32_t k = 0; k < SIDE; k++, x += (uint32_t)l->shape.dilation_w) {
     const uint32x4_t column = vaddq_n_u32(vld1q_u32(s->column), x);
     const uint32x4_t inside = vpselq_u32(vdupq_n_u32(~0u), zero, vcmphiq_u32(width, column));
     c->inside[k] = inside;
@@ -259,12 +260,12 @@ DQNN_ALWAYS_INLINE three row_anywhere(const layer *l, const set *s, uint32_t i, 
 
 /* Vector i of the set, in all rows of outputs. */
 DQNN_ALWAYS_INLINE void run_border(const layer *l, set *s, uint32_t i, int skips) {
-  const uint32_t count = (uint32_t)l->out_width * l->words, at = LANES * (s->number + i * l->sets);
+  const uint32_t count = (uint32_t)l->shape.out_width * l->words, at = LANES * (s->number + i * l->sets);
   uint32_t *out = (uint32_t *)l->call->out + at, inside = SIDE + 1;
-  int32_t y = -l->pad_top;
+  int32_t y = -l->shape.pad_top;
   columns c;
   const uint32x4_t found = find_columns(l, s, i * l->columns, &c);
-  for (int32_t row = l->out_height; row; row--, y += l->stride_h, out += count) {
+  for (int32_t row = l->shape.out_height; row; row--, y += l->shape.stride_h, out += count) {
     const rows r = rows_at(l, y);
     if (skips && rows_inside(&r) != inside) {
       inside = rows_inside(&r);
@@ -285,7 +286,7 @@ DQNN_NOINLINE void run_skipped(const layer *l, set *s, uint32_t i) {
 
 static void run_set(const layer *l, set *s) {
   if (s->first < s->end) {
-    l->stride_w == 1 ? run_neighbours(l, s) : run_apart(l, s);
+    l->shape.stride_w == 1 ? run_neighbours(l, s) : run_apart(l, s);
   }
   for (uint32_t i = 0; i < s->vectors; i++) {
     if (i < s->first || i >= s->end) {
@@ -300,16 +301,16 @@ static void run_set(const layer *l, set *s) {
 static int is_inside(const layer *l, const set *s, uint32_t vector) {
   const uint32_t x = vector * l->columns;
   return (int32_t)(s->column[0] + x) >= 0 &&
-         (int32_t)(s->column[LANES - 1] + x) + (SIDE - 1) * l->dilation_w < l->width;
+         (int32_t)(s->column[LANES - 1] + x) + (SIDE - 1) * l->shape.dilation_w < l->shape.width;
 }
 
 DQNN_NOINLINE void set_up(const layer *l, uint32_t number, set *s) {
-  const uint32_t count = (uint32_t)l->out_width * l->words, whole = count / LANES,
+  const uint32_t count = (uint32_t)l->shape.out_width * l->words, whole = count / LANES,
                  vectors = (count + LANES - 1) / LANES;
   uint32_t pixel = LANES * number / l->words, word = LANES * number - pixel * l->words;
   for (uint32_t lane = 0; lane < LANES; lane++) {
     s->word[lane] = word;
-    s->column[lane] = pixel * (uint32_t)l->stride_w - (uint32_t)l->pad_left;
+    s->column[lane] = pixel * (uint32_t)l->shape.stride_w - (uint32_t)l->shape.pad_left;
     if (++word == l->words) {
       word = 0;
       pixel++;
@@ -336,23 +337,14 @@ DQNN_NOINLINE void set_up(const layer *l, uint32_t number, set *s) {
 
 DQNN_NOINLINE void prepare(const dqnn_call *call, layer *l) {
   const dqnn_conv_params *p = (const dqnn_conv_params *)call->params;
-  const dqnn_map in = dqnn_map_of(call->in_def[0]), out = dqnn_map_of(call->out_def);
+  const dqnn_geometry *g = &l->shape;
   l->call = call;
-  l->height = (int32_t)in.h;
-  l->width = (int32_t)in.w;
-  l->out_height = (int32_t)out.h;
-  l->out_width = (int32_t)out.w;
-  l->stride_h = p->stride_h;
-  l->stride_w = p->stride_w;
-  l->dilation_h = p->dilation_h;
-  l->dilation_w = p->dilation_w;
-  l->pad_top = p->pad_top;
-  l->pad_left = p->pad_left;
-  l->words = dqnn_words(in.c);
+  dqnn_read_geometry(call, &l->shape);
+  l->words = dqnn_words(g->channels);
   l->sets = l->words % 4 == 0 ? l->words / 4 : l->words % 2 == 0 ? l->words / 2 : l->words;
   l->columns = LANES * l->sets / l->words * p->stride_w;
   l->across = p->dilation_w * l->words;
-  l->pitch = in.w * l->words;
+  l->pitch = (uint32_t)g->width * l->words;
   l->down = p->dilation_h * l->pitch;
   l->skips = p->pad_value == 0.0f;
   l->pad_word = p->pad_value < 0.0f ? ~0u : 0u;
