@@ -640,13 +640,11 @@ static void run_any(const dqnn_call *call, uint32_t zero_points) {
     l.first_output = group * g->out_group;
     if (l.direct) {
       set_direct(&l);
-    }
 #if !DQNN_COLUMNS_TURN
-    if (l.direct) {
       run_direct(&l);
       continue;
-    }
 #endif
+    }
     dqnn_quads_run(g, &quad_ops, &l);
   }
   if (!DQNN_QUADS_CLAMP && l.direct && dqnn_quad_narrow(&l.epilogue, l.kind)) {
