@@ -51,20 +51,20 @@ typedef struct {
 } operands;
 
 /* Products with the fields that stand lowest in the weights, channel by channel; behind them stand others then. */
-DQNN_INLINE void add_pairs(operands *o, int bits, int shared_weights, __m256i acc[TOGETHER][CHANNELS]) {
+DQNN_INLINE void add_pairs(operands *o, uint32_t bits, int shared_weights, __m256i acc[TOGETHER][CHANNELS]) {
   const __m256i field = _mm256_set1_epi16((int16_t)((1 << bits) - 1));
   for (unsigned c = 0; c < CHANNELS; c++) {
     for (unsigned p = 0; p < TOGETHER; p++) {
       __m256i code = _mm256_and_si256(o->weights[shared_weights ? 0 : p], field);
       acc[p][c] = _mm256_add_epi32(acc[p][c], _mm256_madd_epi16(o->inputs[shared_weights ? p : 0], code));
     }
-    o->weights[0] = _mm256_srli_epi16(o->weights[0], bits);
-    o->weights[1] = _mm256_srli_epi16(o->weights[1], bits);
+    o->weights[0] = _mm256_srli_epi16(o->weights[0], (int)bits);
+    o->weights[1] = _mm256_srli_epi16(o->weights[1], (int)bits);
   }
 }
 
 /* `count` words, at most eight. */
-DQNN_INLINE void add_step(const dot_plan *plan, uint32_t at, uint32_t count, int bits, int shared_weights,
+DQNN_INLINE void add_step(const dot_plan *plan, uint32_t at, uint32_t count, uint32_t bits, int shared_weights,
                           __m256i acc[TOGETHER][CHANNELS]) {
   operands o, second;
   for (unsigned p = 0; p < TOGETHER; p++) {
@@ -94,7 +94,7 @@ DQNN_INLINE __m128i add_up(const __m256i acc[CHANNELS]) {
   return _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
 }
 
-DQNN_INLINE void dot(const dot_plan *plan, int bits, int shared_weights, __m128i sums[TOGETHER]) {
+DQNN_INLINE void dot(const dot_plan *plan, uint32_t bits, int shared_weights, __m128i sums[TOGETHER]) {
   __m256i acc[TOGETHER][CHANNELS];
   uint32_t at = 0;
   for (unsigned i = 0; i < TOGETHER * CHANNELS; i++) {
@@ -130,7 +130,7 @@ static void store_four(number *to, __m128i sums, __m128i begin) {
 }
 
 /* Four windows, two of them and four channels at a time. */
-DQNN_INLINE void sum_four_windows(const layer *l, uint32_t channel, uint32_t count, int bits,
+DQNN_INLINE void sum_four_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t bits,
                                   number sums[PIXELS][TILE]) {
   dot_plan plan = {.words = dqnn_packed_words(l->window_taps, l->bits)};
   __m128i two[TOGETHER];
@@ -147,7 +147,7 @@ DQNN_INLINE void sum_four_windows(const layer *l, uint32_t channel, uint32_t cou
 }
 
 /* One window, eight channels at a time. */
-DQNN_INLINE void sum_one_window(const layer *l, uint32_t channel, uint32_t count, int bits, number *sums) {
+DQNN_INLINE void sum_one_window(const layer *l, uint32_t channel, uint32_t count, uint32_t bits, number *sums) {
   dot_plan plan = {.words = dqnn_packed_words(l->window_taps, l->bits), .inputs = {inputs_of(l, 0)}};
   __m128i two[TOGETHER];
   for (uint32_t c = 0; c < count; c += TOGETHER * CHANNELS) {
@@ -159,31 +159,8 @@ DQNN_INLINE void sum_one_window(const layer *l, uint32_t channel, uint32_t count
   }
 }
 
-DQNN_INLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, int bits,
-                             number sums[PIXELS][TILE]) {
-  if (pixels == 1) {
-    sum_one_window(l, channel, count, bits, sums[0]);
-  } else {
-    sum_four_windows(l, channel, count, bits, sums);
-  }
-}
-
-DQNN_NOINLINE void sum_fours(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                             number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, 4, sums);
-}
-DQNN_NOINLINE void sum_twos(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                            number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, 2, sums);
-}
-
-static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  if (l->bits == 4) {
-    sum_fours(l, channel, count, pixels, sums);
-  } else {
-    sum_twos(l, channel, count, pixels, sums);
-  }
-}
+#define SUM_BYTES 0
+#include "conv_bits.inc.h"
 
 void dqnn_run_packed_avx2(const dqnn_call *call) {
   layer l;

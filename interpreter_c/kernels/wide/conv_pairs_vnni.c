@@ -186,37 +186,8 @@ DQNN_INLINE void sum_one_window(const layer *l, uint32_t channel, uint32_t count
   }
 }
 
-DQNN_INLINE void sum_windows(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels, uint32_t bits,
-                             number sums[PIXELS][TILE]) {
-  if (pixels == 1) {
-    sum_one_window(l, channel, count, bits, sums[0]);
-  } else {
-    sum_four_windows(l, channel, count, bits, sums);
-  }
-}
-
-DQNN_NOINLINE void sum_bytes(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                             number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, 0, sums);
-}
-DQNN_NOINLINE void sum_fours(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                             number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, 4, sums);
-}
-DQNN_NOINLINE void sum_twos(const layer *l, uint32_t channel, uint32_t count, uint32_t pixels,
-                            number sums[PIXELS][TILE]) {
-  sum_windows(l, channel, count, pixels, 2, sums);
-}
-
-static void tile(layer *l, uint32_t channel, uint32_t count, uint32_t pixels, number sums[PIXELS][TILE]) {
-  if (l->bits == 0) {
-    sum_bytes(l, channel, count, pixels, sums);
-  } else if (l->bits == 4) {
-    sum_fours(l, channel, count, pixels, sums);
-  } else {
-    sum_twos(l, channel, count, pixels, sums);
-  }
-}
+#define SUM_BYTES 1
+#include "conv_bits.inc.h"
 
 DQNN_NOINLINE void run_pairs(const dqnn_call *call, uint32_t zero_points) {
   layer l;
